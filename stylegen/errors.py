@@ -1,0 +1,37 @@
+"""Errors that a person can act on: what was given, the rule it breaks, the way out.
+
+`UserError` is the caller's to mend (the commands exit with status 2, no traceback); anything else that
+escapes a command is a failure at run time (status 1).
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Input that cannot be used.
+
+    Formats as ``<problem>: <rule>. <fix>`` on one line, e.g.
+    ``resolution=48: resolutions are powers of two from 8 to 2048. Use 32 or 64``.
+
+    Args:
+        problem: the value as the user gave it, with the name of the setting or file.
+        rule: the rule that it breaks.
+        fix: what to do instead, as an imperative.
+    """
+
+    def __init__(self, problem: str, *, rule: str, fix: str) -> None:
+        self.problem, self.rule, self.fix = problem, rule, fix
+        super().__init__(f"{problem}: {rule}. {fix}")
+
+
+def unknown_choice(setting: str, value: object, choices: Iterable[str]) -> UserError:
+    """The error for a name outside a closed set; offers the nearest names first."""
+    names = sorted(choices)
+    near = difflib.get_close_matches(str(value), names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return UserError(
+        f"{setting}={value}",
+        rule=f"no such {setting.rsplit('.', 1)[-1]}",
+        fix=f"{hint}Known: {', '.join(names) or 'none'}",
+    )

@@ -1,0 +1,92 @@
+"""Randomness as a function: every number is keyed by (seed, purpose, index).
+
+Nothing in stylegen keeps a random state. A draw is Philox4x32-10 (Salmon et al. 2011, "Parallel random
+numbers: as easy as 1, 2, 3", SC'11), a counter-based generator: the key is (seed, purpose), the counter is
+(index, block), so picture number 7 gets the same numbers at any batch size, on any rank, on CPU and GPU
+alike, and a resumed run needs no saved generator. Checked against the published known-answer vectors.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIER_0, _MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
+_WEYL_0, _WEYL_1 = 0x9E3779B9, 0xBB67AE85
+_ROUNDS = 10
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Philox4x32-10: four words of counter and two of key give four random words.
+
+    All tensors are int64 with values in [0, 2**32); products wrap modulo 2**64, whose bits are still right.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        product_0, product_1 = c0 * _MULTIPLIER_0, c2 * _MULTIPLIER_1
+        high_0, low_0 = (product_0 >> 32) & _MASK, product_0 & _MASK
+        high_1, low_1 = (product_1 >> 32) & _MASK, product_1 & _MASK
+        c0, c1, c2, c3 = high_1 ^ c1 ^ k0, low_1, high_0 ^ c3 ^ k1, low_0
+        k0, k1 = (k0 + _WEYL_0) & _MASK, (k1 + _WEYL_1) & _MASK
+    return c0, c1, c2, c3
+
+
+def key(seed: int, purpose: str) -> tuple[int, int]:
+    """Two 32-bit words from a seed and the purpose of the draw (``"g_main/z"``); stable across versions."""
+    digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+
+def random_words(seed: int, purpose: str, indices: Tensor, count: int) -> Tensor:
+    """`count` random words for each index: int64 [N, count], uniform in [0, 2**32).
+
+    Args:
+        indices: int64 [N], each in [0, 2**63); the device decides where the draw happens.
+    """
+    blocks = torch.arange(-(-count // 4), device=indices.device)
+    index = indices.reshape(-1, 1)
+    low, high = (index & _MASK).expand(-1, len(blocks)), (index >> 32).expand(-1, len(blocks))
+    block = blocks.expand(len(indices), -1)
+    words = philox((low, high, block, torch.zeros_like(block)), key(seed, purpose))
+    return torch.stack(words, dim=-1).reshape(len(indices), -1)[:, :count]
+
+
+def uniform(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ()) -> Tensor:
+    """float32 [N, *shape], uniform in [0, 1): the upper 24 bits of a word, so 1.0 never occurs."""
+    words = random_words(seed, purpose, indices, math.prod(shape))
+    return ((words >> 8).float() * 2.0**-24).reshape(len(indices), *shape)
+
+
+def normal(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ()) -> Tensor:
+    """float32 [N, *shape], standard normal by Box and Muller (1958).
+
+    Computed in float64 and rounded once, so that CPU and GPU give the same float32.
+    """
+    count = math.prod(shape)
+    pairs = -(-count // 2)
+    words = random_words(seed, purpose, indices, 2 * pairs).to(_float64_device(indices))
+    u = (words.double() + 0.5) * 2.0**-32  # open interval: log(0) cannot happen
+    radius, angle = torch.sqrt(-2.0 * torch.log(u[:, :pairs])), 2.0 * math.pi * u[:, pairs:]
+    values = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)[:, :count]
+    return values.float().to(indices.device).reshape(len(indices), *shape)
+
+
+def integers(high: int, seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ()) -> Tensor:
+    """int64 [N, *shape], uniform in [0, high) for high < 2**31 (bias below high / 2**32)."""
+    words = random_words(seed, purpose, indices, math.prod(shape))
+    return ((words * high) >> 32).reshape(len(indices), *shape)
+
+
+def permutation(count: int, seed: int, purpose: str, index: int = 0) -> Tensor:
+    """int64 [count]: the numbers 0..count-1 in the random order number `index` of this (seed, purpose)."""
+    words = random_words(seed, purpose, torch.tensor([index]), 2 * count)[0].reshape(count, 2)
+    return torch.argsort((words[:, 0] << 31) ^ words[:, 1], stable=True)
+
+
+def _float64_device(indices: Tensor) -> torch.device:
+    """Apple's MPS has no float64; its draws are made on the CPU, with the same result."""
+    return torch.device("cpu") if indices.device.type == "mps" else indices.device

@@ -1,0 +1,49 @@
+"""What a dataset tells the networks: resolution, channels and number of classes, typed once."""
+
+from dataclasses import dataclass
+
+from stylegen.errors import UserError
+
+MIN_RESOLUTION, MAX_RESOLUTION = 8, 2048
+
+
+def is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Shape of one picture and of its label.
+
+    Args:
+        resolution: side of the square picture in pixels; a power of two from 8 to 2048.
+        channels: 1 (grey), 2, 3 (RGB) or 4 (RGBA).
+        num_classes: width of the label vector; 0 means that there are no labels.
+
+    Raises:
+        UserError: a value outside these ranges.
+    """
+
+    resolution: int
+    channels: int = 3
+    num_classes: int = 0
+
+    def __post_init__(self) -> None:
+        if not (is_power_of_two(self.resolution) and MIN_RESOLUTION <= self.resolution <= MAX_RESOLUTION):
+            raise UserError(
+                f"resolution={self.resolution}",
+                rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
+                fix="Resize the pictures to the nearest power of two",
+            )
+        if not 1 <= self.channels <= 4:
+            raise UserError(
+                f"channels={self.channels}",
+                rule="pictures have 1 to 4 channels",
+                fix="Convert the pictures to grey (1), RGB (3) or RGBA (4)",
+            )
+        if self.num_classes < 0:
+            raise UserError(
+                f"num_classes={self.num_classes}",
+                rule="the number of classes is not negative",
+                fix="Use 0 for none",
+            )
