@@ -1,0 +1,55 @@
+"""Modulated and demodulated convolution (Karras et al. 2020b, arXiv 1912.04958, section 2.2).
+
+The paper scales the weights per sample: w'_ijk = s_i w_ijk (Eq. 1), then divides each output map by its expected
+standard deviation, sigma_j = sqrt(sum_ik w'_ijk^2 + eps) (Eq. 3). A convolution is linear in its input channels and
+in its output channels, so scaling the activations before (s_i) and after (1 / sigma_j) gives the same picture with
+one ordinary convolution for the whole batch and no weights per sample. Its slow twin, the grouped convolution over
+per-sample weights, stands in the tests.
+"""
+
+import torch
+from torch import Tensor
+
+from stylegen.layers.resample import conv2d_resample
+
+
+def demodulation(weight: Tensor, styles: Tensor, eps: float = 1e-8) -> Tensor:
+    """1 / sigma_j of Eq. 3 for every sample: [O, I, K, K], [N, I] -> [N, O]."""
+    # Sums of squares lose half precision's few bits: at least float32.
+    dtype = torch.promote_types(styles.dtype, torch.float32)
+    energy = weight.to(dtype).square().sum(dim=[2, 3])  # [O, I]
+    return torch.addmm(energy.new_full((1,), eps), styles.to(dtype).square(), energy.t()).rsqrt()
+
+
+def modulated_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    kernel: Tensor | None = None,
+    demodulate: bool = True,
+    up: int = 1,
+    gain: float = 1.0,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """gain * (conv(x * s) / sigma) + noise.
+
+    Args:
+        x: [N, I, H, W]; weight: [O, I, K, K], K odd; styles: [N, I].
+        kernel: FIR filter [F, F] of the up-sampling; None without.
+        demodulate: False leaves out 1 / sigma (the RGB layers).
+        up: 1 or 2. Up-sampling convolves, plain layers correlate, as the published weights expect.
+        noise: added after demodulation, broadcast to the output; `gain` does not touch it.
+
+    Returns:
+        [N, O, H * up, W * up].
+    """
+    x = x * styles.to(x.dtype)[:, :, None, None]
+    y = conv2d_resample(x, weight.to(x.dtype), None, kernel, up=up)
+    scale = None
+    if demodulate:
+        scale = (demodulation(weight, styles) * gain).to(y.dtype)[:, :, None, None]
+    elif gain != 1:
+        scale = y.new_full((1, 1, 1, 1), gain)
+    if noise is None:
+        return y if scale is None else y * scale
+    return y + noise if scale is None else torch.addcmul(noise.to(y.dtype), y, scale)

@@ -1,0 +1,290 @@
+"""StyleGAN2 (Karras et al. 2020b, arXiv 1912.04958; the ADA paper's layout of it, arXiv 2006.06676).
+
+The generator, read bottom-up: layer, RGB layer, block, synthesis, generator. Figure 2 shows a synthesis block,
+figure 7 the three architectures: `orig` is a plain feed-forward chain, `skip` sums RGB pictures over resolutions
+(the generator's default), `resnet` adds residual connections. Its discriminator stands in the file beside this one.
+Golden files of kind `stylegan2_` pin outputs, losses, gradients and training steps.
+
+Letters: N batch, C channels, H W space, L style slots, D latent width.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from stylegen.errors import unknown_choice
+from stylegen.layers.activation import bias_act, get_activation
+from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
+from stylegen.layers.modulated_conv import modulated_conv2d
+from stylegen.layers.resample import fir_filter, upsample2d
+from stylegen.networks.mapping import Mapping
+from stylegen.spec import ImageSpec
+
+ARCHITECTURES = ("orig", "skip", "resnet")
+Noise = str | Sequence[Tensor]  # "const", "none", or one [N, 1, H, W] for each layer of `Synthesis.noise_sizes`
+
+
+def layer_width(resolution: int, channel_base: int, channel_max: int) -> int:
+    """Feature maps at this resolution."""
+    return min(channel_base // resolution, channel_max)
+
+
+def check_architecture(setting: str, value: str) -> None:
+    """Raise UserError unless `value` is one of `ARCHITECTURES`."""
+    if value not in ARCHITECTURES:
+        raise unknown_choice(setting, value, ARCHITECTURES)
+
+
+class StyledConv(nn.Module):
+    """Affine style, modulated 3x3 convolution, noise, bias, leaky ReLU (figure 2c).
+
+    Args:
+        in_channels, out_channels, w_dim: widths.
+        resolution: of the output.
+        up: 1 or 2.
+        use_noise: False leaves out the per-layer noise and its strength.
+        activation, conv_clamp, resample_taps: see `Synthesis`.
+    """
+
+    kernel: Tensor
+    noise_const: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        resolution: int,
+        up: int,
+        use_noise: bool,
+        activation: str,
+        conv_clamp: float | None,
+        resample_taps: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.up, self.activation, self.conv_clamp = up, activation, conv_clamp
+        self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.noise_strength = nn.Parameter(torch.zeros(())) if use_noise else None
+        if use_noise:
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("kernel", fir_filter(resample_taps), persistent=False)
+
+    def forward(self, x: Tensor, w: Tensor, noise: str | Tensor, gain: float = 1.0) -> Tensor:
+        entry = get_activation(self.activation)
+        total = entry.gain * gain
+        # A homogeneous activation takes the gain beforehand, where it multiplies small tensors only.
+        before, after = (total, 1.0) if entry.homogeneous else (1.0, total)
+        picture = self._scaled_noise(noise, before)
+        x = modulated_conv2d(x, self.weight, self.affine(w), self.kernel, up=self.up, gain=before, noise=picture)
+        clamp = None if self.conv_clamp is None else self.conv_clamp * gain
+        return bias_act(x, self.bias * before, self.activation, gain=after, clamp=clamp)
+
+    def _scaled_noise(self, noise: str | Tensor, gain: float) -> Tensor | None:
+        if self.noise_strength is None or (isinstance(noise, str) and noise == "none"):
+            return None
+        values = self.noise_const[None, None] if isinstance(noise, str) else noise
+        return values * (self.noise_strength * gain)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to the picture's channels, without demodulation."""
+
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, conv_clamp: float | None) -> None:
+        super().__init__()
+        self.conv_clamp = conv_clamp
+        self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.weight_gain = 1 / math.sqrt(in_channels)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        styles = self.affine(w) * self.weight_gain
+        y = modulated_conv2d(x, self.weight, styles, demodulate=False)
+        return bias_act(y, self.bias, clamp=self.conv_clamp)
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: two styled convolutions (one at 4x4, after the learned constant) and an RGB layer.
+
+    Args:
+        in_channels: of the previous block; 0 makes the 4x4 block, which owns the constant.
+        is_last: the last block always has an RGB layer; the others only in `skip`.
+    """
+
+    kernel: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        resolution: int,
+        img_channels: int,
+        architecture: str,
+        is_last: bool,
+        use_noise: bool,
+        activation: str,
+        conv_clamp: float | None,
+        resample_taps: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.resolution, self.architecture = resolution, architecture
+        shared = (use_noise, activation, conv_clamp, resample_taps)
+        self.const: nn.Parameter | None = None
+        self.conv0 = self.skip = self.to_rgb = None
+        if in_channels == 0:
+            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+        else:
+            self.conv0 = StyledConv(in_channels, out_channels, w_dim, resolution, 2, *shared)
+            if architecture == "resnet":
+                self.skip = EqualizedConv2d(in_channels, out_channels, 1, False, up=2, resample_taps=resample_taps)
+        self.conv1 = StyledConv(out_channels, out_channels, w_dim, resolution, 1, *shared)
+        if is_last or architecture == "skip":
+            self.to_rgb = ToRGB(out_channels, img_channels, w_dim, conv_clamp)
+        self.num_convs = 1 if in_channels == 0 else 2
+        self.register_buffer("kernel", fir_filter(resample_taps), persistent=False)
+
+    def forward(
+        self, x: Tensor | None, rgb: Tensor | None, ws: Tensor, noise: Sequence[str | Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """x [N, I, H/2, W/2], rgb [N, C, H/2, W/2], ws [N, num_convs + 1, D] -> x [N, O, H, W], rgb [N, C, H, W].
+
+        The RGB layer takes the style after the block's own, which is the next block's first: neighbours share it.
+        """
+        if self.conv0 is None or x is None:
+            assert self.const is not None
+            x = self.conv1(self.const.to(ws.dtype).expand(len(ws), -1, -1, -1), ws[:, 0], noise[0])
+        elif self.skip is not None:
+            shortcut = self.skip(x, gain=math.sqrt(0.5))
+            x = self.conv0(x, ws[:, 0], noise[0])
+            x = shortcut + self.conv1(x, ws[:, 1], noise[1], gain=math.sqrt(0.5))
+        else:
+            x = self.conv1(self.conv0(x, ws[:, 0], noise[0]), ws[:, 1], noise[1])
+        if rgb is not None:
+            rgb = upsample2d(rgb, self.kernel)
+        if self.to_rgb is not None:
+            y = self.to_rgb(x, ws[:, self.num_convs])
+            y = y.to(torch.promote_types(y.dtype, torch.float32))  # RGB pictures add up over many blocks
+            rgb = y if rgb is None else rgb + y
+        return x, rgb
+
+
+class Synthesis(nn.Module):
+    """ws -> picture, from a learned 4x4 constant upwards.
+
+    Args:
+        resolution, channels: of the picture.
+        w_dim: width of w.
+        architecture: "skip", "resnet" or "orig" (figure 7).
+        channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
+        use_noise: per-layer noise.
+        activation: see `layers.activation`.
+        conv_clamp: limit on magnitudes, 256 in the published half-precision settings; None for no limit.
+        resample_taps: FIR filter of the up-sampling.
+
+    Attributes:
+        num_ws: style slots L = 2 log2(resolution) - 2.
+        noise_sizes: side of each layer's noise picture, in order.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        w_dim: int,
+        architecture: str,
+        channel_base: int,
+        channel_max: int,
+        use_noise: bool,
+        activation: str,
+        conv_clamp: float | None,
+        resample_taps: Sequence[float],
+    ) -> None:
+        super().__init__()
+        sizes = [2**i for i in range(2, resolution.bit_length())]
+        widths = {r: layer_width(r, channel_base, channel_max) for r in sizes}
+        self.blocks = nn.ModuleDict(
+            {
+                str(r): SynthesisBlock(
+                    *(widths.get(r // 2, 0), widths[r], w_dim, r, channels, architecture, r == resolution),
+                    *(use_noise, activation, conv_clamp, resample_taps),
+                )
+                for r in sizes
+            }
+        )
+        self.noise_sizes = [4] + [r for r in sizes[1:] for _ in range(2)]
+        self.num_ws = len(self.noise_sizes) + 1
+
+    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        """ws [N, L, D] -> [N, C, H, W], nominally in [-1, 1].
+
+        Args:
+            noise: "const" uses the pictures stored with the weights, "none" leaves noise out, a sequence gives
+                one [N, 1, r, r] for each of `noise_sizes`.
+        """
+        if ws.ndim != 3 or ws.shape[1] != self.num_ws:
+            raise ValueError(f"ws has shape {list(ws.shape)}; this network takes [N, {self.num_ws}, w_dim]")
+        layers: Sequence[str | Tensor] = [noise] * len(self.noise_sizes) if isinstance(noise, str) else noise
+        x = rgb = None
+        first = 0
+        for block in self.blocks.values():
+            assert isinstance(block, SynthesisBlock)
+            end = first + block.num_convs
+            x, rgb = block(x, rgb, ws[:, first : end + 1], layers[first:end])
+            first = end
+        assert rgb is not None
+        return rgb
+
+
+class Generator(nn.Module):
+    """Mapping and synthesis: z, c -> picture.
+
+    Args:
+        resolution, channels, num_classes: given by the dataset.
+        z_dim, w_dim: widths of the latents.
+        mapping_layers, mapping_lr_multiplier: see `Mapping`.
+        architecture ... resample_taps: see `Synthesis`.
+
+    Raises:
+        UserError: an impossible resolution, architecture or activation.
+    """
+
+    name = "stylegan2"
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int = 3,
+        num_classes: int = 0,
+        z_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 8,
+        mapping_lr_multiplier: float = 0.01,
+        architecture: str = "skip",
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        use_noise: bool = True,
+        activation: str = "lrelu",
+        conv_clamp: float | None = None,
+        resample_taps: Sequence[float] = (1, 3, 3, 1),
+    ) -> None:
+        super().__init__()
+        ImageSpec(resolution, channels, num_classes)
+        check_architecture("generator.architecture", architecture)
+        self.resolution, self.channels, self.num_classes = resolution, channels, num_classes
+        self.z_dim, self.w_dim = z_dim, w_dim
+        self.mapping = Mapping(z_dim, num_classes, w_dim, mapping_layers, mapping_lr_multiplier, activation)
+        self.synthesis = Synthesis(
+            *(resolution, channels, w_dim, architecture, channel_base, channel_max),
+            *(use_noise, activation, conv_clamp, resample_taps),
+        )
+        self.num_ws = self.synthesis.num_ws
+
+    def forward(self, z: Tensor, c: Tensor | None = None, noise: Noise = "const") -> Tensor:
+        """z [N, z_dim], c [N, num_classes] or None -> [N, channels, resolution, resolution]."""
+        w = self.mapping(z, c)
+        return self.synthesis(w.unsqueeze(1).expand(-1, self.num_ws, -1), noise)

@@ -1,0 +1,166 @@
+"""The discriminator of StyleGAN2 (Karras et al. 2020b, arXiv 1912.04958, figure 7; labels as in arXiv 2006.06676).
+
+Read bottom-up: block, epilogue, discriminator. `resnet` is the published default. Golden files of kind `stylegan2_`
+pin logits, losses, gradients and R1.
+
+Letters: N batch, I O channels, H W space.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
+from stylegen.layers.minibatch_std import MinibatchStd
+from stylegen.layers.resample import downsample2d, fir_filter
+from stylegen.networks.mapping import Mapping
+from stylegen.networks.stylegan2 import check_architecture, layer_width
+from stylegen.spec import ImageSpec
+
+
+class DiscriminatorBlock(nn.Module):
+    """One resolution: two 3x3 convolutions, the second halving it; figure 7's three ways of reading the picture."""
+
+    kernel: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        img_channels: int,
+        architecture: str,
+        is_first: bool,
+        activation: str,
+        conv_clamp: float | None,
+        resample_taps: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.from_rgb = self.skip = None
+        if is_first or architecture == "skip":
+            self.from_rgb = EqualizedConv2d(img_channels, in_channels, 1, True, activation, conv_clamp=conv_clamp)
+        self.conv0 = EqualizedConv2d(in_channels, in_channels, 3, True, activation, conv_clamp=conv_clamp)
+        self.conv1 = EqualizedConv2d(
+            in_channels,
+            out_channels,
+            3,
+            True,
+            activation,
+            conv_clamp=conv_clamp,
+            down=2,
+            resample_taps=resample_taps,
+        )
+        if architecture == "resnet":
+            self.skip = EqualizedConv2d(in_channels, out_channels, 1, False, down=2, resample_taps=resample_taps)
+        self.register_buffer("kernel", fir_filter(resample_taps), persistent=False)
+
+    def forward(self, x: Tensor | None, rgb: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """x [N, I, H, W] and the picture at this resolution -> x [N, O, H/2, W/2], picture for the next block."""
+        if self.from_rgb is not None and rgb is not None:
+            y = self.from_rgb(rgb)
+            x = y if x is None else x + y
+            rgb = downsample2d(rgb, self.kernel) if self.architecture == "skip" else None
+        assert x is not None
+        if self.skip is None:
+            return self.conv1(self.conv0(x)), rgb
+        shortcut = self.skip(x, gain=math.sqrt(0.5))
+        return shortcut + self.conv1(self.conv0(x), gain=math.sqrt(0.5)), rgb
+
+
+class DiscriminatorEpilogue(nn.Module):
+    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features]."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        img_channels: int,
+        out_features: int,
+        architecture: str,
+        mbstd_group_size: int,
+        mbstd_num_channels: int,
+        activation: str,
+        conv_clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.from_rgb = None
+        if architecture == "skip":
+            self.from_rgb = EqualizedConv2d(img_channels, in_channels, 1, True, activation)
+        self.mbstd = MinibatchStd(mbstd_group_size, mbstd_num_channels) if mbstd_num_channels else nn.Identity()
+        width = in_channels + mbstd_num_channels
+        self.conv = EqualizedConv2d(width, in_channels, 3, True, activation, conv_clamp=conv_clamp)
+        self.fc = EqualizedLinear(in_channels * 16, in_channels, activation)
+        self.out = EqualizedLinear(in_channels, out_features)
+
+    def forward(self, x: Tensor, rgb: Tensor | None) -> Tensor:
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # logits and minibatch statistics
+        if self.from_rgb is not None:
+            x = x + self.from_rgb(rgb)
+        x = self.conv(self.mbstd(x))
+        return self.out(self.fc(x.flatten(1)))
+
+
+class Discriminator(nn.Module):
+    """Picture (and label) -> logit; labels enter by projection (Miyato and Koyama 2018, arXiv 1802.05637).
+
+    Args:
+        resolution, channels, num_classes: given by the dataset.
+        architecture: "resnet", "skip" or "orig" (figure 7).
+        channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
+        mbstd_group_size, mbstd_num_channels: see `MinibatchStd`; 0 channels leaves it out.
+        mapping_layers: depth of the label's mapping network.
+        activation, conv_clamp, resample_taps: see `Synthesis`.
+
+    Shape: x [N, channels, resolution, resolution] in [-1, 1], c [N, num_classes] -> logits [N, 1].
+    """
+
+    name = "stylegan2"
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int = 3,
+        num_classes: int = 0,
+        architecture: str = "resnet",
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        mbstd_group_size: int = 4,
+        mbstd_num_channels: int = 1,
+        mapping_layers: int = 8,
+        activation: str = "lrelu",
+        conv_clamp: float | None = None,
+        resample_taps: Sequence[float] = (1, 3, 3, 1),
+    ) -> None:
+        super().__init__()
+        ImageSpec(resolution, channels, num_classes)
+        check_architecture("discriminator.architecture", architecture)
+        self.num_classes, self.mbstd_group_size = num_classes, mbstd_group_size
+        sizes = [2**i for i in range(resolution.bit_length() - 1, 2, -1)]
+        widths = {r: layer_width(r, channel_base, channel_max) for r in [*sizes, 4]}
+        self.blocks = nn.ModuleDict(
+            {
+                str(r): DiscriminatorBlock(
+                    *(widths[r], widths[r // 2], channels, architecture, r == resolution),
+                    *(activation, conv_clamp, resample_taps),
+                )
+                for r in sizes
+            }
+        )
+        self.mapping = Mapping(0, num_classes, widths[4], mapping_layers) if num_classes else None
+        self.epilogue = DiscriminatorEpilogue(
+            *(widths[4], channels, widths[4] if num_classes else 1, architecture),
+            *(mbstd_group_size, mbstd_num_channels, activation, conv_clamp),
+        )
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        rgb: Tensor | None = x
+        features: Tensor | None = None
+        for block in self.blocks.values():
+            features, rgb = block(features, rgb)
+        assert features is not None
+        logits = self.epilogue(features, rgb)
+        if self.mapping is None:
+            return logits
+        label = self.mapping(None, c)
+        return (logits * label).sum(dim=1, keepdim=True) / math.sqrt(label.shape[1])

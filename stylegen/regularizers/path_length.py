@@ -1,0 +1,46 @@
+"""Path length regularisation (Karras et al. 2020b, arXiv 1912.04958, section 3.2)."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from stylegen.regularizers.base import Regularizer, SynthesisBatch
+
+
+def path_lengths(images: Tensor, ws: Tensor, direction: Tensor) -> Tensor:
+    """|| J_w^T y || with y = direction / sqrt(H W): the norm over w, root mean square over layers.
+
+    Shapes: images, direction [N, C, H, W], ws [N, L, D] -> [N], differentiable.
+    """
+    y = direction / math.sqrt(images.shape[2] * images.shape[3])
+    (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
+    gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))  # squares of small numbers
+    return gradient.square().sum(dim=2).mean(dim=1).sqrt()
+
+
+class PathLength(Regularizer):
+    """weight * E (|| J_w^T y || - a)^2 with a the moving mean of the lengths (Eq. 4).
+
+    Args:
+        weight: of the term.
+        decay: share of the new mean in each update of a.
+        every, batch_shrink: see `Regularizer`.
+
+    The buffer `mean` [] holds a; it moves before it is subtracted, and stays part of the graph.
+    """
+
+    network: ClassVar[str] = "G"
+    mean: Tensor
+
+    def __init__(self, weight: float = 2.0, decay: float = 0.01, every: int = 4, batch_shrink: int = 2) -> None:
+        super().__init__(every, batch_shrink)
+        self.weight, self.decay = weight, decay
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, batch: SynthesisBatch) -> Tensor:
+        lengths = path_lengths(batch.images, batch.ws, batch.direction)
+        mean = self.mean.lerp(lengths.mean().to(self.mean.dtype), self.decay)
+        self.mean.copy_(mean.detach())
+        return self.weight * (lengths - mean).square().mean()

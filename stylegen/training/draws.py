@@ -1,0 +1,76 @@
+"""The random inputs of training: one object hands out all of them.
+
+Everything is keyed by (seed, phase and purpose, global image index), so a step's inputs are the same whatever the
+number of ranks and micro-batches, and whether or not the run was ever interrupted. Tests hand in another object.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from stylegen import randomness
+
+
+class Draws(Protocol):
+    """What a training step asks for. `phase` names the asking phase; `indices` int64 [N] are global image indices."""
+
+    def latents(self, phase: str, indices: Tensor) -> Tensor:
+        """z [N, z_dim]."""
+        ...
+
+    def labels(self, phase: str, indices: Tensor) -> Tensor:
+        """c [N, num_classes] for generated pictures."""
+        ...
+
+    def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
+        """A second z [N, z_dim] and the layer [N] from which it takes over; None where styles are never mixed."""
+        ...
+
+    def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        """One [N, 1, r, r] for each r of `sizes`."""
+        ...
+
+    def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
+        """Standard normal [N, *shape] for the path length."""
+        ...
+
+
+class KeyedDraws:
+    """`Draws` from the counter-based generator.
+
+    Args:
+        seed: of the run.
+        z_dim: width of z.
+        label_table: [M, num_classes], the dataset's labels; generated pictures get those of random items.
+        mixing_prob: probability of style mixing a picture (Karras et al. 2019, section 3.1).
+    """
+
+    def __init__(self, seed: int, z_dim: int, label_table: Tensor, mixing_prob: float = 0.9) -> None:
+        self.seed, self.z_dim, self.label_table, self.mixing_prob = seed, z_dim, label_table, mixing_prob
+
+    def latents(self, phase: str, indices: Tensor) -> Tensor:
+        return randomness.normal(self.seed, f"{phase}/z", indices, (self.z_dim,))
+
+    def labels(self, phase: str, indices: Tensor) -> Tensor:
+        if self.label_table.shape[1] == 0:
+            return self.label_table.new_zeros(len(indices), 0, device=indices.device)
+        rows = randomness.integers(len(self.label_table), self.seed, f"{phase}/label", indices)
+        return self.label_table[rows.to(self.label_table.device)].to(indices.device)
+
+    def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
+        if self.mixing_prob == 0:
+            return None
+        second = randomness.normal(self.seed, f"{phase}/mixing_z", indices, (self.z_dim,))
+        layer = 1 + randomness.integers(num_ws - 1, self.seed, f"{phase}/mixing_layer", indices)
+        mixed = randomness.uniform(self.seed, f"{phase}/mixing", indices) < self.mixing_prob
+        return second, torch.where(mixed, layer, num_ws)
+
+    def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        values = randomness.normal(self.seed, f"{phase}/noise", indices, (sum(r * r for r in sizes),))
+        parts = values.split([r * r for r in sizes], dim=1)
+        return [part.reshape(-1, 1, r, r) for part, r in zip(parts, sizes, strict=True)]
+
+    def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
+        return randomness.normal(self.seed, f"{phase}/direction", indices, shape)

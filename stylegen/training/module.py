@@ -1,0 +1,112 @@
+"""The one place where networks, losses, regularisers, average and optimizers meet.
+
+A step walks the phases that are due. The clock is `images_seen`; lazy intervals count `steps`. Both are the module's
+own and travel in the checkpoint: Lightning's `global_step` counts optimizer steps, of which a step makes two to four.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from stylegen.images import to_float
+from stylegen.losses import Loss
+from stylegen.regularizers import Regularizer
+from stylegen.training.draws import Draws
+from stylegen.training.ema import EMA
+from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
+from stylegen.training.statistics import Statistics
+
+
+class StyleGANModule(L.LightningModule):
+    """Trains a generator against a discriminator.
+
+    Args:
+        generator, discriminator: the networks; the average `G_ema` starts as a copy of the generator.
+        loss: both sides of the adversarial loss.
+        regularizers: by name; each brings its own interval.
+        draws: the random inputs of every step.
+        ema: how the average moves.
+        learning_rates: of "G" and "D", before the correction for lazy terms.
+        betas, eps: of both Adam optimizers, likewise.
+        w_avg_decay: share of the running mean of w that one D main phase keeps.
+
+    Batches: (uint8 [N, C, H, W], labels [N, num_classes]), this rank's share of the global batch.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: Loss,
+        regularizers: Mapping[str, Regularizer],
+        draws: Draws,
+        ema: EMA,
+        learning_rates: Mapping[str, float],
+        betas: tuple[float, float] = (0.0, 0.99),
+        eps: float = 1e-8,
+        w_avg_decay: float = 0.998,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.G, self.D = generator, discriminator
+        self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.regularizers = nn.ModuleDict(regularizers)
+        self.draws, self.ema, self.statistics = draws, ema, Statistics()
+        self.learning_rates, self.betas, self.eps = learning_rates, betas, eps
+        self.w_avg_decay = w_avg_decay
+        self.phases: list[Phase] = build_phases(loss, list(regularizers.items()))
+        self.images_seen = 0
+        self.steps = 0
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        optimizers = []
+        for network in ("G", "D"):
+            c = lazy_correction(self.phases, network)
+            betas = (self.betas[0] ** c, self.betas[1] ** c)
+            parameters = getattr(self, network).parameters()
+            rate = self.learning_rates[network] * c
+            optimizers.append(torch.optim.Adam(parameters, lr=rate, betas=betas, eps=self.eps, fused=True))
+        return optimizers
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, labels = batch
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        indices = self.images_seen + rank + ranks * torch.arange(len(images), device=images.device)
+        step = Step(
+            *(self.G, self.D, to_float(images), labels, indices),
+            *(self.draws, self.statistics.report, self._track_w),
+        )
+        optimizers = dict(zip(("G", "D"), self.optimizers(), strict=True))  # type: ignore[arg-type]
+        for phase in self.phases:
+            if self.steps % phase.interval == 0:
+                self._run(phase, step, optimizers[phase.network])
+        batch_size = len(images) * ranks
+        self.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
+        self.images_seen += batch_size
+        self.steps += 1
+
+    def _run(self, phase: Phase, step: Step, optimizer: Any) -> None:
+        self.G.requires_grad_(phase.network == "G")
+        self.D.requires_grad_(phase.network == "D")
+        optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(phase.loss(step))
+        for parameter in getattr(self, phase.network).parameters():
+            if parameter.grad is None:  # every phase is one Adam step of the whole network, as published
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+
+    def _track_w(self, w: Tensor) -> None:
+        average = self.G.mapping.w_avg
+        average.lerp_(w.mean(dim=0).to(average.dtype), 1 - self.w_avg_decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}
+        # Lightning's own loop counters would fast-forward an epoch that our data order does not know.
+        checkpoint.pop("loops", None)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]

@@ -1,0 +1,123 @@
+"""StyleGAN2's networks reproduce the reference implementation: outputs, losses, gradients."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylegen.checkpoints.importers import stylegan2 as importer
+from stylegen.latent.truncation import truncate
+from stylegen.losses import nonsaturating
+from stylegen.networks.stylegan2 import Generator
+from stylegen.networks.stylegan2_discriminator import Discriminator
+from stylegen.regularizers.path_length import PathLength, path_lengths
+from stylegen.regularizers.base import CriticBatch, SynthesisBatch
+from stylegen.regularizers.r1 import R1, r1_penalty
+from tests.golden.golden import Golden, assert_gradients, assert_output, files, load
+
+
+class Networks:
+    """The two networks of a golden file, with its weights."""
+
+    def __init__(self, golden: Golden) -> None:
+        self.golden = golden
+        self.G = Generator(**importer.generator_settings(golden.config["generator"]))
+        self.D = Discriminator(**importer.discriminator_settings(golden.config["discriminator"]))
+        self.G.load_state_dict(importer.rename_generator(golden.part("G.")))
+        self.D.load_state_dict(importer.rename_discriminator(golden.part("D.")))
+        self.c = golden.tensors.get("in.c")
+
+    def ws(self) -> Tensor:
+        return self.G.mapping(self.golden["in.z"], self.c).unsqueeze(1).repeat(1, self.G.num_ws, 1)
+
+    def assert_gradients(self, loss: Tensor, network: str, prefix: str) -> None:
+        rename = importer.rename_generator if network == "G" else importer.rename_discriminator
+        assert_gradients(loss, getattr(self, network), rename(self.golden.part(prefix + ".")))
+
+
+@pytest.fixture(params=files("stylegan2"))
+def networks(request: pytest.FixtureRequest) -> Networks:
+    path: Path = request.param
+    return Networks(load(path))
+
+
+def test_mapping_and_truncation(networks: Networks) -> None:
+    golden, ws = networks.golden, networks.ws()
+    assert_output(ws, golden["out.ws"])
+    assert_output(truncate(ws, networks.G.mapping.w_avg, psi=0.7, cutoff=4), golden["out.ws_truncated"])
+
+
+def test_synthesis(networks: Networks) -> None:
+    golden, synthesis, ws = networks.golden, networks.G.synthesis, networks.ws()
+    mixed = torch.cat([ws[:, :4], ws.flip(0)[:, 4:]], dim=1)
+    truncated = truncate(ws, networks.G.mapping.w_avg, psi=0.7, cutoff=4)
+    assert_output(synthesis(ws, noise="const"), golden["out.img_noise_const"])
+    assert_output(synthesis(ws, noise="none"), golden["out.img_noise_none"])
+    assert_output(synthesis(truncated), golden["out.img_truncated"])
+    assert_output(synthesis(mixed), golden["out.img_mixed_from_layer_4"])
+
+
+def test_losses_and_gradients(networks: Networks) -> None:
+    golden = networks.golden
+    fake = networks.G.synthesis(networks.ws())
+    fake_logits, real_logits = networks.D(fake, networks.c), networks.D(golden["in.real"], networks.c)
+    assert_output(fake_logits, golden["out.logits_fake"])
+    assert_output(real_logits, golden["out.logits_real"])
+    loss_g = nonsaturating.generator_loss(fake_logits)
+    assert_output(loss_g, golden["out.loss_G"])
+    networks.assert_gradients(loss_g, "G", "grad_G")
+    loss_d = nonsaturating.discriminator_loss(real_logits, networks.D(fake.detach(), networks.c))
+    assert_output(loss_d, golden["out.loss_D"])
+    networks.assert_gradients(loss_d, "D", "grad_D")
+
+
+def test_r1(networks: Networks) -> None:
+    golden = networks.golden
+    real = golden["in.real"].clone().requires_grad_(True)
+    assert_output(r1_penalty(real, networks.D(real, networks.c)), golden["out.r1_penalty_per_image"])
+    labels = networks.c if networks.c is not None else torch.zeros(len(real), 0)
+    loss = R1(gamma=10)(CriticBatch(networks.D, golden["in.real"], labels))
+    networks.assert_gradients(loss, "D", "grad_R1_gamma10")
+
+
+def test_path_length(networks: Networks) -> None:
+    golden, ws = networks.golden, networks.ws()
+    images = networks.G.synthesis(ws)
+    lengths = path_lengths(images, ws, golden["in.pl_noise"])
+    assert_output(lengths, golden["out.pl_lengths"])
+    regularizer = PathLength(weight=2, decay=0.01)
+    regularizer.mean.fill_(0.5)
+    loss = regularizer(SynthesisBatch(ws, images, golden["in.pl_noise"]))
+    assert_output(regularizer.mean, golden["out.pl_mean_from_0.5"])
+    assert_output((lengths - regularizer.mean).square(), golden["out.pl_penalty"])
+    assert_output(loss, 2 * golden["out.pl_penalty"].mean())
+    networks.assert_gradients(loss, "G", "grad_PL_weight2")
+
+
+def test_one_percent_on_any_weight_is_noticed(networks: Networks) -> None:
+    """The tolerances are tight enough: scaling one weight tensor by 1 % moves something out of them."""
+    unnoticed = []
+    for network in (networks.G, networks.D):
+        for name, parameter in network.named_parameters():
+            if not parameter.any() or (name.startswith("mapping") and name.endswith("bias")):
+                continue
+            original = parameter.detach().clone()
+            parameter.data.mul_(1.01)
+            if not _notices(networks):
+                unnoticed.append(f"{type(network).__name__}.{name} of magnitude {original.abs().max():.2g}")
+            parameter.data.copy_(original)
+    assert not unnoticed, unnoticed
+
+
+def _notices(networks: Networks) -> bool:
+    try:
+        test_mapping_and_truncation(networks)
+        test_synthesis(networks)
+        test_losses_and_gradients(networks)
+        test_r1(networks)
+        test_path_length(networks)
+    except AssertionError:
+        return True
+    return False
