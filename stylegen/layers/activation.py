@@ -7,40 +7,13 @@ every activation.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.errors import unknown_choice
-
-LEAKY_SLOPE = 0.2
-
-
-class _LeakyReLU(torch.autograd.Function):
-    """leaky_relu whose second derivative is absent instead of a tensor of zeros.
-
-    PyTorch returns those zeros and pushes them back through the whole network in R1 and path length.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = F.leaky_relu(x, LEAKY_SLOPE)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        sign_carrier = ctx.saved_tensors[0].detach()  # only its sign enters, and the slope is piecewise constant
-        return torch.ops.aten.leaky_relu_backward(grad_outputs[0], sign_carrier, LEAKY_SLOPE, True)
-
-
-def leaky_relu(x: Tensor) -> Tensor:
-    """max(x, 0.2 x)."""
-    if torch.compiler.is_compiling():  # `where` has no second derivative either, and traces
-        return torch.where(x >= 0, x, x * LEAKY_SLOPE)
-    return _LeakyReLU.apply(x)
 
 
 @dataclass(frozen=True)
@@ -55,7 +28,7 @@ class Activation:
 ACTIVATIONS: dict[str, Activation] = {
     "linear": Activation(lambda x: x, 1.0, homogeneous=True),
     "relu": Activation(F.relu, math.sqrt(2), homogeneous=True),
-    "lrelu": Activation(leaky_relu, math.sqrt(2), homogeneous=True),
+    "lrelu": Activation(partial(F.leaky_relu, negative_slope=0.2), math.sqrt(2), homogeneous=True),
     "tanh": Activation(torch.tanh),
     "sigmoid": Activation(torch.sigmoid),
     "elu": Activation(F.elu),

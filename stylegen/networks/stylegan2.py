@@ -19,6 +19,7 @@ from stylegen.layers.activation import bias_act, get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.modulated_conv import modulated_conv2d
 from stylegen.layers.resample import fir_filter, upsample2d
+from stylegen.networks.base import StyleGenerator, StyleSynthesis
 from stylegen.networks.mapping import Mapping
 from stylegen.spec import ImageSpec
 
@@ -173,7 +174,7 @@ class SynthesisBlock(nn.Module):
         return x, rgb
 
 
-class Synthesis(nn.Module):
+class Synthesis(StyleSynthesis):
     """ws -> picture, from a learned 4x4 constant upwards.
 
     Args:
@@ -240,7 +241,7 @@ class Synthesis(nn.Module):
         return rgb
 
 
-class Generator(nn.Module):
+class Generator(StyleGenerator):
     """Mapping and synthesis: z, c -> picture.
 
     Args:

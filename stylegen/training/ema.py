@@ -1,4 +1,4 @@
-"""The moving average of the generator's weights, in images (Karras et al. 2018, section 5; ramp-up of StyleGAN2-ADA)."""
+"""The moving average of the generator's weights, in images (Karras et al. 2018, section 5; ramp-up: StyleGAN2-ADA)."""
 
 import torch
 from torch import nn

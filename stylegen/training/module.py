@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stylegen.images import to_float
 from stylegen.losses import Loss
+from stylegen.networks import StyleGenerator
 from stylegen.regularizers import Regularizer
 from stylegen.training.draws import Draws
 from stylegen.training.ema import EMA
@@ -34,12 +35,12 @@ class StyleGANModule(L.LightningModule):
         betas, eps: of both Adam optimizers, likewise.
         w_avg_decay: share of the running mean of w that one D main phase keeps.
 
-    Batches: (uint8 [N, C, H, W], labels [N, num_classes]), this rank's share of the global batch.
+    Batches: (pictures [N, C, H, W], uint8 or float in [-1, 1]; labels [N, num_classes]), this rank's share.
     """
 
     def __init__(
         self,
-        generator: nn.Module,
+        generator: StyleGenerator,
         discriminator: nn.Module,
         loss: Loss,
         regularizers: Mapping[str, Regularizer],
@@ -63,7 +64,7 @@ class StyleGANModule(L.LightningModule):
         self.steps = 0
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimizers = []
+        optimizers: list[torch.optim.Optimizer] = []
         for network in ("G", "D"):
             c = lazy_correction(self.phases, network)
             betas = (self.betas[0] ** c, self.betas[1] ** c)
@@ -74,13 +75,14 @@ class StyleGANModule(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch
+        real = to_float(images) if images.dtype == torch.uint8 else images
         rank, ranks = self.trainer.global_rank, self.trainer.world_size
         indices = self.images_seen + rank + ranks * torch.arange(len(images), device=images.device)
         step = Step(
-            *(self.G, self.D, to_float(images), labels, indices),
+            *(self.G, self.D, real, labels, indices),
             *(self.draws, self.statistics.report, self._track_w),
         )
-        optimizers = dict(zip(("G", "D"), self.optimizers(), strict=True))  # type: ignore[arg-type]
+        optimizers = dict(zip(("G", "D"), self.optimizers(), strict=True))
         for phase in self.phases:
             if self.steps % phase.interval == 0:
                 self._run(phase, step, optimizers[phase.network])
@@ -94,9 +96,6 @@ class StyleGANModule(L.LightningModule):
         self.D.requires_grad_(phase.network == "D")
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(phase.loss(step))
-        for parameter in getattr(self, phase.network).parameters():
-            if parameter.grad is None:  # every phase is one Adam step of the whole network, as published
-                parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
 
     def _track_w(self, w: Tensor) -> None:

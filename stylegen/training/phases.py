@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.losses import Loss
+from stylegen.networks import StyleGenerator
 from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
 from stylegen.training.draws import Draws
 
@@ -29,7 +30,7 @@ class Step:
         phase: name of the phase that is running; keys its draws.
     """
 
-    generator: nn.Module
+    generator: StyleGenerator
     discriminator: nn.Module
     real: Tensor
     labels: Tensor

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.checkpoints.importers import stylegan2 as importer
@@ -12,8 +11,8 @@ from stylegen.latent.truncation import truncate
 from stylegen.losses import nonsaturating
 from stylegen.networks.stylegan2 import Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from stylegen.regularizers.path_length import PathLength, path_lengths
 from stylegen.regularizers.base import CriticBatch, SynthesisBatch
+from stylegen.regularizers.path_length import PathLength, path_lengths
 from stylegen.regularizers.r1 import R1, r1_penalty
 from tests.golden.golden import Golden, assert_gradients, assert_output, files, load
 

@@ -1,0 +1,116 @@
+"""Which picture comes when: an endless order whose whole state is the number of images seen.
+
+Global image k is picture number `permutation(k // n)[k % n]` of a dataset of n. So every run of n images
+from a multiple of n shows each picture once, and nothing depends on how many processes share the work or on
+where training was interrupted.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import LongTensor, Tensor
+from torch.utils.data import Sampler
+
+from stylegen.errors import UserError
+from stylegen.randomness import permutation
+
+
+class ImageOrder:
+    """The endless order of a dataset's items.
+
+    Args:
+        num_items: length of the dataset, at least 1.
+        seed: another seed, another order.
+    """
+
+    def __init__(self, num_items: int, seed: int) -> None:
+        if num_items < 1:
+            raise ValueError(f"num_items={num_items}: an order needs at least one item")
+        self.num_items, self.seed = num_items, seed
+        self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
+
+    def indices(self, start: int, count: int, rank: int = 0, world_size: int = 1) -> Tensor:
+        """Dataset indices of the global images `start` to `start + count - 1` that this rank takes.
+
+        Args:
+            start: number of the first global image, from 0.
+            count: how many global images, over all ranks.
+            rank: this rank takes the images start + rank, start + rank + world_size, ...
+            world_size: number of ranks.
+
+        Returns:
+            int64 [ceil((count - rank) / world_size)], in [0, num_items).
+        """
+        images = torch.arange(start + rank, start + count, world_size) if rank < count else torch.arange(0)
+        epochs, positions = images // self.num_items, images % self.num_items
+        result = torch.empty_like(images)
+        for epoch in epochs.unique().tolist():
+            here = epochs == epoch
+            result[here] = self._order(epoch)[positions[here]]
+        return result
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            self._permutation = permutation(self.num_items, self.seed, "data/order", epoch)
+            self._epoch = epoch
+        return self._permutation
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Batches of dataset indices for one rank, for `DataLoader(dataset, batch_sampler=...)`.
+
+    All batches are whole: the last one begins before `total_images` and may end after it. A batch that
+    crosses the end of a permutation continues in the next one. Iterating again begins again.
+
+    Args:
+        num_items: length of the dataset.
+        batch_size: images a batch, over all ranks; a multiple of `world_size`.
+        total_images: images to show since the beginning of the training.
+        seed: of the order.
+        start_image: images already shown, from 0; to continue, give the number that has been seen.
+        rank: of this process, in [0, world_size).
+        world_size: number of processes.
+
+    Raises:
+        UserError: fewer items than a batch has, or a batch that does not divide among the ranks.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        batch_size: int,
+        total_images: int,
+        *,
+        seed: int,
+        start_image: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        _check_batch(num_items, batch_size, world_size)
+        if not (0 <= rank < world_size and start_image >= 0):
+            raise ValueError(f"rank={rank} of {world_size}, start_image={start_image}: out of range")
+        self.order = ImageOrder(num_items, seed)
+        self.batch_size, self.start_image, self.total_images = batch_size, start_image, total_images
+        self.rank, self.world_size = rank, world_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(self.start_image, self.total_images, self.batch_size):
+            yield self.order.indices(start, self.batch_size, self.rank, self.world_size).tolist()
+
+    def __len__(self) -> int:
+        return len(range(self.start_image, self.total_images, self.batch_size))
+
+
+def _check_batch(num_items: int, batch_size: int, world_size: int) -> None:
+    if batch_size < 1 or batch_size % world_size:
+        raise UserError(
+            f"batch_size={batch_size} on {world_size} process(es)",
+            rule="a batch holds the same number of images, at least one, for each process",
+            fix=f"Use a multiple of {world_size}",
+        )
+    if num_items < batch_size:
+        raise UserError(
+            f"batch_size={batch_size} with a dataset of {num_items} images",
+            rule="a dataset has at least as many images as a batch",
+            fix=f"Use batch_size={max(1, num_items // world_size) * world_size} or less, or more pictures",
+        )

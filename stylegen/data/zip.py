@@ -1,0 +1,135 @@
+"""A zip archive of pictures with `dataset.json`: the layout of NVIDIA's StyleGAN2-ADA and StyleGAN3.
+
+Archives come from strangers: nothing is ever extracted, and names, flags and sizes are checked before the
+first byte is read.
+"""
+
+import json
+import os
+import re
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from stylegen.data.metadata import FILE_NAME, Label, is_picture, parse_labels, parse_metadata
+from stylegen.errors import UserError
+
+MAX_MEMBER_BYTES = 256 * 2**20  # a 64-megapixel RGBA picture, not compressed at all
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+
+
+class ZipSource:
+    """Keeps the protocol `stylegen.data.source.Source`.
+
+    Raises:
+        UserError: a broken archive; an encrypted or duplicate member, a link, a path that climbs out of the
+            archive, or a member above 256 MiB; a `dataset.json` that does not fit the pictures.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._archive: zipfile.ZipFile | None = None
+        self._owner = 0
+        members = self._open().infolist()
+        _check_members(members, path)
+        self._keys = sorted(member.filename for member in members if is_picture(member.filename))
+        self._known = frozenset(self._keys)
+        where = f"{path}/{FILE_NAME}"
+        has_note = any(member.filename == FILE_NAME for member in members)
+        self.metadata: dict[str, Any] = parse_metadata(self._read(FILE_NAME, None), where) if has_note else {}
+        self._labels = parse_labels(self.metadata, self._keys, where)
+
+    def keys(self) -> list[str]:
+        return list(self._keys)
+
+    def read(self, key: str, limit: int | None = None) -> bytes:
+        if key not in self._known:
+            raise KeyError(key)
+        return self._read(key, limit)
+
+    def label(self, key: str) -> Label | None:
+        return None if self._labels is None else self._labels[key]
+
+    def close(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_archive": None}
+
+    def _open(self) -> zipfile.ZipFile:
+        if self._archive is None or self._owner != os.getpid():  # a fork shares the position in the file
+            try:
+                self._archive = zipfile.ZipFile(self.path)
+            except _BROKEN as error:
+                raise _broken(str(self.path), error) from error
+            self._owner = os.getpid()
+        return self._archive
+
+    def _read(self, name: str, limit: int | None) -> bytes:
+        archive = self._open()
+        try:
+            with archive.open(name) as member:
+                return member.read(MAX_MEMBER_BYTES if limit is None else limit)
+        except _BROKEN as error:
+            raise _broken(f"{self.path}/{name}", error) from error
+
+
+def write_zip(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
+    """Write encoded pictures and `dataset.json` as an archive that appears whole or not at all.
+
+    The same input gives the same bytes: members are stored, in the order given, dated 1980. Several
+    processes may write the same path at once; the last one to finish stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            for key, data in pictures:
+                archive.writestr(_entry(key), data)
+            archive.writestr(_entry(FILE_NAME), json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3  # Unix wherever it is written, or the bytes would depend on the machine
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    return entry
+
+
+def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
+    twice = [name for name, count in Counter(member.filename for member in members).items() if count > 1]
+    if twice:
+        raise _unsafe(path, twice[0], "stands in the archive twice", "names in an archive are unique")
+    for member in members:
+        name = member.filename
+        if ".." in PurePosixPath(name).parts or re.match(r"/|[A-Za-z]:", name) or "\\" in member.orig_filename:
+            raise _unsafe(path, name, "is not below the top of the archive", "paths are relative, with /")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise _unsafe(path, name, "is a symbolic link", "archives hold plain files")
+        if member.flag_bits & 0x1:
+            raise _unsafe(path, name, "is encrypted", "archives are read without a password")
+        if member.file_size > MAX_MEMBER_BYTES:
+            size = member.file_size // 2**20
+            raise _unsafe(path, name, f"unpacks to {size} MiB", f"at most {MAX_MEMBER_BYTES // 2**20} MiB each")
+
+
+def _unsafe(path: Path, name: str, problem: str, rule: str) -> UserError:
+    return UserError(f"{path}: {name} {problem}", rule=rule, fix="Pack the pictures again as a plain zip")
+
+
+def _broken(where: str, error: Exception) -> UserError:
+    return UserError(
+        f"{where} cannot be read ({error})",
+        rule="the archive is a complete, undamaged zip file",
+        fix="Copy or pack it again",
+    )

@@ -1,0 +1,96 @@
+"""Whole training steps, through the real training module, reproduce the reference's weights."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen.checkpoints.importers import stylegan2 as importer
+from stylegen.losses import LOSSES
+from stylegen.networks.stylegan2 import Generator
+from stylegen.networks.stylegan2_discriminator import Discriminator
+from stylegen.regularizers import Regularizer
+from stylegen.regularizers.path_length import PathLength
+from stylegen.regularizers.r1 import R1
+from stylegen.training.ema import EMA
+from stylegen.training.module import StyleGANModule
+from tests.golden.golden import Golden, assert_gradient, assert_output, files, load
+
+PHASES = ["G_main", "G_path_length", "D_main", "D_r1"]  # the order of `in.z_per_phase`
+
+
+class RecordedDraws:
+    """Hands out the latents and directions that the reference used."""
+
+    def __init__(self, golden: Golden) -> None:
+        self.golden, self.batch = golden, golden.config["batch"]
+
+    def _step(self, indices: Tensor) -> int:
+        return int(indices[0]) // self.batch
+
+    def latents(self, phase: str, indices: Tensor) -> Tensor:
+        return self.golden["in.z_per_phase"][self._step(indices), PHASES.index(phase)][: len(indices)]
+
+    def labels(self, phase: str, indices: Tensor) -> Tensor:
+        return torch.zeros(len(indices), 0)
+
+    def mixing(self, phase: str, indices: Tensor, num_ws: int) -> None:
+        return None
+
+    def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        return [torch.zeros(len(indices), 1, r, r) for r in sizes]  # the network has no noise inputs
+
+    def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
+        return self.golden["in.pl_noise"][self._step(indices)]
+
+
+def build(golden: Golden) -> StyleGANModule:
+    config = golden.config
+    G = Generator(**importer.generator_settings(config["generator"]))
+    D = Discriminator(**importer.discriminator_settings(config["discriminator"]))
+    G.load_state_dict(importer.rename_generator(golden.part("G0.")))
+    D.load_state_dict(importer.rename_discriminator(golden.part("D0.")))
+    regularizers: dict[str, Regularizer] = {
+        "path_length": PathLength(
+            config["pl_weight"], config["pl_decay"], config["G_reg_interval"], config["pl_batch_shrink"]
+        ),
+        "r1": R1(config["r1_gamma"], config["D_reg_interval"]),
+    }
+    return StyleGANModule(
+        *(G, D, LOSSES["nonsaturating"], regularizers, RecordedDraws(golden)),
+        ema=EMA(config["ema_kimg"], config["ema_rampup"]),
+        learning_rates={"G": config["lr"], "D": config["lr"]},
+        betas=tuple(config["betas"]),
+        eps=config["eps"],
+        w_avg_decay=0.998,
+    )
+
+
+@pytest.mark.parametrize("path", files("train_steps"))
+def test_training_steps_end_at_the_recorded_weights(path: Path, tmp_path: Path) -> None:
+    golden = load(path)
+    module = build(golden)
+    batches = [(reals, torch.zeros(len(reals), 0)) for reals in golden["in.reals"]]
+    assert len(batches) == golden.config["steps"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice about loaders and loggers
+        trainer = L.Trainer(
+            max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, default_root_dir=tmp_path,
+        )  # fmt: skip
+        trainer.fit(module, torch.utils.data.DataLoader(batches, batch_size=None))
+    expected = {
+        "G": importer.rename_generator(golden.part("G1.")),
+        "D": importer.rename_discriminator(golden.part("D1.")),
+        "G_ema": importer.rename_generator(golden.part("G_ema1.")),
+    }
+    for network, tensors in expected.items():
+        state = getattr(module, network).state_dict()
+        assert set(state) == set(tensors)
+        for name, tensor in tensors.items():
+            assert_gradient(state[name], tensor, f"{network}.{name}")
+    assert_output(module.regularizers["path_length"].mean, golden["out.pl_mean"])
