@@ -56,7 +56,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         mirror: bool = False,
     ) -> None:
         if str(path) == OPENMOJI:
-            path = openmoji.dataset_path(resolution or openmoji.DEFAULT_RESOLUTION)
+            path = openmoji.dataset_path(openmoji.DEFAULT_RESOLUTION if resolution is None else resolution)
         self.source = open_source(path)
         self.mirror = mirror
         self._keys = self.source.keys()
@@ -70,8 +70,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         self._check_header(header, resolution)
         self._labels = [self.source.label(key) for key in self._keys]
         self.class_names = _class_names(self.source)
-        self._classes, num_classes = self._index_classes() if use_labels else (None, 0)
-        self.spec = ImageSpec(header.width, header.channels, num_classes)
+        self._classes = self._index_classes() if use_labels else None
+        self.spec = ImageSpec(header.width, header.channels, self._count_classes())
         self.name = str(self.source.metadata.get("name") or self.source.path.stem)
         self.num_images = len(self._keys)
         self._pixels = self._load(header)
@@ -179,24 +179,31 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
                 fix="Resize or convert one of them, or remove it",
             )
 
-    def _index_classes(self) -> tuple[Tensor, int]:
-        where = str(self.source.path)
+    def _index_classes(self) -> Tensor:
         classes = [label for label in self._labels if isinstance(label, int)]
         if len(classes) < len(self._labels):
             found = "no labels" if self._labels[0] is None else "vectors as labels"
             raise UserError(
-                f"use_labels=true, but {where} has {found}",
+                f"use_labels=true, but {self.source.path} has {found}",
                 rule="labels are class indices in dataset.json, one for each picture",
                 fix="Set use_labels=false, or add labels",
             )
-        num_classes = max(classes) + 1
-        if self.class_names is not None and len(self.class_names) < num_classes:
+        return torch.tensor(classes)
+
+    def _count_classes(self) -> int:
+        """One more than the highest index, or as many as there are names: rare classes may have no picture."""
+        if self._classes is None:
+            return 0
+        highest = int(self._classes.max())
+        if self.class_names is None:
+            return highest + 1
+        if len(self.class_names) <= highest:
             raise UserError(
-                f"{where} has class {num_classes - 1} and {len(self.class_names)} class_names",
+                f"{self.source.path} has class {highest}, and {len(self.class_names)} class_names",
                 rule="each class has a name, in the order of the indices",
                 fix="Complete class_names in dataset.json, or remove them",
             )
-        return torch.tensor(classes), len(self.class_names or range(num_classes))
+        return len(self.class_names)
 
 
 def _class_names(source: Source) -> list[str] | None:

@@ -83,8 +83,10 @@ def _parse_pair(pair: object, where: str) -> tuple[str, Label]:
     match pair:
         case [str(key), int(index)] if index >= 0 and not isinstance(index, bool):
             return key, index
-        case [str(key), [_, *_] as vector] if all(type(value) in (int, float) for value in vector):
-            return key, tuple(float(value) for value in vector)
+        case [str(key), [_, *_] as values]:
+            numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+            if len(numbers) == len(values):
+                return key, tuple(map(float, numbers))
     raise UserError(
         f"{where}: labels holds {pair!r:.80}",
         rule="each entry is [file, class], a class is an integer from 0 or a list of numbers",

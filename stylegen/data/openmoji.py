@@ -1,18 +1,7 @@
-"""The OpenMoji portraits: some 890 small, real, labelled pictures that need no download.
+"""The OpenMoji portraits: almost nine hundred real, labelled pictures that need no download.
 
-The rule. A portrait is one person as head and shoulders, the face where OpenMoji's standard bust has it: its
-place, found by matching the skin against the mean portrait, is within 4 of the 72 units of the drawing,
-which are 2.6 pixels at 32x32. `_PEOPLE` lists the persons drawn so, alone or as woman or man; `_TRADES` the
-trades and hair styles that are drawn on the standard bust; `_NAMELESS` OpenMoji's own additions, which have
-no skin tones. Each comes in yellow and in five skin tones.
-
-Left out are full bodies, couples and families, hands, masks of ogres and the like, smileys, and these
-single persons (`_LEFT_OUT`, which overrides the rest), so that all the portraits are aligned:
-
-- face at another size: Gua Pi Mao, baby, baby angel; two faces: whoever feeds a baby
-- face beside the middle: information desk, haircut, raised hand; or higher or lower: bowing, ninja, guardswoman
-- no human skin or no face: genie, zombie, bust in silhouette, diver's and gas masks
-- likenesses of living people, among OpenMoji's own additions
+`portraits.py` says which glyphs they are. Here they are drawn and packed, once, as an ordinary dataset in the
+user's cache folder. The label is the skin tone: none (yellow) or one of five.
 
 Licence of the pictures: CC BY-SA 4.0, OpenMoji (https://openmoji.org); see `ATTRIBUTION`.
 """
@@ -21,13 +10,14 @@ import io
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from stylegen.data.cache import cache_folder
 from stylegen.data.fingerprint import fingerprint
+from stylegen.data.portraits import CLASS_NAMES, Glyph, portrait
 from stylegen.data.zip import write_zip
 from stylegen.errors import UserError
 from stylegen.spec import is_power_of_two
@@ -38,66 +28,11 @@ ATTRIBUTION = (
     "Portraits drawn by OpenMoji, the open-source emoji and icon project (https://openmoji.org), licence "
     "CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/); cropped and rendered by stylegen"
 )
-CLASS_NAMES = ["none", "light", "medium-light", "medium", "medium-dark", "dark"]
 MIN_RESOLUTION, MAX_RESOLUTION, DEFAULT_RESOLUTION = 16, 256, 32
 CROP = (11, 8, 50)
 """Left, top and side of the square that is drawn, of 72 units: hair just fits and shoulders reach the edge."""
 
 _OVERSAMPLING = 4
-_TONES = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")  # Fitzpatrick types 1-2, 3, 4, 5, 6
-_JOINERS = ("200D", "FE0F")
-_SEXES = ("2640", "2642")
-
-_PEOPLE = frozenset(
-    # Santa, boy, girl, man, woman, police, veil, blond, turban, old man, old woman, helmet, princess, guard
-    "1F385 1F466 1F467 1F468 1F469 1F46E 1F470 1F471 1F473 1F474 1F475 1F477 1F478 1F482 "
-    # head massage, detective, gestures (no, ok), frown, pout, palm on face, prince, tuxedo, Mrs Santa, shrug
-    "1F486 1F575 1F645 1F646 1F64D 1F64E 1F926 1F934 1F935 1F936 1F937 "
-    # hero, villain, deaf, adult, child, older adult, beard, headscarf, steam bath, mage, fairy, vampire, elf, crown
-    "1F9B8 1F9B9 1F9CF 1F9D1 1F9D2 1F9D3 1F9D4 1F9D5 1F9D6 1F9D9 1F9DA 1F9DB 1F9DD 1FAC5".split()
-)
-_WORKERS = frozenset(["1F468", "1F469", "1F9D1"])
-_TRADES = frozenset(
-    # farmer, cook, Christmas elf, student, singer, artist, teacher, factory, office (two), mechanic, scientist
-    "1F33E 1F373 1F384 1F393 1F3A4 1F3A8 1F3EB 1F3ED 1F4BB 1F4BC 1F527 1F52C "
-    # astronaut, firefighter, health, judge, pilot; red hair, curls, bald, white hair
-    "1F680 1F692 2695 2696 2708 1F9B0 1F9B1 1F9B2 1F9B3".split()
-)
-_NAMELESS = frozenset(
-    # mask (three), coffee (three), nurses and doctors (four), florists (two)
-    "E0AC E0AC-2640 E0AC-2642 E185 E186 E187 E300 E301 E302 E303 E340 E341".split()
-)
-_LEFT_OUT = frozenset(["1F482-2640"])
-
-
-class Glyph(NamedTuple):
-    """One portrait: its code points as OpenMoji names the file, and its class from 0 (none) to 5 (dark)."""
-
-    hexcode: str
-    skin_tone: int
-
-
-def portrait(hexcode: str) -> Glyph | None:
-    """The portrait with this name (``1F9D1-1F3FD-200D-1F33E``), or None if the rule leaves it out."""
-    points = [point for point in hexcode.split("-") if point not in _JOINERS]
-    tones = [point for point in points if point in _TONES]
-    plain = [point for point in points if point not in _TONES]
-    if not plain or len(tones) > 1 or not _is_portrait(plain):
-        return None
-    return Glyph(hexcode, _TONES.index(tones[0]) + 1 if tones else 0)
-
-
-def _is_portrait(points: list[str]) -> bool:
-    name = "-".join(points)
-    if name in _LEFT_OUT:
-        return False
-    match points:
-        case [person]:
-            return person in _PEOPLE or name in _NAMELESS
-        case [person, addition]:
-            sexed = person in _PEOPLE and addition in _SEXES
-            return sexed or (person in _WORKERS and addition in _TRADES) or name in _NAMELESS
-    return False
 
 
 def glyphs() -> list[Glyph]:

@@ -8,7 +8,7 @@ where training was interrupted.
 from collections.abc import Iterator
 
 import torch
-from torch import LongTensor, Tensor
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from stylegen.errors import UserError

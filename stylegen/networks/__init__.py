@@ -1,10 +1,33 @@
 """Networks by name. A new architecture is one file and one row here."""
 
+import inspect
+from typing import Any
+
 from torch import nn
 
+from stylegen.errors import unknown_choice
 from stylegen.networks.base import StyleGenerator as StyleGenerator
 from stylegen.networks.stylegan2 import Generator as StyleGAN2Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator as StyleGAN2Discriminator
 
 GENERATORS: dict[str, type[StyleGenerator]] = {"stylegan2": StyleGAN2Generator}
 DISCRIMINATORS: dict[str, type[nn.Module]] = {"stylegan2": StyleGAN2Discriminator}
+
+
+def build_generator(name: str, **settings: Any) -> StyleGenerator:
+    """Construct a generator by its name and remember every effective setting, defaults included.
+
+    Raises:
+        UserError: an unknown name or setting, or a value that the constructor refuses.
+    """
+    if name not in GENERATORS:
+        raise unknown_choice("generator.name", name, GENERATORS)
+    signature = inspect.signature(GENERATORS[name])
+    for setting in settings:
+        if setting not in signature.parameters:
+            raise unknown_choice(f"generator.{setting}", settings[setting], signature.parameters)
+    bound = signature.bind(**settings)
+    bound.apply_defaults()
+    generator = GENERATORS[name](**bound.arguments)
+    generator.settings = dict(bound.arguments)
+    return generator

@@ -1,6 +1,6 @@
 """What training, sampling and metrics rely on in a generator, whatever its paper."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -26,6 +26,7 @@ class StyleGenerator(nn.Module):
         name: key in `networks.GENERATORS`.
         resolution, channels, num_classes: of the pictures and labels.
         z_dim, w_dim, num_ws: widths of the latents, number of style slots.
+        settings: every constructor argument, as `build_generator` recorded it.
     """
 
     name: ClassVar[str]
@@ -37,3 +38,4 @@ class StyleGenerator(nn.Module):
     num_ws: int
     mapping: Mapping
     synthesis: StyleSynthesis
+    settings: dict[str, Any]

@@ -1,5 +1,7 @@
 """Means of what training reports, kept on the device until somebody asks."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ class Statistics:
         self._counts: dict[str, int] = {}
 
     def report(self, name: str, value: Tensor) -> None:
-        mean = value.detach().mean().double() if value.device.type != "mps" else value.detach().mean()
+        mean = value.detach().float().mean()
         self._sums[name] = self._sums[name] + mean if name in self._sums else mean
         self._counts[name] = self._counts.get(name, 0) + 1
 
@@ -22,3 +24,10 @@ class Statistics:
         values = torch.stack([self._sums[n] / self._counts[n] for n in names]).tolist() if names else []
         self._sums, self._counts = {}, {}
         return dict(zip(names, values, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": {n: v.cpu() for n, v in self._sums.items()}, "counts": dict(self._counts)}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        self._sums = {n: v.to(device) for n, v in state["sums"].items()}
+        self._counts = dict(state["counts"])

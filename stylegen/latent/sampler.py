@@ -1,0 +1,91 @@
+"""Pictures from seeds: the one road that sampling, metrics and callbacks share."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from stylegen import randomness
+from stylegen.errors import UserError, unknown_choice
+from stylegen.images import to_uint8
+from stylegen.latent.seeds import latents, random_labels
+from stylegen.latent.truncation import truncate
+from stylegen.networks import StyleGenerator
+
+NOISE_MODES = ("const", "none", "random")
+
+
+class Sampler:
+    """Draws pictures of a generator; picture and seed belong together at any batch size.
+
+    Args:
+        generator: in evaluation mode, on its device.
+        psi, cutoff: truncation, see `latent.truncation`.
+        noise: "const" uses the noise stored with the weights, "none" no noise, "random" fresh noise for each seed.
+        label: class index for all pictures; None draws one for each seed.
+        batch_size: pictures at a time.
+
+    Raises:
+        UserError: an impossible setting.
+    """
+
+    def __init__(
+        self,
+        generator: StyleGenerator,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        noise: str = "const",
+        label: int | None = None,
+        batch_size: int = 16,
+    ) -> None:
+        if noise not in NOISE_MODES:
+            raise unknown_choice("noise", noise, NOISE_MODES)
+        if batch_size < 1:
+            raise UserError(f"batch_size={batch_size}", rule="a batch holds at least one picture", fix="Use 1 or more")
+        _check_range("truncation_cutoff", cutoff, generator.num_ws + 1, f"this network has {generator.num_ws} layers")
+        _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
+        self.generator, self.psi, self.cutoff = generator, psi, cutoff
+        self.noise, self.label, self.batch_size = noise, label, batch_size
+        self.device = next(generator.parameters()).device
+
+    @torch.no_grad()
+    def ws(self, seeds: list[int]) -> Tensor:
+        """Styles [N, L, D] before truncation."""
+        G = self.generator
+        c = random_labels(seeds, G.num_classes, self.device)
+        if self.label is not None:
+            c = torch.nn.functional.one_hot(torch.full((len(seeds),), self.label, device=self.device), G.num_classes)
+        w = G.mapping(latents(seeds, G.z_dim, self.device), c.float())
+        return w.unsqueeze(1).repeat(1, G.num_ws, 1)
+
+    @torch.no_grad()
+    def render(self, ws: Tensor, seeds: list[int], psi: float | None = None) -> Tensor:
+        """Truncate and synthesise: [N, L, D] -> uint8 [N, C, H, W]; `seeds` key the random noise."""
+        G = self.generator
+        parts = []
+        for start in range(0, len(ws), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            w = truncate(ws[part], G.mapping.w_avg, self.psi if psi is None else psi, self.cutoff)
+            noise = self._noise_for(seeds[part]) if self.noise == "random" else self.noise
+            parts.append(to_uint8(G.synthesis(w, noise)))
+        return torch.cat(parts)
+
+    def images(self, seeds: list[int]) -> Tensor:
+        """uint8 [N, C, H, W]."""
+        return self.render(self.ws(seeds), seeds)
+
+    def batches(self, seeds: list[int]) -> Iterator[Tensor]:
+        """The same pictures, a batch at a time."""
+        for start in range(0, len(seeds), self.batch_size):
+            yield self.images(seeds[start : start + self.batch_size])
+
+    def _noise_for(self, seeds: list[int]) -> list[Tensor]:
+        sizes = self.generator.synthesis.noise_sizes
+        indices = torch.tensor(seeds, device=self.device)
+        return [randomness.normal(0, f"sample/noise{k}", indices, (1, r, r)) for k, r in enumerate(sizes)]
+
+
+def _check_range(setting: str, value: int | None, count: int, what: str) -> None:
+    if value is not None and not 0 <= value < count:
+        fix = f"Use {setting}=0 to {setting}={count - 1}" if count else f"Leave {setting} out"
+        raise UserError(f"{setting}={value}", rule=what, fix=fix)

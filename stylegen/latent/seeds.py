@@ -1,0 +1,80 @@
+"""From what people type to latents: seed ranges, layer ranges, z by seed."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from stylegen import randomness
+from stylegen.errors import UserError
+
+MAX_SEED = 2**63 - 1
+LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
+
+
+def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
+    """ "0-3,40" -> [0, 1, 2, 3, 40], in the order given.
+
+    Raises:
+        UserError: something else than numbers and ranges, a range that runs backwards, or a number out of range.
+    """
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last or last > MAX_SEED or last - first >= 10_000_000:
+            raise UserError(
+                f"{setting}={text}",
+                rule=f"{part.strip() or 'an empty part'!r} is no seed from 0 to {MAX_SEED} and no rising range of them",
+                fix=f"Write numbers and ranges separated by commas, as in {setting}=0-15,40",
+            )
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
+    """Style slots by name or number: "coarse" 4-8 px, "middle" 16-32, "fine" 64 and up, or "4-7", or "0,2-3".
+
+    Slots 0 and 1 style 4 px, then two a resolution; the last slot styles the RGB layer of the last one.
+
+    Raises:
+        UserError: an unknown name, a number out of range, or a name that this network is too small for.
+    """
+    existing = [name for name, (low, _) in LAYER_RANGES.items() if low <= resolution]
+    if text in LAYER_RANGES:
+        low, high = LAYER_RANGES[text]
+        if text not in existing:
+            raise UserError(
+                f"layers={text}",
+                rule=f"{text} layers begin at {low} px and this network ends at {resolution} px",
+                fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
+            )
+        return [k for k in range(num_ws) if low <= slot_resolution(k, resolution) <= high]
+    layers = parse_seeds(text, "layers") if re.fullmatch(r"[\d\s,-]+", str(text)) else None
+    if layers is None or max(layers) >= num_ws:
+        raise UserError(
+            f"layers={text}",
+            rule=f"this network has the style layers 0 to {num_ws - 1}",
+            fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}, as in layers=4-{num_ws - 1}",
+        )
+    return sorted(set(layers))
+
+
+def slot_resolution(slot: int, resolution: int) -> int:
+    """Side in pixels of the layer that style slot `slot` steers; the last slot belongs to the last RGB layer.
+
+    Two slots a resolution, beginning with the 4x4 convolution and the first up-sampling one at 4 px: the
+    numbering of the style-mixing figures of StyleGAN 1 and 2.
+    """
+    return min(4 * 2 ** (slot // 2), resolution)
+
+
+def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu") -> Tensor:
+    """z [N, z_dim]: each row a function of its seed alone."""
+    return randomness.normal(0, "sample/z", torch.tensor(seeds, device=device), (z_dim,))
+
+
+def random_labels(seeds: list[int], num_classes: int, device: torch.device | str = "cpu") -> Tensor:
+    """One-hot [N, num_classes], the class uniform and a function of the seed alone."""
+    classes = randomness.integers(max(num_classes, 1), 0, "sample/class", torch.tensor(seeds, device=device))
+    return torch.nn.functional.one_hot(classes, max(num_classes, 1)).float()[:, :num_classes]

@@ -1,0 +1,90 @@
+"""What a run leaves for the eye and for later: sample grids, snapshots, the checkpoint to continue from."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.images import make_grid, write_png
+from stylegen.latent.sampler import Sampler
+from stylegen.training.callbacks.base import EveryKimg
+from stylegen.training.module import StyleGANModule
+from stylegen.training.run_folder import RunFolder
+
+GRID_CELL_PX = 64  # small pictures are enlarged, so that a cell can be seen
+
+
+class SampleGrids(EveryKimg):
+    """A grid of the averaged generator's pictures at fixed seeds, in samples/<kimg>.png.
+
+    Args:
+        folder: the run's.
+        count: pictures, seeds 0 to count - 1, in rows of `columns`.
+        every_kimg, total_kimg: see `EveryKimg`.
+        listeners: called with (kimg, path) of each grid.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        count: int,
+        columns: int,
+        every_kimg: float,
+        total_kimg: float,
+        listeners: Iterable[Callable[[float, Path], None]] = (),
+    ) -> None:
+        super().__init__(every_kimg, total_kimg, at_start=True)
+        self.folder, self.count, self.columns, self.listeners = folder, count, columns, list(listeners)
+
+    def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        images = Sampler(module.G_ema).images(list(range(self.count)))
+        path = self.folder.sample(module.images_seen)
+        write_png(path, make_grid(images, self.columns), scale=max(1, GRID_CELL_PX // images.shape[-1]))
+        for listener in self.listeners:
+            listener(module.images_seen / 1000, path)
+
+
+class Snapshots(EveryKimg):
+    """The averaged generator, in snapshots/<kimg>.safetensors.
+
+    Args:
+        folder: the run's.
+        info: what each file says of its training, beside `images_seen`.
+        every_kimg, total_kimg: see `EveryKimg`.
+    """
+
+    def __init__(self, folder: RunFolder, info: dict[str, Any], every_kimg: float, total_kimg: float) -> None:
+        super().__init__(every_kimg, total_kimg)
+        self.folder, self.info = folder, info
+
+    def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
+        if trainer.is_global_zero:
+            info = {"images_seen": module.images_seen, **self.info}
+            save_snapshot(self.folder.snapshot(module.images_seen), module.G_ema, info)
+
+
+class Checkpoints(EveryKimg):
+    """Everything that continuing needs, in checkpoints/last.ckpt; the old one stays until the new one is whole.
+
+    Args:
+        folder: the run's.
+        every_kimg, total_kimg: see `EveryKimg`.
+    """
+
+    def __init__(self, folder: RunFolder, every_kimg: float, total_kimg: float) -> None:
+        super().__init__(every_kimg, total_kimg)
+        self.folder = folder
+
+    def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
+        path = self.folder.checkpoint
+        partial = path.with_name(f".{path.name}.partial")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)

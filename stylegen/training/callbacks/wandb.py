@@ -1,0 +1,111 @@
+"""Weights & Biases: config, scalars against kimg, sample grids; one run id for the life of a run folder."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from stylegen.errors import unknown_choice
+from stylegen.training.callbacks.logbook import Record
+
+MODES = ("auto", "online", "offline", "disabled")
+
+
+class WandbRun(L.Callback):
+    """Logs what it hears from the logbook and the sample grids.
+
+    Args:
+        folder: the run's; W&B writes below `folder`/wandb, where the run id is kept for resuming.
+        config: plain values, shown with the run.
+        mode: "auto" is online when W&B finds a key, else offline; the variable WANDB_MODE, if set, decides.
+        project, entity, name: as W&B uses them; the name is the folder's unless given.
+        init_timeout: seconds to wait for the server. One that cannot be reached turns the run offline with one
+            warning (`wandb sync` uploads it later).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        mode: str = "auto",
+        project: str = "stylegen",
+        entity: str | None = None,
+        name: str | None = None,
+        init_timeout: float = 20.0,
+    ) -> None:
+        if mode not in MODES:
+            raise unknown_choice("logger.mode", mode, MODES)
+        self.folder, self.config, self.mode = folder, config, mode
+        self.identity = {"project": project, "entity": entity, "name": name or folder.name}
+        self.init_timeout = init_timeout
+        self._run: Any = None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        mode = self._effective_mode()
+        if trainer.is_global_zero and mode != "disabled" and self._run is None:
+            self._run = self._start(mode)
+            self._run.define_metric("kimg")
+            self._run.define_metric("*", step_metric="kimg")
+
+    def hear(self, record: Record) -> None:
+        if self._run is not None:
+            self._run.log(dict(record))
+
+    def hear_grid(self, kimg: float, path: Path) -> None:
+        if self._run is not None:
+            import wandb
+
+            self._run.log({"kimg": kimg, "samples": wandb.Image(str(path))})
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
+
+    def _effective_mode(self) -> str:
+        mode = os.environ.get("WANDB_MODE") or self.mode
+        if mode == "auto":
+            import wandb  # seconds to import, so only where it is used
+
+            return "online" if wandb.login(prompt=False, verify=False) else "offline"
+        return "offline" if mode == "dryrun" else mode
+
+    def _start(self, mode: str) -> Any:
+        import wandb
+
+        try:
+            return self._init(mode)
+        except wandb.errors.Error as error:
+            if mode == "offline":
+                raise
+            warnings.warn(
+                f"Weights & Biases cannot be reached ({error}); logging offline below {self.folder / 'wandb'}",
+                stacklevel=2,
+            )
+            return self._init("offline")
+
+    def _init(self, mode: str) -> Any:
+        import wandb
+
+        settings = wandb.Settings(init_timeout=self.init_timeout, console="off", silent=True)
+        return wandb.init(
+            dir=self.folder,
+            config=self.config,
+            id=self._run_id(),
+            resume="allow" if mode == "online" else None,
+            mode="online" if mode == "online" else "offline",
+            settings=settings,
+            **self.identity,
+        )
+
+    def _run_id(self) -> str:
+        """The id kept with the run folder, made on first use."""
+        import wandb
+
+        path = self.folder / "wandb" / "run_id.txt"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wandb.util.generate_id())
+        return path.read_text().strip()

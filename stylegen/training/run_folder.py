@@ -1,0 +1,76 @@
+"""Where a run keeps its files.
+
+runs/<name>/
+    config.yaml   metrics.jsonl   samples/<kimg>.png   snapshots/<kimg>.safetensors   checkpoints/last.ckpt
+"""
+
+import itertools
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegen.checkpoints.snapshot import kimg_name
+from stylegen.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run; nothing is created until `prepare`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoints" / "last.ckpt"
+
+    def sample(self, images_seen: int) -> Path:
+        return self.root / "samples" / f"{kimg_name(images_seen)}.png"
+
+    def snapshot(self, images_seen: int) -> Path:
+        return self.root / "snapshots" / f"{kimg_name(images_seen)}.safetensors"
+
+    def score(self, images_seen: int) -> Path:
+        """The metric card of a snapshot, beside it."""
+        return self.snapshot(images_seen).with_suffix(".metrics.json")
+
+    def prepare(self) -> None:
+        """Create the folder, or raise UserError where nothing can be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.root, os.W_OK | os.X_OK)
+        except OSError as error:
+            raise _not_writable(self.root, error.strerror or str(error)) from error
+        if not writable:
+            raise _not_writable(self.root, "permission denied")
+
+
+def next_run_folder(parent: Path, name: str) -> RunFolder:
+    """`parent`/00007-<name>, one more than the highest number there."""
+    pattern = re.compile(r"(\d{5})-.*")
+    numbers = [int(m[1]) for p in parent.glob("*") if (m := pattern.fullmatch(p.name))] if parent.is_dir() else []
+    slug = re.sub(r"[^\w.-]+", "-", name).strip("-") or "run"
+    for number in itertools.count(max(numbers, default=-1) + 1):
+        root = parent / f"{number:05d}-{slug}"
+        try:
+            root.mkdir(parents=True)  # two runs that start at once get two numbers
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _not_writable(parent, error.strerror or str(error)) from error
+        return RunFolder(root)
+    raise AssertionError("unreachable")
+
+
+def _not_writable(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"output_dir={path}", rule=f"it cannot be written ({reason})", fix="Name a folder that you may write to"
+    )

@@ -1,0 +1,29 @@
+"""Fixtures of the data tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.data.samples import write_archive, write_folder
+
+
+@pytest.fixture(params=["folder", "zip"])
+def pack(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
+    """Writes a dataset as a folder, and in a second run of the same test as a zip."""
+
+    def write(files: dict[str, bytes], note: Any = None, name: str = "data") -> Path:
+        if request.param == "folder":
+            return write_folder(tmp_path / name, files, note)
+        return write_archive(tmp_path / f"{name}.zip", files, note)
+
+    return write
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Nothing is read from, or left in, the cache folder of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

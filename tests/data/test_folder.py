@@ -1,0 +1,25 @@
+"""What only a folder can do: links, permissions."""
+
+import sys
+
+import pytest
+
+from stylegen.data.folder import FolderSource
+from stylegen.errors import UserError
+from tests.data.samples import encode, write_folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_to_folders_are_followed_once(tmp_path):
+    elsewhere = write_folder(tmp_path / "elsewhere", {"x.png": encode(1)})
+    top = write_folder(tmp_path / "top", {"y.png": encode(2)})
+    (top / "linked").symlink_to(elsewhere)
+    (top / "up").symlink_to(top)  # would be walked for ever
+    assert FolderSource(top).keys() == ["linked/x.png", "y.png"]
+
+
+def test_a_picture_that_went_away(tmp_path):
+    source = FolderSource(write_folder(tmp_path / "top", {"y.png": encode(2)}))
+    (tmp_path / "top" / "y.png").unlink()
+    with pytest.raises(UserError, match=r"y\.png cannot be read"):
+        source.read("y.png")
