@@ -29,7 +29,8 @@ class TrainingData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
-        assert trainer is not None and isinstance(trainer.lightning_module, StyleGANModule)
+        assert trainer is not None
+        assert isinstance(trainer.lightning_module, StyleGANModule)
         sampler = BatchSampler(
             *(len(self.dataset), self.batch_size, self.total_images),
             seed=self.seed,

@@ -18,6 +18,7 @@ from stylegen.networks import StyleGenerator
 from stylegen.regularizers import Regularizer
 from stylegen.training.draws import Draws
 from stylegen.training.ema import EMA
+from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
 from stylegen.training.statistics import Statistics
 
@@ -31,8 +32,7 @@ class StyleGANModule(L.LightningModule):
         regularizers: by name; each brings its own interval.
         draws: the random inputs of every step.
         ema: how the average moves.
-        learning_rates: of "G" and "D", before the correction for lazy terms.
-        betas, eps: of both Adam optimizers, likewise.
+        optimizer: Adam's settings, before the correction for lazy terms.
         w_avg_decay: share of the running mean of w that one D main phase keeps.
 
     Batches: (pictures [N, C, H, W], uint8 or float in [-1, 1]; labels [N, num_classes]), this rank's share.
@@ -46,9 +46,7 @@ class StyleGANModule(L.LightningModule):
         regularizers: Mapping[str, Regularizer],
         draws: Draws,
         ema: EMA,
-        learning_rates: Mapping[str, float],
-        betas: tuple[float, float] = (0.0, 0.99),
-        eps: float = 1e-8,
+        optimizer: AdamSettings,
         w_avg_decay: float = 0.998,
     ) -> None:
         super().__init__()
@@ -57,21 +55,16 @@ class StyleGANModule(L.LightningModule):
         self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
         self.regularizers = nn.ModuleDict(regularizers)
         self.draws, self.ema, self.statistics = draws, ema, Statistics()
-        self.learning_rates, self.betas, self.eps = learning_rates, betas, eps
-        self.w_avg_decay = w_avg_decay
+        self.optimizer_settings, self.w_avg_decay = optimizer, w_avg_decay
         self.phases: list[Phase] = build_phases(loss, list(regularizers.items()))
         self.images_seen = 0
         self.steps = 0
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimizers: list[torch.optim.Optimizer] = []
-        for network in ("G", "D"):
-            c = lazy_correction(self.phases, network)
-            betas = (self.betas[0] ** c, self.betas[1] ** c)
-            parameters = getattr(self, network).parameters()
-            rate = self.learning_rates[network] * c
-            optimizers.append(torch.optim.Adam(parameters, lr=rate, betas=betas, eps=self.eps, fused=True))
-        return optimizers
+        return [
+            self.optimizer_settings.build(network, net.parameters(), lazy_correction(self.phases, network))
+            for network, net in (("G", self.G), ("D", self.D))
+        ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stylegen.data.sampler import BatchSampler, ImageOrder
 from stylegen.errors import UserError
+from stylegen.randomness import permutation
 
 lengths = st.integers(1, 40)
 worlds = st.integers(1, 5)
@@ -36,6 +37,11 @@ def test_ranks_interleave_to_the_order_of_one_process(length, world_size, start,
 def test_starting_anywhere_continues_the_same_sequence(length, start, count):
     whole = ImageOrder(length, seed=3).indices(0, start + count)
     assert torch.equal(ImageOrder(length, seed=3).indices(start, count), whole[start:])
+
+
+def test_the_formula_one_image_at_a_time():
+    indices = ImageOrder(7, seed=5).indices(3, 30).tolist()
+    assert indices == [int(permutation(7, 5, "data/order", k // 7)[k % 7]) for k in range(3, 33)]
 
 
 def test_seeds_and_permutations_differ():

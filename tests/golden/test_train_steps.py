@@ -18,6 +18,7 @@ from stylegen.regularizers.path_length import PathLength
 from stylegen.regularizers.r1 import R1
 from stylegen.training.ema import EMA
 from stylegen.training.module import StyleGANModule
+from stylegen.training.optimizer import AdamSettings
 from tests.golden.golden import Golden, assert_gradient, assert_output, files, load
 
 PHASES = ["G_main", "G_path_length", "D_main", "D_r1"]  # the order of `in.z_per_phase`
@@ -63,9 +64,7 @@ def build(golden: Golden) -> StyleGANModule:
     return StyleGANModule(
         *(G, D, LOSSES["nonsaturating"], regularizers, RecordedDraws(golden)),
         ema=EMA(config["ema_kimg"], config["ema_rampup"]),
-        learning_rates={"G": config["lr"], "D": config["lr"]},
-        betas=tuple(config["betas"]),
-        eps=config["eps"],
+        optimizer=AdamSettings(config["lr"], config["lr"], *config["betas"], config["eps"]),
         w_avg_decay=0.998,
     )
 

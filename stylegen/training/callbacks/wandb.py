@@ -1,6 +1,7 @@
 """Weights & Biases: config, scalars against kimg, sample grids; one run id for the life of a run folder."""
 
 import os
+import secrets
 import warnings
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class WandbRun(L.Callback):
         if mode not in MODES:
             raise unknown_choice("logger.mode", mode, MODES)
         self.folder, self.config, self.mode = folder, config, mode
-        self.identity = {"project": project, "entity": entity, "name": name or folder.name}
+        self.identity: dict[str, Any] = {"project": project, "entity": entity, "name": name or folder.name}
         self.init_timeout = init_timeout
         self._run: Any = None
 
@@ -102,10 +103,8 @@ class WandbRun(L.Callback):
 
     def _run_id(self) -> str:
         """The id kept with the run folder, made on first use."""
-        import wandb
-
         path = self.folder / "wandb" / "run_id.txt"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wandb.util.generate_id())
+            path.write_text(secrets.token_hex(4))
         return path.read_text().strip()

@@ -1,0 +1,71 @@
+"""`python -m stylegen VERB [overrides]`, also installed as the command `stylegen`."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from stylegen import __version__
+from stylegen.errors import UserError, unknown_choice
+
+VERBS = {
+    "train": "train a generator: train data.path=FOLDER_OR_ZIP total_kimg=1000",
+    "sample": "draw pictures: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
+    "evaluate": "score a snapshot or a set of pictures: evaluate snapshot=RUN metrics=[fid]",
+}
+HELP = f"""stylegen {__version__}: train, sample and measure StyleGANs.
+
+usage: python -m stylegen VERB [setting=value ...] [--cfg job]
+
+{chr(10).join(f"  {verb:10s}{what}" for verb, what in VERBS.items())}
+
+Settings are Hydra overrides; `--cfg job` prints the whole configuration and stops.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit status: 0, 1 for a failure at run time, 2 for input that cannot be used."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help") or {"-h", "--help"} & set(arguments):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    try:
+        return _run(arguments[0], arguments[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    if verb not in VERBS:
+        raise unknown_choice("verb", verb, VERBS)
+    # Waiting threads sleep instead of spinning: on a machine with something else to do, spinning costs a
+    # multiple of the time. Read once, when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from stylegen.verbs.config import compose_config
+
+    show = "--cfg" in arguments
+    if show:
+        position = arguments.index("--cfg")
+        if arguments[position + 1 : position + 2] != ["job"]:
+            raise UserError(" ".join(arguments[position:]), rule="--cfg shows the job's settings", fix="Use --cfg job")
+        del arguments[position : position + 2]
+    config = compose_config(verb, arguments)
+    if show:
+        from omegaconf import OmegaConf
+
+        print(OmegaConf.to_yaml(config), end="")
+        return 0
+    result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)
+    print(result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

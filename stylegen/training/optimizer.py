@@ -1,0 +1,34 @@
+"""Adam for both networks (Kingma and Ba 2015, arXiv 1412.6980)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class AdamSettings:
+    """Settings before the correction for lazy regularisation.
+
+    Attributes:
+        g_lr, d_lr: learning rates of generator and discriminator.
+        beta1, beta2, eps: Adam's own.
+    """
+
+    g_lr: float = 0.002
+    d_lr: float = 0.002
+    beta1: float = 0.0
+    beta2: float = 0.99
+    eps: float = 1e-8
+
+    def build(self, network: str, parameters: Iterable[nn.Parameter], correction: float) -> torch.optim.Adam:
+        """Adam with lr * c and beta^c.
+
+        Args:
+            network: "G" or "D".
+            correction: c of `training.phases.lazy_correction`.
+        """
+        rate = {"G": self.g_lr, "D": self.d_lr}[network] * correction
+        betas = (self.beta1**correction, self.beta2**correction)
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=self.eps, fused=True)

@@ -1,0 +1,98 @@
+"""From a command line to a configuration: Hydra's composition, with our schema and our errors."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stylegen.errors import UserError, unknown_choice
+from stylegen.verbs.command_line import key_of, quote_override
+from stylegen.verbs.schema import register_schema
+
+
+def config_directory() -> Path:
+    """conf/ inside the installed package, or at the top of the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
+
+
+def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of one command.
+
+    Args:
+        verb: root file in conf/.
+        overrides: as typed, `key=value` and `group=option`.
+
+    Raises:
+        UserError: an override that Hydra or the schema refuses, with the nearest names.
+    """
+    register_schema()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
+        try:
+            config = compose(verb, [quote_override(o) for o in overrides])
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _explain(verb, overrides, error) from error
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} is missing", rule="it has no default", fix=f"Add {missing[0]}=VALUE")
+    return config
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain dicts, lists and numbers, for files and loggers."""
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError:
+    """Hydra's failure as one line that names the override and the nearest known names."""
+    messages = [str(error)] + ([str(error.__cause__)] if error.__cause__ else [])
+    message = " ".join(line.strip() for line in messages[-1].splitlines()[:2])
+    option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]+)'", messages[0])
+    if option:
+        options = [p.stem for p in (config_directory() / option[1]).glob("*.yaml")]
+        return unknown_choice(option[1], option[2], options)
+    known = _known_keys(verb)
+    for override in overrides:
+        key = key_of(override)
+        if "=" not in override and not override.startswith("~"):
+            return UserError(override, rule="an override has the form setting=value", fix="Write it so")
+        if key not in known and not (config_directory() / key).is_dir():
+            error = unknown_choice(key, override.partition("=")[2], known)
+            return UserError(override, rule=f"{verb} has no setting or group of this name", fix=_nearest(key, known))
+    culprit = next((o for o in overrides if key_of(o) in messages[-1] or key_of(o) in messages[0]), " ".join(overrides))
+    return UserError(culprit, rule=message, fix=f"See `python -m stylegen {verb} --cfg job` for settings and types")
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    import difflib
+
+    tails = {k: k.rsplit(".", 1)[-1] for k in known}
+    near = difflib.get_close_matches(key, known, 3, 0.6)
+    near += [k for k, t in tails.items() if t == key.rsplit(".", 1)[-1] and k not in near]
+    near += [k for k in known if tails[k] in difflib.get_close_matches(key.rsplit(".", 1)[-1], tails.values(), 2, 0.7)]
+    names = list(dict.fromkeys(near))[:3]
+    hint = f"Did you mean {' or '.join(names)}? " if names else ""
+    return f"{hint}`--cfg job` lists all settings"
+
+
+def _known_keys(verb: str) -> list[str]:
+    found: list[str] = []
+
+    def walk(node: Any, prefix: str) -> None:
+        for key in node:
+            found.append(f"{prefix}{key}")
+            value = OmegaConf.select(node, str(key), throw_on_missing=False)
+            if isinstance(value, DictConfig):
+                walk(value, f"{prefix}{key}.")
+
+    walk(compose(verb), "")
+    return found
