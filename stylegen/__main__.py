@@ -1,7 +1,6 @@
 """`python -m stylegen VERB [overrides]`, also installed as the command `stylegen`."""
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,8 @@ VERBS = {
     "train": "train a generator: train data.path=FOLDER_OR_ZIP total_kimg=1000",
     "sample": "draw pictures: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "score a snapshot or a set of pictures: evaluate snapshot=RUN metrics=[fid]",
+    "prepare": "make a dataset of any pictures: prepare source=DIR out=FILE.zip resolution=256",
+    "bench": "measure this machine: bench what=data",
 }
 HELP = f"""stylegen {__version__}: train, sample and measure StyleGANs.
 
@@ -45,9 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise unknown_choice("verb", verb, VERBS)
-    # Waiting threads sleep instead of spinning: on a machine with something else to do, spinning costs a
-    # multiple of the time. Read once, when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from stylegen.verbs.config import compose_config
 
     show = "--cfg" in arguments

@@ -6,9 +6,10 @@ numbers: as easy as 1, 2, 3", SC'11), a counter-based generator: the key is (see
 alike, and a resumed run needs no saved generator. Checked against the published known-answer vectors.
 """
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -85,6 +86,18 @@ def permutation(count: int, seed: int, purpose: str, index: int = 0) -> Tensor:
     """int64 [count]: the numbers 0..count-1 in the random order number `index` of this (seed, purpose)."""
     words = random_words(seed, purpose, torch.tensor([index]), 2 * count)[0].reshape(count, 2)
     return torch.argsort((words[:, 0] << 31) ^ words[:, 1], stable=True)
+
+
+@contextlib.contextmanager
+def seeded_construction(seed: int, purpose: str) -> Iterator[None]:
+    """Inside, torch's own CPU generator is keyed by (seed, purpose); outside it is as if nothing had been drawn.
+
+    For constructors, which fill new weights from that generator as every PyTorch module does.
+    """
+    with torch.random.fork_rng(devices=[]):
+        low, high = key(seed, purpose)
+        torch.manual_seed((high << 32 | low) % 2**63)
+        yield
 
 
 def _float64_device(indices: Tensor) -> torch.device:

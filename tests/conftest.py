@@ -1,7 +1,10 @@
-import os
+"""What all tests share: offline, deterministic, and nothing left on the machine of whoever runs them."""
 
-# Before torch: one thread, so that sums have one order and tests beside each other do not fight for cores.
-os.environ.setdefault("WANDB_MODE", "disabled")
+import os
+from collections.abc import Iterator
+
+# Before torch and wandb are imported by anything else.
+os.environ["WANDB_MODE"] = "disabled"
 
 import pytest
 import torch
@@ -9,4 +12,13 @@ import torch
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    """Sums have one order, and tests beside each other do not fight for cores."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read from, or left in, the cache folder of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

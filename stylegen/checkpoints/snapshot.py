@@ -1,7 +1,8 @@
 """Snapshots: an architecture's name, its settings (JSON) and its tensors (safetensors). No code, no import paths.
 
-A file `<kimg>.safetensors` holds the averaged generator. Its metadata: `format`, `network`, `settings`, and `info`,
-what is known about its training (images seen, dataset, package version), which loading never needs.
+A file `<kimg>.safetensors` holds the averaged generator. Its one metadata entry, `stylegen`, is a JSON object with
+`format`, `network`, `settings`, and `info`: what is known about its training (images seen, dataset, package version),
+which loading never needs. (One entry, because the library writes several in random order.)
 """
 
 import json
@@ -38,12 +39,8 @@ def kimg_name(images_seen: int) -> str:
 def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -> None:
     """Write the generator's weights and settings; the file appears whole or not at all."""
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
-    metadata = {
-        "format": FORMAT,
-        "network": generator.name,
-        "settings": json.dumps(generator.settings),
-        "info": json.dumps(info),
-    }
+    description = {"format": FORMAT, "network": generator.name, "settings": generator.settings, "info": info}
+    metadata = {"stylegen": json.dumps(description)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     safetensors.torch.save_file(tensors, partial, metadata)
@@ -81,16 +78,16 @@ def load_snapshot(path: str | Path) -> Snapshot:
     """
     path = find_snapshot(path)
     metadata, tensors = _read(path)
-    if metadata.get("format") != FORMAT:
-        raise UserError(
-            f"snapshot={path}",
-            rule=f"its metadata does not say format {FORMAT}, so it holds something else than a generator of stylegen",
-            fix="Use a file from the snapshots/ folder of a run",
-        )
     try:
-        settings, info = json.loads(metadata["settings"]), json.loads(metadata["info"])
-        name = metadata["network"]
-    except (KeyError, json.JSONDecodeError) as error:
+        description = json.loads(metadata.get("stylegen", "{}"))
+        if description.get("format") != FORMAT:
+            raise UserError(
+                f"snapshot={path}",
+                rule=f"its metadata does not say {FORMAT}, so it holds something else than a generator of stylegen",
+                fix="Use a file from the snapshots/ folder of a run",
+            )
+        name, settings, info = (description[key] for key in ("network", "settings", "info"))
+    except (KeyError, AttributeError, json.JSONDecodeError) as error:
         raise _damaged(path, f"its metadata cannot be read ({error})") from error
     with torch.device("meta"):
         generator = build_generator(name, **settings)

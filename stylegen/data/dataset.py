@@ -1,4 +1,4 @@
-"""The training set: uint8 pictures with labels, from a folder, a zip, or the OpenMoji portraits."""
+"""The training set: uint8 pictures with labels, from any source, or the OpenMoji portraits."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -6,46 +6,56 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import Dataset
 
 from stylegen.data import openmoji
-from stylegen.data.fingerprint import fingerprint
-from stylegen.data.pictures import Header, decode, read_header
+from stylegen.data.consistency import check_alike, check_trainable, header_of, place_of
+from stylegen.data.decoded import DecodedPixels, find_place, no_room, open_decoded
+from stylegen.data.fingerprint import combine, picture_digest
+from stylegen.data.label_table import LabelTable
+from stylegen.data.metadata import Label
+from stylegen.data.pictures import Header, decode
 from stylegen.data.source import Source, open_source
-from stylegen.errors import UserError
-from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, ImageSpec, is_power_of_two
+from stylegen.data.subset import choose
+from stylegen.errors import UserError, unknown_choice
+from stylegen.spec import ImageSpec
 
 OPENMOJI = "openmoji"
+CACHES = ("auto", "memmap", "device", "off")
 MAX_BYTES_IN_MEMORY = 2 * 2**30
-
-_HEAD_BYTES = 2**16  # enough for the header of nearly every file
 
 
 class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Square pictures of one size, as they are stored, and one-hot labels.
+    """Square pictures of one size, as they are stored, and their labels.
 
-    Item i is ``(image, label)``: uint8 [C, H, W] in [0, 255] and float32 [num_classes], which is empty
-    without labels. With `mirror` the items from `num_images` on are the pictures again, flipped left to
-    right. Below 2 GiB the pixels are decoded once and kept; above, every header is checked first and
-    pictures are decoded when asked for.
+    Item i is ``(image, label)``: uint8 [C, H, W] in [0, 255] and float32 [num_classes], one-hot or a vector of
+    attributes, and empty without labels. With `mirror` the items from `num_images` on are the pictures again,
+    flipped left to right.
 
     Args:
-        path: a folder, a .zip, or the word ``openmoji`` (a folder of that name is ``./openmoji``).
+        path: a folder, .zip, .lmdb or .parquet, or the word ``openmoji`` (a folder of that name is ``./openmoji``).
         resolution: side in pixels, a power of two from 8 to 2048; by default that of the pictures, and 32
             for ``openmoji``, which is drawn at any power of two from 16 to 256.
-        use_labels: give the class labels of `dataset.json`.
+        use_labels: give the labels of the dataset.
         mirror: double the set with mirror images.
+        classes: use pictures of these classes only, names or indices; labels stay as they are.
+        max_images: use at most so many pictures, drawn with `subset_seed`.
+        subset_seed: another seed, another choice.
+        cache: where decoded pixels are kept. "auto": in memory below 2 GiB, else as "memmap" if there is room on
+            the disk, else nowhere. "memmap": in a file beside the dataset or in the cache folder, built on first
+            use (see `stylegen.data.decoded`). "device": on the device that trains, once `to_device` is called.
+            "off": decoded whenever they are asked for.
 
     Attributes:
-        spec: resolution, channels, and number of classes (0 without `use_labels`).
+        spec: resolution, channels, and width of the labels (0 without `use_labels`).
         name: of the dataset: what its metadata say, else the name of the file or folder.
         class_names: from the metadata, if they are there.
         num_images: number of pictures, mirror images not counted.
 
     Raises:
         UserError: no such path; no pictures; a picture that is not square, not of the common size and
-            channels, of another resolution than asked for, or cannot be decoded; labels that do not fit.
+            channels, of another resolution than asked for, or cannot be decoded; labels that do not fit; a decoded
+            cache of something else.
     """
 
     def __init__(
@@ -54,37 +64,58 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         resolution: int | None = None,
         use_labels: bool = False,
         mirror: bool = False,
+        classes: Sequence[str] | None = None,
+        max_images: int | None = None,
+        subset_seed: int = 0,
+        cache: str = "auto",
     ) -> None:
+        if cache not in CACHES:
+            raise unknown_choice("data.cache", cache, CACHES)
         if str(path) == OPENMOJI:
             path = openmoji.dataset_path(openmoji.DEFAULT_RESOLUTION if resolution is None else resolution)
         self.source = open_source(path)
-        self.mirror = mirror
-        self._keys = self.source.keys()
-        if not self._keys:
-            raise UserError(
-                f"data.path={path} holds no pictures",
-                rule="pictures are .png, .jpg, .jpeg or .webp files, at any depth",
-                fix="Give the path of a folder or zip with pictures",
-            )
-        header = self._read_header(self._keys[0])
-        self._check_header(header, resolution)
-        self._labels = [self.source.label(key) for key in self._keys]
+        self.mirror, self.cache = mirror, cache
+        keys = self._all_keys(path)
         self.class_names = _class_names(self.source)
-        self._classes = self._index_classes() if use_labels else None
-        self.spec = ImageSpec(header.width, header.channels, self._count_classes())
-        self.name = str(self.source.metadata.get("name") or self.source.path.stem)
+        labels = [self.source.label(key) for key in keys]
+        self._numbers = choose(labels, self.class_names, classes, max_images, subset_seed)
+        self._keys = [keys[number] for number in self._numbers]
+        self._labels = [labels[number] for number in self._numbers]
         self.num_images = len(self._keys)
-        self._pixels = self._load(header)
+        header = header_of(self.source, self._keys[0])
+        check_trainable(header, place_of(self.source, self._keys[0]), resolution)
+        self._table = self._read_labels() if use_labels else None
+        self.spec = ImageSpec(header.width, header.channels, self._table.num_classes if self._table else 0)
+        self.name = str(self.source.metadata.get("name") or self.source.path.stem)
+        self._notices: list[str] = []
+        self._pixels: Tensor | None = None
+        self._decoded: DecodedPixels | None = None
+        self._load(header, len(keys))
         self.source.close()
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of decoded pixels and labels (see `stylegen.data.fingerprint`), whatever `use_labels` says.
 
-        Reads every picture once when they are not kept in memory.
+        A dataset that `prepare` has packed knows it, and so does its decoded cache; else every picture is read.
         """
-        pictures = (self._picture(i).numpy() for i in range(self.num_images))
-        return fingerprint(pictures, self._labels)
+        stored = self.source.metadata.get("fingerprint")
+        whole = len(self._numbers) == len(self.source.keys())
+        if isinstance(stored, str) and whole and self.source.metadata.get("stamp") == self.source.stamp():
+            return stored
+        if self._decoded is not None:
+            return combine((self._decoded.digests[number] for number in self._numbers), self._labels)
+        return combine((picture_digest(self._picture(i).cpu().numpy()) for i in range(self.num_images)), self._labels)
+
+    def notices(self) -> list[str]:
+        """What the user should know before the training, one sentence each."""
+        notices = list(self._notices)
+        if self._table is None and self._labels[0] is not None:
+            notices.append(
+                f"{self.source.path} has labels, which an unconditional model does not use; "
+                "data.use_labels=true trains a conditional one"
+            )
+        return notices
 
     def __len__(self) -> int:
         return self.num_images * (2 if self.mirror else 1)
@@ -105,105 +136,107 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             raise IndexError(f"item {outside[0].item()} of a dataset of {len(self)}")
         numbers, flipped = items % self.num_images, items >= self.num_images
         if self._pixels is not None:
+            numbers, flipped = numbers.to(self._pixels.device), flipped.to(self._pixels.device)
             images = self._pixels[numbers]
+        elif self._decoded is not None:
+            images = self._decoded.gather([self._numbers[i] for i in numbers.tolist()])
         else:
             images = torch.stack([self._picture(i) for i in numbers.tolist()])
-        images[flipped] = images[flipped].flip(-1)
-        return images, self._one_hot(numbers)
+        if images.is_cpu:
+            images[flipped] = images[flipped].flip(-1)
+        elif self.mirror:  # indexing by a mask would make the CPU wait for the GPU
+            images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+        return images, self._rows(numbers)
 
     def labels(self) -> Tensor:
-        """float32 [num_images, num_classes]: the labels of all pictures, one-hot."""
-        return self._one_hot(torch.arange(self.num_images))
+        """float32 [num_images, num_classes]: the labels of all pictures."""
+        return self._rows(torch.arange(self.num_images)).cpu()
 
-    def _one_hot(self, numbers: Tensor) -> Tensor:
-        if self._classes is None:
-            return torch.empty(len(numbers), 0)
-        return functional.one_hot(self._classes[numbers], self.spec.num_classes).float()
+    def to_device(self, device: torch.device) -> None:
+        """Keep all pixels and labels on `device`; batches come from there, and the dataset needs no workers.
+
+        Raises:
+            UserError: more pixels than the GPU has memory.
+        """
+        shape = (self.num_images, self.spec.channels, self.spec.resolution, self.spec.resolution)
+        if device.type == "cuda":
+            needed, free = torch.Size(shape).numel(), torch.cuda.mem_get_info(device)[0]
+            if needed > 0.8 * free:
+                raise UserError(
+                    f"data.cache=device for {self.source.path}",
+                    rule=f"its pixels take {needed / 2**30:.1f} GiB, of {free / 2**30:.1f} that are free on {device}",
+                    fix="Use data.cache=memmap",
+                )
+        if self._pixels is None:
+            pixels = torch.empty(shape, dtype=torch.uint8, device=device)
+            for i in range(self.num_images):
+                pixels[i] = self._picture(i)
+            self._pixels = pixels
+        self._pixels = self._pixels.to(device)
+        if self._table is not None:
+            self._table.to(device)
+
+    def _rows(self, numbers: Tensor) -> Tensor:
+        if self._table is None:
+            return torch.empty(len(numbers), 0, device=numbers.device)
+        return self._table.rows(numbers)
 
     def _picture(self, number: int) -> Tensor:
         if self._pixels is not None:
             return self._pixels[number]
+        if self._decoded is not None:
+            return self._decoded.gather([self._numbers[number]])[0]
         key = self._keys[number]
-        return decode(self.source.read(key), self._where(key))
+        return decode(self.source.read(key), place_of(self.source, key))
 
-    def _where(self, key: str) -> str:
-        return str(self.source.path / key)
+    def _all_keys(self, path: str | Path) -> list[str]:
+        keys = self.source.keys()
+        if not keys:
+            raise UserError(
+                f"data.path={path} holds no pictures",
+                rule="pictures are .png, .jpg, .jpeg or .webp files, at any depth",
+                fix="Give the path of a folder or zip with pictures",
+            )
+        return keys
 
-    def _read_header(self, key: str) -> Header:
-        try:
-            return read_header(self.source.read(key, _HEAD_BYTES), self._where(key))
-        except UserError:  # long metadata before the pixels, or a format that wants the whole file
-            return read_header(self.source.read(key), self._where(key))
+    def _load(self, header: Header, total: int) -> None:
+        """Choose where pixels are kept; every picture is checked against the first, now or when that was made."""
+        size = self.num_images * header.channels * header.height * header.width
+        if self.cache in ("auto", "device") and size <= MAX_BYTES_IN_MEMORY:
+            self._pixels = self._decode_all(header)
+            return
+        if self.cache != "off":
+            place = find_place(self.source, total, header)
+            if place is not None:
+                self._decoded = open_decoded(self.source, header, place)
+                return
+            if self.cache == "memmap":
+                raise no_room(self.source, total, header)
+            self._notices.append("no disk has room for the decoded pixels: each picture is decoded again and again")
+        for key in self._keys:
+            self._check(key, header_of(self.source, key), header)
 
-    def _load(self, first: Header) -> Tensor | None:
-        """All pixels when they fit into memory, or None; every picture is checked against the first."""
-        shape = (self.num_images, first.channels, first.height, first.width)
-        if torch.Size(shape).numel() > MAX_BYTES_IN_MEMORY:
-            for key in self._keys:
-                self._check_same(key, self._read_header(key), first)
-            return None
-        pixels = torch.empty(shape, dtype=torch.uint8)
+    def _decode_all(self, first: Header) -> Tensor:
+        pixels = torch.empty(self.num_images, first.channels, first.height, first.width, dtype=torch.uint8)
         for i, key in enumerate(self._keys):
-            picture = decode(self.source.read(key), self._where(key))
+            picture = decode(self.source.read(key), place_of(self.source, key))
             channels, height, width = picture.shape
-            self._check_same(key, Header(width, height, channels), first)
+            self._check(key, Header(width, height, channels), first)
             pixels[i] = picture
         return pixels
 
-    def _check_header(self, header: Header, resolution: int | None) -> None:
-        where = self._where(self._keys[0])
-        if header.width != header.height:
-            raise UserError(
-                f"{where} is {header.width}x{header.height}",
-                rule="training pictures are square",
-                fix="Crop or pad the pictures to squares",
-            )
-        if not (is_power_of_two(header.width) and MIN_RESOLUTION <= header.width <= MAX_RESOLUTION):
-            raise UserError(
-                f"{where} is {header.width}x{header.height}",
-                rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
-                fix="Resize the pictures to the nearest power of two",
-            )
-        if resolution not in (None, header.width):
-            raise UserError(
-                f"resolution={resolution}, but {where} is {header.width}x{header.height}",
-                rule="pictures are used at the size in which they are stored",
-                fix=f"Leave resolution out, give {header.width}, or resize the pictures",
-            )
+    def _check(self, key: str, header: Header, first: Header) -> None:
+        check_alike(place_of(self.source, key), header, place_of(self.source, self._keys[0]), first)
 
-    def _check_same(self, key: str, header: Header, first: Header) -> None:
-        if header != first:
+    def _read_labels(self) -> LabelTable:
+        labels: list[Label] = [label for label in self._labels if label is not None]
+        if len(labels) < len(self._labels):
             raise UserError(
-                f"{self._where(key)} is {header}, {self._where(self._keys[0])} is {first}",
-                rule="all pictures of a dataset have the same size and channels",
-                fix="Resize or convert one of them, or remove it",
+                f"use_labels=true, but {self.source.path} has no labels",
+                rule="a conditional model needs a label for each picture",
+                fix="Set data.use_labels=false, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
             )
-
-    def _index_classes(self) -> Tensor:
-        classes = [label for label in self._labels if isinstance(label, int)]
-        if len(classes) < len(self._labels):
-            found = "no labels" if self._labels[0] is None else "vectors as labels"
-            raise UserError(
-                f"use_labels=true, but {self.source.path} has {found}",
-                rule="labels are class indices in dataset.json, one for each picture",
-                fix="Set use_labels=false, or add labels",
-            )
-        return torch.tensor(classes)
-
-    def _count_classes(self) -> int:
-        """One more than the highest index, or as many as there are names: rare classes may have no picture."""
-        if self._classes is None:
-            return 0
-        highest = int(self._classes.max())
-        if self.class_names is None:
-            return highest + 1
-        if len(self.class_names) <= highest:
-            raise UserError(
-                f"{self.source.path} has class {highest}, and {len(self.class_names)} class_names",
-                rule="each class has a name, in the order of the indices",
-                fix="Complete class_names in dataset.json, or remove them",
-            )
-        return len(self.class_names)
+        return LabelTable(labels, self.class_names, str(self.source.path))
 
 
 def _class_names(source: Source) -> list[str] | None:

@@ -1,10 +1,23 @@
 """A folder of pictures, at any depth, with an optional `dataset.json` at its top."""
 
+import hashlib
 import os
+import shutil
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.metadata import FILE_NAME, Label, is_picture, parse_labels, parse_metadata
+from stylegen.data.limits import MAX_PICTURE_BYTES
+from stylegen.data.metadata import (
+    FILE_NAME,
+    Label,
+    dump_metadata,
+    is_passed_over,
+    is_picture,
+    parse_labels,
+    parse_metadata,
+)
 from stylegen.errors import UserError
 
 
@@ -14,12 +27,15 @@ class FolderSource:
     Links to folders are followed, each folder once, since large collections are often linked together.
 
     Raises:
-        UserError: a `dataset.json` that cannot be read or does not fit the pictures.
+        UserError: a folder below that may not be listed; a `dataset.json` that cannot be read or does not fit
+            the pictures.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._keys = _find_pictures(path)
+        files = _find_files(path)
+        self._keys = [key for key in files if is_picture(key)]
+        self.passed_over = [key for key in files if is_passed_over(key)]
         self._known = frozenset(self._keys)
         note = path / FILE_NAME
         self.metadata: dict[str, Any] = parse_metadata(_read(note, None), str(note)) if note.is_file() else {}
@@ -31,7 +47,19 @@ class FolderSource:
     def read(self, key: str, limit: int | None = None) -> bytes:
         if key not in self._known:
             raise KeyError(key)
-        return _read(self.path / key, limit)
+        return _read(self.path / key, limit, MAX_PICTURE_BYTES)
+
+    def stamp(self) -> str:
+        """From names, sizes and times of change."""
+        digest = hashlib.blake2b(digest_size=16)
+        for key in self._keys:
+            try:
+                status = (self.path / key).stat()
+            except OSError:  # a link that leads nowhere; `read` will say so
+                digest.update(os.fsencode(f"{key} missing\n"))
+            else:
+                digest.update(os.fsencode(f"{key} {status.st_size} {status.st_mtime_ns}\n"))
+        return digest.hexdigest()
 
     def label(self, key: str) -> Label | None:
         return None if self._labels is None else self._labels[key]
@@ -40,8 +68,31 @@ class FolderSource:
         """Nothing stays open."""
 
 
-def _read(path: Path, limit: int | None) -> bytes:
+def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
+    """Write encoded pictures and `dataset.json` as a folder that appears whole or not at all.
+
+    Args:
+        path: not there yet.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        partial.mkdir(parents=True)
+        for key, data in pictures:
+            (partial / key).parent.mkdir(parents=True, exist_ok=True)
+            (partial / key).write_bytes(data)
+        (partial / FILE_NAME).write_bytes(dump_metadata(metadata))
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read(path: Path, limit: int | None, largest: int | None = None) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+            raise OSError(0, "no regular file")
+        if largest is not None and status.st_size > largest:
+            raise OSError(0, f"{status.st_size // 2**20} MiB, more than {largest // 2**20}")
         with path.open("rb") as file:
             return file.read() if limit is None else file.read(limit)
     except OSError as error:
@@ -52,15 +103,24 @@ def _read(path: Path, limit: int | None) -> bytes:
         ) from error
 
 
-def _find_pictures(top: Path) -> list[str]:
-    keys, visited = [], set()
-    for folder, folders, files in os.walk(top, followlinks=True):
+def _find_files(top: Path) -> list[str]:
+    keys: list[str] = []
+    visited = set()
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse):
         real = os.path.realpath(folder)
         if real in visited:  # a link that leads back up would be walked for ever
             folders.clear()
             continue
         visited.add(real)
         below = Path(folder).relative_to(top)
-        keys += [key for name in files if is_picture(key := (below / name).as_posix())]
+        keys += [(below / name).as_posix() for name in files]
         folders.sort()
     return sorted(keys)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename} cannot be listed ({error.strerror})",
+        rule="no part of a dataset is passed over in silence",
+        fix="Change its permissions, or move it away",
+    ) from error

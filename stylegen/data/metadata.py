@@ -2,7 +2,8 @@
 
 The layout is the one that NVIDIA's StyleGAN2-ADA and StyleGAN3 read: a JSON object whose key `labels` is
 null or a list of pairs, ``[["00000/img00000000.png", 3], ...]``. All other top-level keys are ours (`name`,
-`class_names`, `licence`, `attribution`, `made_by`, `fingerprint`, ...); their reader passes over them.
+`class_names`, `licence`, `attribution`, `made_by`, `fingerprint`, `prepared`, `stamp`, ...); their reader
+passes over them.
 """
 
 import json
@@ -14,6 +15,8 @@ from stylegen.errors import UserError
 
 FILE_NAME = "dataset.json"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+OTHER_SUFFIXES = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".psd", ".svg", ".tga", ".tif", ".tiff")
+"""Files that people take for pictures too; `prepare` reports them as left out."""
 
 Label = int | tuple[float, ...]
 """A class index from 0, or a vector of attributes."""
@@ -23,9 +26,21 @@ _LABELS_RULE = 'labels are null or one pair for each picture, [["00000/img000000
 
 def is_picture(key: str) -> bool:
     """Whether this relative path names a picture; hidden files and macOS's `__MACOSX` copies are none."""
-    parts = PurePosixPath(key).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and key.lower().endswith(PICTURE_SUFFIXES)
+    return key.lower().endswith(PICTURE_SUFFIXES) and not _is_hidden(key)
+
+
+def is_passed_over(key: str) -> bool:
+    """Whether this relative path names a picture in a format that is not read."""
+    return key.lower().endswith(OTHER_SUFFIXES) and not _is_hidden(key)
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(key).parts)
+
+
+def dump_metadata(metadata: dict[str, Any]) -> bytes:
+    """The metadata as they are stored: the same dictionary gives the same bytes, in whatever order."""
+    return json.dumps(metadata, ensure_ascii=False, sort_keys=True).encode("utf-8", "backslashreplace")
 
 
 def parse_metadata(text: bytes, where: str) -> dict[str, Any]:

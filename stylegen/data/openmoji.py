@@ -22,7 +22,7 @@ from stylegen.data.zip import write_zip
 from stylegen.errors import UserError
 from stylegen.spec import is_power_of_two
 
-RULE_VERSION = 1  # raise it with any change of the rule, the crop, the order or the drawing
+RULE_VERSION = 2  # raise it with any change of the rule, the crop, the order or the drawing
 LICENCE = "CC BY-SA 4.0"
 ATTRIBUTION = (
     "Portraits drawn by OpenMoji, the open-source emoji and icon project (https://openmoji.org), licence "

@@ -6,16 +6,16 @@ user's), nothing damaged is filled up, and only the three formats of datasets ar
 
 import io
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageOps
-from torch import Tensor
 
-from stylegen import images
+from stylegen.data.limits import FORMATS, MAX_PIXELS
 from stylegen.errors import UserError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-MAX_PIXELS = 64 * 10**6
+if TYPE_CHECKING:  # workers that decode do without torch: it takes longer to load than they have to work
+    from torch import Tensor
 
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
@@ -42,7 +42,14 @@ def read_header(data: bytes, name: str) -> Header:
         return _header(picture, name)
 
 
-def decode(data: bytes, name: str) -> Tensor:
+def decode(data: bytes, name: str) -> "Tensor":
+    """`decode_array` as a tensor."""
+    import torch
+
+    return torch.from_numpy(decode_array(data, name))
+
+
+def decode_array(data: bytes, name: str) -> np.ndarray:
     """uint8 [channels, height, width], turned upright where the file carries an orientation.
 
     Raises:
@@ -55,7 +62,8 @@ def decode(data: bytes, name: str) -> Tensor:
             ImageOps.exif_transpose(picture, in_place=True)
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
             raise _undecodable(name, error) from error
-        return images.from_pil(picture)
+        array = np.array(picture)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy()
 
 
 def _open(data: bytes, name: str) -> Image.Image:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stylegen.data.folder import FolderSource
+from stylegen.data.lmdb import LmdbSource
 from stylegen.data.metadata import Label
+from stylegen.data.parquet import ParquetSource
 from stylegen.data.zip import ZipSource
 from stylegen.errors import UserError
 
@@ -22,13 +24,15 @@ class Source(Protocol):
     Attributes:
         path: where the collection lies.
         metadata: the contents of `dataset.json`, or {}.
+        passed_over: files that are taken for pictures, in formats that are not read, such as .gif.
     """
 
     path: Path
     metadata: dict[str, Any]
+    passed_over: list[str]
 
     def keys(self) -> list[str]:
-        """Paths of the pictures below the top of the collection, with `/`, sorted."""
+        """Paths of the pictures below the top of the collection, with `/`; sorted, or in the stored order."""
 
     def read(self, key: str, limit: int | None = None) -> bytes:
         """The encoded picture, or its first `limit` bytes.
@@ -41,24 +45,40 @@ class Source(Protocol):
     def label(self, key: str) -> Label | None:
         """Class index or vector of this picture; None when the collection has no labels."""
 
+    def stamp(self) -> str:
+        """32 hexadecimal digits that change with the pictures, found without reading them."""
+
     def close(self) -> None:
         """Close open files; a later `read` opens them again."""
 
 
-def open_source(path: str | Path) -> Source:
-    """The source at `path`: a folder of pictures, or a zip archive.
+def open_source(path: str | Path, setting: str = "data.path") -> Source:
+    """The source at `path`: a folder of pictures or of Parquet shards, a .zip, an .lmdb, or a .parquet file.
+
+    Args:
+        setting: which setting the path comes from, for errors.
 
     Raises:
-        UserError: nothing there, or nothing that is known; a broken archive; labels that do not fit.
+        UserError: nothing there, or nothing that is known; a broken archive; labels that do not fit; the
+            package of an extra is missing.
     """
     place = Path(path).expanduser()
+    suffix = place.suffix.lower()
+    if place.is_dir() and (place / "data.mdb").is_file():
+        return LmdbSource(place)
     if place.is_dir():
-        return FolderSource(place)
-    if place.suffix.lower() == ".zip" and place.is_file():
+        folder = FolderSource(place)
+        shards = [] if folder.keys() else sorted(place.glob("*.parquet"))
+        return ParquetSource(place, shards) if shards else folder
+    if place.is_file() and suffix == ".zip":
         return ZipSource(place)
-    problem = "is no folder and no zip file" if place.exists() else "does not exist"
+    if place.is_file() and suffix == ".lmdb":
+        return LmdbSource(place)
+    if place.is_file() and suffix == ".parquet":
+        return ParquetSource(place, [place])
+    problem = "is no folder, .zip, .lmdb or .parquet file" if place.exists() else "does not exist"
     raise UserError(
-        f"data.path={path} {problem}",
-        rule="a dataset is a folder of pictures, a .zip of pictures, or the word openmoji",
+        f"{setting}={path} {problem}",
+        rule="a dataset is a folder of pictures, a .zip, .lmdb or .parquet of pictures, or the word openmoji",
         fix="Give the path of one of these",
     )

@@ -4,7 +4,7 @@ Archives come from strangers: nothing is ever extracted, and names, flags and si
 first byte is read.
 """
 
-import json
+import hashlib
 import os
 import re
 import stat
@@ -15,10 +15,17 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stylegen.data.metadata import FILE_NAME, Label, is_picture, parse_labels, parse_metadata
+from stylegen.data.limits import MAX_PICTURE_BYTES
+from stylegen.data.metadata import (
+    FILE_NAME,
+    Label,
+    dump_metadata,
+    is_passed_over,
+    is_picture,
+    parse_labels,
+    parse_metadata,
+)
 from stylegen.errors import UserError
-
-MAX_MEMBER_BYTES = 256 * 2**20  # a 64-megapixel RGBA picture, not compressed at all
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
@@ -28,7 +35,8 @@ class ZipSource:
 
     Raises:
         UserError: a broken archive; an encrypted or duplicate member, a link, a path that climbs out of the
-            archive, or a member above 256 MiB; a `dataset.json` that does not fit the pictures.
+            archive; a `dataset.json` that does not fit the pictures. A member that unpacks to more than 256 MiB
+            is refused when it is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,8 +45,9 @@ class ZipSource:
         self._owner = 0
         members = self._open().infolist()
         _check_members(members, path)
-        self._keys = sorted(member.filename for member in members if is_picture(member.filename))
-        self._known = frozenset(self._keys)
+        self._members = {m.filename: (m.file_size, m.CRC) for m in members if is_picture(m.filename)}
+        self._keys = sorted(self._members)
+        self.passed_over = sorted(member.filename for member in members if is_passed_over(member.filename))
         where = f"{path}/{FILE_NAME}"
         has_note = any(member.filename == FILE_NAME for member in members)
         self.metadata: dict[str, Any] = parse_metadata(self._read(FILE_NAME, None), where) if has_note else {}
@@ -48,9 +57,14 @@ class ZipSource:
         return list(self._keys)
 
     def read(self, key: str, limit: int | None = None) -> bytes:
-        if key not in self._known:
-            raise KeyError(key)
+        if self._members[key][0] > MAX_PICTURE_BYTES:
+            size = self._members[key][0] // 2**20
+            raise _unsafe(self.path, key, f"unpacks to {size} MiB", f"at most {MAX_PICTURE_BYTES // 2**20} MiB each")
         return self._read(key, limit)
+
+    def stamp(self) -> str:
+        """From sizes and checksums in the directory of the archive: it stays when the file is copied."""
+        return archive_stamp((key, *self._members[key]) for key in self._keys)
 
     def label(self, key: str) -> Label | None:
         return None if self._labels is None else self._labels[key]
@@ -76,9 +90,15 @@ class ZipSource:
         archive = self._open()
         try:
             with archive.open(name) as member:
-                return member.read(MAX_MEMBER_BYTES if limit is None else limit)
+                return member.read() if limit is None else member.read(limit)
         except _BROKEN as error:
             raise _broken(f"{self.path}/{name}", error) from error
+
+
+def archive_stamp(members: Iterable[tuple[str, int, int]]) -> str:
+    """32 hexadecimal digits over name, size and CRC-32 of each picture, in the order of their names."""
+    lines = (f"{name} {size} {crc}\n" for name, size, crc in members)
+    return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
 
 def write_zip(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
@@ -92,14 +112,15 @@ def write_zip(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
             for key, data in pictures:
-                archive.writestr(_entry(key), data)
-            archive.writestr(_entry(FILE_NAME), json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+                archive.writestr(zip_entry(key), data)
+            archive.writestr(zip_entry(FILE_NAME), dump_metadata(metadata))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
+def zip_entry(name: str) -> zipfile.ZipInfo:
+    """A stored member that depends on its name alone, not on time or machine."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system = 3  # Unix wherever it is written, or the bytes would depend on the machine
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
@@ -118,9 +139,6 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
             raise _unsafe(path, name, "is a symbolic link", "archives hold plain files")
         if member.flag_bits & 0x1:
             raise _unsafe(path, name, "is encrypted", "archives are read without a password")
-        if member.file_size > MAX_MEMBER_BYTES:
-            size = member.file_size // 2**20
-            raise _unsafe(path, name, f"unpacks to {size} MiB", f"at most {MAX_MEMBER_BYTES // 2**20} MiB each")
 
 
 def _unsafe(path: Path, name: str, problem: str, rule: str) -> UserError:

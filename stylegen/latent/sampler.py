@@ -23,6 +23,8 @@ class Sampler:
         psi, cutoff: truncation, see `latent.truncation`.
         noise: "const" uses the noise stored with the weights, "none" no noise, "random" fresh noise for each seed.
         label: class index for all pictures; None draws one for each seed.
+        label_table: [M, num_classes], from whose rows they are then drawn, as a dataset's frequencies want; None
+            draws every class alike.
         batch_size: pictures at a time.
 
     Raises:
@@ -36,6 +38,7 @@ class Sampler:
         cutoff: int | None = None,
         noise: str = "const",
         label: int | None = None,
+        label_table: Tensor | None = None,
         batch_size: int = 16,
     ) -> None:
         if noise not in NOISE_MODES:
@@ -45,17 +48,14 @@ class Sampler:
         _check_range("truncation_cutoff", cutoff, generator.num_ws + 1, f"this network has {generator.num_ws} layers")
         _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
-        self.noise, self.label, self.batch_size = noise, label, batch_size
+        self.noise, self.label, self.label_table, self.batch_size = noise, label, label_table, batch_size
         self.device = next(generator.parameters()).device
 
     @torch.no_grad()
     def ws(self, seeds: list[int]) -> Tensor:
         """Styles [N, L, D] before truncation."""
         G = self.generator
-        c = random_labels(seeds, G.num_classes, self.device)
-        if self.label is not None:
-            c = torch.nn.functional.one_hot(torch.full((len(seeds),), self.label, device=self.device), G.num_classes)
-        w = G.mapping(latents(seeds, G.z_dim, self.device), c.float())
+        w = G.mapping(latents(seeds, G.z_dim, self.device), self._labels(seeds))
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 
     @torch.no_grad()
@@ -78,6 +78,14 @@ class Sampler:
         """The same pictures, a batch at a time."""
         for start in range(0, len(seeds), self.batch_size):
             yield self.images(seeds[start : start + self.batch_size])
+
+    def _labels(self, seeds: list[int]) -> Tensor:
+        """c [N, num_classes]."""
+        classes = self.generator.num_classes
+        table = torch.eye(classes) if self.label_table is None else self.label_table
+        if self.label is not None:
+            return torch.eye(classes, device=self.device)[[self.label] * len(seeds)]
+        return random_labels(seeds, table).to(self.device)
 
     def _noise_for(self, seeds: list[int]) -> list[Tensor]:
         sizes = self.generator.synthesis.noise_sizes

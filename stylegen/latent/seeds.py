@@ -74,7 +74,7 @@ def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu") ->
     return randomness.normal(0, "sample/z", torch.tensor(seeds, device=device), (z_dim,))
 
 
-def random_labels(seeds: list[int], num_classes: int, device: torch.device | str = "cpu") -> Tensor:
-    """One-hot [N, num_classes], the class uniform and a function of the seed alone."""
-    classes = randomness.integers(max(num_classes, 1), 0, "sample/class", torch.tensor(seeds, device=device))
-    return torch.nn.functional.one_hot(classes, max(num_classes, 1)).float()[:, :num_classes]
+def random_labels(seeds: list[int], table: Tensor) -> Tensor:
+    """[N, num_classes]: a random row of `table` [M, num_classes] for each seed, a function of the seed alone."""
+    rows = randomness.integers(max(len(table), 1), 0, "sample/label", torch.tensor(seeds))
+    return table[rows] if table.shape[1] else torch.zeros(len(seeds), 0)

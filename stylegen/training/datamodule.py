@@ -31,6 +31,9 @@ class TrainingData(L.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         assert isinstance(trainer.lightning_module, StyleGANModule)
+        resident = self.dataset.cache == "device"
+        if resident:
+            self.dataset.to_device(trainer.strategy.root_device)
         sampler = BatchSampler(
             *(len(self.dataset), self.batch_size, self.total_images),
             seed=self.seed,
@@ -42,8 +45,8 @@ class TrainingData(L.LightningDataModule):
             _WholeBatches(self.dataset),
             sampler=sampler,
             batch_size=None,  # the sampler's items are whole batches already
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
+            num_workers=0 if resident else self.workers,
+            pin_memory=torch.cuda.is_available() and not resident,
             persistent_workers=False,
         )
 

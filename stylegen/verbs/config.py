@@ -37,7 +37,7 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
     with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
         try:
             config = compose(verb, [quote_override(o) for o in overrides])
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(verb, overrides, error) from error
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:

@@ -13,14 +13,26 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from stylegen.data.convert import Recipe
 from stylegen.data.dataset import ImageDataset
+from stylegen.data.prepare import prepare
 from stylegen.losses import LOSSES
+from stylegen.metrics.metric import MetricOptions
 from stylegen.networks import DISCRIMINATORS, GENERATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.callbacks.wandb import WandbRun
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings
-from stylegen.verbs.settings import EvaluateSettings, FidelitySettings, SampleSettings, TrainerSettings, TrainSettings
+from stylegen.verbs.settings import (
+    BenchSettings,
+    EvaluateData,
+    EvaluateSettings,
+    FidelityOptions,
+    FidelitySettings,
+    SampleSettings,
+    TrainerSettings,
+    TrainSettings,
+)
 
 _FROM_DATA = ("resolution", "channels", "num_classes")  # the dataset decides; nobody types them twice
 
@@ -60,16 +72,24 @@ def _plain_type(hint: Any) -> Any:
     return hint if hint in (int, float, str, bool) else (str if getattr(hint, "__name__", "") == "Path" else Any)
 
 
-def _open(settings: type[Any]) -> DictConfig:
-    """The typed fields of `settings` in a dict beside which groups may stand, as they do at the root."""
-    structured = OmegaConf.structured(settings)
-    return OmegaConf.create({key: structured._get_node(key) for key in structured})
+def _open(*settings: type[Any]) -> DictConfig:
+    """The typed fields of several settings in one dict, beside which groups may stand, as they do at the root."""
+    nodes = [OmegaConf.structured(s) for s in settings]
+    return OmegaConf.create({key: node._get_node(key) for node in nodes for key in node})
 
 
 def register_schema() -> None:
     """Put every schema where conf/ finds it: schema/<group>/<name>."""
     store = ConfigStore.instance()
-    for verb, node in (("train", TrainSettings), ("sample", SampleSettings), ("evaluate", EvaluateSettings)):
+    tasks = settings_of(prepare, ("source", "out", "recipe"), source="???", out="???")
+    verbs = {
+        "train": TrainSettings,
+        "sample": SampleSettings,
+        "evaluate": EvaluateSettings,
+        "bench": BenchSettings,
+        "prepare": dataclasses.make_dataclass("PrepareSettings", [], bases=(settings_of(Recipe), tasks)),
+    }
+    for verb, node in verbs.items():
         store.store(group="schema", name=verb, node=_open(node))
     tables: list[tuple[str, dict[str, Any]]] = [("generator", GENERATORS), ("discriminator", DISCRIMINATORS)]
     for group, table in tables:
@@ -80,8 +100,11 @@ def register_schema() -> None:
     for name in LOSSES:
         store.store(group="schema/loss", name=name, node={"name": name})
     store.store(group="schema", name="data", node=settings_of(ImageDataset, workers=0))
+    store.store(group="schema", name="evaluate_data", node=EvaluateData)
     store.store(group="schema", name="optimizer", node=settings_of(AdamSettings))
     store.store(group="schema", name="ema", node=settings_of(EMA))
-    store.store(group="schema", name="fidelity", node=FidelitySettings)
+    options = (FidelityOptions, settings_of(MetricOptions))
+    store.store(group="schema", name="fidelity_options", node=_open(*options))
+    store.store(group="schema", name="fidelity", node=_open(FidelitySettings, *options))
     store.store(group="schema", name="trainer", node=TrainerSettings)
     store.store(group="schema", name="logger", node=settings_of(WandbRun, ("folder", "config")))

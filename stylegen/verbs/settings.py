@@ -50,23 +50,34 @@ class TrainerSettings:
 
 
 @dataclass
-class FidelitySettings:
-    """What is measured, here and during training.
+class FidelityOptions:
+    """How scores are taken; the options of single metrics (`stylegen.metrics.MetricOptions`) stand beside these.
 
     Attributes:
-        metrics: ids; see `stylegen.metrics.METRICS`.
-        num_samples: generated pictures a score is taken from.
-        every_kimg: interval during training; 0 for the end only. An empty `metrics` measures nothing.
         weights: file or folder with the feature extractors' weights; null looks in $STYLEGEN_WEIGHTS, in torch's
             cache, and then downloads them.
         batch_size: pictures at a time in the feature extractor.
+        cache: keep the statistics of the real pictures on disk.
+    """
+
+    weights: str | None = None
+    batch_size: int = 64
+    cache: bool = True
+
+
+@dataclass
+class FidelitySettings:
+    """What is measured during training.
+
+    Attributes:
+        metrics: ids; see `stylegen.metrics.METRICS`. An empty list measures nothing.
+        num_samples: generated pictures that a score is taken from.
+        every_kimg: interval; 0 for the end only.
     """
 
     metrics: list[str] = field(default_factory=lambda: ["fid"])
     num_samples: int = 50000
     every_kimg: float = 0.0
-    weights: str | None = None
-    batch_size: int = 64
 
 
 @dataclass
@@ -108,13 +119,26 @@ class SampleSettings:
 
 
 @dataclass
+class EvaluateData:
+    """The real pictures of an evaluation.
+
+    Attributes:
+        path: a folder, a zip, or `openmoji`; null takes what the snapshot was trained on.
+        resolution: for `openmoji`; null takes the snapshot's.
+    """
+
+    path: str | None = None
+    resolution: int | None = None
+
+
+@dataclass
 class EvaluateSettings:
     """`python -m stylegen evaluate`.
 
     Attributes:
         snapshot: a .safetensors file, or a run folder (its newest).
         images: a folder or zip of pictures, scored in place of a snapshot.
-        metrics, num_samples: as in `FidelitySettings`, whose other settings stand under fidelity.*
+        metrics, num_samples: as in `FidelitySettings`; how they are taken stands under fidelity.*
         out: the metric card; null writes it beside the snapshot, or in the current folder for `images`.
         batch_size: pictures at a time in the generator.
         device: "auto", "cpu", "cuda" or "mps".
@@ -127,3 +151,20 @@ class EvaluateSettings:
     out: str | None = None
     batch_size: int = 64
     device: str = "auto"
+
+
+@dataclass
+class BenchSettings:
+    """`python -m stylegen bench`.
+
+    Attributes:
+        what: "data", how fast pictures are read from each source and cache.
+        resolutions: of the pictures, in pixels.
+        workers: processes that read; 0 reads in the process itself.
+        seconds: how long each cell of the table is measured, at least.
+    """
+
+    what: str = "data"
+    resolutions: list[int] = field(default_factory=lambda: [64, 256, 1024])
+    workers: list[int] = field(default_factory=lambda: [0, 1, 2])
+    seconds: float = 1.0

@@ -19,11 +19,3 @@ def pack(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
         return write_archive(tmp_path / f"{name}.zip", files, note)
 
     return write
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Nothing is read from, or left in, the cache folder of whoever runs the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield

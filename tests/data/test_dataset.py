@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from stylegen.data import dataset as dataset_module
+from stylegen.data import consistency
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.pictures import decode
 from stylegen.data.sampler import BatchSampler
@@ -18,11 +18,12 @@ FILES = {f"{i // 2}/{i}.png": encode(i) for i in range(5)}
 LABELS = [[key, i % 3] for i, key in enumerate(FILES)]
 
 
-@pytest.fixture(params=["memory", "lazy"])
+@pytest.fixture(params=["auto", "off", "memmap", "device"])
 def road(request, monkeypatch):
-    """Runs a test on pixels kept in memory, and again decoding each picture when it is asked for."""
-    if request.param == "lazy":
-        monkeypatch.setattr(dataset_module, "MAX_BYTES_IN_MEMORY", 0)
+    """Runs a test on pixels kept in memory, decoded when they are asked for, mapped from disk, and on a device."""
+    monkeypatch.setattr(
+        ImageDataset.__init__, "__defaults__", (*ImageDataset.__init__.__defaults__[:-1], request.param)
+    )
 
 
 @pytest.mark.usefixtures("road")
@@ -129,8 +130,8 @@ def test_sets_that_cannot_be_used(pack, files, options, words):
 
 def test_labels_of_another_kind(pack):
     files = {"x.png": encode(0)}
-    with pytest.raises(UserError, match="vectors as labels"):
-        ImageDataset(pack(files, {"labels": [["x.png", [1.0]]]}), use_labels=True)
+    vectors = ImageDataset(pack(files, {"labels": [["x.png", [1.0, 0.5]]]}), use_labels=True)
+    assert vectors.labels().tolist() == [[1.0, 0.5]]
     note = {"labels": [["x.png", 2]], "class_names": ["a", "b"]}
     with pytest.raises(UserError, match=r"class 2, and 2 class_names"):
         ImageDataset(pack(files, note, name="names"), use_labels=True)
@@ -143,9 +144,8 @@ def test_a_truncated_picture_is_named_before_training(pack):
 
 
 def test_long_metadata_before_the_size(pack, monkeypatch):
-    monkeypatch.setattr(dataset_module, "MAX_BYTES_IN_MEMORY", 0)
-    monkeypatch.setattr(dataset_module, "_HEAD_BYTES", 20)
-    ds = ImageDataset(pack(FILES))
+    monkeypatch.setattr(consistency, "HEAD_BYTES", 20)
+    ds = ImageDataset(pack(FILES), cache="off")
     assert ds.spec.resolution == 8
     ds.source.close()
 

@@ -92,5 +92,5 @@ def test_neither_folder_nor_zip(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         open_source(tmp_path / "nowhere")
     (write_folder(tmp_path, {}) / "data.tar").write_bytes(b"")
-    with pytest.raises(UserError, match="no folder and no zip file"):
+    with pytest.raises(UserError, match=r"no folder, \.zip, \.lmdb or \.parquet file"):
         open_source(tmp_path / "data.tar")

@@ -55,8 +55,11 @@ def test_sizes_are_capped_before_reading(tmp_path, monkeypatch):
     bomb = tmp_path / "data.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(3 * 2**20))
-    monkeypatch.setattr(zip_module, "MAX_MEMBER_BYTES", 2 * 2**20)
-    assert "bomb.png unpacks to 3 MiB" in refused(bomb)
+    monkeypatch.setattr(zip_module, "MAX_PICTURE_BYTES", 2 * 2**20)
+    source = ZipSource(bomb)
+    with pytest.raises(UserError, match=r"bomb\.png unpacks to 3 MiB"):
+        source.read("bomb.png", 10)
+    source.close()
 
 
 @pytest.mark.parametrize("cut", [0, 10, 500])

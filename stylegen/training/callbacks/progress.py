@@ -50,8 +50,9 @@ class ProgressBar(EveryKimg):
 
     def _eta(self, kimg: float) -> str:
         start, since = self._started
-        seconds = (time.perf_counter() - since) * (self.total / 1000 - kimg) / max(kimg - start, 1e-9)
-        return f"left {int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
+        elapsed, left = time.perf_counter() - since, max(self.total / 1000 - kimg, 0)
+        seconds = int(elapsed * left / max(kimg - start, 1e-9))
+        return f"left {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)

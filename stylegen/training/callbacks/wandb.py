@@ -14,6 +14,12 @@ from stylegen.training.callbacks.logbook import Record
 MODES = ("auto", "online", "offline", "disabled")
 
 
+def check_mode(mode: str) -> None:
+    """Raise UserError unless `mode` is one of `MODES`."""
+    if mode not in MODES:
+        raise unknown_choice("logger.mode", mode, MODES)
+
+
 class WandbRun(L.Callback):
     """Logs what it hears from the logbook and the sample grids.
 
@@ -36,8 +42,7 @@ class WandbRun(L.Callback):
         name: str | None = None,
         init_timeout: float = 20.0,
     ) -> None:
-        if mode not in MODES:
-            raise unknown_choice("logger.mode", mode, MODES)
+        check_mode(mode)
         self.folder, self.config, self.mode = folder, config, mode
         self.identity: dict[str, Any] = {"project": project, "entity": entity, "name": name or folder.name}
         self.init_timeout = init_timeout

@@ -1,0 +1,55 @@
+"""Labels as training wants them: one row of float32 a picture."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegen.data.metadata import Label
+from stylegen.errors import UserError
+
+
+class LabelTable:
+    """One-hot rows of class indices, or vectors as they are (several classes at once, attributes).
+
+    Args:
+        labels: one for each picture, all of one kind.
+        class_names: of the classes, or of the entries of the vectors; rare classes may have no picture.
+        where: the dataset, for errors.
+
+    Attributes:
+        num_classes: width of a row.
+
+    Raises:
+        UserError: fewer names than classes.
+    """
+
+    def __init__(self, labels: Sequence[Label], class_names: list[str] | None, where: str) -> None:
+        first = labels[0]
+        if isinstance(first, tuple):
+            self._table = torch.tensor(labels, dtype=torch.float32)
+            self.num_classes = len(first)
+            found = f"vectors of {len(first)} numbers"
+        else:
+            self._table = torch.tensor(labels, dtype=torch.int64)
+            self.num_classes = int(self._table.max()) + 1
+            found = f"class {self.num_classes - 1}"
+        if class_names is None:
+            return
+        if len(class_names) < self.num_classes or (isinstance(first, tuple) and len(class_names) > self.num_classes):
+            raise UserError(
+                f"{where} has {found}, and {len(class_names)} class_names",
+                rule="each class has a name, in the order of the indices",
+                fix="Complete class_names in dataset.json, or remove them",
+            )
+        self.num_classes = len(class_names)
+
+    def rows(self, numbers: Tensor) -> Tensor:
+        """float32 [N, num_classes] for the pictures with these numbers."""
+        table = self._table[numbers]
+        return table if table.dtype == torch.float32 else functional.one_hot(table, self.num_classes).float()
+
+    def to(self, device: torch.device) -> None:
+        """Keep the table there."""
+        self._table = self._table.to(device)

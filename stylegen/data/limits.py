@@ -1,0 +1,8 @@
+"""What is read at all: formats of pictures, and how large a file and a picture may be. Imports no torch."""
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""Pillow knows some seventy formats; each parser that is not needed is one less to be attacked."""
+
+MAX_PIXELS = 64 * 10**6
+MAX_PICTURE_BYTES = 256 * 2**20
+"""Of one encoded picture: a 64-megapixel RGBA picture, not compressed at all."""

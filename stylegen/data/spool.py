@@ -1,0 +1,144 @@
+"""The unfinished result of `prepare`: pictures so far, and a journal from which an interrupted run continues.
+
+Both lie hidden beside the output. The spool `.NAME.partial` is a zip without its directory, which is written last;
+the journal `.NAME.journal` has a line of JSON for each picture that was read, written after the picture itself.
+What a killed process had begun is cut off, so the bytes are those of an undisturbed run.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stylegen.data.convert import Converted
+from stylegen.data.metadata import FILE_NAME, dump_metadata
+from stylegen.data.zip import zip_entry
+
+
+class Spool:
+    """Pictures in their order, each with its line in the journal.
+
+    Args:
+        out: the output to come.
+        identity: of the work; a journal with another one is started anew.
+
+    Attributes:
+        entries: one for each picture of the source that was dealt with: ``{"left_out": reason}``, or ``{"name",
+            "bytes", "crc", "digest", "side", "enlarged", "at", "end"}`` with its place in the spool.
+        started_anew: there was a journal of another work.
+    """
+
+    def __init__(self, out: Path, identity: str) -> None:
+        self.path = out.with_name(f".{out.name}.partial")
+        self.journal = out.with_name(f".{out.name}.journal")
+        lines = _read_lines(self.journal)
+        known = bool(lines) and lines[0] == {"identity": identity}
+        self.started_anew = bool(lines) and not known
+        out.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+        self._file = self.path.open("r+b")
+        self.entries = self._sound(lines[1:]) if known else []
+        fresh = self.journal.with_name(f"{self.journal.name}.new")
+        fresh.write_text("".join(json.dumps(line) + "\n" for line in [{"identity": identity}, *self.entries]))
+        fresh.replace(self.journal)
+        self._lines = self.journal.open("a", encoding="utf-8")
+        self._kept = [entry for entry in self.entries if "name" in entry]
+        self._file.truncate(self._kept[-1]["end"] if self._kept else 0)
+        self._file.seek(0, os.SEEK_END)
+        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)  # continues at the end of the file
+        for entry in self._kept:
+            self._zip.filelist.append(_member(entry))
+            self._zip.NameToInfo[entry["name"]] = self._zip.filelist[-1]
+
+    @property
+    def kept(self) -> list[dict[str, Any]]:
+        """The entries with a picture."""
+        return self._kept
+
+    def add(self, picture: Converted) -> None:
+        """The next picture of the source becomes the next of the result."""
+        number = len(self._kept)
+        name = f"{number // 1000:05d}/img{number:08d}.png"
+        self._zip.writestr(zip_entry(name), picture.png)
+        self._file.flush()
+        entry = {
+            "name": name,
+            "bytes": len(picture.png),
+            "crc": picture.crc,
+            "digest": picture.digest,
+            "side": picture.side,
+            "enlarged": picture.enlarged,
+            "at": self._zip.filelist[-1].header_offset,
+            "end": self._file.tell(),
+        }
+        self._kept.append(entry)
+        self.entries.append(entry)
+        self._note(entry)
+
+    def leave_out(self, reason: str) -> None:
+        """The next picture of the source is not in the result."""
+        self.entries.append({"left_out": reason})
+        self._note(self.entries[-1])
+
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        """Name and PNG of each picture so far."""
+        with self.path.open("rb") as file:
+            for entry in self._kept:
+                file.seek(entry["end"] - entry["bytes"])
+                yield entry["name"], file.read(entry["bytes"])
+
+    def finish_zip(self, metadata: dict[str, Any]) -> None:
+        """Add the metadata and the directory: the spool is a dataset then, and still has to be moved."""
+        self._zip.writestr(zip_entry(FILE_NAME), dump_metadata(metadata))
+        self._zip.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Leave everything as it is, for another run."""
+        self._zip.fp = None  # or its destructor would write a directory
+        self._file.close()
+        self._lines.close()
+
+    def discard(self) -> None:
+        """Remove what there is."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+        self.journal.unlink(missing_ok=True)
+
+    def _note(self, line: dict[str, Any]) -> None:
+        self._lines.write(json.dumps(line) + "\n")
+        self._lines.flush()
+
+    def _sound(self, entries: list[Any]) -> list[Any]:
+        """The entries whose pictures are in the spool; the last one is read, in case the power failed."""
+        size = self._file.seek(0, os.SEEK_END)
+        count = next((i for i, entry in enumerate(entries) if entry.get("end", 0) > size), len(entries))
+        kept = [entry for entry in entries[:count] if "name" in entry]
+        if kept:
+            self._file.seek(kept[-1]["end"] - kept[-1]["bytes"])
+            if zlib.crc32(self._file.read(kept[-1]["bytes"])) != kept[-1]["crc"]:
+                return []
+        return entries[:count]
+
+
+def _read_lines(journal: Path) -> list[Any]:
+    """The whole lines; the last one may have been cut off."""
+    lines: list[Any] = []
+    try:
+        with journal.open(encoding="utf-8") as file:
+            for line in file:
+                lines.append(json.loads(line))
+    except (OSError, ValueError):
+        pass
+    return lines
+
+
+def _member(entry: dict[str, Any]) -> zipfile.ZipInfo:
+    member = zip_entry(entry["name"])
+    member.header_offset, member.CRC = entry["at"], entry["crc"]
+    member.file_size = member.compress_size = entry["bytes"]
+    return member

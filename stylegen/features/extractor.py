@@ -1,0 +1,72 @@
+"""What a frozen feature extractor is, and what all of them do alike."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from stylegen.errors import UserError
+
+
+class FeatureExtractor(Protocol):
+    """A frozen network that describes pictures; never trained, the same numbers for ever.
+
+    Attributes:
+        name: stable part of metric ids and cache keys (``random_vgg16``).
+        weights_id: says which weights these are: a recipe with its version, or a hash of the file.
+        dim: width of the features.
+        recipe: every choice between the picture and the features, as JSON values, for the metric card.
+    """
+
+    name: str
+    weights_id: str
+    dim: int
+    recipe: dict[str, object]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 [N, 1 or 3, H, W] -> float32 [N, dim] on the extractor's device.
+
+        Raises:
+            UserError: pictures with two or four channels.
+        """
+        ...
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """uint8 NCHW -> uint8 with three channels; grey is repeated, as the official FID protocol does.
+
+    Raises:
+        TypeError: not uint8 NCHW.
+        UserError: an alpha channel, about which no feature network knows anything.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise TypeError(f"features want uint8 NCHW, not {images.dtype} {list(images.shape)}")
+    channels = images.shape[1]
+    if channels not in (1, 3):
+        raise UserError(
+            f"pictures with {channels} channels",
+            rule="metrics are defined for grey (1) and RGB (3) pictures, not for an alpha channel",
+            fix="Flatten the pictures onto a background before measuring them",
+        )
+    return images if channels == 3 else images.expand(-1, 3, -1, -1)
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Inference in IEEE float32, whatever autocast, TF32 or bfloat16 setting the training around it uses.
+
+    TF32 alone moves convolution features by about 1e-3, more than the differences that scores report.
+    """
+    backends: Any = torch.backends  # its precision switches are set at run time
+    switches = [backends.cudnn.conv, backends.cuda.matmul, backends.mkldnn.conv, backends.mkldnn.matmul]
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.fp32_precision = value

@@ -1,0 +1,141 @@
+"""Finding the published weights: a path, a folder, the torch hub cache, or a download; checked before use."""
+
+import hashlib
+import os
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+
+from stylegen.errors import UserError
+
+_TIMEOUT_SECONDS = 30  # a firewall that drops packets must not hang a run
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """A file that its authors publish; its name ends in the first digits of its SHA-256."""
+
+    filename: str
+    url: str
+    megabytes: int
+
+    @property
+    def hash_prefix(self) -> str:
+        return Path(self.filename).stem.rsplit("-", 1)[-1]
+
+
+PUBLISHED: dict[str, PublishedWeights] = {
+    # Inception of 2015-12-05 as TensorFlow served it, converted by the authors of torch-fidelity. Apache 2.0.
+    "inception": PublishedWeights(
+        "weights-inception-2015-12-05-6726825d.pth",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+        91,
+    ),
+    # VGG16 as torchvision publishes it (IMAGENET1K_V1).
+    "vgg16": PublishedWeights("vgg16-397923af.pth", "https://download.pytorch.org/models/vgg16-397923af.pth", 528),
+}
+
+
+def require_weights(extractor: str, weights: str | Path | None = None) -> Path | None:
+    """Make sure, before hours of training, that an extractor's weights can be had when they are needed.
+
+    Looked for in this order: `weights` (a file, or a folder with the published file), the folder that the
+    environment variable STYLEGEN_WEIGHTS names, torch's hub cache; then downloaded once, into the first of
+    the last two that is set. A file under the published name must have the published hash.
+
+    Args:
+        extractor: ``inception``, ``vgg16``, or one that needs no file (``random_vgg16``).
+        weights: a file or folder. A file that bears another extractor's published name is passed over, so
+            that one setting can serve metrics of several extractors.
+
+    Returns:
+        The file; None for an extractor that needs none.
+
+    Raises:
+        UserError: no such path, a wrong hash, or neither found nor downloadable: which file to bring, from
+            where, to where.
+    """
+    if extractor not in PUBLISHED:
+        return None
+    published = PUBLISHED[extractor]
+    path = _given(published, weights)
+    for folder in _folders():
+        if path is None and (folder / published.filename).is_file():
+            path = folder / published.filename
+    if path is None:
+        path = _download(extractor, published)
+    elif path.name == published.filename:
+        _check_hash(path, published, f"Delete it and fetch {published.url} again")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folders() -> list[Path]:
+    own = os.environ.get("STYLEGEN_WEIGHTS")
+    return [*([Path(own)] if own else []), Path(torch.hub.get_dir()) / "checkpoints"]
+
+
+def _given(published: PublishedWeights, weights: str | Path | None) -> Path | None:
+    if weights is None:
+        return None
+    path = Path(weights)
+    if path.is_dir():
+        return path / published.filename if (path / published.filename).is_file() else None
+    if not path.is_file():
+        raise UserError(
+            f"weights={weights}",
+            rule="no such file or folder",
+            fix=f"Give the path of {published.filename}, or of a folder that holds it",
+        )
+    others = {other.filename for other in PUBLISHED.values() if other is not published}
+    return None if path.name in others else path
+
+
+def _check_hash(path: Path, published: PublishedWeights, fix: str) -> None:
+    found = sha256(path)
+    if not found.startswith(published.hash_prefix):
+        raise UserError(
+            f"{path} has SHA-256 {found[:8]}...",
+            rule=f"the published file's starts with {published.hash_prefix}; this one is damaged or another",
+            fix=fix,
+        )
+
+
+def _download(extractor: str, published: PublishedWeights) -> Path:
+    folder = _folders()[0]
+    target = folder / published.filename
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            for block in _read_url(published.url):
+                file.write(block)
+        _check_hash(partial, published, f"Fetch {published.url} by other means and put it into {folder}")
+        partial.replace(target)
+    except (OSError, HTTPException) as error:  # no network, refused, timed out, cut short
+        raise UserError(
+            f"the {extractor} weights {published.filename} are not on this machine",
+            rule=f"{', '.join(map(str, _folders()))} do not hold them, and the download of "
+            f"{published.megabytes} MB failed ({error})",
+            fix=f"Fetch {published.url} where there is a network and put it into {folder}, or give "
+            "weights=PATH; or measure with fd_random_vgg16, which needs no file",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _read_url(url: str) -> Iterator[bytes]:
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+        while block := response.read(_BLOCK):
+            yield block

@@ -1,0 +1,26 @@
+"""Which device a command runs on."""
+
+import torch
+
+from stylegen.errors import UserError, unknown_choice
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UserError: an unknown name, or a device that this machine lacks.
+    """
+    if name not in DEVICES:
+        raise unknown_choice("device", name, DEVICES)
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available[name]:
+        there = [kind for kind, has in available.items() if has]
+        raise UserError(
+            f"device={name}", rule="this machine has no such device", fix=f"Use device={' or device='.join(there)}"
+        )
+    return torch.device(name)

@@ -1,0 +1,62 @@
+"""Turn any collection of pictures into a dataset for training, and say what was left out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from stylegen.data.convert import Recipe
+from stylegen.data.prepare import Prepared, prepare
+from stylegen.data.source import Source, open_source
+from stylegen.errors import UserError
+
+_RECIPE = ("resolution", "crop", "filter", "channels", "background", "min_size")
+
+
+@dataclass(frozen=True)
+class PrepareResult:
+    """The dataset and its report; the last line of the command."""
+
+    prepared: Prepared
+
+    def __str__(self) -> str:
+        done = self.prepared
+        side, channels = (done.metadata["prepared"][key] for key in ("resolution", "channels"))
+        facts = [f"{done.written} pictures, {side}x{side} {channels}", _labels(done)]
+        facts += [f"{done.enlarged} of them enlarged"] * (done.enlarged > 0)
+        facts += [f"fingerprint {done.metadata['fingerprint']}"]
+        facts += [f"{done.left_out} left out, see {done.report}"] if done.left_out else ["none left out"]
+        return "\n".join([*(f"note: {notice}" for notice in done.notices), f"{done.out}: {', '.join(facts)}"])
+
+
+def run(config: DictConfig) -> PrepareResult:
+    """Prepare a dataset.
+
+    Raises:
+        UserError: see `stylegen.data.prepare.prepare`, and settings outside their ranges.
+    """
+    if config.processes is not None and config.processes < 1:
+        raise UserError(f"processes={config.processes}", rule="it is at least 1", fix="Leave it out to use all cores")
+    recipe = Recipe(**{name: config[name] for name in _RECIPE})
+    done = prepare(
+        *(_open(config.source), Path(config.out).expanduser(), recipe),
+        **{name: config[name] for name in ("labels", "max_images", "seed", "strict", "processes")},
+    )
+    return PrepareResult(done)
+
+
+def _open(path: str) -> Source:
+    if path == "openmoji" and not Path(path).exists():
+        from stylegen.data.openmoji import MAX_RESOLUTION, dataset_path
+
+        return open_source(dataset_path(MAX_RESOLUTION), "source")
+    return open_source(path, "source")
+
+
+def _labels(done: Prepared) -> str:
+    pairs = done.metadata["labels"]
+    if pairs is None:
+        return "no labels"
+    if isinstance(pairs[0][1], int):
+        return f"{len(done.metadata.get('class_names') or {label for _, label in pairs})} classes"
+    return f"labels of {len(pairs[0][1])} numbers"

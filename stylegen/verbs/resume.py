@@ -1,0 +1,109 @@
+"""Which folder a run writes to, and whether it continues one that is there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from omegaconf import DictConfig
+
+from stylegen.errors import UserError
+from stylegen.training.run_folder import RunFolder, next_run_folder
+from stylegen.verbs.config import plain
+
+# What may differ between a run and its continuation: it moves no weight.
+_FREE = {"total_kimg", "resume", "output_dir", "sample_count", "threads", "data.workers", "data.cache"}
+_FREE_GROUPS = ("trainer.", "logger.", "fidelity.")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where to begin.
+
+    Attributes:
+        folder: of the run.
+        checkpoint: to continue from, or None for a new run.
+        images_seen: by that checkpoint.
+    """
+
+    folder: RunFolder
+    checkpoint: Path | None = None
+    images_seen: int = 0
+
+
+def find_start(config: DictConfig, name: str) -> Start:
+    """Decide by `resume` and `output_dir`; creates nothing but a numbered folder where no name was given.
+
+    Args:
+        config: of the train verb.
+        name: of a new numbered folder, as in runs/00003-<name>.
+
+    Raises:
+        UserError: a checkpoint that is missing or damaged, settings that changed, a folder that holds a run
+            already under resume=never, or one that cannot be written.
+    """
+    output = Path(config.output_dir).expanduser() if config.output_dir is not None else None
+    if config.resume not in ("auto", "never"):
+        source = _checkpoint_of(Path(config.resume).expanduser())
+        folder = RunFolder(output or source.parent.parent)
+        return _continue(config, folder, source)
+    if output is None:
+        return Start(next_run_folder(Path("runs"), name))
+    folder = RunFolder(output)
+    if config.resume == "auto" and folder.checkpoint.exists():
+        return _continue(config, folder, folder.checkpoint)
+    if config.resume == "never" and folder.config.exists():
+        raise UserError(
+            f"output_dir={output}",
+            rule="it holds a run already and resume=never continues none",
+            fix="Name another folder, or use resume=auto",
+        )
+    return Start(folder)
+
+
+def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path) -> Start:
+    _refuse_changes(config, checkpoint.parent.parent / "config.yaml")
+    try:
+        clock = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["clock"]
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise UserError(
+            f"checkpoint {checkpoint}",
+            rule=f"it cannot be read ({str(error).splitlines()[0][:200]})",
+            fix="Remove it to start again, or copy it anew",
+        ) from error
+    return Start(folder, checkpoint, clock["images_seen"])
+
+
+def _checkpoint_of(path: Path) -> Path:
+    checkpoint = RunFolder(path).checkpoint if path.is_dir() else path
+    if not checkpoint.is_file():
+        raise UserError(
+            f"resume={path}", rule=f"there is no {checkpoint}", fix="Name a run folder or a checkpoint, or use auto"
+        )
+    return checkpoint
+
+
+def _refuse_changes(config: DictConfig, before: Path) -> None:
+    if not before.exists():
+        return
+    old, new = _flatten(yaml.safe_load(before.read_text())), _flatten(plain(config))
+    changed = [key for key in sorted(old.keys() | new.keys()) if _matters(key) and old.get(key) != new.get(key)]
+    if changed:
+        listing = "; ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed)
+        raise UserError(
+            f"resuming {before.parent}",
+            rule=f"these settings differ from those it was trained with: {listing}",
+            fix="Give the old values, or another output_dir for a new run",
+        )
+
+
+def _matters(key: str) -> bool:
+    return not (key in _FREE or key.startswith(_FREE_GROUPS) or key.endswith("_every_kimg"))
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

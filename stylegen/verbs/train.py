@@ -1,0 +1,153 @@
+"""Train: the data decide the networks' shape, Lightning runs the loop, the run folder holds what comes out."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from stylegen import __version__
+from stylegen.data.dataset import ImageDataset
+from stylegen.metrics.evaluate import check_metrics
+from stylegen.metrics.generated import score_generator
+from stylegen.training.callbacks.fidelity import Fidelity, read_card
+from stylegen.training.callbacks.logbook import Logbook
+from stylegen.training.callbacks.pictures import Checkpoints, SampleGrids, Snapshots
+from stylegen.training.callbacks.progress import ProgressBar
+from stylegen.training.callbacks.wandb import WandbRun
+from stylegen.training.datamodule import TrainingData
+from stylegen.training.run_folder import RunFolder
+from stylegen.verbs.build import build_dataset, build_module, check_settings
+from stylegen.verbs.config import plain
+from stylegen.verbs.fidelity import describe, extraction_options
+from stylegen.verbs.resume import Start, find_start
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where a run ended, and what to do next."""
+
+    folder: Path
+    grid: Path
+    snapshot: Path
+    score: list[str]
+    continued: bool = True
+
+    def __str__(self) -> str:
+        lines = [
+            f"run       {self.folder}"
+            + ("" if self.continued else " was finished already; total_kimg=MORE continues it"),
+            f"samples   {self.grid}",
+            f"snapshot  {self.snapshot}",
+            f"score     {'; '.join(self.score) or 'not measured'}",
+            f"next      python sample.py snapshot={self.folder} mode=mixing layers=coarse",
+        ]
+        return "\n".join(lines)
+
+
+def run(config: DictConfig) -> TrainResult:
+    """Train, or continue, the run that `config` describes.
+
+    Raises:
+        UserError: before anything is written, for any setting, data or folder that cannot be used.
+    """
+    _quiet_lightning()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    dataset = build_dataset(config)
+    check_settings(config, dataset)
+    if config.fidelity.metrics:
+        options = extraction_options(config.fidelity)
+        check_metrics(
+            config.fidelity.metrics,
+            config.fidelity.num_samples,
+            dataset,
+            weights=options["weights"],
+            options=options["options"],
+        )
+    module = build_module(config, dataset)
+    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}")
+    total = round(config.total_kimg * 1000)
+    if start.images_seen >= total:
+        return _result(start.folder, start.images_seen, continued=False)
+    start.folder.prepare()
+    start.folder.config.write_text(OmegaConf.to_yaml(config))
+    if start.checkpoint is None:
+        start.folder.metrics.unlink(missing_ok=True)  # of an attempt that ended before its first checkpoint
+    _fit(config, dataset, module, start)
+    return _result(start.folder, module.images_seen)
+
+
+def _fit(config: DictConfig, dataset: ImageDataset, module: Any, start: Start) -> None:
+    trainer = L.Trainer(
+        accelerator=config.trainer.accelerator,
+        devices=config.trainer.devices,
+        max_epochs=1,
+        logger=False,
+        callbacks=_callbacks(config, dataset, start.folder),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=start.folder.root,
+    )
+    total_images = round(config.total_kimg * 1000)
+    data = TrainingData(dataset, config.batch_size, total_images, config.seed, config.data.workers)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # on purpose: data in memory
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the average
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own
+        trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
+
+
+def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> list[L.Callback]:
+    """In the order in which they act on a step; the checkpoint comes last, so that it knows of all the others."""
+    kimg = config.total_kimg
+    info = {
+        "stylegen": __version__,
+        "data": {"path": str(config.data.path), "resolution": config.data.resolution, "name": dataset.name},
+        "fingerprint": dataset.fingerprint,
+    }
+    progress = ProgressBar(kimg)
+    wandb = WandbRun(folder.root, plain(config), **config.logger)
+    logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])
+    columns = max(1, round(config.sample_count**0.5))
+    callbacks: list[L.Callback] = [
+        wandb,
+        progress,
+        logbook,
+        SampleGrids(folder, config.sample_count, columns, config.sample_every_kimg, kimg, [wandb.hear_grid]),
+        Snapshots(folder, info, config.snapshot_every_kimg, kimg),
+    ]
+    if config.fidelity.metrics:
+        score = partial(
+            score_generator,
+            reals=dataset,
+            ids=config.fidelity.metrics,
+            num_samples=config.fidelity.num_samples,
+            **extraction_options(config.fidelity),
+        )
+        callbacks.append(Fidelity(folder, score, logbook, config.fidelity.every_kimg, kimg))
+    return [*callbacks, Checkpoints(folder, config.checkpoint_every_kimg, kimg)]
+
+
+def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> TrainResult:
+    return TrainResult(
+        folder.root,
+        folder.sample(images_seen),
+        folder.snapshot(images_seen),
+        describe(card) if (card := read_card(folder, images_seen)) else [],
+        continued,
+    )
+
+
+def _quiet_lightning() -> None:
+    """Lightning's notes on hardware and tips; its warnings and errors stay."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,111 @@
+"""Our LMDB: the same input gives the same bytes, any number of readers, and nothing foreign or broken is read."""
+
+import pickle
+import sys
+
+import pytest
+
+from stylegen.data import lmdb as module
+from stylegen.data.lmdb import LmdbSource, write_lmdb
+from stylegen.data.source import open_source
+from stylegen.errors import UserError
+from tests.data.samples import encode
+
+lmdb = pytest.importorskip("lmdb")
+
+FILES = {f"ü/{i}.png": encode(i) for i in range(5)}
+NOTE = {"labels": [[key, i % 2] for i, key in enumerate(FILES)], "name": "five"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_lmdb(tmp_path / "data.lmdb", FILES.items(), NOTE, sum(map(len, FILES.values())))
+    return tmp_path / "data.lmdb"
+
+
+def test_keys_bytes_labels_and_metadata(path):
+    source = open_source(path)
+    assert source.keys() == list(FILES)
+    assert [source.read(key) for key in FILES] == list(FILES.values())
+    assert source.read("ü/3.png", 8) == FILES["ü/3.png"][:8]
+    assert [source.label(key) for key in FILES] == [0, 1, 0, 1, 0]
+    assert source.metadata == NOTE
+    with pytest.raises(KeyError):
+        source.read("dataset.json")
+    source.close()
+
+
+def test_several_sources_of_one_file_in_one_process(path):
+    first, second = LmdbSource(path), LmdbSource(path)
+    copy = pickle.loads(pickle.dumps(first))
+    first.close()
+    first.close()
+    assert second.read("ü/0.png") == copy.read("ü/0.png") == first.read("ü/0.png") == FILES["ü/0.png"]
+    for source in (first, second, copy):
+        source.close()
+    assert not module._opened
+
+
+def test_a_forked_worker_opens_its_own(path, monkeypatch):
+    source = LmdbSource(path)
+    parent, opened = source._environment, dict(module._opened)
+    monkeypatch.setattr(module.os, "getpid", lambda: -1)
+    monkeypatch.setattr(module, "_opened", {})
+    monkeypatch.setattr(lmdb, "open", lambda *_, **__: parent)
+    source.read("ü/0.png")
+    assert list(module._opened) == [(-1, str(path))]
+    monkeypatch.undo()
+    assert module._opened == opened
+    source.close()
+    parent.close()
+    module._opened.clear()
+
+
+def test_many_commits_and_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_COMMIT_EVERY", 3)
+    files = {f"{i}.png": bytes([i]) * (i * 211) for i in range(40)}
+    for name in ("a.lmdb", "b.lmdb"):
+        write_lmdb(tmp_path / name, files.items(), {}, 200_000)
+    assert (tmp_path / "a.lmdb").read_bytes() == (tmp_path / "b.lmdb").read_bytes()
+    source = LmdbSource(tmp_path / "a.lmdb")
+    assert [source.read(key) for key in files] == list(files.values())
+    source.close()
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    def broken():
+        yield "a.png", encode(1)
+        raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        write_lmdb(tmp_path / "a.lmdb", broken(), {}, 1000)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_foreign_ones_are_refused(tmp_path, folder):
+    environment = lmdb.open(str(tmp_path / "x.lmdb"), subdir=folder, lock=False)
+    with environment.begin(write=True) as transaction:
+        transaction.put(b"00a1", encode(1))
+    environment.close()
+    with pytest.raises(UserError, match=r"was not written by stylegen.*Unpack it"):
+        open_source(tmp_path / "x.lmdb")
+
+
+@pytest.mark.parametrize("content", [b"", b"text" * 5000])
+def test_broken_ones_are_refused(tmp_path, content):
+    (tmp_path / "x.lmdb").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        open_source(tmp_path / "x.lmdb")
+
+
+def test_cut_short_is_refused_before_it_kills_the_process(path):
+    path.write_bytes(path.read_bytes()[:-8192])
+    with pytest.raises(UserError, match="cut short"):
+        open_source(path)
+
+
+def test_without_the_package(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lmdb", None)
+    with pytest.raises(UserError, match=r"stylegen\[lmdb\]"):
+        open_source(path)

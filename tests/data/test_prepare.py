@@ -1,0 +1,315 @@
+"""Preparing never stops at a bad picture, forgets none, and gives the same bytes however often it was killed."""
+
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylegen.data import prepare as module
+from stylegen.data.convert import Recipe
+from stylegen.data.dataset import ImageDataset
+from stylegen.data.prepare import prepare
+from stylegen.data.source import open_source
+from stylegen.data.spool import Spool
+from stylegen.errors import UserError
+from tests.data.messy import messy_pictures, photo, saved
+from tests.data.samples import encode, write_archive, write_folder
+
+FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(12)}
+
+
+def run(source: Path, out: Path, recipe: Recipe | None = None, **options):
+    return prepare(open_source(source), out, recipe or Recipe(), **{"processes": 1, **options})
+
+
+def left_beside(out: Path) -> list[str]:
+    return sorted(path.name for path in out.parent.iterdir() if out.name in path.name)
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory) -> tuple[Path, list[str]]:
+    """Two thousand pictures in a folder, and the names of those that cannot be used."""
+    top = tmp_path_factory.mktemp("messy")
+    pictures = list(messy_pictures(2000, 24))
+    write_folder(top, {name: data for name, data, _ in pictures})
+    return top, [name for name, _, usable in pictures if not usable]
+
+
+def test_two_thousand_mixed_pictures(messy, tmp_path):
+    source, bad = messy
+    done = run(source, tmp_path / "out.zip", Recipe(resolution=16), labels="folders", processes=2)
+    assert (done.written, done.left_out) == (2000 - len(bad), len(bad))
+    report = json.loads(done.report.read_text(encoding="utf-8"))
+    assert sorted(item["file"] for item in report["left_out"]) == sorted(bad)
+    assert all(item["reason"] for item in report["left_out"])
+    assert report["written"] == len(report["files"]) == done.written
+    ds = ImageDataset(tmp_path / "out.zip", use_labels=True)
+    assert (ds.num_images, ds.spec.num_classes, ds.class_names) == (done.written, 5, list("01234"))
+    assert ds.fingerprint == done.metadata["fingerprint"]
+    for number, (name, key) in enumerate(report["files"].items()):
+        assert ds.labels()[number].argmax() == int(key[0]), name
+
+
+def test_zip_members_that_are_bombs_are_left_out(tmp_path, monkeypatch):
+    path = tmp_path / "in.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", encode(1))
+        archive.writestr("bomb.png", bytes(3 * 2**20))
+    monkeypatch.setattr("stylegen.data.zip.MAX_PICTURE_BYTES", 2 * 2**20)
+    done = run(path, tmp_path / "out.zip")
+    assert json.loads(done.report.read_text())["left_out"][0]["file"] == "bomb.png"
+    assert done.written == 1
+
+
+def test_the_fingerprint_is_that_of_the_pixels(tmp_path):
+    done = run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip", labels="folders")
+    ds = ImageDataset(tmp_path / "out.zip")
+    ds.source.metadata.pop("fingerprint")
+    assert ds.fingerprint == done.metadata["fingerprint"]
+
+
+def test_round_trips_between_all_formats(tmp_path):
+    path = write_folder(tmp_path / "in", FILES)
+    first = run(path, tmp_path / "0.zip", labels="folders")
+    reference = ImageDataset(tmp_path / "0.zip", use_labels=True)
+    for number, name in enumerate(["1.lmdb", "2", "3.lmdb", "4.zip", "5", "6.zip"]):
+        before = tmp_path / ["0.zip", "1.lmdb", "2", "3.lmdb", "4.zip", "5"][number]
+        done = run(before, tmp_path / name)
+        ds = ImageDataset(tmp_path / name, use_labels=True)
+        assert torch.equal(ds.batch(range(12))[0], reference.batch(range(12))[0])
+        assert torch.equal(ds.labels(), reference.labels())
+        assert ds.class_names == ["a", "b"]
+        assert ds.fingerprint == done.metadata["fingerprint"] == first.metadata["fingerprint"]
+        ds.source.close()
+
+
+def test_the_layout_is_nvidias(tmp_path):
+    run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip", labels="folders")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.testzip() is None
+        note = json.loads(archive.read("dataset.json"))
+        assert [name for name, _ in note["labels"]] == archive.namelist()[:-1]
+        assert archive.namelist()[0] == "00000/img00000000.png"
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
+        picture = np.asarray(Image.open(io.BytesIO(archive.read("00000/img00000000.png"))))
+    np.testing.assert_array_equal(picture, np.asarray(Image.open(io.BytesIO(FILES["a/0.png"]))))
+    assert note["prepared"] == {
+        "resolution": 16,
+        "crop": "center",
+        "filter": "lanczos",
+        "channels": "rgb",
+        "background": "white",
+        "min_size": 0,
+    }
+
+
+@pytest.mark.parametrize("name", ["out.zip", "out.lmdb", "out"])
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path, name):
+    source = write_folder(tmp_path / "in", FILES)
+    run(source, tmp_path / "one" / name)
+    run(source, tmp_path / "two" / name, processes=2)
+    assert contents(tmp_path / "one" / name) == contents(tmp_path / "two" / name)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from stylegen.data import prepare
+from stylegen.data.convert import Recipe
+from stylegen.data.source import open_source
+convert = Recipe.__call__
+Recipe.__call__ = lambda self, data: (time.sleep(0.02), convert(self, data))[1]
+prepare.prepare(open_source(sys.argv[1]), Path(sys.argv[2]), Recipe(resolution=16), processes=int(sys.argv[3]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+@pytest.mark.parametrize(("name", "processes"), [("out.zip", 1), ("out.lmdb", 1), ("out", 2)])
+def test_killed_half_way_and_started_again(tmp_path, name, processes):
+    pictures = {name: data for name, data, _ in messy_pictures(120, 24)}
+    source = write_folder(tmp_path / "in", pictures)
+    run(source, tmp_path / "whole" / name, Recipe(resolution=16))
+    out = tmp_path / "killed" / name
+    journal = out.with_name(f".{name}.journal")
+    child = subprocess.Popen([sys.executable, "-c", SLOW, str(source), str(out), str(processes)])
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > 40):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not out.exists()
+    done = run(source, out, Recipe(resolution=16))
+    assert 40 <= done.continued < 120
+    assert contents(out) == contents(tmp_path / "whole" / name)
+    assert left_beside(out) == [name, f"{name}.report.json"]
+    reports = [(folder / f"{name}.report.json").read_bytes() for folder in (out.parent, tmp_path / "whole")]
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize("damage", ["cut", "scribble", "journal"])
+def test_what_a_failing_power_left_is_not_trusted(tmp_path, monkeypatch, damage):
+    source = write_folder(tmp_path / "in", FILES)
+    run(source, tmp_path / "whole" / "out.zip")
+    add = Spool.add
+
+    def interrupted(self, picture):
+        if len(self.kept) == 7:
+            raise KeyboardInterrupt
+        add(self, picture)
+
+    monkeypatch.setattr(Spool, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "out.zip")
+    monkeypatch.undo()
+    spool, journal = tmp_path / ".out.zip.partial", tmp_path / ".out.zip.journal"
+    if damage == "cut":
+        spool.write_bytes(spool.read_bytes()[:2000])
+    elif damage == "scribble":
+        spool.write_bytes(spool.read_bytes()[:-9] + bytes(9))
+    else:
+        journal.write_bytes(journal.read_bytes()[:-20])
+    done = run(source, tmp_path / "out.zip")
+    assert done.continued == {"cut": 2, "scribble": 0, "journal": 6}[damage]
+    assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "whole" / "out.zip").read_bytes()
+
+
+def test_other_settings_start_anew_and_say_so(tmp_path, monkeypatch):
+    source = write_folder(tmp_path / "in", FILES)
+    monkeypatch.setattr(module, "combine", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "out.zip")
+    monkeypatch.undo()
+    done = run(source, tmp_path / "out.zip", Recipe(resolution=8))
+    assert done.continued == 0
+    assert "thrown away" in done.notices[0]
+
+
+def test_max_images_is_a_choice_by_seed(tmp_path):
+    source = write_folder(tmp_path / "in", FILES)
+
+    def chosen(seed: int, name: str) -> list[str]:
+        done = run(source, tmp_path / name, max_images=5, seed=seed)
+        return list(json.loads(done.report.read_text())["files"].values())
+
+    first = chosen(0, "a.zip")
+    assert len(first) == 5
+    assert first == sorted(first) == chosen(0, "b.zip")
+    assert first != chosen(1, "c.zip")
+
+
+def test_other_formats_and_sub_folders_are_mentioned(tmp_path):
+    done = run(write_folder(tmp_path / "in", {**FILES, "a/x.gif": b"GIF89a", "a/notes.txt": b""}), tmp_path / "o.zip")
+    assert json.loads(done.report.read_text())["left_out"] == [
+        {"file": "a/x.gif", "reason": "only PNG, JPEG and WebP are read"}
+    ]
+    assert done.left_out == 1
+    assert "labels=folders takes the 2 sub-folders" in done.notices[0]
+
+
+def test_without_a_resolution_the_first_picture_decides(tmp_path):
+    done = run(write_folder(tmp_path / "in", {"a.png": encode(0), "b.png": encode(1, (16, 16))}), tmp_path / "o.zip")
+    assert (done.written, done.left_out) == (1, 1)
+    assert "the first picture is 8x8" in json.loads(done.report.read_text())["left_out"][0]["reason"]
+
+
+def test_licences_travel_with_the_pictures(tmp_path):
+    note = {"licence": "CC0", "attribution": "somebody", "name": "old", "glyphs": [1]}
+    metadata = run(write_archive(tmp_path / "in.zip", FILES, note), tmp_path / "new.zip").metadata
+    assert (metadata["licence"], metadata["attribution"], metadata["name"]) == ("CC0", "somebody", "new")
+    assert "glyphs" not in metadata
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("out.zip", {"strict": True}, "b.png: not a PNG.*strict=true"),
+        ("taken.zip", {}, r"taken\.zip exists"),
+        ("out.tar", {}, "written as .zip, .lmdb or a folder"),
+        ("in/out", {}, "does not lie in its own source"),
+        ("taken.zip/out.zip", {}, "cannot be written to"),
+        ("out.zip", {"max_images": 0}, "max_images=0"),
+        ("out.zip", {"labels": "none.csv"}, "cannot be read"),
+    ],
+)
+def test_bad_input_leaves_nothing(tmp_path, name, options, words):
+    source = write_folder(tmp_path / "in", {"a.png": encode(0), "b.png": b"text"})
+    (tmp_path / "taken.zip").write_bytes(b"precious")
+    with pytest.raises(UserError, match=words):
+        run(source, tmp_path / name, **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "taken.zip"]
+    assert (tmp_path / "taken.zip").read_bytes() == b"precious"
+
+
+def test_no_usable_picture(tmp_path):
+    with pytest.raises(UserError, match=r"none of 1 pictures can be used \(x\.png: an empty file\)"):
+        run(write_folder(tmp_path / "in", {"x.png": b""}), tmp_path / "out.zip")
+    with pytest.raises(UserError, match=r"holds no pictures \(but 1 of other formats\)"):
+        run(write_folder(tmp_path / "gifs", {"x.gif": b""}), tmp_path / "out.zip")
+    assert left_beside(tmp_path / "out.zip") == []
+
+
+def test_strict_refuses_other_formats_first(tmp_path):
+    with pytest.raises(UserError, match=r"x\.gif: only PNG, JPEG and WebP"):
+        run(write_folder(tmp_path / "in", {**FILES, "x.gif": b""}), tmp_path / "out.zip", strict=True)
+
+
+def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
+    source = write_folder(tmp_path / "in", FILES)
+    run(source, tmp_path / "whole" / "out.zip")
+    add = Spool.add
+
+    def full(self, picture):
+        if len(self.kept) == 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(self, picture)
+
+    monkeypatch.setattr(Spool, "add", full)
+    with pytest.raises(UserError, match=r"no space left.*7 of 12 pictures are done.*it continues"):
+        run(source, tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+    monkeypatch.undo()
+    assert run(source, tmp_path / "out.zip").continued == 7
+    assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "whole" / "out.zip").read_bytes()
+
+
+def test_a_disk_that_will_be_full_is_seen_early(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_AT_SPACE_EVERY", 4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9000, 0, 5000))
+    with pytest.raises(UserError, match="4 of 12 pictures are done"):
+        run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip")
+
+
+def test_two_at_once_are_refused(tmp_path):
+    from stylegen.data.lock import exclusive
+
+    with (
+        exclusive(tmp_path / "out.zip", wait=False),
+        pytest.raises(UserError, match="another process is writing"),
+    ):
+        run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_names_that_are_no_text(tmp_path):
+    source = write_folder(tmp_path / "in", {"ok.png": saved(photo(0, (8, 8)))})
+    Path(os.fsdecode(bytes(source) + b"/caf\xe9.png")).write_bytes(b"")
+    done = run(source, tmp_path / "out.zip")
+    assert (done.written, done.left_out) == (1, 1)
+    assert json.loads(done.report.read_text(encoding="utf-8"))["left_out"][0]["reason"] == "an empty file"

@@ -1,0 +1,50 @@
+"""Files of seeded random weights: the published ones are downloads, and tests are offline."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def seeded_state(network: nn.Module) -> dict[str, Tensor]:
+    """He-normal matrices and kernels, small biases; batch norm's statistics and counters as they are."""
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for name, value in network.state_dict().items():
+        if value.ndim >= 2:
+            state[name] = torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5
+        elif name.endswith("bias"):
+            state[name] = torch.randn(value.shape, generator=generator) * 0.1
+        else:
+            state[name] = value.clone()
+    return state
+
+
+def write_inception(path: Path) -> Path:
+    """Weights for torch-fidelity's Inception, 95 MB."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Unloaded(FeatureExtractorInceptionV3):
+        def load_state_dict(self, *args: Any, **kwargs: Any) -> None:
+            """Its constructor insists on loading weights; there are none yet."""
+
+    torch.save({}, path)
+    state = seeded_state(Unloaded("inception", ["2048"], feature_extractor_weights_path=str(path)))
+    state["fc.weight"] *= 8  # logits that differ between pictures, or every inception score is 1
+    torch.save(state, path)
+    return path
+
+
+class SmallVGG16(nn.Module):
+    """In place of torchvision's VGG16, whose 138 million weights would take longer than the tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 7, stride=8), nn.ReLU())
+        self.classifier = nn.Sequential(
+            nn.Linear(8, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 24), nn.ReLU(), nn.Dropout(), nn.Linear(24, 5)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images).mean((2, 3)))

@@ -1,0 +1,104 @@
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from stylegen.errors import UserError
+from stylegen.features import weights as module
+from stylegen.features.weights import PUBLISHED, PublishedWeights, require_weights
+
+CONTENT = b"tensors"
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+NAME = f"weights-{DIGEST[:8]}.pth"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """torch's cache, empty; no STYLEGEN_WEIGHTS; a small published file in Inception's place; no network."""
+    monkeypatch.delenv("STYLEGEN_WEIGHTS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setitem(PUBLISHED, "inception", PublishedWeights(NAME, f"https://example.org/{NAME}", 91))
+
+    def offline(url: str) -> Iterator[bytes]:
+        raise URLError("no route to host")
+        yield b""
+
+    monkeypatch.setattr(module, "_read_url", offline)
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+def put(folder: Path, name: str = NAME, content: bytes = CONTENT) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def test_published_names_end_in_hashes() -> None:
+    assert {name: published.hash_prefix for name, published in PUBLISHED.items()} == {
+        "inception": "6726825d",
+        "vgg16": "397923af",
+    }
+
+
+def test_random_features_need_no_file(hub: Path) -> None:
+    assert require_weights("random_vgg16") is None
+
+
+def test_without_a_network_it_says_what_to_bring_from_where_to_where(hub: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        require_weights("inception")
+    message = str(caught.value)
+    assert f"the inception weights {NAME} are not on this machine" in message
+    assert f"Fetch https://example.org/{NAME}" in message
+    assert f"put it into {hub}" in message
+    assert "no route to host" in message
+    assert "fd_random_vgg16" in message
+    assert list(hub.iterdir()) == []  # nothing half-written
+
+
+def test_places_in_order(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_hub, own = put(hub), put(tmp_path / "own")
+    assert require_weights("inception") == in_hub
+    monkeypatch.setenv("STYLEGEN_WEIGHTS", str(own.parent))
+    assert require_weights("inception") == own
+    given = put(tmp_path / "given")
+    assert require_weights("inception", given) == given
+    assert require_weights("inception", given.parent) == given
+    assert require_weights("inception", put(tmp_path, "converted.pth", b"other")) == tmp_path / "converted.pth"
+
+
+def test_one_setting_for_several_extractors(hub: Path, tmp_path: Path) -> None:
+    """A file that is known to be another extractor's is passed over; so is a folder without the file."""
+    in_hub = put(hub)
+    vgg = put(tmp_path, PUBLISHED["vgg16"].filename)
+    assert require_weights("inception", vgg) == in_hub
+    (tmp_path / "empty").mkdir()
+    assert require_weights("inception", tmp_path / "empty") == in_hub
+
+
+def test_a_path_that_is_not_there(hub: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        require_weights("inception", tmp_path / "nowhere.pth")
+
+
+def test_a_damaged_file_is_refused(hub: Path) -> None:
+    put(hub, content=b"tens")
+    with pytest.raises(UserError, match=f"the published file's starts with {DIGEST[:8]}.*Delete it and fetch"):
+        require_weights("inception")
+
+
+def test_download_is_checked_and_kept(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_read_url", lambda url: iter([CONTENT[:3], CONTENT[3:]]))
+    assert require_weights("inception") == hub / NAME
+    assert (hub / NAME).read_bytes() == CONTENT
+    monkeypatch.setattr(module, "_read_url", lambda url: pytest.fail("downloaded twice"))
+    assert require_weights("inception") == hub / NAME
+
+
+def test_a_wrong_download_is_not_kept(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_read_url", lambda url: iter([b"a login page"]))
+    with pytest.raises(UserError, match="by other means"):
+        require_weights("inception")
+    assert list(hub.iterdir()) == []

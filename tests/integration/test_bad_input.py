@@ -1,0 +1,146 @@
+"""Input that cannot be used: one clear message on standard error, status 2, nothing written."""
+
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.images import write_png
+from tests.tiny import TINY_RUN, tiny_generator
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    save_snapshot(tmp_path / "run" / "snapshots" / "000001.000.safetensors", tiny_generator(), {"images_seen": 1000})
+    return tmp_path / "run"
+
+
+def pictures(folder: Path, *shapes: tuple[int, int, int]) -> Path:
+    for i, shape in enumerate(shapes):
+        write_png(folder / f"{i}.png", torch.full(shape, i, dtype=torch.uint8))
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def refused(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    before = sorted(tmp_path.rglob("*"))
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert len(captured.err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([], "no pictures"),
+        ([(3, 16, 16)] * 8 + [(3, 32, 32)], "same size"),
+        ([(3, 16, 16)] * 8 + [(1, 16, 16)], "same size and channels"),
+        ([(3, 24, 24)] * 9, "powers of two"),
+        ([(3, 16, 16)] * 7, "fewer than one batch|batch"),
+    ],
+)
+def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import re
+
+    folder = pictures(tmp_path / "data", *shapes)
+    arguments = ["train", *TINY_RUN, "data=images", f"data.path={folder}", f"output_dir={tmp_path / 'run'}"]
+    arguments = [a for a in arguments if a != "data.resolution=16"]
+    assert re.search(message, refused(arguments, tmp_path, capsys))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["batch_size=6"], "mbstd_group_size=4"),
+        (["batch_size=0"], "batch_size=0"),
+        (["total_kimg=-1"], "total_kimg=-1"),
+        (["data.resolution=24"], "24"),
+        (["data.path=/nowhere/at/all"], "/nowhere/at/all"),
+        (["trainer.accelerator=gpu"], "this machine has 0"),
+        (["trainer.accelerator=abacus"], "abacus"),
+        (["generator.architecture=skipp"], "Did you mean skip"),
+        (["no.such.setting=1"], "no.such.setting"),
+        (["generator=stylegan7"], "stylegan2"),
+        (["fidelity.metrics=[fidd]"], "fid"),
+        (["logger.mode=loud"], "logger.mode=loud"),
+        (["regularizers.r1.every=0"], "every=0"),
+        (["resume=/nowhere/last.ckpt"], "/nowhere/last.ckpt"),
+    ],
+)
+def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available() and "trainer.accelerator=gpu" in overrides:
+        overrides = ["trainer.accelerator=gpu", "trainer.devices=99"]
+        message = "this machine has"
+    arguments = ["train", *TINY_RUN, f"output_dir={tmp_path / 'run'}", *overrides]
+    assert message in refused(arguments, tmp_path, capsys)
+
+
+def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    message = refused(["train", *TINY_RUN, f"output_dir={tmp_path / 'file' / 'run'}"], tmp_path, capsys)
+    assert "cannot be written" in message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["seeds=3-1"], "seeds=3-1"),
+        (["seeds=-4"], "seeds=-4"),
+        (["mode=mixing", "layers=fine"], "begin at 64 px"),
+        (["mode=mixing", "layers=4-99"], "0 to 5"),
+        (["mode=mixing", "mix_seeds=x"], "mix_seeds=x"),
+        (["mode=paint"], "grid"),
+        (["class=2"], "class=2"),
+        (["truncation_cutoff=40"], "truncation_cutoff=40"),
+        (["noise=loud"], "const"),
+        (["batch_size=0"], "batch_size=0"),
+        (["scale=0"], "scale=0"),
+        (["device=toaster"], "cpu"),
+        (["mode=grid", "out=grid.jpg"], "PNG"),
+    ],
+)
+def test_sample(
+    overrides: list[str], message: str, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(["sample", f"snapshot={run_folder}", *overrides], tmp_path, capsys)
+
+
+def test_snapshots(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = next(run_folder.rglob("*.safetensors"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "truncated" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
+    path.write_bytes(b"PK something else")
+    assert "no safetensors file" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
+    safetensors.torch.save_file({"x": torch.zeros(1)}, path)
+    assert "metadata" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
+    assert "no such file" in refused(["sample", "snapshot=/nowhere.safetensors"], tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "one of the two"),
+        (["images=x", "snapshot=y"], "one of the two"),
+        (["snapshot={run}"], "data.path is missing"),
+        (["snapshot={run}", "data.path=openmoji", "metrics=[fud]"], "fud"),
+        (["snapshot={run}", "data.path=openmoji", "metrics=[kid]", "num_samples=10"], "kid needs at least 1000"),
+        (["images=/nowhere", "data.path=openmoji"], "/nowhere"),
+    ],
+)
+def test_evaluate(
+    overrides: list[str], message: str, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", *(o.format(run=run_folder) for o in overrides)]
+    assert message in refused(arguments, tmp_path, capsys)
+
+
+def test_unknown_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "train" in refused(["trian"], tmp_path, capsys)

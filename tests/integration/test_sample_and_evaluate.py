@@ -1,0 +1,95 @@
+"""`sample` and `evaluate` on a snapshot: files, bytes, JSON."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import save_snapshot
+from tests.tiny import tiny_generator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    info = {"data": {"path": "openmoji", "resolution": 16, "name": "OpenMoji portraits"}}
+    save_snapshot(tmp_path / "run" / "snapshots" / "000001.000.safetensors", tiny_generator(), info)
+    return tmp_path / "run"
+
+
+def test_images_are_the_same_bytes_again(run_folder: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert main(["sample", f"snapshot={run_folder}", "seeds=0-2,40", f"out={tmp_path / name}"]) == 0
+    names = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert names == ["seed000000.png", "seed000001.png", "seed000002.png", "seed000040.png"]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cells"),
+    [
+        (["mode=grid", "seeds=0-8"], (3, 3)),
+        (["mode=grid", "seeds=0-8", "columns=9"], (1, 9)),
+        (["mode=truncation", "seeds=0-1"], (2, 7)),
+        (["mode=mixing", "seeds=0-2", "mix_seeds=5,7", "layers=2-3"], (4, 3)),
+    ],
+)
+def test_figures(overrides: list[str], cells: tuple[int, int], run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figure.png"
+    assert main(["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", *overrides]) == 0
+    with Image.open(out) as picture:
+        assert picture.size == tuple(n * (16 + 2) - 2 for n in reversed(cells))
+
+
+def test_mixing_all_layers_copies_the_column_and_none_keeps_the_row(run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figure.png"
+    arguments = ["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", "mode=mixing", "seeds=0", "mix_seeds=1"]
+    assert main([*arguments, "layers=0-5"]) == 0
+    with Image.open(out) as picture:
+        column, cell = picture.crop((18, 0, 34, 16)), picture.crop((18, 18, 34, 34))
+    assert column.tobytes() == cell.tobytes()
+
+
+def test_default_output_stands_with_the_run(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", f"snapshot={run_folder}", "mode=grid"]) == 0
+    assert (run_folder / "sampled" / "grid.png").exists()
+    assert str(run_folder / "sampled" / "grid.png") in capsys.readouterr().out
+
+
+def test_evaluate_prints_one_json_object_last(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", f"snapshot={run_folder}", "metrics=[fd_random_vgg16]", "num_samples=64"]
+    assert main(arguments) == 0
+    card = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert card["metrics"]["fd_random_vgg16"] > card["references"]["fd_random_vgg16"]["real_vs_real"]
+    assert card["num_samples"] == 64
+    beside = run_folder / "snapshots" / "000001.000.metrics.json"
+    assert json.loads(beside.read_text())["metrics"] == card["metrics"]
+    assert main([*arguments, "batch_size=7", "fidelity.batch_size=5", f"out={run_folder / 'b.json'}"]) == 0
+    again = json.loads((run_folder / "b.json").read_text())
+    assert again["metrics"]["fd_random_vgg16"] == pytest.approx(card["metrics"]["fd_random_vgg16"], rel=1e-3)
+
+
+def test_evaluate_pictures_against_themselves(run_folder: Path, tmp_path: Path) -> None:
+    from stylegen.data import openmoji
+
+    path, out = openmoji.dataset_path(16), tmp_path / "card.json"
+    arguments = ["evaluate", f"images={path}", "data.path=openmoji", "data.resolution=16", f"out={out}"]
+    assert main([*arguments, "metrics=[fd_random_vgg16]"]) == 0
+    card = json.loads(out.read_text())
+    assert card["metrics"]["fd_random_vgg16"] < 1e-3 * card["references"]["fd_random_vgg16"]["averaged_2x2"]
+
+
+def test_help_answers_within_a_second_and_without_torch() -> None:
+    code = "import sys, stylegen.__main__ as m; m.main(['--help']); sys.exit('torch' in sys.modules)"
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, "torch was imported"
+    assert "evaluate" in done.stdout
+    assert time.perf_counter() - started < 5  # one second on a machine with nothing else to do

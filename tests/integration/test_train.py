@@ -1,0 +1,118 @@
+"""`train` from the command line to the run folder: what it leaves, and that continuing loses nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import load_snapshot
+from tests.tiny import TINY_RUN
+
+EVERY_48 = [f"{what}_every_kimg=0.048" for what in ("log", "sample", "snapshot", "checkpoint")]
+
+
+def train(folder: Path, *overrides: str) -> int:
+    return main(["train", *TINY_RUN, *EVERY_48, f"output_dir={folder}", *overrides])
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in r.items() if not k.startswith(("time/", "memory/"))} for r in records]
+
+
+def assert_equal(a: Any, b: Any, where: str = "") -> None:
+    """Bit for bit, field by field."""
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_equal(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal(x, y, f"{where}/{i}")
+    else:
+        assert a == b, where
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert train(folder, "total_kimg=0.144", "regularizers=r1_path_length") == 0
+    return folder
+
+
+def test_the_folder_holds_what_the_table_promises(undisturbed: Path) -> None:
+    config = yaml.safe_load((undisturbed / "config.yaml").read_text())
+    assert config["generator"]["mapping_lr_multiplier"] == 0.01  # defaults of constructors stand there too
+    names = ["000000.048", "000000.096", "000000.144"]
+    assert sorted(p.stem for p in (undisturbed / "samples").glob("*.png")) == ["000000.000", *names]
+    assert sorted(p.stem for p in (undisturbed / "snapshots").glob("*.safetensors")) == names
+    records = lines(undisturbed)
+    assert [r["kimg"] for r in records] == [0.048, 0.096, 0.144]
+    expected = {"loss/G", "loss/D", "reg/r1", "reg/path_length", "score/real", "score/fake"}
+    assert expected <= records[0].keys()
+    snapshot = load_snapshot(undisturbed)
+    assert snapshot.info["images_seen"] == 144
+    assert snapshot.info["data"]["path"] == "openmoji"
+
+
+def test_the_checkpoint_holds_plain_values(undisturbed: Path) -> None:
+    checkpoint = torch.load(undisturbed / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["clock"] == {"images_seen": 144, "steps": 18}
+
+
+@pytest.mark.parametrize("stop", ["0.048", "0.096"])
+def test_a_continued_run_ends_bit_for_bit_where_an_undisturbed_one_ends(
+    undisturbed: Path, tmp_path: Path, stop: str
+) -> None:
+    folder = tmp_path / "continued"
+    assert train(folder, f"total_kimg={stop}", "regularizers=r1_path_length") == 0
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kimg": 99, "after": "the checkpoint"}\n')  # what a killed run may have written since
+    assert train(folder, "total_kimg=0.144", "regularizers=r1_path_length") == 0
+    assert lines(folder) == lines(undisturbed)
+    for name in ("samples/000000.144.png", "snapshots/000000.144.safetensors"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    ours, theirs = (torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (folder, undisturbed))
+    for part in ("state_dict", "optimizer_states", "clock"):
+        assert_equal(ours[part], theirs[part], part)
+
+
+def test_a_finished_run_says_so(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")}
+    assert train(undisturbed, "total_kimg=0.144", "regularizers=r1_path_length") == 0
+    assert "finished already" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")} == before
+
+
+def test_changed_settings_are_listed_and_refused(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(undisturbed, "total_kimg=1", "regularizers=r1_path_length", "optimizer.g_lr=0.1") == 2
+    assert "optimizer.g_lr: 0.0025 -> 0.1" in capsys.readouterr().err
+    assert train(undisturbed, "total_kimg=1", "regularizers=r1_path_length", "resume=never") == 2
+
+
+def test_runs_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["train", *TINY_RUN, "total_kimg=0.008"]) == 0
+    names = sorted(p.name for p in (tmp_path / "runs").iterdir())
+    assert [n[:6] for n in names] == ["00000-", "00001-"]
+    assert [p.name for p in tmp_path.iterdir()] == ["runs"]
+
+
+def test_resume_by_path_into_another_folder(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    assert train(folder, f"resume={undisturbed}", "total_kimg=0.152", "regularizers=r1_path_length") == 0
+    assert load_snapshot(folder).info["images_seen"] == 152
+
+
+def test_a_conditional_run(tmp_path: Path) -> None:
+    assert train(tmp_path / "c", "total_kimg=0.008", "data.use_labels=true") == 0
+    assert load_snapshot(tmp_path / "c").generator.num_classes == 6

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from stylegen.errors import UserError
+from stylegen.latent.seeds import latents, parse_layers, parse_seeds, random_labels
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", [0]),
+        ("0-3", [0, 1, 2, 3]),
+        ("0-2,40", [0, 1, 2, 40]),
+        ("5,3, 7-7", [5, 3, 7]),
+        ("9223372036854775807", [2**63 - 1]),
+    ],
+)
+def test_seeds(text: str, expected: list[int]) -> None:
+    assert parse_seeds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1,,2", "0-", "1.5", "9223372036854775808", "0-99999999999"])
+def test_impossible_seeds_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="seeds="):
+        parse_seeds(text)
+
+
+def test_layer_names_follow_the_papers_figures() -> None:
+    assert parse_layers("coarse", 1024, 18) == [0, 1, 2, 3]
+    assert parse_layers("middle", 1024, 18) == [4, 5, 6, 7]
+    assert parse_layers("fine", 1024, 18) == list(range(8, 18))
+    assert parse_layers("4-7,0", 32, 8) == [0, 4, 5, 6, 7]
+    assert parse_layers("middle", 16, 6) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "resolution", "num_ws"), [("fine", 32, 8), ("8", 32, 8), ("corse", 32, 8), ("middle", 8, 4)]
+)
+def test_layers_that_a_network_lacks_are_refused_with_those_that_exist(text: str, resolution: int, num_ws: int) -> None:
+    with pytest.raises(UserError, match=f"coarse.*0 to {num_ws - 1}|0 to {num_ws - 1}.*coarse"):
+        parse_layers(text, resolution, num_ws)
+
+
+def test_a_latent_is_a_function_of_its_seed() -> None:
+    assert torch.equal(latents([3, 9], 16)[1], latents([9], 16)[0])
+    assert not torch.equal(latents([3], 16), latents([4], 16))
+
+
+def test_labels_are_rows_of_the_table() -> None:
+    labels = random_labels(list(range(200)), torch.eye(4)[[0, 1, 1, 1]])
+    assert torch.equal(labels.sum(1), torch.ones(200))
+    assert labels.sum(0)[1] > 2 * labels.sum(0)[0] > 40
+    assert torch.equal(labels[7], random_labels([7], torch.eye(4)[[0, 1, 1, 1]])[0])
+    assert random_labels([1, 2], torch.zeros(3, 0)).shape == (2, 0)

@@ -1,0 +1,77 @@
+"""`fid`, `kid`, `isc`, `precision` and `recall` are what torch-fidelity's own loop gives on the same pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from stylegen.metrics import MetricOptions, compute_metrics
+from tests.features.random_networks import SmallVGG16, seeded_state, write_inception
+from tests.metrics.pictures import Reals, noisy, portraits
+
+
+class Pictures(Dataset[Tensor]):
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.images[index]
+
+
+def theirs(fakes: Tensor, reals: Tensor, weights: Path, **options: Any) -> dict[str, float]:
+    import torch_fidelity
+
+    return torch_fidelity.calculate_metrics(
+        input1=Pictures(fakes),
+        input2=Pictures(reals),
+        feature_extractor_weights_path=str(weights),
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+        batch_size=8,
+        **options,
+    )
+
+
+def test_inceptions_metrics(tmp_path: Path) -> None:
+    weights = write_inception(tmp_path / "inception.pth")
+    reals, fakes = portraits(12), noisy(portraits(10, first=50), 60)
+    ours = compute_metrics(
+        ["isc", "fid", "kid"],
+        fakes.split(5),
+        10,
+        Reals(reals),
+        weights=weights,
+        options=MetricOptions(kid_subsets=5, kid_subset_size=8, isc_splits=2),
+        calibrate=False,
+        cache=False,
+    ).metrics
+    other = theirs(fakes, reals, weights, fid=True, kid=True, isc=True, kid_subsets=5, kid_subset_size=8, isc_splits=2)
+    assert list(ours) == ["isc", "isc_std", "fid", "kid", "kid_std"]
+    assert ours["isc"] > 1.001
+    assert ours["isc"] == pytest.approx(other["inception_score_mean"], rel=1e-5)
+    assert ours["isc"] - 1 == pytest.approx(other["inception_score_mean"] - 1, rel=1e-3)
+    assert ours["isc_std"] == pytest.approx(other["inception_score_std"], rel=1e-4)
+    assert ours["fid"] == pytest.approx(other["frechet_inception_distance"], rel=1e-5)
+    assert ours["kid"] == pytest.approx(other["kernel_inception_distance_mean"], rel=1e-5)
+    assert ours["kid_std"] == pytest.approx(other["kernel_inception_distance_std"], rel=1e-4)
+
+
+def test_precision_and_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.models.vgg16", SmallVGG16)
+    torch.save(seeded_state(SmallVGG16()), tmp_path / "vgg.pth")
+    reals = portraits(60)
+    fakes = noisy(portraits(100, first=60)[torch.arange(100) % 10 < 5], 4)  # half of the modes
+    ours = compute_metrics(["prc"], [fakes], 50, Reals(reals), weights=tmp_path / "vgg.pth", cache=False)
+    other = theirs(fakes, reals, tmp_path / "vgg.pth", prc=True)
+    assert 0 < other["precision"] < 1
+    assert 0 < other["recall"] < 1
+    assert ours.metrics == pytest.approx({key: other[key] for key in ("precision", "recall")})
+    assert ours.references == ours.calibration == {}

@@ -1,0 +1,98 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stylegen.metrics.cache import StatisticsCache, default_folder
+
+KEY: dict[str, str | int] = {"extractor": "random_vgg16", "kind": "moments", "fingerprint": "abc", "seed": 0}
+ARRAYS = {"mean": np.arange(3.0), "count": np.asarray(7)}
+
+
+def test_what_was_stored_comes_back(tmp_path: Path) -> None:
+    cache = StatisticsCache(tmp_path / "new" / "folder")
+    assert cache.load(KEY) is None
+    cache.store(KEY, ARRAYS)
+    loaded = cache.load(KEY)
+    assert loaded is not None
+    assert set(loaded) == set(ARRAYS)
+    np.testing.assert_array_equal(loaded["mean"], ARRAYS["mean"])
+    assert [path.suffix for path in (tmp_path / "new" / "folder").iterdir()] == [".npz"]  # no partial files
+
+
+def test_another_key_is_another_entry(tmp_path: Path) -> None:
+    cache = StatisticsCache(tmp_path)
+    cache.store(KEY, ARRAYS)
+    for name, value in (("fingerprint", "abd"), ("seed", 1), ("kind", "features")):
+        assert cache.load({**KEY, name: value}) is None
+
+
+def test_a_file_under_a_wrong_name_is_not_believed(tmp_path: Path) -> None:
+    cache = StatisticsCache(tmp_path)
+    cache.store(KEY, ARRAYS)
+    other = {**KEY, "fingerprint": "abd"}
+    own, others = cache.path(KEY), cache.path(other)
+    assert own is not None
+    assert others is not None
+    own.rename(others)
+    assert cache.load(other) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", "half"])
+def test_a_damaged_file_is_none_and_is_written_anew(
+    tmp_path: Path, content: bytes | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = StatisticsCache(tmp_path)
+    cache.store(KEY, ARRAYS)
+    path = cache.path(KEY)
+    assert path is not None
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if isinstance(content, str) else content)
+    with caplog.at_level(logging.WARNING):
+        assert cache.load(KEY) is None
+    assert "damaged" in caplog.text
+    cache.store(KEY, ARRAYS)
+    assert cache.load(KEY) is not None
+
+
+def test_one_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    cache = StatisticsCache(tmp_path)
+    cache.store(KEY, {"mean": np.zeros(1000)})
+    path = cache.path(KEY)
+    assert path is not None
+    content = bytearray(path.read_bytes())
+    content[content.index(bytes(500)) + 100] ^= 1
+    path.write_bytes(content)
+    assert cache.load(KEY) is None
+
+
+def test_pickled_objects_are_refused(tmp_path: Path) -> None:
+    cache = StatisticsCache(tmp_path)
+    path = cache.path(KEY)
+    assert path is not None
+    np.savez(path, mean=np.array([{"an": "object"}], dtype=object))
+    assert cache.load(KEY) is None
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        StatisticsCache(tmp_path / "file").store(KEY, ARRAYS)
+    assert "not kept" in caplog.text
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    cache = StatisticsCache(None)
+    cache.store(KEY, ARRAYS)
+    assert cache.load(KEY) is None
+
+
+def test_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEGEN_CACHE", "/a")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert default_folder() == Path("/a/metrics")
+    monkeypatch.delenv("STYLEGEN_CACHE")
+    assert default_folder() == Path("/b/stylegen/metrics")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_folder() == Path.home() / ".cache/stylegen/metrics"

@@ -1,0 +1,163 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen import features
+from stylegen.errors import UserError
+from stylegen.metrics import METRICS, MetricOptions, check_metrics, compute_metrics
+from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
+
+FD = ["fd_random_vgg16"]
+
+
+@pytest.fixture
+def reals() -> Reals:
+    return Reals(portraits(40, side=16))
+
+
+@pytest.fixture
+def fakes() -> Tensor:
+    return noisy(portraits(30, side=16, first=100), 20)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_batches_do_not_change_the_number(reals: Reals, fakes: Tensor) -> None:
+    values = [
+        compute_metrics(FD, fakes.split(drawn), 30, reals, batch_size=taken, cache=False).metrics[FD[0]]
+        for drawn, taken in ((30, 64), (1, 1), (7, 3), (10, 64))
+    ]
+    assert values[1:] == pytest.approx(values[:1] * 3, rel=1e-9)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fakes: Tensor) -> None:
+    drawn = []
+
+    def draw() -> Iterator[Tensor]:
+        for batch in fakes.split(8):
+            drawn.append(len(batch))
+            yield batch
+
+    value = compute_metrics(FD, draw, 20, reals).metrics[FD[0]]
+    assert drawn == [8, 8, 8]
+    assert value == pytest.approx(compute_metrics(FD, [fakes[:20]], 20, reals).metrics[FD[0]], rel=1e-9)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_reals_are_read_once(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
+    first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
+    assert reals.pictures_read == 40 + 40 + 1  # statistics, averaged, one picture
+    assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
+    assert reals.pictures_read == 81
+    compute_metrics(FD, [fakes], 30, reals, cache=False)
+    assert reals.pictures_read == 162
+
+
+@pytest.mark.parametrize("changed", ["pixel", "weights", "protocol"])
+def test_a_stale_cache_is_impossible(
+    reals: Reals, fakes: Tensor, tmp_path: Path, changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
+    compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path, calibrate=False)
+    assert reals.pictures_read == 40
+    if changed == "pixel":
+        reals.images[3, 0, 0, 0] ^= 1
+    elif changed == "weights":
+        monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail("other"))
+    else:
+        monkeypatch.setattr("stylegen.metrics.reals.PROTOCOL_VERSION", 10**6)
+    compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path, calibrate=False)
+    assert reals.pictures_read == 80
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_a_damaged_cache_is_computed_anew(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
+    first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
+    told: list[tuple[str, int, int]] = []
+    card = compute_metrics(
+        FD, [fakes], 30, reals, sampling={"psi": 1.0}, progress=lambda *report: told.append(report), cache=False
+    )
+    values = json.loads(card.to_json())
+    assert values["better"] == {"fd_random_vgg16": "lower"}
+    assert (values["num_samples"], values["num_reals"], values["seed"]) == (30, 40, 0)
+    assert values["dataset"] == {
+        "name": "procedural", "fingerprint": reals.fingerprint, "resolution": 16, "channels": 3, "num_classes": 0,
+    }  # fmt: skip
+    assert values["extractors"] == {"random_vgg16": {"weights_id": "thumbnail", "network": "thumbnail"}}
+    assert values["sampling"] == {"quantisation": "floor(127.5 x + 128) clamped to [0, 255]", "psi": 1.0}
+    assert set(values["references"]["fd_random_vgg16"]) < set(values["calibration"])
+    assert values["protocol_version"] >= 1
+    assert {"stylegen", "torch", "torch-fidelity"} == set(values["versions"])
+    assert told[-1][1:] == (40, 40)
+    assert ("generated pictures (random_vgg16)", 30, 30) in told
+
+
+def test_ids_name_their_extractor() -> None:
+    """`fid` is Inception's alone."""
+    for metric_id, metric in METRICS.items():
+        if metric_id.startswith("fd_"):
+            assert metric_id == f"fd_{metric.extractor}"
+        else:
+            assert metric.extractor in ("inception", "vgg16")
+    assert METRICS["fid"].extractor == "inception"
+
+
+@pytest.mark.parametrize(
+    ("ids", "num_fakes", "message"),
+    [
+        (["fd_random_vgg"], 30, r"metrics=fd_random_vgg: .* Did you mean fd_random_vgg16"),
+        ([], 30, r"metrics=\[\]"),
+        (FD, 1, "num_samples=1: fd_random_vgg16 needs at least 2"),
+        (["kid"], 5000, r"number of reals=40: kid needs at least 1000.* fidelity\.kid_subset_size \(now 1000\)"),
+        (["kid"], 30, "num_samples=30: kid needs at least 1000"),
+        (["isc"], 9, r"isc needs at least 10\. .*fidelity\.isc_splits"),
+        (["prc"], 3, "prc needs at least 4"),
+    ],
+)
+def test_what_cannot_be_measured(reals: Reals, ids: list[str], num_fakes: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_metrics(ids, num_fakes, reals)
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UserError, match="kid_subset_size=1: it is at least 2"):
+        MetricOptions(kid_subset_size=1)
+
+
+def test_alpha_is_refused_before_anything_is_drawn() -> None:
+    with pytest.raises(UserError, match="4 channels"):
+        check_metrics(FD, 30, Reals(torch.zeros(40, 4, 16, 16, dtype=torch.uint8)))
+
+
+@pytest.mark.usefixtures("thumbnail")
+@pytest.mark.parametrize("shape", [(30, 3, 32, 32), (30, 1, 16, 16), (30, 4, 16, 16)])
+def test_sets_that_differ_in_shape(reals: Reals, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="sets that differ cannot be compared"):
+        compute_metrics(FD, [torch.zeros(shape, dtype=torch.uint8)], 30, reals)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_too_few_fakes(reals: Reals, fakes: Tensor) -> None:
+    with pytest.raises(UserError, match="30 generated pictures: num_samples=31"):
+        compute_metrics(FD, [fakes], 31, reals)
+
+
+def test_features_that_are_not_finite(reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Thumbnail):
+        def __call__(self, images: Tensor) -> Tensor:
+            return super().__call__(images).log() * float("nan")
+
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Broken())
+    with pytest.raises(UserError, match="not finite"):
+        compute_metrics(FD, [fakes], 30, reals, cache=False)

@@ -1,0 +1,59 @@
+"""R1 and path length where the answer is known in closed form."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen.errors import UserError
+from stylegen.regularizers import REGULARIZERS, CriticBatch, SynthesisBatch
+from stylegen.regularizers.path_length import PathLength, path_lengths
+from stylegen.regularizers.r1 import R1
+
+
+def test_r1_of_a_quadratic_critic() -> None:
+    """D(x) = a/2 |x|^2 has gradient a x, so the term is gamma/2 a^2 mean |x|^2, with derivative gamma a mean |x|^2."""
+    a = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    critic = lambda images, labels: a / 2 * images.square().sum([1, 2, 3], keepdim=False)[:, None]  # noqa: E731
+    value = R1(gamma=10)(CriticBatch(critic, x, torch.zeros(4, 0)))
+    mean = x.square().sum([1, 2, 3]).mean()
+    torch.testing.assert_close(value, 5 * 9 * mean)
+    torch.testing.assert_close(torch.autograd.grad(value, a)[0], 10 * 3 * mean)
+
+
+def linear_synthesis(ws: Tensor, matrix: Tensor) -> Tensor:
+    return (ws.mean(dim=1) @ matrix).reshape(-1, 1, 4, 4)
+
+
+def test_path_lengths_of_a_linear_network() -> None:
+    """image = mean_l(w_l) M: every layer's gradient is M y / L, so the length is |M y| / L."""
+    ws = torch.randn(3, 2, 5, dtype=torch.float64, requires_grad=True)
+    matrix, y = torch.randn(5, 16, dtype=torch.float64), torch.randn(3, 1, 4, 4, dtype=torch.float64)
+    lengths = path_lengths(linear_synthesis(ws, matrix), ws, y)
+    expected = (matrix @ (y.reshape(3, 16).t() / 4)).norm(dim=0) / 2
+    torch.testing.assert_close(lengths, expected)
+
+
+def test_the_moving_mean_follows_and_stays_in_the_graph() -> None:
+    matrix = torch.randn(5, 16, dtype=torch.float64, requires_grad=True)
+    ws = torch.randn(3, 2, 5, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(3, 1, 4, 4, dtype=torch.float64)
+    regularizer = PathLength(weight=2, decay=0.25).double()
+    regularizer.mean.fill_(1.0)
+    value = regularizer(SynthesisBatch(ws, linear_synthesis(ws, matrix), y))
+    lengths = (matrix @ (y.reshape(3, 16).t() / 4)).norm(dim=0) / 2
+    mean = 0.75 + 0.25 * lengths.mean()
+    torch.testing.assert_close(regularizer.mean, mean.detach())
+    expected = 2 * (lengths - mean).square().mean()
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(torch.autograd.grad(value, matrix)[0], torch.autograd.grad(expected, matrix)[0])
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_an_interval_below_one_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="every=0"):
+        REGULARIZERS[name](every=0)
+    assert REGULARIZERS[name].network in ("G", "D")
+    assert math.isfinite(REGULARIZERS[name](every=2).every)

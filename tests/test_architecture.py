@@ -1,0 +1,118 @@
+"""The house holds: imports go downward only, and some packages are imported in one place only."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "stylegen"
+
+# From the ground floor up. A room may import the rooms of lower floors and itself; rooms of one floor not each other.
+FLOORS = [
+    {"errors", "spec", "images", "randomness"},
+    {"layers"},
+    {"networks", "losses", "regularizers", "augment", "data"},
+    {"checkpoints", "features"},
+    {"latent"},
+    {"metrics"},
+    {"training"},
+    {"verbs"},
+    {"__main__"},
+]
+# The exceptions, each with its reason.
+ALLOWED = {
+    ("spec", "errors"),  # the specification refuses impossible values
+    ("images", "errors"),
+}
+# Package -> the only places that may import it.
+ONLY_IN = {
+    "lightning": r"stylegen/(training/.*|verbs/train)\.py",
+    "hydra": r"stylegen/verbs/.*\.py",
+    "omegaconf": r"stylegen/(verbs/.*|__main__)\.py",
+    "wandb": r"stylegen/training/callbacks/wandb\.py",
+    "torch_fidelity": r"stylegen/features/fidelity\.py",
+    "pickle": r"stylegen/checkpoints/unpickler\.py",
+    "random": r"nowhere",  # randomness is keyed
+}
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "stylegen")
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def floor_of(room: str) -> int:
+    return next(i for i, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def test_imports_go_downward_only() -> None:
+    wrong = []
+    for path, tree in sources():
+        here = room_of(path)
+        for name in imports(tree):
+            parts = name.split(".")
+            if here == "__init__" or parts[0] != "stylegen" or len(parts) < 2 or parts[1] == "__version__":
+                continue
+            there = parts[1]
+            if here != there and floor_of(there) >= floor_of(here) and (here, there) not in ALLOWED:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, wrong
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {room_of(path) for path, _ in sources()} - {"__init__"}
+    assert rooms <= set().union(*FLOORS), rooms
+
+
+def test_some_packages_are_imported_in_one_place_only() -> None:
+    wrong = []
+    for path, tree in sources():
+        for name in imports(tree):
+            pattern = ONLY_IN.get(name.split(".")[0])
+            if pattern and not re.fullmatch(pattern, path.relative_to(ROOT).as_posix()):
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, wrong
+
+
+def test_torchs_global_generator_is_used_by_constructors_only() -> None:
+    """Everything else draws from `randomness`."""
+    drawing = re.compile(
+        r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\b|\.(normal|uniform|random)_\("
+    )
+    allowed = ("layers/equalized.py", "networks/stylegan2.py", "randomness.py")
+    wrong = [p.name for p, _ in sources() if drawing.search(p.read_text()) and not p.as_posix().endswith(allowed)]
+    assert not wrong, wrong
+
+
+def test_budgets() -> None:
+    """Files of 300 lines, functions of 55 with their docstring, entry scripts of 30."""
+    long = [f"{p.name}: {n}" for p, _ in sources() if (n := len(p.read_text().splitlines())) > 300]
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 55:
+                long.append(f"{path.name}:{node.name}")
+    long += [s for s in ("train.py", "sample.py") if len((ROOT / s).read_text().splitlines()) > 30]
+    assert not long, long
+
+
+def test_entry_scripts_import_no_torch_by_themselves() -> None:
+    for script in ("train.py", "sample.py", "stylegen/__main__.py", "stylegen/verbs/command_line.py"):
+        top = [n for n in ast.parse((ROOT / script).read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)]
+        names = {name for node in top for name in imports(ast.Module([node], []))}
+        assert not any(name.split(".")[0] in ("torch", "lightning", "hydra") for name in names), script

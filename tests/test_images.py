@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from stylegen.images import from_pil, make_grid, to_float, to_pil, to_uint8, write_png
+
+
+def test_every_grey_level_survives_the_round_trip() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_uint8(to_float(levels)), levels)
+    assert to_float(levels).min() == -1
+    assert to_float(levels).max() == 1
+
+
+def test_values_beyond_the_range_are_clamped() -> None:
+    assert to_uint8(torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_keeps_every_channel(channels: int, tmp_path: Path) -> None:
+    image = torch.arange(channels * 35, dtype=torch.uint8).reshape(channels, 5, 7)
+    write_png(tmp_path / "new" / "x.png", image)
+    with Image.open(tmp_path / "new" / "x.png") as picture:
+        assert torch.equal(from_pil(picture), image)
+    assert torch.equal(from_pil(to_pil(image)), image)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.png"]
+
+
+def test_scale_repeats_pixels(tmp_path: Path) -> None:
+    image = torch.arange(12, dtype=torch.uint8).reshape(3, 2, 2)
+    write_png(tmp_path / "x.png", image, scale=3)
+    with Image.open(tmp_path / "x.png") as picture:
+        large = from_pil(picture)
+    assert torch.equal(large, image.repeat_interleave(3, 1).repeat_interleave(3, 2))
+
+
+def test_grid_places_pictures_row_by_row() -> None:
+    images = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(5, 1, 2, 2)
+    grid = make_grid(images, columns=3, padding=1)
+    assert grid.shape == (1, 5, 8)
+    assert [int(grid[0, 0, x]) for x in (0, 3, 6)] == [0, 1, 2]
+    assert [int(grid[0, 3, x]) for x in (0, 3)] == [3, 4]
+    assert grid[0, 3, 6] == 255
+    assert (grid[0, 2] == 255).all()

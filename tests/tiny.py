@@ -1,0 +1,33 @@
+"""Networks and runs small enough for a test."""
+
+from typing import Any
+
+from stylegen import randomness
+from stylegen.networks import StyleGenerator, build_generator
+
+SMALL = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 128, "channel_max": 8}
+
+
+def tiny_generator(resolution: int = 16, seed: int = 0, **settings: Any) -> StyleGenerator:
+    """A StyleGAN2 generator with random weights, noise strengths and w_avg that are not zero."""
+    with randomness.seeded_construction(seed, "tiny"):
+        generator = build_generator("stylegan2", resolution=resolution, **(SMALL | settings)).eval()
+        for name, tensor in generator.state_dict().items():
+            if name.endswith(("noise_strength", "w_avg", "bias")):
+                tensor.add_(0.3 * tensor.new_empty(tensor.shape).normal_())
+    return generator.requires_grad_(False)
+
+
+# Overrides under which the default experiment takes seconds.
+TINY_RUN = [
+    "data.resolution=16",
+    "batch_size=8",
+    "generator.z_dim=8",
+    "generator.w_dim=8",
+    "generator.channel_base=128",
+    "generator.channel_max=8",
+    "discriminator.channel_base=128",
+    "discriminator.channel_max=8",
+    "sample_count=4",
+    "fidelity=none",
+]

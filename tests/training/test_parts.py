@@ -1,0 +1,109 @@
+"""The plain parts of training: average, draws, phases, statistics, optimizer."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from stylegen.losses import LOSSES
+from stylegen.regularizers import REGULARIZERS
+from stylegen.training.draws import KeyedDraws
+from stylegen.training.ema import EMA
+from stylegen.training.optimizer import AdamSettings
+from stylegen.training.phases import build_phases, lazy_correction
+from stylegen.training.statistics import Statistics
+
+
+def test_ema_half_life() -> None:
+    average, live = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(average.weight)
+    nn.init.ones_(live.weight)
+    for _ in range(100):  # 10 kimg in 100 steps: one half-life
+        EMA(kimg=10, rampup=None).update(average, live, images_seen=0, batch_size=100)
+    assert average.weight.item() == pytest.approx(0.5, rel=1e-5)
+
+
+def test_ema_ramps_up_and_starts_by_copying() -> None:
+    ema = EMA(kimg=10, rampup=0.05)
+    assert ema.decay(0, 32) == 0
+    assert ema.decay(64_000, 32) == pytest.approx(0.5 ** (32 / 3_200))
+    assert ema.decay(10**6, 32) == pytest.approx(0.5 ** (32 / 10_000))
+
+
+def test_ema_copies_buffers() -> None:
+    average, live = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    live.running_mean.fill_(7)
+    EMA(rampup=None).update(average, live, 0, 1)
+    assert average.running_mean.tolist() == [7, 7]
+
+
+@pytest.fixture
+def draws() -> KeyedDraws:
+    return KeyedDraws(seed=1, z_dim=4, label_table=torch.eye(3)[[0, 0, 0, 1]], mixing_prob=0.9)
+
+
+def test_draws_do_not_depend_on_the_split(draws: KeyedDraws) -> None:
+    indices = torch.arange(100, 112)
+    for rank in range(3):
+        part = indices[rank::3]
+        assert torch.equal(draws.latents("G_main", part), draws.latents("G_main", indices)[rank::3])
+        assert torch.equal(draws.labels("G_main", part), draws.labels("G_main", indices)[rank::3])
+        whole, own = draws.mixing("G_main", indices, 8), draws.mixing("G_main", part, 8)
+        assert all(torch.equal(b, a[rank::3]) for a, b in zip(whole, own, strict=True))
+        pairs = zip(draws.noise("G_main", indices, [4, 8]), draws.noise("G_main", part, [4, 8]), strict=True)
+        assert all(torch.equal(b, a[rank::3]) for a, b in pairs)
+
+
+def test_phases_draw_apart(draws: KeyedDraws) -> None:
+    indices = torch.arange(8)
+    assert not torch.equal(draws.latents("G_main", indices), draws.latents("D_main", indices))
+
+
+def test_mixing_probability_and_layers(draws: KeyedDraws) -> None:
+    _, layers = draws.mixing("G_main", torch.arange(20_000), 8)
+    mixed = layers < 8
+    assert abs(mixed.double().mean() - 0.9) < 4 * math.sqrt(0.09 / 20_000)
+    assert layers[mixed].min() == 1
+    assert layers[mixed].max() == 7
+    assert KeyedDraws(0, 4, torch.zeros(1, 0), mixing_prob=0).mixing("G_main", torch.arange(2), 8) is None
+
+
+def test_labels_follow_the_datasets_frequencies(draws: KeyedDraws) -> None:
+    share = draws.labels("D_main", torch.arange(8_000)).mean(dim=0)
+    assert abs(share[0] - 0.75) < 4 * math.sqrt(0.75 * 0.25 / 8_000)
+    assert share[2] == 0
+
+
+def test_stylegan2s_phases_and_their_correction() -> None:
+    regularizers = [(name, REGULARIZERS[name]()) for name in ("r1", "path_length")]
+    phases = build_phases(LOSSES["nonsaturating"], regularizers)
+    described = [(p.name, p.network, p.interval) for p in phases]
+    assert described == [("G_main", "G", 1), ("G_path_length", "G", 4), ("D_main", "D", 1), ("D_r1", "D", 16)]
+    assert lazy_correction(phases, "G") == pytest.approx(4 / 5)
+    assert lazy_correction(phases, "D") == pytest.approx(16 / 17)
+
+
+def test_a_regularizer_of_every_step_joins_the_main_phase() -> None:
+    phases = build_phases(LOSSES["nonsaturating"], [("r1", REGULARIZERS["r1"](every=1))])
+    assert [(p.name, len(p.terms)) for p in phases] == [("G_main", 1), ("D_main", 2)]
+    assert lazy_correction(phases, "D") == 1
+
+
+def test_adam_takes_the_correction() -> None:
+    adam = AdamSettings(g_lr=0.002, beta1=0.5).build("G", [nn.Parameter(torch.zeros(1))], correction=0.8)
+    assert adam.defaults["lr"] == pytest.approx(0.0016)
+    assert adam.defaults["betas"] == pytest.approx((0.5**0.8, 0.99**0.8))
+
+
+def test_statistics_are_means_since_the_last_look_and_survive_a_checkpoint() -> None:
+    statistics = Statistics()
+    for value in (1.0, 2.0):
+        statistics.report("a", torch.full((3,), value))
+    copy = Statistics()
+    copy.load_state_dict(statistics.state_dict(), torch.device("cpu"))
+    for s in (statistics, copy):
+        s.report("a", torch.tensor(6.0))
+        s.report("b", torch.tensor(1.0))
+        assert s.collect() == {"a": 3.0, "b": 1.0}
+        assert s.collect() == {}

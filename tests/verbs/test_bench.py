@@ -1,0 +1,63 @@
+"""The table has a number for each way of reading, and a dash where a package is missing."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegen.__main__ import main
+from stylegen.verbs import bench
+
+
+def test_a_table_of_pictures_per_second(capsys):
+    assert main(["bench", "what=data", "resolutions=[16,32]", "workers=[0]", "seconds=0.01"]) == 0
+    head, *rows, _ = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[-2:] == ["16px 0w", "32px 0w"]
+    assert [row.split()[0] for row in rows] == ["folder", "zip", "lmdb", "parquet", "memmap", "memory"]
+    assert all(int(cell.replace(",", "")) > 0 for row in rows for cell in row.split()[1:])
+
+
+def test_workers_read_too(monkeypatch):
+    monkeypatch.setattr(bench, "SET_BYTES", 2**14)
+    with_workers = [rate for way, rate in rates(["workers=[1]"]) if way in ("zip", "memmap")]
+    assert all(rate > 0 for rate in with_workers)
+
+
+def rates(settings):
+    from stylegen.verbs.config import compose_config
+
+    config = compose_config("bench", ["resolutions=[16]", "seconds=0.01", *settings])
+    return [(way, rate) for (way, _, _), rate in bench.run(config).rates.items()]
+
+
+def test_missing_extras_are_a_dash(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert main(["bench", "resolutions=[16]", "workers=[0]", "seconds=0.01"]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines() if "parquet" in line] == [["parquet", "-"]]
+
+
+def test_the_pictures_are_the_same_each_time_and_like_photographs():
+    first, second = bench.synthetic_pictures(64, 2), bench.synthetic_pictures(64, 2)
+    assert first == second
+    assert first[0] != first[1]
+    pixels = np.asarray(Image.open(io.BytesIO(first[0][1])))
+    assert pixels.shape == (64, 64, 3)
+    assert 20 < pixels.std() < 80
+    assert 0.3 < len(first[0][1]) / pixels.size < 0.8, "they compress like photographs"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("what=everything", "Known: data"),
+        ("resolutions=[100]", "powers of two"),
+        ("resolutions=[]", "at least one number"),
+        ("workers=[-1]", "workers from 0"),
+        ("seconds=0", "seconds=0"),
+    ],
+)
+def test_bad_settings(capsys, setting, words):
+    assert main(["bench", setting]) == 2
+    assert words in capsys.readouterr().err

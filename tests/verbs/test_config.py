@@ -1,0 +1,79 @@
+"""Every file in conf/ composes; the schema comes from the constructors; mistakes are met with the nearest names."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from stylegen.data.dataset import ImageDataset
+from stylegen.errors import UserError
+from stylegen.networks import DISCRIMINATORS, GENERATORS
+from stylegen.regularizers import REGULARIZERS
+from stylegen.training.ema import EMA
+from stylegen.verbs.config import compose_config, config_directory, plain
+
+OPTIONS = [
+    f"{path.parent.relative_to(config_directory())}={path.stem}" for path in sorted(config_directory().glob("*/*.yaml"))
+]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes(option: str) -> None:
+    overrides = [option] if "data.path" in option else [option, "data.path=x"]
+    assert plain(compose_config("train", overrides))["total_kimg"] > 0
+
+
+def test_the_table_holds_files() -> None:
+    assert "experiment=openmoji" in OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("group", "constructor"),
+    [
+        ("generator", GENERATORS["stylegan2"]),
+        ("discriminator", DISCRIMINATORS["stylegan2"]),
+        ("regularizers.r1", REGULARIZERS["r1"]),
+        ("regularizers.path_length", REGULARIZERS["path_length"]),
+        ("ema", EMA),
+        ("data", ImageDataset),
+    ],
+)
+def test_every_argument_is_a_setting_with_the_constructors_default(group: str, constructor: type) -> None:
+    config = compose_config("train", ["experiment=none", "data=images", "data.path=x"])
+    for part in group.split("."):
+        config = config[part]
+    for name, parameter in inspect.signature(constructor).parameters.items():
+        if name in ("resolution", "channels", "num_classes") and group != "data":
+            assert name not in config  # the dataset decides
+        elif name != "path":
+            default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+            assert config[name] == default, name
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("batch_siz=3", "batch_size"),
+        ("generator.chanel_base=3", "generator.channel_base"),
+        ("gamma=3", "regularizers.r1.gamma"),
+        ("batch_size=many", "batch_size=many.*Integer"),
+        ("generator=stylegan9", "stylegan2"),
+        ("experiment=openmojis", "openmoji"),
+        ("loud", "setting=value"),
+        ("experiment=null", "experiment=null"),
+    ],
+)
+def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        compose_config("train", [override])
+
+
+def test_a_missing_value_is_named() -> None:
+    with pytest.raises(UserError, match="snapshot is missing"):
+        compose_config("sample", [])
+
+
+def test_composing_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    compose_config("train", [])
+    assert not list(tmp_path.iterdir())
