@@ -137,7 +137,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         numbers, flipped = items % self.num_images, items >= self.num_images
         if self._pixels is not None:
             numbers, flipped = numbers.to(self._pixels.device), flipped.to(self._pixels.device)
-            images = self._pixels[numbers]
+            images = self._pixels.index_select(0, numbers)  # copies rows; indexing goes pixel by pixel
         elif self._decoded is not None:
             images = self._decoded.gather([self._numbers[i] for i in numbers.tolist()])
         else:

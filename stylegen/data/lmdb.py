@@ -147,6 +147,8 @@ def _open(path: Path) -> Any:
     key = (os.getpid(), os.path.realpath(path))
     if key not in _opened:
         lmdb = package()
+        for other in [other for other in _opened if other[0] != key[0]]:
+            _opened.pop(other)[0].close()  # inherited by a fork: counts as open, and must not be used
         try:
             environment = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
         except lmdb.Error as error:

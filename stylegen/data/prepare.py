@@ -71,7 +71,7 @@ class _Job:
         except UnusableError as error:
             return str(error)
         except UserError as error:  # a member that is damaged, too large, or not there
-            return error.problem
+            return error.problem.removeprefix(f"{self.source.path / key} ")
 
 
 def prepare(

@@ -59,7 +59,11 @@ class ZipSource:
     def read(self, key: str, limit: int | None = None) -> bytes:
         if self._members[key][0] > MAX_PICTURE_BYTES:
             size = self._members[key][0] // 2**20
-            raise _unsafe(self.path, key, f"unpacks to {size} MiB", f"at most {MAX_PICTURE_BYTES // 2**20} MiB each")
+            raise UserError(
+                f"{self.path}/{key} unpacks to {size} MiB",
+                rule=f"a picture has at most {MAX_PICTURE_BYTES // 2**20} MiB",
+                fix="Remove it from the archive",
+            )
         return self._read(key, limit)
 
     def stamp(self) -> str:

@@ -38,7 +38,7 @@ class RandomVGG16:
     Input x / 127.5 - 1 at the picture's own size (smaller than 32 px: each pixel repeated until it is at
     least 32). 13 convolutions 3x3 with zero padding and ReLU, max pooling 2x2 after the 2nd, 4th, 7th, 10th
     and 13th; weights N(0, 2 / fan_in) (He et al. 2015, eq. 10), biases 0. Features: the map after the last
-    pooling, averaged over positions. About 600 pictures a second at 32 px on two CPU cores.
+    pooling, averaged over positions. About 300 pictures a second at 32 px on one CPU core.
 
     Args:
         device: where to run. CPU and GPU differ by rounding only, for the weights are the same numbers.

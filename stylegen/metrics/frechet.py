@@ -31,7 +31,7 @@ class Moments:
     def of(cls, count: int, mean: Tensor, scatter: Tensor) -> Self:
         """From known values, as `mean` float64 [dim] and `scatter` float64 [dim, dim]."""
         moments = cls(len(mean))
-        moments.count, moments.mean, moments.scatter = count, mean, scatter
+        moments.count, moments.mean, moments.scatter = count, mean, scatter.clone()  # updated in place
         return moments
 
     def update(self, features: Tensor) -> None:
@@ -41,18 +41,23 @@ class Moments:
         values = features.detach().cpu().double()  # Apple's GPUs have no float64
         mean = values.mean(dim=0)
         centred = values - mean
-        self.merge(Moments.of(len(values), mean, centred.T @ centred))
+        self.scatter.addmm_(centred.T, centred)
+        self._join(len(values), mean)
 
     def merge(self, other: "Moments") -> None:
         """Take in what another accumulator saw, of any other pictures: another process's share, another half."""
-        count = self.count + other.count
-        if count == 0:
+        self.scatter += other.scatter
+        self._join(other.count, other.mean)
+
+    def _join(self, count: int, mean: Tensor) -> None:
+        """Move the centre to that of both; the scatters, each about its own centre, are already added."""
+        total = self.count + count
+        if total == 0:
             return
-        shift = other.mean - self.mean
-        self.scatter = self.scatter + other.scatter
-        self.scatter += torch.outer(shift, shift * (self.count * other.count / count))
-        self.mean = self.mean + shift * (other.count / count)
-        self.count = count
+        shift = mean - self.mean
+        self.scatter.addr_(shift, shift, alpha=self.count * count / total)
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
 
     def covariance(self, ddof: int = 1) -> Tensor:
         """float64 [dim, dim]: scatter / (count - ddof); ddof 1 is torch-fidelity's, 0 the official fid50k_full's.

@@ -31,9 +31,14 @@ class RealImages(Protocol):
         num_images: pictures, mirror images not counted.
     """
 
-    spec: ImageSpec
-    name: str
-    num_images: int
+    @property
+    def spec(self) -> ImageSpec: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def num_images(self) -> int: ...
 
     @property
     def fingerprint(self) -> str: ...

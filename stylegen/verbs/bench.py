@@ -74,13 +74,16 @@ def run(config: DictConfig) -> BenchResult:
 
 
 def synthetic_pictures(resolution: int, count: int) -> Pictures:
-    """PNGs of coloured 1/f noise, which compress about as photographs do; the same numbers, the same pictures."""
+    """PNGs of coloured 1/f noise, which compress like FFHQ (to 0.57 and 0.45 of their pixels at 256 and 1024).
+
+    The same numbers give the same pictures.
+    """
     pictures = []
     frequency = torch.hypot(torch.fft.fftfreq(resolution)[:, None], torch.fft.rfftfreq(resolution)[None])
     frequency[0, 0] = 1 / resolution
     for number in range(count):
         noise = normal(0, "bench/picture", torch.tensor([number]), (3, resolution, resolution))[0]
-        smooth = torch.fft.irfft2(torch.fft.rfft2(noise) / frequency.pow(1.25), s=(resolution, resolution))
+        smooth = torch.fft.irfft2(torch.fft.rfft2(noise) / frequency.pow(1.5), s=(resolution, resolution))
         smooth = smooth.mean(0) + 0.3 * (smooth - smooth.mean(0))  # the colours of a photograph go together
         levels = 128 + 50 * (smooth - smooth.mean()) / smooth.std()
         buffer = io.BytesIO()

@@ -1,11 +1,15 @@
 """Our LMDB: the same input gives the same bytes, any number of readers, and nothing foreign or broken is read."""
 
+import os
 import pickle
 import sys
 
 import pytest
+import torch
+from torch.utils.data import DataLoader
 
 from stylegen.data import lmdb as module
+from stylegen.data.dataset import ImageDataset
 from stylegen.data.lmdb import LmdbSource, write_lmdb
 from stylegen.data.source import open_source
 from stylegen.errors import UserError
@@ -46,19 +50,17 @@ def test_several_sources_of_one_file_in_one_process(path):
     assert not module._opened
 
 
-def test_a_forked_worker_opens_its_own(path, monkeypatch):
-    source = LmdbSource(path)
-    parent, opened = source._environment, dict(module._opened)
-    monkeypatch.setattr(module.os, "getpid", lambda: -1)
-    monkeypatch.setattr(module, "_opened", {})
-    monkeypatch.setattr(lmdb, "open", lambda *_, **__: parent)
-    source.read("ü/0.png")
-    assert list(module._opened) == [(-1, str(path))]
-    monkeypatch.undo()
-    assert module._opened == opened
-    source.close()
-    parent.close()
-    module._opened.clear()
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_workers_read_what_the_parent_has_open(path):
+    """DataLoader's workers are forks on Linux, and LMDB forbids both to use and to open again what they inherit."""
+    ds = ImageDataset(path, use_labels=True, cache="off")
+    expected = ds.batch(range(5))[0]
+    loader = DataLoader(ds, batch_size=5, num_workers=2, multiprocessing_context="fork")
+    for _ in range(2):
+        assert torch.equal(next(iter(loader))[0], expected)
+    assert torch.equal(ds.batch(range(5))[0], expected)
+    ds.source.close()
 
 
 def test_many_commits_and_the_same_bytes(tmp_path, monkeypatch):
@@ -100,9 +102,13 @@ def test_broken_ones_are_refused(tmp_path, content):
 
 
 def test_cut_short_is_refused_before_it_kills_the_process(path):
-    path.write_bytes(path.read_bytes()[:-8192])
-    with pytest.raises(UserError, match="cut short"):
-        open_source(path)
+    files = {f"{i}.png": bytes(9000) for i in range(40)}
+    write_lmdb(path, files.items(), {}, 360_000)
+    whole = path.read_bytes()
+    for size in (len(whole) - 4096, len(whole) // 2):
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError, match="cannot be read"):
+            open_source(path)
 
 
 def test_without_the_package(path, monkeypatch):

@@ -1,4 +1,5 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,21 @@ def test_one_flipped_byte_is_noticed(tmp_path: Path) -> None:
     content[content.index(bytes(500)) + 100] ^= 1
     path.write_bytes(content)
     assert cache.load(KEY) is None
+
+
+def test_writers_at_the_same_time(tmp_path: Path) -> None:
+    """Whoever reads in between sees one of them whole."""
+    cache = StatisticsCache(tmp_path)
+    cache.store(KEY, {"mean": np.zeros(10_000)})
+
+    def write_and_read(writer: int) -> bool:
+        cache.store(KEY, {"mean": np.full(10_000, float(writer))})
+        loaded = cache.load(KEY)
+        return loaded is not None and len(np.unique(loaded["mean"])) == 1
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write_and_read, range(64)))
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:

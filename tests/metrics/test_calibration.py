@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from stylegen.features.random_vgg16 import RandomVGG16
@@ -25,15 +26,14 @@ def test_each_reference_by_its_definition() -> None:
     scores = references(reals, way, statistics, 5, none)
 
     def score(images: torch.Tensor) -> float:
-        sets = [Moments(16), Moments(16)]
-        sets[0].update(way.features(images))
-        sets[1].update(way.features(reals.images))
-        return distance(*sets)
+        these, whole = Moments(16), Moments(16)
+        these.update(way.features(images))
+        whole.update(way.features(reals.images))
+        return distance(these, whole)
 
-    close = {"rtol": 1e-9, "atol": 1e-9}
     one = reals.images[chosen_picture(30, 5)].expand(30, -1, -1, -1)
-    torch.testing.assert_close(scores["one_picture_repeated"], score(one), **close)
-    torch.testing.assert_close(scores["averaged_2x2"], score(average_2x2(reals.images)), **close)
+    assert scores["one_picture_repeated"] == pytest.approx(score(one), rel=1e-9)
+    assert scores["averaged_2x2"] == pytest.approx(score(average_2x2(reals.images)), rel=1e-9)
 
 
 def test_halves_are_disjoint_and_make_the_whole() -> None:

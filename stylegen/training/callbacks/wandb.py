@@ -90,6 +90,7 @@ class WandbRun(L.Callback):
                 f"Weights & Biases cannot be reached ({error}); logging offline below {self.folder / 'wandb'}",
                 stacklevel=2,
             )
+            wandb.teardown()  # or its service would still hold the run id
             return self._init("offline")
 
     def _init(self, mode: str) -> Any:
