@@ -3,12 +3,16 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stylegen.errors import UserError
@@ -48,7 +52,10 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
         return
     # spawn: a fork would copy the threads' locks of whatever else this process runs
     context = get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(job,)) as pool:
+    with (
+        _stored(job) as path,
+        ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(path,)) as pool,
+    ):
         waiting: deque[Future[Any]] = deque()
         try:
             for item in items:
@@ -59,16 +66,25 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
                 yield _result(waiting.popleft())
         except BrokenProcessPool as error:
             raise RuntimeError(
-                f"one of {count} worker processes died, perhaps for lack of memory; run the command again with "
-                "fewer processes"
+                f"one of {count} worker processes died: for lack of memory (use fewer), or because the main script "
+                'has no `if __name__ == "__main__":` before what it does'
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _start(job: Callable[[Any], Any]) -> None:
+@contextmanager
+def _stored(job: Callable[[Any], Any]) -> Iterator[str]:
+    """The job in a file: a child that dies while it starts leaves its parent waiting if its arguments are long."""
+    with tempfile.TemporaryDirectory(prefix="stylegen-") as folder:
+        path = Path(folder) / "job"
+        path.write_bytes(ForkingPickler.dumps(job))
+        yield str(path)
+
+
+def _start(path: str) -> None:
     global _job
-    _job = job
+    _job = ForkingPickler.loads(Path(path).read_bytes())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells the person, and ends the pool
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

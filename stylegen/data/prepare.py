@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,26 +104,12 @@ def prepare(
     found = find_labels(labels, source)
     if strict and source.passed_over:
         raise _fatal(source.passed_over[0], "only PNG, JPEG and WebP are read")
-    with exclusive(out, wait=False):
-        spool = Spool(out, _identity(source, recipe, keys))
-        try:
-            continued = len(spool.entries)
-            _fill(spool, _Job(source, recipe), keys, strict, processes)
-            metadata = _metadata(spool, source, recipe, keys, found, out)
-            report = _write_report(out, spool, source, keys, metadata)
-            _finish(spool, out, metadata)
-        except UserError:
-            spool.discard()
-            raise
-        except Exception as error:
-            spool.close()
-            if _is_full(error):
-                raise _no_space(out, f"{len(spool.entries)} of {len(keys)} pictures are done") from error
-            raise
-        except BaseException:
-            spool.close()
-            raise
-        spool.discard()
+    with exclusive(out, wait=False), _unfinished(out, _identity(source, recipe, keys), len(keys)) as spool:
+        continued = len(spool.entries)
+        _fill(spool, _Job(source, recipe), keys, strict, processes)
+        metadata = _metadata(spool, source, recipe, keys, found, out)
+        report = _write_report(out, spool, source, keys, metadata)
+        _finish(spool, out, metadata)
     source.close()
     entries = spool.entries
     return Prepared(
@@ -130,6 +117,26 @@ def prepare(
         *(sum(entry["enlarged"] for entry in spool.kept), continued, metadata),
         _notices(spool, labels, keys, found),
     )
+
+
+@contextmanager
+def _unfinished(out: Path, identity: str, total: int) -> Iterator[Spool]:
+    """The spool: discarded when all is done or cannot be done, kept when the work can continue later."""
+    spool = Spool(out, identity)
+    try:
+        yield spool
+    except UserError:
+        spool.discard()
+        raise
+    except Exception as error:
+        spool.close()
+        if _is_full(error):
+            raise _no_space(out, f"{len(spool.entries)} of {total} pictures are done") from error
+        raise
+    except BaseException:
+        spool.close()
+        raise
+    spool.discard()
 
 
 def _fill(spool: Spool, job: _Job, keys: Sequence[str], strict: bool, processes: int | None) -> None:

@@ -40,6 +40,23 @@ def test_a_process_that_dies_is_noticed():
         list(ordered_map(double, [1, 8], 2))
 
 
+class Long:
+    """A job that takes more room than a pipe has."""
+
+    def __init__(self) -> None:
+        self.keys = [str(i) for i in range(50_000)]
+
+    def __call__(self, number: int) -> int:
+        return number
+
+
+def test_long_jobs_of_scripts_that_cannot_be_imported_fail_instead_of_waiting():
+    code = "from tests.data.test_pool import *\nlist(ordered_map(Long(), [1, 2], 2))"
+    done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "worker processes died" in done.stderr
+
+
 def test_only_a_few_wait():
     taken = []
 
