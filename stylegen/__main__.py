@@ -61,7 +61,8 @@ def _run(verb: str, arguments: list[str]) -> int:
         print(OmegaConf.to_yaml(config), end="")
         return 0
     result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)
-    print(result)
+    if result is not None:  # processes other than the first have nothing to say
+        print(result)
     return 0
 
 

@@ -70,7 +70,7 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
                 'has no `if __name__ == "__main__":` before what it does'
             ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

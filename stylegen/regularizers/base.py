@@ -31,11 +31,13 @@ class SynthesisBatch:
         ws: [N, L, D], part of the graph of `images`.
         images: [N, C, H, W], synthesised from `ws`.
         direction: standard normal noise, as `images`.
+        mean_over_ranks: averages a scalar over the processes that share the batch, differentiably.
     """
 
     ws: Tensor
     images: Tensor
     direction: Tensor
+    mean_over_ranks: Callable[[Tensor], Tensor] = lambda value: value
 
 
 class Regularizer(nn.Module):

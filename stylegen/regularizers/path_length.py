@@ -41,6 +41,6 @@ class PathLength(Regularizer):
 
     def forward(self, batch: SynthesisBatch) -> Tensor:
         lengths = path_lengths(batch.images, batch.ws, batch.direction)
-        mean = self.mean.lerp(lengths.mean().to(self.mean.dtype), self.decay)
+        mean = self.mean.lerp(batch.mean_over_ranks(lengths.mean()).to(self.mean.dtype), self.decay)
         self.mean.copy_(mean.detach())
         return self.weight * (lengths - mean).square().mean()

@@ -21,6 +21,7 @@ from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
 from stylegen.training.statistics import Statistics
+from stylegen.training.strategy import average_gradients, mean_over_ranks
 
 
 class StyleGANModule(L.LightningModule):
@@ -69,6 +70,7 @@ class StyleGANModule(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch
         real = to_float(images) if images.dtype == torch.uint8 else images
+        real = real.contiguous(memory_format=torch.channels_last)  # as the networks' weights
         rank, ranks = self.trainer.global_rank, self.trainer.world_size
         indices = self.images_seen + rank + ranks * torch.arange(len(images), device=images.device)
         step = Step(
@@ -89,11 +91,12 @@ class StyleGANModule(L.LightningModule):
         self.D.requires_grad_(phase.network == "D")
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(phase.loss(step))
+        average_gradients(getattr(self, phase.network).parameters())
         optimizer.step()
 
     def _track_w(self, w: Tensor) -> None:
         average = self.G.mapping.w_avg
-        average.lerp_(w.mean(dim=0).to(average.dtype), 1 - self.w_avg_decay)
+        average.lerp_(mean_over_ranks(w.mean(dim=0)).to(average.dtype), 1 - self.w_avg_decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}

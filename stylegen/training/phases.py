@@ -15,6 +15,7 @@ from stylegen.losses import Loss
 from stylegen.networks import StyleGenerator
 from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
 from stylegen.training.draws import Draws
+from stylegen.training.strategy import mean_over_ranks
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def regularizer_term(name: str, regularizer: Regularizer) -> Term:
         else:
             images, ws, _ = step.synthesize(count)
             direction = step.draws.direction(step.phase, step.indices[:count], images.shape[1:])
-            value = regularizer(SynthesisBatch(ws, images, direction))
+            value = regularizer(SynthesisBatch(ws, images, direction, mean_over_ranks))
         step.report(f"reg/{name}", value)
         return value
 

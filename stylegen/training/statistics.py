@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stylegen.training.strategy import mean_over_ranks
+
 
 class Statistics:
     """Running means by name since the last `collect`; adding a value never waits for the device."""
@@ -19,9 +21,10 @@ class Statistics:
         self._counts[name] = self._counts.get(name, 0) + 1
 
     def collect(self) -> dict[str, float]:
-        """The means, in order of first report; empties the store."""
+        """The means over all ranks, in order of first report; empties the store. Every rank must call it."""
         names = list(self._sums)
-        values = torch.stack([self._sums[n] / self._counts[n] for n in names]).tolist() if names else []
+        means = [self._sums[n] / self._counts[n] for n in names]
+        values = mean_over_ranks(torch.stack(means)).tolist() if means else []
         self._sums, self._counts = {}, {}
         return dict(zip(names, values, strict=True))
 

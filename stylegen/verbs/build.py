@@ -19,13 +19,20 @@ from stylegen.training.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
 from stylegen.verbs.config import plain
 
-_POSITIVE = ("total_kimg", "batch_size", "sample_count", "trainer.devices", "optimizer.g_lr", "optimizer.d_lr")
+_POSITIVE = (
+    "total_kimg",
+    "batch_size",
+    "sample_count",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "optimizer.g_lr",
+    "optimizer.d_lr",
+)
 
 
 def build_dataset(config: DictConfig) -> ImageDataset:
     """The training set of `config.data`."""
-    data = config.data
-    return ImageDataset(data.path, data.resolution, use_labels=data.use_labels, mirror=data.mirror)
+    return ImageDataset(**{name: value for name, value in plain(config)["data"].items() if name != "workers"})
 
 
 def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
@@ -44,8 +51,15 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
             rule=f"{dataset.name} has {len(dataset)} pictures, fewer than one batch",
             fix=f"Use batch_size={len(dataset)} or less, or more pictures",
         )
+    processes = config.trainer.devices * config.trainer.num_nodes
+    if config.batch_size % processes:
+        raise UserError(
+            f"batch_size={config.batch_size}",
+            rule=f"it is shared evenly by trainer.devices * trainer.num_nodes = {processes} processes",
+            fix=f"Use a multiple of {processes}",
+        )
     if config.discriminator.mbstd_num_channels:
-        check_group(config.batch_size, config.discriminator.mbstd_group_size)
+        check_group(config.batch_size // processes, config.discriminator.mbstd_group_size)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
     check_mode(config.logger.mode)
 

@@ -1,5 +1,7 @@
 """Which folder a run writes to, and whether it continues one that is there."""
 
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from stylegen.verbs.config import plain
 # What may differ between a run and its continuation: it moves no weight.
 _FREE = {"total_kimg", "resume", "output_dir", "sample_count", "threads", "data.workers", "data.cache"}
 _FREE_GROUPS = ("trainer.", "logger.", "fidelity.")
+_START = "STYLEGEN_START"
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,20 @@ def find_start(config: DictConfig, name: str) -> Start:
         UserError: a checkpoint that is missing or damaged, settings that changed, a folder that holds a run
             already under resume=never, or one that cannot be written.
     """
+    if _START in os.environ:  # this process was started by the first one, which has decided already
+        folder, checkpoint, images_seen = json.loads(os.environ[_START])
+        return Start(RunFolder(Path(folder)), Path(checkpoint) if checkpoint else None, images_seen)
     output = Path(config.output_dir).expanduser() if config.output_dir is not None else None
     if config.resume not in ("auto", "never"):
         source = _checkpoint_of(Path(config.resume).expanduser())
         folder = RunFolder(output or source.parent.parent)
         return _continue(config, folder, source)
+    if output is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
+        raise UserError(
+            "output_dir=null with several processes",
+            rule="they cannot agree on a numbered folder before they meet",
+            fix="Add output_dir=FOLDER",
+        )
     if output is None:
         return Start(next_run_folder(Path("runs"), name))
     folder = RunFolder(output)
@@ -60,6 +72,12 @@ def find_start(config: DictConfig, name: str) -> Start:
             fix="Name another folder, or use resume=auto",
         )
     return Start(folder)
+
+
+def share_start(start: Start) -> None:
+    """Tell the processes that Lightning will start from this one where the run begins."""
+    checkpoint = str(start.checkpoint) if start.checkpoint else None
+    os.environ[_START] = json.dumps([str(start.folder.root), checkpoint, start.images_seen])
 
 
 def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path) -> Start:

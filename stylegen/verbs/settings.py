@@ -42,11 +42,13 @@ class TrainerSettings:
 
     Attributes:
         accelerator: "auto", "cpu", "gpu" or "mps".
-        devices: how many; "auto" uses one.
+        devices: processes on this machine, one a device.
+        num_nodes: machines; start the same command on each, as torchrun or SLURM does.
     """
 
     accelerator: str = "auto"
     devices: int = 1
+    num_nodes: int = 1
 
 
 @dataclass

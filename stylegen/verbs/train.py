@@ -1,6 +1,7 @@
 """Train: the data decide the networks' shape, Lightning runs the loop, the run folder holds what comes out."""
 
 import logging
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
@@ -22,10 +24,11 @@ from stylegen.training.callbacks.progress import ProgressBar
 from stylegen.training.callbacks.wandb import WandbRun
 from stylegen.training.datamodule import TrainingData
 from stylegen.training.run_folder import RunFolder
+from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module, check_settings
 from stylegen.verbs.config import plain
-from stylegen.verbs.fidelity import describe, extraction_options
-from stylegen.verbs.resume import Start, find_start
+from stylegen.verbs.fidelity import describe, extraction_options, metric_options
+from stylegen.verbs.resume import Start, find_start, share_start
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class TrainResult:
         return "\n".join(lines)
 
 
-def run(config: DictConfig) -> TrainResult:
-    """Train, or continue, the run that `config` describes.
+def run(config: DictConfig) -> TrainResult | None:
+    """Train, or continue, the run that `config` describes; the result comes from the first process.
 
     Raises:
         UserError: before anything is written, for any setting, data or folder that cannot be used.
@@ -61,32 +64,47 @@ def run(config: DictConfig) -> TrainResult:
         torch.set_num_threads(config.threads)
     dataset = build_dataset(config)
     check_settings(config, dataset)
-    if config.fidelity.metrics:
-        options = extraction_options(config.fidelity)
-        check_metrics(
-            config.fidelity.metrics,
-            config.fidelity.num_samples,
-            dataset,
-            weights=options["weights"],
-            options=options["options"],
-        )
+    _check_fidelity(config, dataset)
     module = build_module(config, dataset)
     start = find_start(config, f"{dataset.name}{dataset.spec.resolution}")
     total = round(config.total_kimg * 1000)
     if start.images_seen >= total:
         return _result(start.folder, start.images_seen, continued=False)
+    if rank_zero_only.rank == 0:
+        _open_folder(config, dataset, start)
+    if _num_processes(config) > 1:
+        share_start(start)
+    _fit(config, dataset, module, start)
+    return _result(start.folder, module.images_seen) if rank_zero_only.rank == 0 else None
+
+
+def _check_fidelity(config: DictConfig, dataset: ImageDataset) -> None:
+    """What would stop a score hours later stops the run now."""
+    fidelity = config.fidelity
+    if fidelity.metrics:
+        options = metric_options(fidelity)
+        check_metrics(fidelity.metrics, fidelity.num_samples, dataset, weights=fidelity.weights, options=options)
+
+
+def _open_folder(config: DictConfig, dataset: ImageDataset, start: Start) -> None:
     start.folder.prepare()
     start.folder.config.write_text(OmegaConf.to_yaml(config))
     if start.checkpoint is None:
         start.folder.metrics.unlink(missing_ok=True)  # of an attempt that ended before its first checkpoint
-    _fit(config, dataset, module, start)
-    return _result(start.folder, module.images_seen)
+    for notice in dataset.notices():
+        print(f"note: {notice}", file=sys.stderr)
+
+
+def _num_processes(config: DictConfig) -> int:
+    return config.trainer.devices * config.trainer.num_nodes
 
 
 def _fit(config: DictConfig, dataset: ImageDataset, module: Any, start: Start) -> None:
     trainer = L.Trainer(
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
+        num_nodes=config.trainer.num_nodes,
+        strategy=FlatAllReduce() if _num_processes(config) > 1 else "auto",
         max_epochs=1,
         logger=False,
         callbacks=_callbacks(config, dataset, start.folder),

@@ -194,3 +194,17 @@ def test_reading_beats_decoding_many_times(tmp_path):
             spent.append(time.process_time() - begin)
         times[cache] = min(spent)
     assert times["off"] > 10 * times["memmap"]
+
+
+def test_the_whole_set_moves_to_a_device(tmp_path, monkeypatch):
+    path = write_folder(tmp_path / "data", FILES, LABELS)
+    plain = ImageDataset(path, use_labels=True, mirror=True, cache="off", max_images=4)
+    for limit in (2**30, 0):  # from memory, and from the map
+        monkeypatch.setattr(dataset_module, "MAX_BYTES_IN_MEMORY", limit)
+        ds = ImageDataset(path, use_labels=True, mirror=True, cache="device", max_images=4)
+        fingerprint = ds.fingerprint
+        ds.to_device(torch.device("cpu"))
+        assert ds._pixels is not None
+        for own, other in zip(ds.batch([7, 0, 3]), plain.batch([7, 0, 3]), strict=True):
+            assert torch.equal(own, other)
+        assert fingerprint == plain.fingerprint

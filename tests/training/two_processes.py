@@ -1,0 +1,73 @@
+"""A tiny training in float64, run alone or as one of two processes: `python two_processes.py OUT DEVICES`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from stylegen.images import to_float
+from stylegen.training.datamodule import TrainingData
+from stylegen.training.strategy import FlatAllReduce
+from stylegen.verbs.build import build_dataset, build_module
+from stylegen.verbs.config import compose_config
+from tests.tiny import TINY_RUN
+
+STEPS, BATCH = 5, 16
+
+
+class Double:
+    """Anything that returns tensors, returning them in float64."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: double(getattr(self.inner, name)(*arguments))
+
+
+def double(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.double() if value.is_floating_point() else value
+    return [double(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+class DoubleImages:
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.dataset, name)
+
+    def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        images, labels = self.dataset.batch(indices)
+        return to_float(images).double(), labels.double()
+
+
+def main(out: Path, devices: int) -> None:
+    torch.set_num_threads(1)
+    overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true"]
+    config = compose_config("train", [*TINY_RUN, *overrides])
+    dataset = build_dataset(config)
+    module = build_module(config, dataset).double()
+    module.draws = Double(module.draws)
+    data = TrainingData(DoubleImages(dataset), BATCH, STEPS * BATCH, seed=0)
+    trainer = L.Trainer(
+        accelerator="cpu", devices=devices, strategy=FlatAllReduce() if devices > 1 else "auto", max_epochs=1,
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, default_root_dir=out.parent,
+    )  # fmt: skip
+    trainer.fit(module, data)
+    statistics = module.statistics.collect()
+    if trainer.is_global_zero:
+        torch.save({"state": module.state_dict(), "statistics": statistics}, out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
