@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from stylegen import __version__
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import RunError, Stopped, UserError, unknown_choice
 
 VERBS = {
     "train": "train a generator: train data.path=FOLDER_OR_ZIP total_kimg=1000",
@@ -25,7 +25,7 @@ Settings are Hydra overrides; `--cfg job` prints the whole configuration and sto
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; the exit status: 0, 1 for a failure at run time, 2 for input that cannot be used."""
+    """Run one verb -> exit status: 0, 1 for a failure at run time, 2 for unusable input, 128 + n for signal n."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help") or {"-h", "--help"} & set(arguments):
         print(HELP, end="")
@@ -38,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -25,6 +25,23 @@ class UserError(ValueError):
         super().__init__(f"{problem}: {rule}. {fix}")
 
 
+class RunError(RuntimeError):
+    """A failure at run time that needs no traceback: a full disk, a server that is gone. The commands exit with 1."""
+
+
+class Stopped(Exception):
+    """A run that saved itself and ended early, as it was told to.
+
+    Args:
+        message: where the run stands and how it goes on.
+        status: of the command: 128 + the number of a signal, 0 for a time limit.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def unknown_choice(setting: str, value: object, choices: Iterable[str]) -> UserError:
     """The error for a name outside a closed set; offers the nearest names first."""
     names = sorted(choices)

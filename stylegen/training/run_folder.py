@@ -32,6 +32,10 @@ class RunFolder:
     def checkpoint(self) -> Path:
         return self.root / "checkpoints" / "last.ckpt"
 
+    def numbered_checkpoints(self) -> list[Path]:
+        """checkpoints/<kimg>.ckpt, newest first."""
+        return sorted(self.checkpoint.parent.glob("[0-9]*.ckpt"), reverse=True)
+
     def sample(self, images_seen: int) -> Path:
         return self.root / "samples" / f"{kimg_name(images_seen)}.png"
 

@@ -30,6 +30,14 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     return all_reduce(value) / dist.get_world_size() if is_distributed() else value
 
 
+def largest_over_ranks(value: float, device: torch.device) -> float:
+    """The largest of the ranks' values, the same on all of them."""
+    tensor = torch.tensor(value, device=device)
+    if is_distributed():
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+    return tensor.item()
+
+
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace every gradient by its mean over ranks: one all-reduce of one flat tensor."""

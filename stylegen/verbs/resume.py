@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from stylegen.training.run_folder import RunFolder, next_run_folder
 from stylegen.verbs.config import plain
 
 # What may differ between a run and its continuation: it moves no weight.
-_FREE = {"total_kimg", "resume", "output_dir", "sample_count", "threads", "data.workers", "data.cache"}
+_FREE = {"total_kimg", "resume", "output_dir", "sample_count", "checkpoints", "max_hours", "threads"}
+_FREE |= {"data.workers", "data.cache"}
 _FREE_GROUPS = ("trainer.", "logger.", "fidelity.")
 _START = "STYLEGEN_START"
 
@@ -81,16 +83,22 @@ def share_start(start: Start) -> None:
 
 
 def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path) -> Start:
+    """From the newest checkpoint that can be read; damaged ones are named."""
     _refuse_changes(config, checkpoint.parent.parent / "config.yaml")
-    try:
-        clock = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["clock"]
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise UserError(
-            f"checkpoint {checkpoint}",
-            rule=f"it cannot be read ({str(error).splitlines()[0][:200]})",
-            fix="Remove it to start again, or copy it anew",
-        ) from error
-    return Start(folder, checkpoint, clock["images_seen"])
+    older = RunFolder(checkpoint.parent.parent).numbered_checkpoints() if checkpoint.name == "last.ckpt" else []
+    for candidate in [checkpoint, *older]:
+        try:
+            clock = torch.load(candidate, map_location="cpu", weights_only=True)["clock"]
+        except Exception as error:  # torch raises many kinds for a damaged file
+            problem = (str(error) or type(error).__name__).splitlines()[0][:200]
+            print(f"warning: {candidate} cannot be read ({problem})", file=sys.stderr)
+        else:
+            return Start(folder, candidate, clock["images_seen"])
+    raise UserError(
+        f"checkpoint {checkpoint}",
+        rule="neither it nor an older one beside it can be read",
+        fix="Remove them to start again, or copy them anew",
+    )
 
 
 def _checkpoint_of(path: Path) -> Path:

@@ -18,6 +18,8 @@ class TrainSettings:
         w_avg_decay: share of the running mean of w that a step keeps.
         log_every_kimg, sample_every_kimg, snapshot_every_kimg, checkpoint_every_kimg: intervals; 0 for the end only.
         sample_count: pictures in a sample grid.
+        checkpoints: newest checkpoints that are kept.
+        max_hours: save and stop after so long, with status 0; null for no limit.
         threads: CPU threads of PyTorch; null leaves its own choice.
     """
 
@@ -33,6 +35,8 @@ class TrainSettings:
     snapshot_every_kimg: float = 200.0
     checkpoint_every_kimg: float = 200.0
     sample_count: int = 64
+    checkpoints: int = 2
+    max_hours: float | None = None
     threads: int | None = None
 
 

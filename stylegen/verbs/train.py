@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
@@ -15,14 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
 from stylegen.data.dataset import ImageDataset
+from stylegen.errors import Stopped
 from stylegen.metrics.evaluate import check_metrics
 from stylegen.metrics.generated import score_generator
+from stylegen.training.callbacks.checkpoints import Checkpoints
 from stylegen.training.callbacks.fidelity import Fidelity, read_card
 from stylegen.training.callbacks.logbook import Logbook
-from stylegen.training.callbacks.pictures import Checkpoints, SampleGrids, Snapshots
+from stylegen.training.callbacks.pictures import SampleGrids, Snapshots
 from stylegen.training.callbacks.progress import ProgressBar
 from stylegen.training.callbacks.wandb import WandbRun
 from stylegen.training.datamodule import TrainingData
+from stylegen.training.module import StyleGANModule
 from stylegen.training.run_folder import RunFolder
 from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module, check_settings
@@ -70,12 +72,16 @@ def run(config: DictConfig) -> TrainResult | None:
     total = round(config.total_kimg * 1000)
     if start.images_seen >= total:
         return _result(start.folder, start.images_seen, continued=False)
-    if rank_zero_only.rank == 0:
+    if _is_first_process():
         _open_folder(config, dataset, start)
     if _num_processes(config) > 1:
         share_start(start)
     _fit(config, dataset, module, start)
-    return _result(start.folder, module.images_seen) if rank_zero_only.rank == 0 else None
+    return _result(start.folder, module.images_seen) if _is_first_process() else None
+
+
+def _is_first_process() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _check_fidelity(config: DictConfig, dataset: ImageDataset) -> None:
@@ -99,7 +105,7 @@ def _num_processes(config: DictConfig) -> int:
     return config.trainer.devices * config.trainer.num_nodes
 
 
-def _fit(config: DictConfig, dataset: ImageDataset, module: Any, start: Start) -> None:
+def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start) -> None:
     trainer = L.Trainer(
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
@@ -122,6 +128,19 @@ def _fit(config: DictConfig, dataset: ImageDataset, module: Any, start: Start) -
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the average
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
+    _report_stop(trainer, module, start, total_images)
+
+
+def _report_stop(trainer: L.Trainer, module: StyleGANModule, start: Start, total_images: int) -> None:
+    """A run that ended early by a signal is no result; by its time limit, it says how it goes on."""
+    if module.images_seen >= total_images:
+        return
+    message = f"stopped at {module.images_seen / 1000:g} kimg; the same command with "
+    message += f"output_dir={start.folder.root} continues"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Checkpoints) and callback.stopped_by is not None:
+            raise Stopped(message, 128 + callback.stopped_by)
+    raise Stopped(f"max_hours reached: {message}", 0)
 
 
 def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> list[L.Callback]:
@@ -152,7 +171,8 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> 
             **extraction_options(config.fidelity),
         )
         callbacks.append(Fidelity(folder, score, logbook, config.fidelity.every_kimg, kimg))
-    return [*callbacks, Checkpoints(folder, config.checkpoint_every_kimg, kimg)]
+    checkpoints = Checkpoints(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, config.max_hours)
+    return [*callbacks, checkpoints]
 
 
 def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> TrainResult:

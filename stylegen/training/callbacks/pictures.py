@@ -1,6 +1,5 @@
-"""What a run leaves for the eye and for later: sample grids, snapshots, the checkpoint to continue from."""
+"""What a run leaves for the eye and for use: sample grids and snapshots."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -66,25 +65,3 @@ class Snapshots(EveryKimg):
         if trainer.is_global_zero:
             info = {"images_seen": module.images_seen, **self.info}
             save_snapshot(self.folder.snapshot(module.images_seen), module.G_ema, info)
-
-
-class Checkpoints(EveryKimg):
-    """Everything that continuing needs, in checkpoints/last.ckpt; the old one stays until the new one is whole.
-
-    Args:
-        folder: the run's.
-        every_kimg, total_kimg: see `EveryKimg`.
-    """
-
-    def __init__(self, folder: RunFolder, every_kimg: float, total_kimg: float) -> None:
-        super().__init__(every_kimg, total_kimg)
-        self.folder = folder
-
-    def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
-        path = self.folder.checkpoint
-        partial = path.with_name(f".{path.name}.partial")
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)

@@ -1,0 +1,89 @@
+"""Image-space filtering (Karras et al. 2020a, arXiv 2006.06676, appendix B): four frequency bands, amplified at random.
+
+With L(z) = H(z) H(1/z) / 2 the symmetric half-band low-pass of sym2 and U(z) = 1 - L(z) its complement, the bands
+
+    [pi/2, pi] U(z);   [pi/4, pi/2] L(z) U(z^2);   [pi/8, pi/4] L(z) L(z^2) U(z^4);   [0, pi/8] L(z) L(z^2) L(z^4)
+
+sum to one.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
+from stylegen.augment.draws import AugmentDraws
+from stylegen.augment.wavelets import SYM2
+
+OPERATIONS = ("imgfilter",)
+NUM_BANDS = 4
+_POWER = tuple(power / 13 for power in (10, 1, 1, 1))  # expected, of natural pictures (a 1/f spectrum)
+
+
+def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> Tensor:
+    """Filter along both axes, mirrored beyond the edges.
+
+    Each band, lowest first, is with probability p amplified by 2^(std n), n ~ N(0, 1), and all bands are then scaled
+    so that the expected power of a picture stays.
+
+    Shape: [N, C, H, W] -> the same.
+    """
+    bands = _band_taps(images.device)
+    taps = gains(draws, p, std) @ bands  # [N, K]
+    reach = bands.shape[1] // 2
+    matrix = band_matrix(taps.to(images.dtype), BLOCK, BLOCK + 2 * reach, row_step=-1, column_step=1, offset=0)
+    matrix = matrix[:, None, None]
+    for _ in range(2):
+        length = images.shape[2]
+        positions = windows(-reach, BLOCK + 2 * reach, BLOCK, -(-length // BLOCK), images.device)
+        images = filter_height(images, matrix, reflect(positions, length), length).transpose(2, 3)
+    return images.contiguous()
+
+
+def gains(draws: AugmentDraws, p: float, std: float) -> Tensor:
+    """Factors of the bands [N, 4]."""
+    power = torch.tensor(_POWER)
+    total: Tensor | float = 1.0
+    for band in range(NUM_BANDS):
+        name = f"imgfilter_{band}"
+        factor = torch.where(draws.gate(name, p), torch.exp2(std * draws.normal(name)), 1.0)
+        factors = torch.stack([factor if i == band else torch.ones_like(factor) for i in range(NUM_BANDS)], dim=-1)
+        total = total * factors / (power.to(factor.device) * factors.square()).sum(dim=-1, keepdim=True).sqrt()
+    assert isinstance(total, Tensor)
+    return total
+
+
+@lru_cache
+def _band_taps(device: torch.device) -> Tensor:
+    """[4, 43], lowest band first, each centred."""
+    taps = torch.tensor(SYM2, dtype=torch.float64)
+    low = _convolve(taps, taps.flip(0))  # sum one
+    unit = torch.zeros_like(low)
+    unit[len(low) // 2] = 1
+    bands, passed = [], torch.ones(1, dtype=torch.float64)
+    for octave in range(NUM_BANDS - 1):
+        step = 2**octave
+        bands.append(_convolve(passed, _spread(unit - low, step)))
+        passed = _convolve(passed, _spread(low, step))
+    bands.append(passed)
+    return torch.stack([_centred(band, len(passed)) for band in reversed(bands)]).float().to(device)
+
+
+def _convolve(a: Tensor, b: Tensor) -> Tensor:
+    """Product of two polynomials in z."""
+    size = len(a) + len(b) - 1
+    return band_matrix(a, size, len(b), row_step=1, column_step=-1, offset=0) @ b
+
+
+def _spread(taps: Tensor, step: int) -> Tensor:
+    """z -> z^step."""
+    spread = taps.new_zeros((len(taps) - 1) * step + 1)
+    spread[::step] = taps
+    return spread
+
+
+def _centred(taps: Tensor, size: int) -> Tensor:
+    margin: Sequence[int] = [(size - len(taps)) // 2] * 2
+    return torch.nn.functional.pad(taps, list(margin))

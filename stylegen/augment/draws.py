@@ -1,0 +1,73 @@
+"""The random numbers of an augmentation: handed in from outside, a few a picture and operation.
+
+An operation asks by name and gets one number a picture. The names below are the columns of three tables, which one
+call each of the counter-based generator fills, whatever the operations that a run uses: switching one on or off
+changes the numbers of no other.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from stylegen import randomness
+
+_BANDS = tuple(f"imgfilter_{band}" for band in range(4))
+# Whether an operation applies to a picture.
+GATES = (
+    *("xflip", "rotate90", "xint", "scale", "rotate_before", "aniso", "rotate_after", "xfrac"),
+    *("brightness", "contrast", "lumaflip", "hue", "saturation", *_BANDS, "noise", "cutout", "diffaugment"),
+)
+UNIFORMS = (
+    *("xflip", "rotate90", "xint_x", "xint_y", "rotate_before", "rotate_after", "lumaflip", "hue"),
+    *("cutout_x", "cutout_y", "brightness", "contrast", "saturation"),
+)
+NORMALS = ("scale", "aniso", "xfrac_x", "xfrac_y", "brightness", "contrast", "saturation", *_BANDS, "noise")
+
+
+class AugmentDraws(Protocol):
+    """What operations ask for; N pictures."""
+
+    def gate(self, name: str, probability: float) -> Tensor:
+        """bool [N], true with `probability`; one of `GATES`."""
+        ...
+
+    def uniform(self, name: str) -> Tensor:
+        """[N] in [0, 1); one of `UNIFORMS`."""
+        ...
+
+    def normal(self, name: str) -> Tensor:
+        """[N], standard normal; one of `NORMALS`."""
+        ...
+
+    def picture(self, shape: Sequence[int]) -> Tensor:
+        """[N, *shape], standard normal."""
+        ...
+
+
+class KeyedAugmentDraws:
+    """`AugmentDraws` from the counter-based generator, keyed by (seed, purpose, global image index).
+
+    Args:
+        seed: of the run.
+        purpose: who asks, such as ``"D_main/real"``: each asker has numbers of its own.
+        indices: int64 [N], global image indices.
+    """
+
+    def __init__(self, seed: int, purpose: str, indices: Tensor) -> None:
+        self.seed, self.purpose, self.indices = seed, f"{purpose}/augment", indices
+        self._gates = randomness.uniform(seed, f"{self.purpose}/gates", indices, (len(GATES),))
+        self._uniforms = randomness.uniform(seed, f"{self.purpose}/uniforms", indices, (len(UNIFORMS),))
+        self._normals = randomness.normal(seed, f"{self.purpose}/normals", indices, (len(NORMALS),))
+
+    def gate(self, name: str, probability: float) -> Tensor:
+        return self._gates[:, GATES.index(name)] < probability
+
+    def uniform(self, name: str) -> Tensor:
+        return self._uniforms[:, UNIFORMS.index(name)]
+
+    def normal(self, name: str) -> Tensor:
+        return self._normals[:, NORMALS.index(name)]
+
+    def picture(self, shape: Sequence[int]) -> Tensor:
+        return randomness.normal(self.seed, f"{self.purpose}/picture", self.indices, shape)
