@@ -1,5 +1,8 @@
 """Plane maps as homogeneous matrices [N, 3, 3], in pixels with the origin at the picture's centre, x right, y down."""
 
+from collections.abc import Sequence
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -21,6 +24,20 @@ def translation(x: Tensor, y: Tensor) -> Tensor:
     """(x, y) -> (x + t_x, y + t_y); pixels [N]."""
     zero, one = torch.zeros_like(x), torch.ones_like(x)
     return _matrix([one, zero, x], [zero, one, y], [zero, zero, one])
+
+
+def compose(maps: Sequence[Tensor]) -> Tensor:
+    """The product of the matrices: the last map is applied first.
+
+    Written out, because a matrix product may run in TF32, whose ten bits cannot hold a position in a large picture.
+    """
+    return reduce(lambda a, b: (a.unsqueeze(3) * b.unsqueeze(1)).sum(dim=2), maps)
+
+
+def apply(source: Tensor, row: int, x: Tensor, y: Tensor) -> Tensor:
+    """Coordinate `row` (0 for x, 1 for y) of the points' images: x, y broadcast to [...] -> [N, ...]."""
+    a, b, c = (entry.reshape(-1, *[1] * torch.broadcast_tensors(x, y)[0].dim()) for entry in source[:, row].unbind(1))
+    return a * x + b * y + c
 
 
 def _matrix(*rows: list[Tensor]) -> Tensor:

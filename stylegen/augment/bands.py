@@ -7,10 +7,10 @@ With L(z) = H(z) H(1/z) / 2 the symmetric half-band low-pass of sym2 and U(z) = 
 sum to one.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
@@ -44,15 +44,13 @@ def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> 
 
 def gains(draws: AugmentDraws, p: float, std: float) -> Tensor:
     """Factors of the bands [N, 4]."""
-    power = torch.tensor(_POWER)
-    total: Tensor | float = 1.0
-    for band in range(NUM_BANDS):
-        name = f"imgfilter_{band}"
-        factor = torch.where(draws.gate(name, p), torch.exp2(std * draws.normal(name)), 1.0)
-        factors = torch.stack([factor if i == band else torch.ones_like(factor) for i in range(NUM_BANDS)], dim=-1)
-        total = total * factors / (power.to(factor.device) * factors.square()).sum(dim=-1, keepdim=True).sqrt()
-    assert isinstance(total, Tensor)
-    return total
+    names = [f"imgfilter_{band}" for band in range(NUM_BANDS)]
+    drawn = torch.stack([draws.normal(name) for name in names], dim=1)
+    gates = torch.stack([draws.gate(name, p) for name in names], dim=1)
+    factors = torch.where(gates, torch.exp2(std * drawn), 1.0)
+    # Amplifying band i by t scales the power by 1 + P_i (t^2 - 1).
+    power = 1 + torch.tensor(_POWER, device=factors.device) * (factors.square() - 1)
+    return factors / power.prod(dim=1, keepdim=True).sqrt()
 
 
 @lru_cache
@@ -85,5 +83,5 @@ def _spread(taps: Tensor, step: int) -> Tensor:
 
 
 def _centred(taps: Tensor, size: int) -> Tensor:
-    margin: Sequence[int] = [(size - len(taps)) // 2] * 2
-    return torch.nn.functional.pad(taps, list(margin))
+    margin = (size - len(taps)) // 2
+    return F.pad(taps, (margin, margin))

@@ -11,13 +11,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from stylegen.augment.affine import apply
 from stylegen.augment.bilinear import bilinear
 from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
 from stylegen.augment.wavelets import SYM6
 
 _TAPS = len(SYM6)
+_BORDER = _TAPS // 2 - 1  # samples at double rate beyond the picture that down-sampling reads; also the centre tap
 _REACH = _TAPS // 4  # pixels beyond a block that up-sampling reads on each side
-_BORDER = (_TAPS - 2) // 2  # samples at double rate beyond the picture that down-sampling reads on each side
 
 
 def warp(images: Tensor, source: Tensor) -> Tensor:
@@ -31,47 +32,47 @@ def warp(images: Tensor, source: Tensor) -> Tensor:
         [N, C, H, W].
     """
     height, width = images.shape[2:]
-    (left, right), (top, bottom) = _margins(source, height, width)
-    images = _upsample_height(images, top, bottom)
-    images = _upsample_height(images.transpose(2, 3), left, right).transpose(2, 3)
-    images = bilinear(images, _positions(source, height, width, (left, right), (top, bottom)).to(images.dtype))
+    margins = _margins(source, height, width)
+    images = _upsample_height(images, *margins[1])
+    images = _upsample_height(images.transpose(2, 3), *margins[0]).transpose(2, 3)
+    images = bilinear(images, _positions(source, (width, height), margins).to(images.dtype))
     images = _downsample_height(images, height)
     return _downsample_height(images.transpose(2, 3), width).transpose(2, 3).contiguous()
 
 
-def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Pixels by which the batch's warps leave their pictures: ((left, right), (top, bottom)), below the side each.
 
-    A position needs the samples within half a pixel of it. More than one mirror image a side is never needed at the
-    strengths of the paper; beyond it there would be zeros.
+    One mirror image a side is enough at any likely draw of the paper's strengths; beyond it there are zeros.
     """
-    x, y = (side / 2 + _BORDER / 2 for side in (width, height))
-    corners = torch.tensor([[-x, x, -x, x], [-y, -y, y, y], [1.0] * 4], device=source.device, dtype=source.dtype)
-    reached = (source @ corners)[:, :2]  # [N, 2, 4]
-    low, high = (-reached).amax(dim=(0, 2)), reached.amax(dim=(0, 2))
-    x_low, y_low, x_high, y_high = torch.cat([low, high]).tolist()  # sizes of what follows: the host must know them
+    x, y = _centred_samples(width, source)[[0, -1]], _centred_samples(height, source)[[0, -1], None]
+    corners = torch.stack([apply(source, row, x, y).flatten() for row in (0, 1)])
+    reached = torch.stack([-corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+    sides = ((width - 1) / 2, (height - 1) / 2)
+    left_right, top_bottom = (  # sizes of what follows: here the host waits for the device
+        tuple(min(max(math.ceil(reach - side), 0), round(2 * side)) for reach in pair)
+        for pair, side in zip(reached.tolist(), sides, strict=True)
+    )
+    return left_right, top_bottom
 
-    def pixels(reach: float, side: int) -> int:
-        return min(max(math.ceil(reach - side / 2 + 0.5), 0), side - 1)
 
-    return (pixels(x_low, width), pixels(x_high, width)), (pixels(y_low, height), pixels(y_high, height))
+def _centred_samples(side: int, like: Tensor) -> Tensor:
+    """Where the samples at double rate that down-sampling reads lie, in pixels from the picture's centre."""
+    samples = torch.arange(-_BORDER, 2 * side + _BORDER, device=like.device, dtype=like.dtype)
+    return samples / 2 - (side - 1) / 2
 
 
-def _positions(
-    source: Tensor, height: int, width: int, x_margins: tuple[int, int], y_margins: tuple[int, int]
-) -> Tensor:
-    """Where the samples of the output at double rate lie in the padded picture, as `bilinear` wants it."""
+def _positions(source: Tensor, sizes: tuple[int, int], margins: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Where the samples of the output at double rate lie in the padded input at double rate, as `bilinear` counts.
 
-    def centres(side: int) -> Tensor:
-        samples = torch.arange(-_BORDER, 2 * side + _BORDER, device=source.device, dtype=source.dtype)
-        return (samples + 0.5) / 2 - side / 2
-
-    x, y = centres(width), centres(height)
+    Args:
+        sizes: width, height; margins: as `_margins` gives them.
+    """
+    x, y = (_centred_samples(side, source) for side in sizes)
     axes = []
-    for row, side, (before, after) in ((0, width, x_margins), (1, height, y_margins)):
-        along = source[:, row, 0, None, None] * x + source[:, row, 1, None, None] * y[:, None]
-        position = along + source[:, row, 2, None, None] + (side / 2 + before)  # from the padded picture's edge
-        axes.append(position * (2 / (side + before + after)) - 1)
+    for row, (side, (before, after)) in enumerate(zip(sizes, margins, strict=True)):
+        pixel = apply(source, row, x, y[:, None]) + ((side - 1) / 2 + before)  # [N, h, w]
+        axes.append((2 * pixel + 0.5) / (side + before + after) - 1)  # the middle of sample 2 * pixel
     return torch.stack(axes, dim=-1)
 
 
@@ -91,7 +92,7 @@ def _downsample_height(x: Tensor, height: int) -> Tensor:
 
 @lru_cache
 def _upsampling(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Sample j at double rate is 2 sum_i h[j - 2 i + 5] x[i]."""
+    """Sample j at double rate, at pixel j / 2, is 2 sum_i h[j - 2 i + 5] x[i]."""
     offset = 2 * _REACH + _BORDER
     matrix = 2 * band_matrix(SYM6, 2 * BLOCK, BLOCK + 2 * _REACH, row_step=1, column_step=-2, offset=offset)
     return matrix.to(dtype).to(device)

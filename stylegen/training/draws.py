@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.augment import AugmentDraws, KeyedAugmentDraws
 
 
 class Draws(Protocol):
@@ -34,6 +35,10 @@ class Draws(Protocol):
 
     def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
         """Standard normal [N, *shape] for the path length."""
+        ...
+
+    def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
+        """For the augmentation of N pictures; `source` is "real" or "fake"."""
         ...
 
 
@@ -74,3 +79,6 @@ class KeyedDraws:
 
     def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
         return randomness.normal(self.seed, f"{phase}/direction", indices, shape)
+
+    def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
+        return KeyedAugmentDraws(self.seed, f"{phase}/{source}", indices)

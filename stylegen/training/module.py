@@ -12,6 +12,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from stylegen.augment import Augmentation
 from stylegen.images import to_float
 from stylegen.losses import Loss
 from stylegen.networks import StyleGenerator
@@ -21,7 +22,7 @@ from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
 from stylegen.training.statistics import Statistics
-from stylegen.training.strategy import average_gradients, mean_over_ranks
+from stylegen.training.strategy import average_gradients, mean_over_ranks, sum_over_ranks
 
 
 class StyleGANModule(L.LightningModule):
@@ -35,6 +36,7 @@ class StyleGANModule(L.LightningModule):
         ema: how the average moves.
         optimizer: Adam's settings, before the correction for lazy terms.
         w_avg_decay: share of the running mean of w that one D main phase keeps.
+        augment: of what the discriminator sees; its strength adapts and travels in the checkpoint.
 
     Batches: (pictures [N, C, H, W], uint8 or float in [-1, 1]; labels [N, num_classes]), this rank's share.
     """
@@ -49,13 +51,14 @@ class StyleGANModule(L.LightningModule):
         ema: EMA,
         optimizer: AdamSettings,
         w_avg_decay: float = 0.998,
+        augment: Augmentation | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.G, self.D = generator, discriminator
         self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
         self.regularizers = nn.ModuleDict(regularizers)
-        self.draws, self.ema, self.statistics = draws, ema, Statistics()
+        self.draws, self.ema, self.augment, self.statistics = draws, ema, augment, Statistics()
         self.optimizer_settings, self.w_avg_decay = optimizer, w_avg_decay
         self.phases: list[Phase] = build_phases(loss, list(regularizers.items()))
         self.images_seen = 0
@@ -76,11 +79,15 @@ class StyleGANModule(L.LightningModule):
         step = Step(
             *(self.G, self.D, real, labels, indices),
             *(self.draws, self.statistics.report, self._track_w),
+            augment=self.augment,
         )
         optimizers = dict(zip(("G", "D"), self.optimizers(), strict=True))
         for phase in self.phases:
             if self.steps % phase.interval == 0:
                 self._run(phase, step, optimizers[phase.network])
+        if self.augment is not None:
+            self.augment.controller.end_step(sum_over_ranks)
+            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p))
         batch_size = len(images) * ranks
         self.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
         self.images_seen += batch_size
@@ -100,8 +107,12 @@ class StyleGANModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}
+        if self.augment is not None:
+            checkpoint["augment"] = self.augment.controller.state_dict()
         # Lightning's own loop counters would fast-forward an epoch that our data order does not know.
         checkpoint.pop("loops", None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]
+        if self.augment is not None:
+            self.augment.controller.load_state_dict(checkpoint["augment"])

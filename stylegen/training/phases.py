@@ -7,10 +7,12 @@ where it took one, so lr and betas are corrected by c = 1 / (1 + sum 1/k) = k / 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from stylegen.augment import Augmentation
 from stylegen.losses import Loss
 from stylegen.networks import StyleGenerator
 from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
@@ -29,6 +31,7 @@ class Step:
         report: called with (name, tensor) for what should be logged.
         track_w: called with w [N, D] where the running mean of w is to be moved.
         phase: name of the phase that is running; keys its draws.
+        augment: changes whatever the discriminator sees; None where nothing is augmented.
     """
 
     generator: StyleGenerator
@@ -40,6 +43,7 @@ class Step:
     report: Callable[[str, Tensor], None]
     track_w: Callable[[Tensor], None]
     phase: str = ""
+    augment: Augmentation | None = None
 
     def synthesize(self, count: int | None = None, track_w: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Generate the phase's pictures -> (pictures [n, C, H, W], ws [n, L, D], labels [n, num_classes])."""
@@ -57,8 +61,18 @@ class Step:
         noise = self.draws.noise(self.phase, indices, G.synthesis.noise_sizes)
         return G.synthesis(ws, noise), ws, c
 
-    def critic(self, images: Tensor, c: Tensor) -> Tensor:
-        """Logits [N, 1]."""
+    def critic(self, images: Tensor, c: Tensor, source: str) -> Tensor:
+        """Logits [N, 1] of pictures as the discriminator sees them: augmented.
+
+        Real and fake pictures are augmented apart; terms of one phase see a picture augmented alike.
+
+        Args:
+            images: the first N of the step's pictures; c: [N, num_classes].
+            source: "real" or "fake".
+        """
+        if self.augment is not None:
+            draws = self.draws.augmentation(self.phase, source, self.indices[: len(images)])
+            images = self.augment(images, draws)
         return self.discriminator(images, c)
 
 
@@ -82,7 +96,7 @@ class Phase:
 def generator_term(loss: Loss) -> Term:
     def term(step: Step) -> Tensor:
         images, _, c = step.synthesize()
-        logits = step.critic(images, c)
+        logits = step.critic(images, c, "fake")
         value = loss.generator(logits)
         step.report("loss/G", value)
         step.report("score/fake", logits)
@@ -95,10 +109,13 @@ def discriminator_term(loss: Loss) -> Term:
     def term(step: Step) -> Tensor:
         with torch.no_grad():
             images, _, c = step.synthesize(track_w=True)
-        fake_logits, real_logits = step.critic(images, c), step.critic(step.real, step.labels)
+        fake_logits, real_logits = step.critic(images, c, "fake"), step.critic(step.real, step.labels, "real")
         value = loss.discriminator(real_logits, fake_logits)
         step.report("loss/D", value)
         step.report("score/real", real_logits)
+        if step.augment is not None:
+            step.report("augment/sign", real_logits.sign())
+            step.augment.controller.observe(real_logits)
         return value
 
     return term
@@ -108,7 +125,8 @@ def regularizer_term(name: str, regularizer: Regularizer) -> Term:
     def term(step: Step) -> Tensor:
         count = max(len(step.indices) // regularizer.batch_shrink, 1)
         if regularizer.network == "D":
-            value = regularizer(CriticBatch(step.critic, step.real[:count], step.labels[:count]))
+            critic = partial(step.critic, source="real")
+            value = regularizer(CriticBatch(critic, step.real[:count], step.labels[:count]))
         else:
             images, ws, _ = step.synthesize(count)
             direction = step.draws.direction(step.phase, step.indices[:count], images.shape[1:])

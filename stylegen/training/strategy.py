@@ -30,6 +30,15 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     return all_reduce(value) / dist.get_world_size() if is_distributed() else value
 
 
+@torch.no_grad()
+def sum_over_ranks(value: Tensor) -> Tensor:
+    """The sum of `value` over all ranks, for counting: exact, and not differentiated."""
+    if is_distributed():
+        value = value.clone()
+        dist.all_reduce(value)
+    return value
+
+
 def largest_over_ranks(value: float, device: torch.device) -> float:
     """The largest of the ranks' values, the same on all of them."""
     tensor = torch.tensor(value, device=device)

@@ -1,11 +1,13 @@
 """From a configuration to the parts of a training run. Every check that can fail early is here and runs first."""
 
+import inspect
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen import randomness
+from stylegen.augment import AUGMENTS, Augmentation, Controller
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError, unknown_choice
 from stylegen.layers.minibatch_std import check_group
@@ -109,9 +111,23 @@ def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
         ema=EMA(**settings["ema"]),
         optimizer=AdamSettings(**settings["optimizer"]),
         w_avg_decay=config.w_avg_decay,
+        augment=build_augmentation(settings.get("augment") or {}),
     )
     # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
     return module.to(memory_format=torch.channels_last)
+
+
+def build_augmentation(settings: dict[str, Any]) -> Augmentation | None:
+    """What the discriminator's pictures go through.
+
+    Args:
+        settings: `name` in `AUGMENTS`, arguments of that pipeline and of `Controller`; empty for none.
+    """
+    if not settings:
+        return None
+    strength = {key: settings[key] for key in inspect.signature(Controller).parameters}
+    rest = {key: value for key, value in settings.items() if key not in strength and key != "name"}
+    return Augmentation(_choose("augment.name", settings["name"], AUGMENTS)(**rest), Controller(**strength))
 
 
 def _choose(setting: str, name: str, table: dict[str, Any]) -> Any:

@@ -91,19 +91,19 @@ def _score_images(
 
 def _reals(config: DictConfig, snapshot: Snapshot | None) -> ImageDataset:
     """`data.path`, else what the snapshot was trained on."""
-    path, resolution = config.data.path, config.data.resolution
-    if path is None:
-        if snapshot is None or "data" not in snapshot.info:
-            raise UserError(
-                "data.path is missing",
-                rule="nothing says which real pictures to compare with",
-                fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
-            )
-        path, resolution = snapshot.info["data"]["path"], snapshot.info["data"]["resolution"]
-    elif path == "openmoji" and resolution is None and snapshot is not None:
-        resolution = snapshot.generator.resolution
-    conditional = snapshot is not None and snapshot.generator.num_classes > 0
-    return ImageDataset(path, resolution, use_labels=conditional)
+    if config.data.path is not None:
+        resolution = config.data.resolution
+        if resolution is None and snapshot is not None and config.data.path == "openmoji":
+            resolution = snapshot.generator.resolution
+        conditional = snapshot is not None and snapshot.generator.num_classes > 0
+        return ImageDataset(config.data.path, resolution, use_labels=conditional)
+    if snapshot is None or "data" not in snapshot.info:
+        raise UserError(
+            "data.path is missing",
+            rule="nothing says which real pictures to compare with",
+            fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
+        )
+    return ImageDataset(**snapshot.info["data"])
 
 
 def _card_path(config: DictConfig) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from stylegen.augment import AUGMENTS, Controller
 from stylegen.data.convert import Recipe
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare import prepare
@@ -97,6 +98,9 @@ def register_schema() -> None:
             store.store(group=f"schema/{group}", name=name, node=settings_of(constructor, _FROM_DATA, name=name))
     for name, regularizer in REGULARIZERS.items():
         store.store(group="schema/regularizers", name=name, node=settings_of(regularizer))
+    for name, pipeline in AUGMENTS.items():
+        settings = (settings_of(pipeline, name=name), settings_of(Controller))
+        store.store(group="schema/augment", name=name, node=_open(*settings))
     for name in LOSSES:
         store.store(group="schema/loss", name=name, node={"name": name})
     store.store(group="schema", name="data", node=settings_of(ImageDataset, workers=0))

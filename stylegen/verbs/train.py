@@ -32,6 +32,8 @@ from stylegen.verbs.config import plain
 from stylegen.verbs.fidelity import describe, extraction_options, metric_options
 from stylegen.verbs.resume import Start, find_start, share_start
 
+_READING = ("workers", "cache", "mirror")  # how the data are read; the rest of `data.*` says what they are
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -146,11 +148,8 @@ def _report_stop(trainer: L.Trainer, module: StyleGANModule, start: Start, total
 def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> list[L.Callback]:
     """In the order in which they act on a step; the checkpoint comes last, so that it knows of all the others."""
     kimg = config.total_kimg
-    info = {
-        "stylegen": __version__,
-        "data": {"path": str(config.data.path), "resolution": config.data.resolution, "name": dataset.name},
-        "fingerprint": dataset.fingerprint,
-    }
+    content = {name: value for name, value in plain(config)["data"].items() if name not in _READING}
+    info = {"stylegen": __version__, "data": content, "dataset": dataset.name, "fingerprint": dataset.fingerprint}
     progress = ProgressBar(kimg)
     wandb = WandbRun(folder.root, plain(config), **config.logger)
     logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])

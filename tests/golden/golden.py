@@ -17,6 +17,7 @@ KINDS = {
     "stylegan2_train_steps": "train_steps",
     "stylegan2_": "stylegan2",
     "ops": "ops",
+    "ada": "ada",
 }
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
-    info = {"data": {"path": "openmoji", "resolution": 16, "name": "OpenMoji portraits"}}
+    info = {"data": {"path": "openmoji", "resolution": 16}}
     save_snapshot(tmp_path / "run" / "snapshots" / "000001.000.safetensors", tiny_generator(), info)
     return tmp_path / "run"
 

@@ -1,0 +1,80 @@
+"""DiffAugment, the light choice (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training",
+arXiv 2006.10738): colour, translation and cutout, of fixed strength.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stylegen.augment.cutout import cut_out
+from stylegen.augment.draws import AugmentDraws
+from stylegen.errors import unknown_choice
+
+POLICIES = ("color", "translation", "cutout")
+
+
+class DiffAugment:
+    """The policies of section 4, in this order.
+
+    Args:
+        policies: of color (brightness +- 1/2, saturation x 0 to 2, contrast x 1/2 to 3/2), translation (by whole pixels
+            up to 1/8 of the side, filled with 0) and cutout (a box of half the side, filled with 0).
+
+    Raises:
+        UserError: a policy that is none.
+    """
+
+    def __init__(self, policies: Sequence[str] = POLICIES) -> None:
+        for policy in policies:
+            if policy not in POLICIES:
+                raise unknown_choice("augment.policies", policy, POLICIES)
+        self.policies = frozenset(policies)
+
+    def __call__(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
+        """Augment each picture with probability p, with all policies at once; the paper's p is 1.
+
+        Shape: [N, C, H, W] -> the same; differentiable to any order with respect to `images`.
+        """
+        if p == 0:
+            return images
+        changed = images
+        if "color" in self.policies:
+            changed = adjust_color(changed, draws)
+        if "translation" in self.policies:
+            changed = translate(changed, draws, limit=1 / 8)
+        if "cutout" in self.policies:
+            changed = cut_out(changed, draws, p=1.0, size=1 / 2)
+        return torch.where(draws.gate("diffaugment", p)[:, None, None, None], changed, images)
+
+
+def adjust_color(images: Tensor, draws: AugmentDraws) -> Tensor:
+    """Brightness x + u - 1/2, then saturation about each pixel's mean, then contrast about the picture's; u ~ U(0, 1).
+
+    Shape: [N, C, H, W] -> the same.
+    """
+    b, s, c = (
+        draws.uniform(name)[:, None, None, None].to(images.dtype) for name in ("brightness", "saturation", "contrast")
+    )
+    images = images + (b - 0.5)
+    grey = images.mean(dim=1, keepdim=True)
+    images = grey + (images - grey) * (2 * s)
+    mean = images.mean(dim=[1, 2, 3], keepdim=True)
+    return mean + (images - mean) * (c + 0.5)
+
+
+def translate(images: Tensor, draws: AugmentDraws, limit: float) -> Tensor:
+    """Shift by whole pixels, each number up to `limit` times the side equally likely; 0 comes in from outside.
+
+    Shape: [N, C, H, W] -> the same.
+    """
+    for dim, name in ((2, "xint_y"), (3, "xint_x")):
+        side = images.shape[dim]
+        most = round(side * limit)
+        shift = torch.floor(draws.uniform(name) * (2 * most + 1)).long() - most
+        position = torch.arange(side, device=images.device) - shift[:, None]  # [N, side]: what is shown there
+        inside = (position >= 0) & (position < side)
+        shape = (len(images), 1, -1, 1) if dim == 2 else (len(images), 1, 1, -1)
+        index = position.clamp(0, side - 1).reshape(shape).expand_as(images)
+        images = images.gather(dim, index) * inside.reshape(shape).to(images.dtype)
+    return images

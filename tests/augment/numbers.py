@@ -1,0 +1,53 @@
+"""Draws that a test decides by itself."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stylegen.augment import KeyedAugmentDraws
+
+
+class FixedDraws:
+    """What is not named has its gate closed, the uniform 1/2 and the normal 0.
+
+    Args:
+        count: pictures.
+        values: uniforms and normals by name, for all pictures or one each; their gates are open.
+    """
+
+    def __init__(self, count: int = 1, **values: float | list[float]) -> None:
+        self.count, self.values = count, values
+
+    def _value(self, name: str, default: float) -> Tensor:
+        return torch.as_tensor(self.values.get(name, default), dtype=torch.float32).expand(self.count)
+
+    def gate(self, name: str, probability: float) -> Tensor:
+        opened = any(key == name or key.startswith(f"{name}_") for key in self.values)
+        return torch.full((self.count,), opened)
+
+    def uniform(self, name: str) -> Tensor:
+        return self._value(name, 0.5)
+
+    def normal(self, name: str) -> Tensor:
+        return self._value(name, 0.0)
+
+    def picture(self, shape: Sequence[int]) -> Tensor:
+        return torch.ones(self.count, *shape)
+
+
+def keyed(count: int = 4, purpose: str = "D_main/real", first: int = 0) -> KeyedAugmentDraws:
+    return KeyedAugmentDraws(0, purpose, torch.arange(first, first + count))
+
+
+def pictures(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) -> Tensor:
+    """Noise in [-1, 1], float64."""
+    generator = torch.Generator().manual_seed(1)
+    return 2 * torch.rand(count, channels, height, width, dtype=torch.float64, generator=generator) - 1
+
+
+def smooth(count: int = 2, size: int = 32, height: int | None = None) -> Tensor:
+    """Slow waves, float64: what lies far below the sampling limit. [N, 3, size, size]."""
+    x, y = torch.meshgrid(*[torch.arange(size, dtype=torch.float64) / size] * 2, indexing="xy")
+    phases = torch.arange(count * 3, dtype=torch.float64).reshape(count, 3, 1, 1)
+    return torch.sin(2 * torch.pi * (x + phases / 5)) * torch.cos(2 * torch.pi * (y * 1.5 - phases / 7))
