@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise unknown_choice("verb", verb, VERBS)
-    from stylegen.verbs.config import compose_config
+    from stylegen.verbs.config import check_complete, compose_config
 
     show = "--cfg" in arguments
     if show:
@@ -66,6 +66,7 @@ def _run(verb: str, arguments: list[str]) -> int:
 
         print(OmegaConf.to_yaml(config), end="")
         return 0
+    check_complete(config)
     result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)
     if result is not None:  # processes other than the first have nothing to say
         print(result)

@@ -8,6 +8,7 @@ changes the numbers of no other.
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from stylegen import randomness
@@ -41,7 +42,7 @@ class AugmentDraws(Protocol):
         ...
 
     def picture(self, shape: Sequence[int]) -> Tensor:
-        """[N, *shape], standard normal."""
+        """[N, C, H, W] for a shape of (C, H, W), standard normal."""
         ...
 
 
@@ -70,4 +71,9 @@ class KeyedAugmentDraws:
         return self._normals[:, NORMALS.index(name)]
 
     def picture(self, shape: Sequence[int]) -> Tensor:
-        return randomness.normal(self.seed, f"{self.purpose}/picture", self.indices, shape)
+        # Channel by channel: the words behind all channels of large pictures at once would fill gigabytes.
+        planes = (
+            randomness.normal(self.seed, f"{self.purpose}/picture{channel}", self.indices, (1, *shape[1:]))
+            for channel in range(shape[0])
+        )
+        return torch.cat(list(planes), dim=1)

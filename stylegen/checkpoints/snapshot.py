@@ -53,7 +53,7 @@ def find_snapshot(path: str | Path) -> Path:
     Raises:
         UserError: nothing there, or a folder without snapshots.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.is_dir():
         snapshots = sorted((path / "snapshots").glob("*.safetensors")) or sorted(path.glob("*.safetensors"))
         if not snapshots:
@@ -89,8 +89,11 @@ def load_snapshot(path: str | Path) -> Snapshot:
         name, settings, info = (description[key] for key in ("network", "settings", "info"))
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
         raise _damaged(path, f"its metadata cannot be read ({error})") from error
-    with torch.device("meta"):
-        generator = build_generator(name, **settings)
+    try:
+        with torch.device("meta"):
+            generator = build_generator(name, **settings)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise _damaged(path, f"its settings make no network ({error})") from error
     _check_tensors(path, tensors, generator.state_dict())
     generator = _materialize(generator, tensors)
     return Snapshot(generator.eval().requires_grad_(False), info, path)

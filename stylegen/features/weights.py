@@ -82,13 +82,13 @@ def sha256(path: Path) -> str:
 
 def _folders() -> list[Path]:
     own = os.environ.get("STYLEGEN_WEIGHTS")
-    return [*([Path(own)] if own else []), Path(torch.hub.get_dir()) / "checkpoints"]
+    return [*([Path(own).expanduser()] if own else []), Path(torch.hub.get_dir()) / "checkpoints"]
 
 
 def _given(published: PublishedWeights, weights: str | Path | None) -> Path | None:
     if weights is None:
         return None
-    path = Path(weights)
+    path = Path(weights).expanduser()
     if path.is_dir():
         return path / published.filename if (path / published.filename).is_file() else None
     if not path.is_file():

@@ -1,5 +1,6 @@
 """Pictures from seeds: the one road that sampling, metrics and callbacks share."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -45,6 +46,8 @@ class Sampler:
             raise unknown_choice("noise", noise, NOISE_MODES)
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size}", rule="a batch holds at least one picture", fix="Use 1 or more")
+        if not math.isfinite(psi):
+            raise UserError(f"truncation_psi={psi}", rule="it is a finite number", fix="Use values from -1 to 1")
         _check_range("truncation_cutoff", cutoff, generator.num_ws + 1, f"this network has {generator.num_ws} layers")
         _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff

@@ -15,15 +15,22 @@ class MinibatchStd(nn.Module):
     Args:
         group_size: pictures a group; the whole batch where it is smaller.
         num_channels: maps appended; the input's channels are split evenly among them.
+        in_channels: of the input, to refuse what cannot be split before anything runs; 0 if not known.
 
     Shape: [N, C, H, W] -> [N, C + num_channels, H, W].
 
     Raises:
-        UserError: the batch is no multiple of the group.
+        UserError: the batch is no multiple of the group, or the input's channels none of `num_channels`.
     """
 
-    def __init__(self, group_size: int = 4, num_channels: int = 1) -> None:
+    def __init__(self, group_size: int = 4, num_channels: int = 1, in_channels: int = 0) -> None:
         super().__init__()
+        if group_size < 1 or in_channels % num_channels:
+            raise UserError(
+                f"mbstd_group_size={group_size} mbstd_num_channels={num_channels}",
+                rule=f"a group has at least one picture, and the {in_channels} feature maps are split evenly",
+                fix="Use discriminator.mbstd_num_channels=1 and a group of 1 or more",
+            )
         self.group_size, self.num_channels = group_size, num_channels
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,13 +8,14 @@ none and is written anew.
 import hashlib
 import json
 import logging
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from stylegen.data.cache import cache_folder
 
 _LOG = logging.getLogger(__name__)
 _KEY = "key"
@@ -23,11 +24,8 @@ Key = Mapping[str, str | int]
 
 
 def default_folder() -> Path:
-    """`metrics` in $STYLEGEN_CACHE, else in $XDG_CACHE_HOME/stylegen, else in ~/.cache/stylegen."""
-    if own := os.environ.get("STYLEGEN_CACHE"):
-        return Path(own) / "metrics"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "stylegen" / "metrics"
+    """`metrics` in the user's cache folder."""
+    return cache_folder() / "metrics"
 
 
 class StatisticsCache:

@@ -46,7 +46,7 @@ def check_metrics(
         raise UserError(
             f"{reals.name} has {reals.spec.channels} channels",
             rule="metrics are defined for grey (1) and RGB (3) pictures, not for an alpha channel",
-            fix="Flatten the pictures onto a background",
+            fix="Flatten the pictures onto a background, or measure nothing (fidelity=none in training)",
         )
     for metric_id in ids:
         metric = METRICS[metric_id]

@@ -5,6 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from stylegen.errors import UserError
 from stylegen.layers.equalized import EqualizedLinear
 
 
@@ -40,6 +41,12 @@ class Mapping(nn.Module):
         activation: str = "lrelu",
     ) -> None:
         super().__init__()
+        if z_dim + num_classes < 1 or w_dim < 1 or num_layers < 1:
+            raise UserError(
+                f"z_dim={z_dim} w_dim={w_dim} mapping_layers={num_layers}",
+                rule="a mapping network has at least one input, one output and one layer",
+                fix="Use 1 or more for each; StyleGAN2's own are 512, 512 and 8",
+            )
         self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim
         self.embed = EqualizedLinear(num_classes, w_dim) if num_classes else None
         widths = [z_dim + (w_dim if num_classes else 0)] + [w_dim] * num_layers

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stylegen.errors import unknown_choice
+from stylegen.errors import UserError, unknown_choice
 from stylegen.layers.activation import bias_act, get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.modulated_conv import modulated_conv2d
@@ -28,7 +28,13 @@ Noise = str | Sequence[Tensor]  # "const", "none", or one [N, 1, H, W] for each 
 
 
 def layer_width(resolution: int, channel_base: int, channel_max: int) -> int:
-    """Feature maps at this resolution."""
+    """Feature maps at this resolution; UserError where the settings leave none."""
+    if channel_base < resolution or channel_max < 1:
+        raise UserError(
+            f"channel_base={channel_base} channel_max={channel_max}",
+            rule=f"they leave no feature map at {resolution} px",
+            fix=f"Use channel_base={resolution * 8} or more; StyleGAN2's own is 32768, with channel_max=512",
+        )
     return min(channel_base // resolution, channel_max)
 
 
@@ -276,6 +282,7 @@ class Generator(StyleGenerator):
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
         check_architecture("generator.architecture", architecture)
+        get_activation(activation)
         self.resolution, self.channels, self.num_classes = resolution, channels, num_classes
         self.z_dim, self.w_dim = z_dim, w_dim
         self.mapping = Mapping(z_dim, num_classes, w_dim, mapping_layers, mapping_lr_multiplier, activation)

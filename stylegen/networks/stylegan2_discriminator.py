@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stylegen.layers.activation import get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.resample import downsample2d, fir_filter
@@ -87,7 +88,9 @@ class DiscriminatorEpilogue(nn.Module):
         self.from_rgb = None
         if architecture == "skip":
             self.from_rgb = EqualizedConv2d(img_channels, in_channels, 1, True, activation)
-        self.mbstd = MinibatchStd(mbstd_group_size, mbstd_num_channels) if mbstd_num_channels else nn.Identity()
+        self.mbstd: nn.Module = nn.Identity()
+        if mbstd_num_channels:
+            self.mbstd = MinibatchStd(mbstd_group_size, mbstd_num_channels, in_channels)
         width = in_channels + mbstd_num_channels
         self.conv = EqualizedConv2d(width, in_channels, 3, True, activation, conv_clamp=conv_clamp)
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation)
@@ -135,6 +138,7 @@ class Discriminator(nn.Module):
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
         check_architecture("discriminator.architecture", architecture)
+        get_activation(activation)
         self.num_classes, self.mbstd_group_size = num_classes, mbstd_group_size
         sizes = [2**i for i in range(resolution.bit_length() - 1, 2, -1)]
         widths = {r: layer_width(r, channel_base, channel_max) for r in [*sizes, 4]}

@@ -3,11 +3,11 @@
 from typing import Any
 
 import lightning as L
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sampler import BatchSampler
+from stylegen.errors import UserError
 from stylegen.training.module import StyleGANModule
 
 
@@ -26,6 +26,18 @@ class TrainingData(L.LightningDataModule):
         super().__init__()
         self.dataset, self.batch_size, self.total_images = dataset, batch_size, total_images
         self.seed, self.workers = seed, workers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which data a checkpoint was trained on."""
+        return {"fingerprint": self.dataset.fingerprint}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict["fingerprint"] != self.dataset.fingerprint:
+            raise UserError(
+                f"dataset {self.dataset.name}",
+                rule="its pictures or labels are not those that the run was trained on",
+                fix="Restore them, or begin a new run with another output_dir",
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
@@ -46,7 +58,7 @@ class TrainingData(L.LightningDataModule):
             sampler=sampler,
             batch_size=None,  # the sampler's items are whole batches already
             num_workers=0 if resident else self.workers,
-            pin_memory=torch.cuda.is_available() and not resident,
+            pin_memory=trainer.strategy.root_device.type == "cuda" and not resident,
             persistent_workers=False,
         )
 

@@ -61,8 +61,9 @@ class KeyedDraws:
     def labels(self, phase: str, indices: Tensor) -> Tensor:
         if self.label_table.shape[1] == 0:
             return self.label_table.new_zeros(len(indices), 0, device=indices.device)
-        rows = randomness.integers(len(self.label_table), self.seed, f"{phase}/label", indices)
-        return self.label_table[rows.to(self.label_table.device)].to(indices.device)
+        if self.label_table.device != indices.device:
+            self.label_table = self.label_table.to(indices.device)  # once
+        return self.label_table[randomness.integers(len(self.label_table), self.seed, f"{phase}/label", indices)]
 
     def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
         if self.mixing_prob == 0:
@@ -73,9 +74,8 @@ class KeyedDraws:
         return second, torch.where(mixed, layer, num_ws)
 
     def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-        values = randomness.normal(self.seed, f"{phase}/noise", indices, (sum(r * r for r in sizes),))
-        parts = values.split([r * r for r in sizes], dim=1)
-        return [part.reshape(-1, 1, r, r) for part, r in zip(parts, sizes, strict=True)]
+        # Layer by layer: the words behind all layers of a large picture at once would fill gigabytes.
+        return [randomness.normal(self.seed, f"{phase}/noise{k}", indices, (1, r, r)) for k, r in enumerate(sizes)]
 
     def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
         return randomness.normal(self.seed, f"{phase}/direction", indices, shape)

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from stylegen.errors import UserError
+
 
 class EMA:
     """Half-life in images, shorter while the run is young.
@@ -15,6 +17,12 @@ class EMA:
     """
 
     def __init__(self, kimg: float = 10.0, rampup: float | None = 0.05) -> None:
+        if kimg < 0 or (rampup is not None and rampup < 0):
+            raise UserError(
+                f"ema.kimg={kimg} ema.rampup={rampup}",
+                rule="neither is negative",
+                fix="Use ema.kimg=10 ema.rampup=0.05",
+            )
         self.kimg, self.rampup = kimg, rampup
 
     def decay(self, images_seen: int, batch_size: int) -> float:

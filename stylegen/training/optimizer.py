@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from stylegen.errors import UserError
+
 
 @dataclass(frozen=True)
 class AdamSettings:
@@ -21,6 +23,15 @@ class AdamSettings:
     beta1: float = 0.0
     beta2: float = 0.99
     eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        rates = self.g_lr > 0 and self.d_lr > 0 and self.eps > 0
+        if not (rates and 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise UserError(
+                f"optimizer {self}",
+                rule="learning rates and eps are greater than 0, betas from 0 to below 1",
+                fix="StyleGAN2's own are g_lr=d_lr=0.002, beta1=0, beta2=0.99, eps=1e-8",
+            )
 
     def build(self, network: str, parameters: Iterable[nn.Parameter], correction: float) -> torch.optim.Adam:
         """Adam with lr * c and beta^c.

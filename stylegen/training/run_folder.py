@@ -46,8 +46,12 @@ class RunFolder:
         """The metric card of a snapshot, beside it."""
         return self.snapshot(images_seen).with_suffix(".metrics.json")
 
-    def prepare(self) -> None:
-        """Create the folder, or raise UserError where nothing can be written."""
+    def prepare(self, new: bool) -> None:
+        """Create the folder; for a new run, clear what an attempt without a checkpoint may have left in it.
+
+        Raises:
+            UserError: nothing can be written there.
+        """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             writable = os.access(self.root, os.W_OK | os.X_OK)
@@ -55,6 +59,19 @@ class RunFolder:
             raise _not_writable(self.root, error.strerror or str(error)) from error
         if not writable:
             raise _not_writable(self.root, "permission denied")
+        if new:
+            self.metrics.unlink(missing_ok=True)
+            for pattern in ("samples/[0-9]*.png", "snapshots/[0-9]*.safetensors", "snapshots/[0-9]*.metrics.json"):
+                for path in self.root.glob(pattern):
+                    path.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 def next_run_folder(parent: Path, name: str) -> RunFolder:

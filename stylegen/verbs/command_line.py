@@ -23,9 +23,8 @@ def quote_override(override: str) -> str:
     last = re.split(r"[./@]", key)[-1]
     if last not in QUOTED_KEYS or value in ("", "null") or value[0] in "'\"" or value.startswith("${"):
         return f"{key}={value}"
-    escaped = value.replace("'", "\\'")
-    if escaped.endswith("\\"):
-        escaped += "\\"  # a trailing backslash would escape the closing quote
+    # A quote is escaped by a backslash, so backslashes before a quote, the closing one too, are doubled.
+    escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", value).replace("'", "\\'")
     return f"{key}='{escaped}'"
 
 

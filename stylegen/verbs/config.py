@@ -39,10 +39,14 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
             config = compose(verb, [quote_override(o) for o in overrides])
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(verb, overrides, error) from error
+    return config
+
+
+def check_complete(config: DictConfig) -> None:
+    """Raise UserError for a setting that has no default and was not given."""
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{missing[0]} is missing", rule="it has no default", fix=f"Add {missing[0]}=VALUE")
-    return config
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     if option:
         options = [p.stem for p in (config_directory() / option[1]).glob("*.yaml")]
         return unknown_choice(option[1], option[2], options)
-    known = _known_keys(verb)
+    known = _known_keys(verb, [o for o in overrides if (config_directory() / key_of(o)).is_dir()])
     for override in overrides:
         key = key_of(override)
         if "=" not in override and not override.startswith("~"):
@@ -84,7 +88,8 @@ def _nearest(key: str, known: Sequence[str]) -> str:
     return f"{hint}`--cfg job` lists all settings"
 
 
-def _known_keys(verb: str) -> list[str]:
+def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:
+    """Dotted keys of the composition with these group choices."""
     found: list[str] = []
 
     def walk(node: Any, prefix: str) -> None:
@@ -94,5 +99,9 @@ def _known_keys(verb: str) -> list[str]:
             if isinstance(value, DictConfig):
                 walk(value, f"{prefix}{key}.")
 
-    walk(compose(verb), "")
+    try:
+        config = compose(verb, list(groups))
+    except (HydraException, OmegaConfBaseException, ValueError):  # one of the choices is the mistake
+        config = compose(verb)
+    walk(config, "")
     return found

@@ -17,6 +17,7 @@ from stylegen.errors import UserError
 from stylegen.metrics.card import MetricCard
 from stylegen.metrics.evaluate import check_metrics, compute_metrics
 from stylegen.metrics.generated import score_generator
+from stylegen.spec import ImageSpec
 from stylegen.verbs.device import choose_device
 from stylegen.verbs.fidelity import describe, extraction_options, metric_options
 
@@ -47,6 +48,7 @@ def run(config: DictConfig) -> EvaluateResult:
     device = choose_device(config.device)
     snapshot = load_snapshot(config.snapshot) if config.snapshot is not None else None
     reals = _reals(config, snapshot)
+    _check_match(config, snapshot, reals)
     options = metric_options(config.fidelity)
     images = None if config.images is None else ImageDataset(config.images)
     num_samples = config.num_samples if images is None else min(config.num_samples, images.num_images)
@@ -66,6 +68,25 @@ def run(config: DictConfig) -> EvaluateResult:
     path.write_text(card.to_json(indent=2) + "\n")
     print("\n".join(describe(card.to_dict())), file=sys.stderr)
     return EvaluateResult(card, path)
+
+
+def _check_match(config: DictConfig, snapshot: Snapshot | None, reals: ImageDataset) -> None:
+    """What can be compared, and in batches that exist."""
+    for key, value in (("batch_size", config.batch_size), ("fidelity.batch_size", config.fidelity.batch_size)):
+        if value < 1:
+            raise UserError(f"{key}={value}", rule="a batch holds at least one picture", fix=f"Use {key}=64")
+    if snapshot is None:
+        return
+    G = snapshot.generator
+    drawn, spec = ImageSpec(G.resolution, G.channels, G.num_classes), reals.spec
+    if drawn != spec:
+        raise UserError(
+            f"snapshot={config.snapshot} draws {drawn}",
+            rule=f"{reals.name} has {spec}, and pictures or labels that differ cannot be compared",
+            fix="Name a dataset like the one that it was trained on, or leave data.path out",
+        )
+    if config.data.path is None and snapshot.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
+        print(f"note: {reals.name} has changed since the snapshot was trained on it", file=sys.stderr)
 
 
 def _score_images(

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from stylegen.errors import UserError
 from stylegen.training.run_folder import RunFolder, next_run_folder
 from stylegen.verbs.config import plain
 
-# What may differ between a run and its continuation: it moves no weight.
+# What may differ between a run and its continuation: it changes no algorithm. (Threads and devices may change the
+# rounding of sums; a bit-exact continuation keeps them.) The data are compared by their content, not by their path.
 _FREE = {"total_kimg", "resume", "output_dir", "sample_count", "checkpoints", "max_hours", "threads"}
-_FREE |= {"data.workers", "data.cache"}
+_FREE |= {"data.path", "data.workers", "data.cache"}
 _FREE_GROUPS = ("trainer.", "logger.", "fidelity.")
 _START = "STYLEGEN_START"
 
@@ -48,13 +48,17 @@ def find_start(config: DictConfig, name: str) -> Start:
         UserError: a checkpoint that is missing or damaged, settings that changed, a folder that holds a run
             already under resume=never, or one that cannot be written.
     """
-    if _START in os.environ:  # this process was started by the first one, which has decided already
+    if (
+        _START in os.environ and "LOCAL_RANK" in os.environ
+    ):  # this process was started by the first one, which has decided already
         folder, checkpoint, images_seen = json.loads(os.environ[_START])
         return Start(RunFolder(Path(folder)), Path(checkpoint) if checkpoint else None, images_seen)
     output = Path(config.output_dir).expanduser() if config.output_dir is not None else None
     if config.resume not in ("auto", "never"):
         source = _checkpoint_of(Path(config.resume).expanduser())
         folder = RunFolder(output or source.parent.parent)
+        if folder.config.exists() and folder.root.resolve() != source.parent.parent.resolve():
+            raise _occupied(folder.root, f"resume={config.resume} would continue another run in it")
         return _continue(config, folder, source)
     if output is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise UserError(
@@ -68,18 +72,23 @@ def find_start(config: DictConfig, name: str) -> Start:
     if config.resume == "auto" and folder.checkpoint.exists():
         return _continue(config, folder, folder.checkpoint)
     if config.resume == "never" and folder.config.exists():
-        raise UserError(
-            f"output_dir={output}",
-            rule="it holds a run already and resume=never continues none",
-            fix="Name another folder, or use resume=auto",
-        )
+        raise _occupied(output, "resume=never continues none")
     return Start(folder)
+
+
+def _occupied(path: Path, why: str) -> UserError:
+    return UserError(f"output_dir={path}", rule=f"it holds a run already and {why}", fix="Name another folder")
 
 
 def share_start(start: Start) -> None:
     """Tell the processes that Lightning will start from this one where the run begins."""
     checkpoint = str(start.checkpoint) if start.checkpoint else None
     os.environ[_START] = json.dumps([str(start.folder.root), checkpoint, start.images_seen])
+
+
+def forget_start() -> None:
+    """A later run of this process begins by its own settings."""
+    os.environ.pop(_START, None)
 
 
 def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path) -> Start:
@@ -113,7 +122,16 @@ def _checkpoint_of(path: Path) -> Path:
 def _refuse_changes(config: DictConfig, before: Path) -> None:
     if not before.exists():
         return
-    old, new = _flatten(yaml.safe_load(before.read_text())), _flatten(plain(config))
+    try:
+        loaded = OmegaConf.load(before)
+        assert isinstance(loaded, DictConfig)
+        assert len(loaded), "an empty file"
+        old = _flatten(plain(loaded))
+    except Exception as error:  # the parser raises many kinds
+        raise UserError(
+            f"{before}", rule="it is no configuration of a run", fix="Restore it, or name another output_dir"
+        ) from error
+    new = _flatten(plain(config))
     changed = [key for key in sorted(old.keys() | new.keys()) if _matters(key) and old.get(key) != new.get(key)]
     if changed:
         listing = "; ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed)

@@ -1,6 +1,7 @@
 """Train: the data decide the networks' shape, Lightning runs the loop, the run folder holds what comes out."""
 
 import logging
+import shlex
 import sys
 import warnings
 from dataclasses import dataclass
@@ -13,9 +14,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
-from stylegen.data.dataset import ImageDataset
+from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped
-from stylegen.metrics.evaluate import check_metrics
 from stylegen.metrics.generated import score_generator
 from stylegen.training.callbacks.checkpoints import Checkpoints
 from stylegen.training.callbacks.fidelity import Fidelity, read_card
@@ -25,12 +25,13 @@ from stylegen.training.callbacks.progress import ProgressBar
 from stylegen.training.callbacks.wandb import WandbRun
 from stylegen.training.datamodule import TrainingData
 from stylegen.training.module import StyleGANModule
-from stylegen.training.run_folder import RunFolder
+from stylegen.training.run_folder import RunFolder, write_text
 from stylegen.training.strategy import FlatAllReduce
-from stylegen.verbs.build import build_dataset, build_module, check_settings
+from stylegen.verbs.build import build_dataset, build_module
+from stylegen.verbs.checks import check_settings, notices, num_processes
 from stylegen.verbs.config import plain
-from stylegen.verbs.fidelity import describe, extraction_options, metric_options
-from stylegen.verbs.resume import Start, find_start, share_start
+from stylegen.verbs.fidelity import describe, extraction_options
+from stylegen.verbs.resume import Start, find_start, forget_start, share_start
 
 _READING = ("workers", "cache", "mirror")  # how the data are read; the rest of `data.*` says what they are
 
@@ -43,16 +44,21 @@ class TrainResult:
     grid: Path
     snapshot: Path
     score: list[str]
+    kimg: float
     continued: bool = True
 
     def __str__(self) -> str:
+        where = shlex.quote(str(self.folder))
+        ended = (
+            "" if self.continued else f" was finished already at {self.kimg:g} kimg; a larger total_kimg continues it"
+        )
+        score = "; ".join(self.score) or f"python -m stylegen evaluate snapshot={where} measures it"
         lines = [
-            f"run       {self.folder}"
-            + ("" if self.continued else " was finished already; total_kimg=MORE continues it"),
+            f"run       {self.folder}{'' if self.continued else ended}",
             f"samples   {self.grid}",
             f"snapshot  {self.snapshot}",
-            f"score     {'; '.join(self.score) or 'not measured'}",
-            f"next      python sample.py snapshot={self.folder} mode=mixing layers=coarse",
+            f"score     {score}",
+            f"next      python sample.py snapshot={where} mode=mixing layers=coarse",
         ]
         return "\n".join(lines)
 
@@ -64,21 +70,23 @@ def run(config: DictConfig) -> TrainResult | None:
         UserError: before anything is written, for any setting, data or folder that cannot be used.
     """
     _quiet_lightning()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     dataset = build_dataset(config)
     check_settings(config, dataset)
-    _check_fidelity(config, dataset)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     module = build_module(config, dataset)
     start = find_start(config, f"{dataset.name}{dataset.spec.resolution}")
     total = round(config.total_kimg * 1000)
-    if start.images_seen >= total:
+    if start.checkpoint is not None and start.images_seen >= total:
         return _result(start.folder, start.images_seen, continued=False)
     if _is_first_process():
         _open_folder(config, dataset, start)
-    if _num_processes(config) > 1:
+    if num_processes(config) > 1:
         share_start(start)
-    _fit(config, dataset, module, start)
+    try:
+        _fit(config, dataset, module, start)
+    finally:
+        forget_start()
     return _result(start.folder, module.images_seen) if _is_first_process() else None
 
 
@@ -86,25 +94,11 @@ def _is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def _check_fidelity(config: DictConfig, dataset: ImageDataset) -> None:
-    """What would stop a score hours later stops the run now."""
-    fidelity = config.fidelity
-    if fidelity.metrics:
-        options = metric_options(fidelity)
-        check_metrics(fidelity.metrics, fidelity.num_samples, dataset, weights=fidelity.weights, options=options)
-
-
 def _open_folder(config: DictConfig, dataset: ImageDataset, start: Start) -> None:
-    start.folder.prepare()
-    start.folder.config.write_text(OmegaConf.to_yaml(config))
-    if start.checkpoint is None:
-        start.folder.metrics.unlink(missing_ok=True)  # of an attempt that ended before its first checkpoint
-    for notice in dataset.notices():
+    start.folder.prepare(new=start.checkpoint is None)
+    write_text(start.folder.config, OmegaConf.to_yaml(config))
+    for notice in notices(config, dataset):
         print(f"note: {notice}", file=sys.stderr)
-
-
-def _num_processes(config: DictConfig) -> int:
-    return config.trainer.devices * config.trainer.num_nodes
 
 
 def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start) -> None:
@@ -112,7 +106,7 @@ def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, star
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
-        strategy=FlatAllReduce() if _num_processes(config) > 1 else "auto",
+        strategy=FlatAllReduce() if num_processes(config) > 1 else "auto",
         max_epochs=1,
         logger=False,
         callbacks=_callbacks(config, dataset, start.folder),
@@ -149,6 +143,8 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> 
     """In the order in which they act on a step; the checkpoint comes last, so that it knows of all the others."""
     kimg = config.total_kimg
     content = {name: value for name, value in plain(config)["data"].items() if name not in _READING}
+    if content["path"] != OPENMOJI:
+        content["path"] = str(Path(content["path"]).expanduser().resolve())  # for whoever reads it elsewhere
     info = {"stylegen": __version__, "data": content, "dataset": dataset.name, "fingerprint": dataset.fingerprint}
     progress = ProgressBar(kimg)
     wandb = WandbRun(folder.root, plain(config), **config.logger)
@@ -161,6 +157,7 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> 
         SampleGrids(folder, config.sample_count, columns, config.sample_every_kimg, kimg, [wandb.hear_grid]),
         Snapshots(folder, info, config.snapshot_every_kimg, kimg),
     ]
+    checkpoints = Checkpoints(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, config.max_hours)
     if config.fidelity.metrics:
         score = partial(
             score_generator,
@@ -169,17 +166,19 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> 
             num_samples=config.fidelity.num_samples,
             **extraction_options(config.fidelity),
         )
-        callbacks.append(Fidelity(folder, score, logbook, config.fidelity.every_kimg, kimg))
-    checkpoints = Checkpoints(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, config.max_hours)
+        # A score takes long and may fail, so what was trained is saved before it.
+        callbacks.append(Fidelity(folder, score, logbook, config.fidelity.every_kimg, kimg, before=checkpoints.act))
     return [*callbacks, checkpoints]
 
 
 def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> TrainResult:
+    card = read_card(folder, images_seen)
     return TrainResult(
         folder.root,
         folder.sample(images_seen),
         folder.snapshot(images_seen),
-        describe(card) if (card := read_card(folder, images_seen)) else [],
+        describe(card) if card else [],
+        images_seen / 1000,
         continued,
     )
 

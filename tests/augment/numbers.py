@@ -46,7 +46,7 @@ def pictures(count: int = 4, channels: int = 3, height: int = 16, width: int = 1
     return 2 * torch.rand(count, channels, height, width, dtype=torch.float64, generator=generator) - 1
 
 
-def smooth(count: int = 2, size: int = 32, height: int | None = None) -> Tensor:
+def smooth(count: int = 2, size: int = 32) -> Tensor:
     """Slow waves, float64: what lies far below the sampling limit. [N, 3, size, size]."""
     x, y = torch.meshgrid(*[torch.arange(size, dtype=torch.float64) / size] * 2, indexing="xy")
     phases = torch.arange(count * 3, dtype=torch.float64).reshape(count, 3, 1, 1)

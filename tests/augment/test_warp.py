@@ -20,7 +20,7 @@ def mirrored(x: Tensor, margin: int) -> Tensor:
 def slow_warp(x: Tensor, source: Tensor) -> Tensor:
     """One channel [H, W], by the definition: fine(j) = 2 sum_i h[j - 2i + 5] x[i] at pixel j / 2, and back."""
     (height, width), h = x.shape, SYM6
-    m = max(height, width) - 1
+    m = min(height, width) - 1
     padded = mirrored(x[None, None], m)[0, 0]
     up = torch.zeros(2, 2 * max(padded.shape) + 12, max(padded.shape), dtype=x.dtype)
     for axis, size in enumerate(padded.shape):
@@ -64,7 +64,7 @@ MAPS = {
 
 @pytest.mark.parametrize("name", MAPS)
 def test_warp_is_its_definition(name: str) -> None:
-    x = pictures(1, 1, 9, 12)
+    x = pictures(1, 1, 14, 17)
     torch.testing.assert_close(warp(x, MAPS[name])[0, 0], slow_warp(x[0, 0], MAPS[name][0]), atol=2e-5, rtol=0)
 
 
@@ -78,15 +78,15 @@ def test_the_identity_and_whole_pixels_are_exact() -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_quarter_turn_rearranges_pixels(turns: int) -> None:
-    """Up to what the filter's small asymmetry does to a smooth picture."""
+    """Up to the twentieth of a pixel by which the filter's centre of mass misses its tap."""
     x = smooth()
     y = warp(x, rotation(torch.full((2,), turns * math.pi / 2)))
-    torch.testing.assert_close(y, torch.rot90(x, turns, [2, 3]), atol=0.01, rtol=0)
+    torch.testing.assert_close(y, torch.rot90(x, turns, [2, 3]), atol=0.05, rtol=0)
 
 
 def test_a_flip_rearranges_pixels() -> None:
     x = smooth()
-    torch.testing.assert_close(warp(x, scaling(-torch.ones(2), torch.ones(2))), x.flip(3), atol=0.01, rtol=0)
+    torch.testing.assert_close(warp(x, scaling(-torch.ones(2), torch.ones(2))), x.flip(3), atol=0.05, rtol=0)
 
 
 def test_a_constant_stays() -> None:

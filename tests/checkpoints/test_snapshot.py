@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,18 @@ def test_file_of_another_kind(tmp_path: Path) -> None:
 def test_tensors_that_do_not_fit(path: Path, changes: dict, message: str) -> None:
     rewrite(path, **changes)
     with pytest.raises(UserError, match=message):
+        load_snapshot(path)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"resolution": "16"}, [1], {"resolution": 16, "z_dim": -1}, {"resolution": 16, "nonsense": 1}]
+)
+def test_settings_that_make_no_network(path: Path, settings: object) -> None:
+    with safetensors.safe_open(path, "pt") as file:
+        description = json.loads(file.metadata()["stylegen"]) | {"settings": settings}
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    safetensors.torch.save_file(tensors, path, {"stylegen": json.dumps(description)})
+    with pytest.raises(UserError):
         load_snapshot(path)
 
 

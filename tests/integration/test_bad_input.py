@@ -72,6 +72,19 @@ def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.Capture
         (["logger.mode=loud"], "logger.mode=loud"),
         (["regularizers.r1.every=0"], "every=0"),
         (["resume=/nowhere/last.ckpt"], "/nowhere/last.ckpt"),
+        (["fidelity.batch_size=0"], "fidelity.batch_size=0"),
+        (["total_kimg=0.0001"], "total_kimg=0.0001"),
+        (["generator.channel_base=8"], "no feature map"),
+        (["generator.z_dim=0"], "z_dim=0"),
+        (["generator.activation=leaky"], "lrelu"),
+        (["discriminator.activation=leaky"], "lrelu"),
+        (["discriminator.mbstd_num_channels=3"], "mbstd_num_channels=3"),
+        (["data.workers=-1"], "data.workers=-1"),
+        (["threads=0"], "threads=0"),
+        (["optimizer.beta1=1.5"], "beta1=1.5"),
+        (["style_mixing_prob=2"], "style_mixing_prob=2"),
+        (["checkpoints=0"], "checkpoints=0"),
+        (["trainer.accelerator=cpu", "trainer.devices=4"], "mbstd_group_size=4"),
     ],
 )
 def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +93,35 @@ def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytes
         message = "this machine has"
     arguments = ["train", *TINY_RUN, f"output_dir={tmp_path / 'run'}", *overrides]
     assert message in refused(arguments, tmp_path, capsys)
+
+
+def test_no_numbered_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for override in ("batch_size=6", "generator.activation=leaky", "regularizers.r1.every=0"):
+        refused(["train", *TINY_RUN, override], tmp_path, capsys)
+
+
+def test_folders_that_hold_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        assert main(["train", *TINY_RUN, "total_kimg=0.008", f"output_dir={tmp_path / name}"]) == 0
+    capsys.readouterr()
+    arguments = ["train", *TINY_RUN, "total_kimg=1", f"resume={tmp_path / 'a'}", f"output_dir={tmp_path / 'b'}"]
+    assert "holds a run already" in refused(arguments, tmp_path, capsys)
+    (tmp_path / "a" / "config.yaml").write_text("")
+    arguments = ["train", *TINY_RUN, "total_kimg=1", f"output_dir={tmp_path / 'a'}"]
+    assert "no configuration" in refused(arguments, tmp_path, capsys)
+
+
+def test_data_that_changed_under_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = pictures(tmp_path / "data", *[(3, 16, 16)] * 8)
+    run = [a for a in TINY_RUN if a != "data.resolution=16"]
+    run += ["data=images", f"data.path={data}", f"output_dir={tmp_path / 'run'}"]
+    assert main(["train", *run, "total_kimg=0.008"]) == 0
+    write_png(data / "0.png", torch.full((3, 16, 16), 99, dtype=torch.uint8))
+    assert main(["train", *run, "total_kimg=0.016"]) == 2
+    assert "not those that the run was trained on" in capsys.readouterr().err
 
 
 def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,6 +145,7 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.
         (["batch_size=0"], "batch_size=0"),
         (["scale=0"], "scale=0"),
         (["device=toaster"], "cpu"),
+        (["truncation_psi=nan"], "truncation_psi=nan"),
         (["mode=grid", "out=grid.jpg"], "PNG"),
     ],
 )
@@ -133,6 +176,9 @@ def test_snapshots(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["snapshot={run}", "data.path=openmoji", "metrics=[fud]"], "fud"),
         (["snapshot={run}", "data.path=openmoji", "metrics=[kid]", "num_samples=10"], "kid needs at least 1000"),
         (["images=/nowhere", "data.path=openmoji"], "/nowhere"),
+        (["snapshot={run}", "data.path=openmoji", "data.resolution=32"], "cannot be compared"),
+        (["snapshot={run}", "data.path=openmoji", "fidelity.batch_size=0"], "fidelity.batch_size=0"),
+        (["snapshot={run}", "data.path=openmoji", "batch_size=0"], "batch_size=0"),
     ],
 )
 def test_evaluate(

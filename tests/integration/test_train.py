@@ -10,6 +10,7 @@ import yaml
 
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.images import write_png
 from tests.tiny import TINY_RUN
 
 EVERY_48 = [f"{what}_every_kimg=0.048" for what in ("log", "sample", "snapshot", "checkpoint")]
@@ -111,6 +112,37 @@ def test_resume_by_path_into_another_folder(undisturbed: Path, tmp_path: Path) -
     folder = tmp_path / "other"
     assert train(folder, f"resume={undisturbed}", "total_kimg=0.152", "regularizers=r1_path_length") == 0
     assert load_snapshot(folder).info["images_seen"] == 152
+
+
+def test_a_score_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stylegen.verbs import train as verb
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(verb, "score_generator", fail)
+    arguments = [a for a in TINY_RUN if a != "fidelity=none"]
+    with pytest.raises(MemoryError):
+        main(["train", *arguments, "total_kimg=0.016", f"output_dir={tmp_path / 'run'}"])
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["clock"]["images_seen"] == 16
+
+
+def test_a_training_that_diverges_is_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "run", "total_kimg=1", "optimizer.d_lr=1e30", "optimizer.g_lr=1e30") == 1
+    assert "not finite" in capsys.readouterr().err
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_pictures_with_an_alpha_channel(tmp_path: Path) -> None:
+    for i in range(8):
+        write_png(tmp_path / "data" / f"{i}.png", torch.full((4, 16, 16), i, dtype=torch.uint8))
+    arguments = [a for a in TINY_RUN if a != "data.resolution=16"]
+    arguments += ["data=images", f"data.path={tmp_path / 'data'}", f"output_dir={tmp_path / 'run'}"]
+    assert main(["train", *arguments, "total_kimg=0.008"]) == 0
+    assert main(["sample", f"snapshot={tmp_path / 'run'}", f"out={tmp_path / 'out'}", "seeds=0"]) == 0
+    assert load_snapshot(tmp_path / "run").generator.channels == 4
 
 
 def test_a_conditional_run(tmp_path: Path) -> None:

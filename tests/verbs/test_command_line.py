@@ -25,7 +25,8 @@ def test_quoting(typed: str, quoted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["a=b", "~/x", "a(b)", "#1", "é", "a,b", "[x]", "{y}", "a\\", "it's", "$x", "x y", "%", "a:b"]
+    "path",
+    ["a=b", "~/x", "a(b)", "#1", "é", "a,b", "[x]", "{y}", "a\\", "it's", "$x", "x y", "%", "a:b", "a\\\\", "a\\'b"],
 )
 def test_paths_arrive_as_typed(path: str) -> None:
     from stylegen.verbs.config import compose_config

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from stylegen.augment import AUGMENTS, Controller
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.ema import EMA
-from stylegen.verbs.config import compose_config, config_directory, plain
+from stylegen.verbs.config import check_complete, compose_config, config_directory, plain
 
 OPTIONS = [
     f"{path.parent.relative_to(config_directory())}={path.stem}" for path in sorted(config_directory().glob("*/*.yaml"))
@@ -34,12 +35,14 @@ def test_the_table_holds_files() -> None:
         ("discriminator", DISCRIMINATORS["stylegan2"]),
         ("regularizers.r1", REGULARIZERS["r1"]),
         ("regularizers.path_length", REGULARIZERS["path_length"]),
+        ("augment", AUGMENTS["ada"]),
+        ("augment", Controller),
         ("ema", EMA),
         ("data", ImageDataset),
     ],
 )
 def test_every_argument_is_a_setting_with_the_constructors_default(group: str, constructor: type) -> None:
-    config = compose_config("train", ["experiment=none", "data=images", "data.path=x"])
+    config = compose_config("train", ["experiment=none", "data=images", "data.path=x", "augment=ada"])
     for part in group.split("."):
         config = config[part]
     for name, parameter in inspect.signature(constructor).parameters.items():
@@ -61,6 +64,7 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
         ("experiment=openmojis", "openmoji"),
         ("loud", "setting=value"),
         ("experiment=null", "experiment=null"),
+        ("regularizers.path_lengt.weight=1", "regularizers"),
     ],
 )
 def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) -> None:
@@ -70,7 +74,7 @@ def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) ->
 
 def test_a_missing_value_is_named() -> None:
     with pytest.raises(UserError, match="snapshot is missing"):
-        compose_config("sample", [])
+        check_complete(compose_config("sample", []))
 
 
 def test_composing_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

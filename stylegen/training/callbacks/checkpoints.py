@@ -49,6 +49,11 @@ class Checkpoints(EveryKimg):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        assert isinstance(pl_module, StyleGANModule)
+        if trainer.is_global_zero:
+            for path in self.folder.numbered_checkpoints():
+                if path.stem > kimg_name(pl_module.images_seen):  # of a future that this run has left
+                    path.unlink()
         if threading.current_thread() is threading.main_thread():  # handlers can be set nowhere else
             self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
 
@@ -68,6 +73,8 @@ class Checkpoints(EveryKimg):
         self._restore_handlers()
 
     def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
+        if not all(p.isfinite().all() for p in module.parameters()):
+            raise RunError(f"the weights are not finite; {self.folder.checkpoint.parent} keeps the last good ones")
         path = self.folder.checkpoint.with_name(f"{kimg_name(module.images_seen)}.ckpt")
         partial = path.with_name(f".{path.name}.partial")
         try:

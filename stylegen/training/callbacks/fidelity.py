@@ -11,7 +11,7 @@ from stylegen.networks import StyleGenerator
 from stylegen.training.callbacks.base import EveryKimg
 from stylegen.training.callbacks.logbook import Logbook
 from stylegen.training.module import StyleGANModule
-from stylegen.training.run_folder import RunFolder
+from stylegen.training.run_folder import RunFolder, write_text
 
 Score = Callable[[StyleGenerator], MetricCard]
 
@@ -24,18 +24,27 @@ class Fidelity(EveryKimg):
         score: generator -> card.
         logbook: where the values go.
         every_kimg, total_kimg: see `EveryKimg`.
+        before: called on every rank before a score is taken.
     """
 
-    def __init__(self, folder: RunFolder, score: Score, logbook: Logbook, every_kimg: float, total_kimg: float) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        score: Score,
+        logbook: Logbook,
+        every_kimg: float,
+        total_kimg: float,
+        before: Callable[[L.Trainer, StyleGANModule], None],
+    ) -> None:
         super().__init__(every_kimg, total_kimg)
-        self.folder, self.score, self.logbook = folder, score, logbook
+        self.folder, self.score, self.logbook, self.before = folder, score, logbook, before
 
     def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
+        self.before(trainer, module)
         if trainer.is_global_zero:
             card = self.score(module.G_ema)
             path = self.folder.score(module.images_seen)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(card.to_json(indent=2) + "\n")
+            write_text(path, card.to_json(indent=2) + "\n")
             self.logbook.record(module, {f"metric/{name}": value for name, value in card.metrics.items()})
 
 

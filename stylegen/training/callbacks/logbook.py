@@ -1,6 +1,7 @@
 """metrics.jsonl: the record of truth, one JSON object a line. The progress bar and W&B hear the same records."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -10,10 +11,11 @@ from typing import Any
 import lightning as L
 import torch
 
+from stylegen.errors import RunError
 from stylegen.training.callbacks.base import EveryKimg
 from stylegen.training.module import StyleGANModule
 
-Record = dict[str, float]
+Record = dict[str, Any]  # numbers, None where there is no finite one
 
 
 class Logbook(EveryKimg):
@@ -36,11 +38,13 @@ class Logbook(EveryKimg):
         self._since = (0, time.perf_counter())
         self._module: StyleGANModule | None = None
         self._statistics: dict[str, Any] | None = None
+        self._offset: int | None = None
 
     def record(self, module: StyleGANModule, values: Record) -> None:
         """Append one line on rank 0: `values`, led by the time in kimg."""
         if module.trainer.is_global_zero:
             record = {"kimg": module.images_seen / 1000, **values}
+            record = {k: v if math.isfinite(v) else None for k, v in record.items()}  # JSON has no NaN
             with self.path.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             for listener in self.listeners:
@@ -51,6 +55,8 @@ class Logbook(EveryKimg):
         assert isinstance(pl_module, StyleGANModule)
         self._module = pl_module
         self._since = (pl_module.images_seen, time.perf_counter())
+        if trainer.is_global_zero:
+            self._cut_back()
         if self._statistics is not None:
             pl_module.statistics.load_state_dict(self._statistics, pl_module.device)
 
@@ -59,7 +65,13 @@ class Logbook(EveryKimg):
         images, now = module.images_seen, time.perf_counter()
         seconds = (now - self._since[1]) / max(images - self._since[0], 1) * 1000
         self._since = (images, now)
+        diverged = [name for name, value in values.items() if not math.isfinite(value)]
         self.record(module, values | {"time/sec_per_kimg": seconds, "memory/peak_gb": peak_memory_gb(module.device)})
+        if diverged:
+            raise RunError(
+                f"the training diverged at {images / 1000:g} kimg: {', '.join(diverged)} is not finite. Continue from "
+                f"a snapshot or checkpoint in {self.path.parent} with a larger regularizers.r1.gamma or lower rates"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         statistics = self._module.statistics.state_dict() if self._module is not None else None
@@ -67,9 +79,15 @@ class Logbook(EveryKimg):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._statistics = state_dict["statistics"]
-        if self.path.exists():
+        self._offset = state_dict["offset"]
+
+    def _cut_back(self) -> None:
+        """To where the checkpoint was made, or less after a power failure: whole lines only."""
+        if self._offset is not None and self.path.exists():
+            kept = self.path.read_bytes()[: self._offset]
             with self.path.open("r+b") as file:
-                file.truncate(state_dict["offset"])
+                file.truncate(kept.rfind(b"\n") + 1)
+        self._offset = None
 
 
 def peak_memory_gb(device: torch.device) -> float:

@@ -38,6 +38,7 @@ class ProgressBar(EveryKimg):
         self._task: TaskID | None = None
 
     def hear(self, record: Record) -> None:
+        record = {name: value for name, value in record.items() if value is not None}
         shown = [f"{label} {record[name]:.2f}" for name, label in SHOWN.items() if name in record]
         shown += [f"{name} {value:.4g}" for name, value in record.items() if name.startswith("metric/")]
         speed = [f"{record['time/sec_per_kimg']:.2f} s/kimg"] if "time/sec_per_kimg" in record else []

@@ -26,7 +26,7 @@ class WandbRun(L.Callback):
     Args:
         folder: the run's; W&B writes below `folder`/wandb, where the run id is kept for resuming.
         config: plain values, shown with the run.
-        mode: "auto" is online when W&B finds a key, else offline; the variable WANDB_MODE, if set, decides.
+        mode: "auto" takes the variable WANDB_MODE, else is online when W&B finds a key and offline otherwise.
         project, entity, name: as W&B uses them; the name is the folder's unless given.
         init_timeout: seconds to wait for the server. One that cannot be reached turns the run offline with one
             warning (`wandb sync` uploads it later).
@@ -71,12 +71,18 @@ class WandbRun(L.Callback):
             self._run = None
 
     def _effective_mode(self) -> str:
-        mode = os.environ.get("WANDB_MODE") or self.mode
-        if mode == "auto":
-            import wandb  # seconds to import, so only where it is used
+        mode = os.environ.get("WANDB_MODE", "auto") if self.mode == "auto" else self.mode
+        mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)  # W&B's older words
+        check_mode(mode)
+        if mode != "auto":
+            return mode
+        import wandb  # seconds to import, so only where it is used
 
+        try:
             return "online" if wandb.login(prompt=False, verify=False) else "offline"
-        return "offline" if mode == "dryrun" else mode
+        except wandb.errors.Error as error:
+            warnings.warn(f"Weights & Biases refuses the key ({error}); logging offline", stacklevel=2)
+            return "offline"
 
     def _start(self, mode: str) -> Any:
         import wandb

@@ -1,0 +1,106 @@
+"""Training on augmented pictures: what the discriminator sees, what is reported, and that continuing loses nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen.augment import Augmentation, Controller
+from stylegen.augment.pipeline import AdaPipeline
+from stylegen.losses import LOSSES
+from stylegen.regularizers.r1 import R1, r1_penalty
+from stylegen.training.draws import KeyedDraws
+from stylegen.training.phases import Phase, Step, build_phases
+from tests.integration.test_train import assert_equal, lines, train
+from tests.tiny import tiny_generator
+
+ADA = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.3", "augment.speed_kimg=0.2"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "ada"
+    assert train(folder, "total_kimg=0.144", *ADA) == 0
+    return folder
+
+
+def test_strength_and_signs_are_reported_and_saved(undisturbed: Path) -> None:
+    records = lines(undisturbed)
+    assert all(0 <= r["augment/p"] <= 1 and -1 <= r["augment/sign"] <= 1 for r in records)
+    assert len({r["augment/p"] for r in records}) == 3  # it moves
+    state = torch.load(undisturbed / "checkpoints" / "last.ckpt", weights_only=True)["augment"]
+    assert state["steps"] == 18
+    assert state["images"] == 16  # two steps since the last move
+
+
+@pytest.mark.parametrize("stop", ["0.048", "0.096"])
+def test_a_continued_run_ends_bit_for_bit_where_an_undisturbed_one_ends(
+    undisturbed: Path, tmp_path: Path, stop: str
+) -> None:
+    folder = tmp_path / "continued"
+    assert train(folder, f"total_kimg={stop}", *ADA) == 0
+    assert train(folder, "total_kimg=0.144", *ADA) == 0
+    assert lines(folder) == lines(undisturbed)
+    ours, theirs = (torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (folder, undisturbed))
+    for part in ("state_dict", "optimizer_states", "clock", "augment"):
+        assert_equal(ours[part], theirs[part], part)
+
+
+def test_changed_augmentation_is_refused(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(undisturbed, "total_kimg=1", *ADA, "augment.target=0.5") == 2
+    assert "augment.target: 0.6 -> 0.5" in capsys.readouterr().err
+    assert train(undisturbed, "total_kimg=1") == 2
+    assert train(undisturbed, "total_kimg=1", *ADA[:1], "augment.preset=bcg") == 2
+
+
+def test_the_light_choice_and_a_grey_fixed_one(tmp_path: Path) -> None:
+    assert train(tmp_path / "light", "total_kimg=0.016", "augment=diffaugment") == 0
+    assert lines(tmp_path / "light")[-1]["augment/p"] == 1
+    assert train(tmp_path / "fixed", "total_kimg=0.016", "augment=ada", "augment.target=null", "augment.p=0.25") == 0
+    assert lines(tmp_path / "fixed")[-1]["augment/p"] == 0.25
+
+
+class Listening(torch.nn.Module):
+    """A discriminator that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, images: Tensor, c: Tensor) -> Tensor:
+        self.seen.append(images)
+        return images.square().sum(dim=(1, 2, 3))[:, None] / 100
+
+
+def step_of(p: float) -> tuple[Step, Listening, Callable[[str], Phase]]:
+    generator, critic = tiny_generator(), Listening()
+    step = Step(
+        *(generator, critic, torch.rand(4, 3, 16, 16) * 2 - 1, torch.zeros(4, 0), torch.arange(8, 12)),
+        *(KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)), lambda name, value: None, lambda w: None),
+        augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
+    )
+    phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"], [("r1", R1(every=16))])}
+    return step, critic, phases.__getitem__
+
+
+def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
+    step, critic, phase = step_of(p=0.8)
+    for name in ("G_main", "D_main", "D_r1"):
+        phase(name).loss(step)
+    fake_g, fake_d, real_d, real_r1 = critic.seen
+    assert all((seen - step.real).abs().amax(dim=(1, 2, 3)).min() > 0.01 for seen in (real_d, real_r1))
+    assert (real_d - real_r1).abs().amax() > 0.01  # phases draw apart
+    pipeline, draws = AdaPipeline("bgc"), step.draws
+    torch.testing.assert_close(real_d, pipeline(step.real, 0.8, draws.augmentation("D_main", "real", step.indices)))
+    assert fake_g.shape == fake_d.shape
+
+
+def test_r1_differentiates_by_the_picture_before_augmentation() -> None:
+    step, _, phase = step_of(p=0.9)
+    value = phase("D_r1").loss(step)
+    x = step.real.clone().requires_grad_(True)
+    draws = step.draws.augmentation("D_r1", "real", step.indices)
+    logits = Listening()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
+    torch.testing.assert_close(value, 16 * 5 * r1_penalty(x, logits).mean())
