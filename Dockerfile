@@ -1,6 +1,6 @@
 # stylegen on a GPU machine.
-#   docker build -t stylegen .
-#   docker run --gpus all --ipc=host -v "$PWD/data:/data" -v "$PWD/runs:/runs" stylegen data.path=/data/ffhq.zip
+#   docker build -t stylegen . && mkdir -p data runs
+#   docker run --gpus all --ipc=host --user "$(id -u)" -v "$PWD/data:/data" -v "$PWD/runs:/runs" stylegen data.path=/data/ffhq.zip
 FROM python:3.12.11-slim-bookworm
 
 # torch.compile needs a compiler at run time; nothing of stylegen is compiled.
@@ -9,7 +9,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends g++ git \
 
 RUN useradd --create-home --uid 1000 stylegen \
     && mkdir -p /data /runs /cache \
-    && chown stylegen /data /runs /cache
+    && chown stylegen /data /runs /cache && chmod 777 /runs /cache
 
 WORKDIR /opt/stylegen
 # Requirements first: they change seldom, and this layer is gigabytes. PyTorch's wheels bring CUDA with them.

@@ -88,8 +88,11 @@ def test_evaluate_pictures_against_themselves(run_folder: Path, tmp_path: Path) 
 
 def test_help_answers_within_a_second_and_without_torch() -> None:
     code = "import sys, stylegen.__main__ as m; m.main(['--help']); sys.exit('torch' in sys.modules)"
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, "torch was imported"
-    assert "evaluate" in done.stdout
-    assert time.perf_counter() - started < 5  # one second on a machine with nothing else to do
+    seconds = []
+    for _ in range(3):  # the best of three: the machine may have something else to do
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+        seconds.append(time.perf_counter() - started)
+        assert done.returncode == 0, "torch was imported"
+        assert "evaluate" in done.stdout
+    assert min(seconds) < 1
