@@ -30,10 +30,10 @@ def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> 
 
     Shape: [N, C, H, W] -> the same.
     """
-    bands = _band_taps(images.device)
-    taps = gains(draws, p, std) @ bands  # [N, K]
+    bands = _band_taps(images.device, images.dtype)
+    taps = gains(draws, p, std).to(images.dtype) @ bands  # [N, K]
     reach = bands.shape[1] // 2
-    matrix = band_matrix(taps.to(images.dtype), BLOCK, BLOCK + 2 * reach, row_step=-1, column_step=1, offset=0)
+    matrix = band_matrix(taps, BLOCK, BLOCK + 2 * reach, row_step=-1, column_step=1, offset=0)
     matrix = matrix[:, None, None]
     for _ in range(2):
         length = images.shape[2]
@@ -54,7 +54,7 @@ def gains(draws: AugmentDraws, p: float, std: float) -> Tensor:
 
 
 @lru_cache
-def _band_taps(device: torch.device) -> Tensor:
+def _band_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
     """[4, 43], lowest band first, each centred."""
     taps = torch.tensor(SYM2, dtype=torch.float64)
     low = _convolve(taps, taps.flip(0))  # sum one
@@ -66,7 +66,7 @@ def _band_taps(device: torch.device) -> Tensor:
         bands.append(_convolve(passed, _spread(unit - low, step)))
         passed = _convolve(passed, _spread(low, step))
     bands.append(passed)
-    return torch.stack([_centred(band, len(passed)) for band in reversed(bands)]).float().to(device)
+    return torch.stack([_centred(band, len(passed)) for band in reversed(bands)]).to(dtype).to(device)
 
 
 def _convolve(a: Tensor, b: Tensor) -> Tensor:

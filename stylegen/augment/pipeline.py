@@ -95,7 +95,7 @@ class AdaPipeline:
     def _augment(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
         maps = self._maps(draws, p, *images.shape[2:])
         if maps:
-            images = warp(images, compose(maps))
+            images = warp(images, compose([m.to(images.dtype) for m in maps]))
         if self.operations.intersection(color.OPERATIONS):
             images = color.adjust_color(images, self.operations, draws, p, *self.color_strengths)
         if "imgfilter" in self.operations:

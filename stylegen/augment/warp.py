@@ -26,7 +26,7 @@ def warp(images: Tensor, source: Tensor) -> Tensor:
 
     Args:
         images: [N, C, H, W].
-        source: [N, 3, 3], see `affine`; nothing is differentiated with respect to it.
+        source: [N, 3, 3] of the pictures' dtype, see `affine`; nothing is differentiated with respect to it.
 
     Returns:
         [N, C, H, W].
@@ -35,7 +35,7 @@ def warp(images: Tensor, source: Tensor) -> Tensor:
     margins = _margins(source, height, width)
     images = _upsample_height(images, *margins[1])
     images = _upsample_height(images.transpose(2, 3), *margins[0]).transpose(2, 3)
-    images = bilinear(images, _positions(source, (width, height), margins).to(images.dtype))
+    images = bilinear(images, _positions(source, (width, height), margins))
     images = _downsample_height(images, height)
     return _downsample_height(images.transpose(2, 3), width).transpose(2, 3).contiguous()
 

@@ -13,7 +13,7 @@ ALL = {f"imgfilter_{band}": value for band, value in enumerate((0.4, -0.8, 1.1, 
 
 
 def bands() -> Tensor:
-    return _band_taps(torch.device("cpu")).double()
+    return _band_taps(torch.device("cpu"), torch.float64)
 
 
 def test_the_bands_sum_to_one() -> None:

@@ -52,7 +52,8 @@ class DoubleImages:
 
 def main(out: Path, devices: int) -> None:
     torch.set_num_threads(1)
-    overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true"]
+    augment = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2"]
+    overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true", *augment]
     config = compose_config("train", [*TINY_RUN, *overrides])
     dataset = build_dataset(config)
     module = build_module(config, dataset).double()
