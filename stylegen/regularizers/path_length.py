@@ -42,5 +42,5 @@ class PathLength(Regularizer):
     def forward(self, batch: SynthesisBatch) -> Tensor:
         lengths = path_lengths(batch.images, batch.ws, batch.direction)
         mean = self.mean.lerp(batch.mean_over_ranks(lengths.mean()).to(self.mean.dtype), self.decay)
-        self.mean.copy_(mean.detach())
+        self.mean.copy_(torch.where(mean.isfinite(), mean, self.mean).detach())  # one bad step must not stay in it
         return self.weight * (lengths - mean).square().mean()

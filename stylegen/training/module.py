@@ -19,7 +19,7 @@ from stylegen.networks import StyleGenerator
 from stylegen.regularizers import Regularizer
 from stylegen.training.draws import Draws
 from stylegen.training.ema import EMA
-from stylegen.training.optimizer import AdamSettings
+from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
 from stylegen.training.statistics import Statistics
 from stylegen.training.strategy import average_gradients, mean_over_ranks, sum_over_ranks
@@ -87,7 +87,7 @@ class StyleGANModule(L.LightningModule):
                 self._run(phase, step, optimizers[phase.network])
         if self.augment is not None:
             self.augment.controller.end_step(sum_over_ranks)
-            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p))
+            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=real.device))
         batch_size = len(images) * ranks
         self.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
         self.images_seen += batch_size
@@ -98,12 +98,18 @@ class StyleGANModule(L.LightningModule):
         self.D.requires_grad_(phase.network == "D")
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(phase.loss(step))
-        average_gradients(getattr(self, phase.network).parameters())
+        parameters = [p for p in getattr(self, phase.network).parameters() if p.grad is not None]
+        average_gradients(parameters)
+        # Adam's fused kernel leaves weights and moments alone where this says 1: no wait for the device, and the same
+        # decision on all ranks, because it is taken after the average.
+        optimizer.optimizer.found_inf = nonfinite_gradients(parameters)
+        self.statistics.report("grad/nonfinite", optimizer.optimizer.found_inf)
         optimizer.step()
 
     def _track_w(self, w: Tensor) -> None:
         average = self.G.mapping.w_avg
-        average.lerp_(mean_over_ranks(w.mean(dim=0)).to(average.dtype), 1 - self.w_avg_decay)
+        mean = mean_over_ranks(w.mean(dim=0)).to(average.dtype)
+        average.lerp_(torch.where(mean.isfinite(), mean, average), 1 - self.w_avg_decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}

@@ -1,12 +1,19 @@
 """Adam for both networks (Kingma and Ba 2015, arXiv 1412.6980)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stylegen.errors import UserError
+
+
+@torch.no_grad()
+def nonfinite_gradients(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """1.0 if any gradient holds an infinity or NaN, else 0.0, on the device of the parameters."""
+    largest = torch._foreach_norm([p.grad for p in parameters if p.grad is not None], float("inf"))
+    return 1 - torch.stack(list(largest)).isfinite().all().float()
 
 
 @dataclass(frozen=True)

@@ -9,28 +9,29 @@ from stylegen.training.strategy import mean_over_ranks
 
 
 class Statistics:
-    """Running means by name since the last `collect`; adding a value never waits for the device."""
+    """Running means by name since the last `collect`; adding a value never waits for the device.
+
+    Values that are not finite are left out of the means; where there were no others, the mean is NaN.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._sums: dict[str, Tensor] = {}  # [2]: sum of the finite values, and their number
 
     def report(self, name: str, value: Tensor) -> None:
         mean = value.detach().float().mean()
-        self._sums[name] = self._sums[name] + mean if name in self._sums else mean
-        self._counts[name] = self._counts.get(name, 0) + 1
+        finite = mean.isfinite()
+        pair = torch.stack([torch.where(finite, mean, 0), finite.float()])
+        self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def collect(self) -> dict[str, float]:
         """The means over all ranks, in order of first report; empties the store. Every rank must call it."""
         names = list(self._sums)
-        means = [self._sums[n] / self._counts[n] for n in names]
-        values = mean_over_ranks(torch.stack(means)).tolist() if means else []
-        self._sums, self._counts = {}, {}
-        return dict(zip(names, values, strict=True))
+        sums = mean_over_ranks(torch.stack([self._sums[n] for n in names])) if names else torch.zeros(0, 2)
+        self._sums = {}
+        return dict(zip(names, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sums": {n: v.cpu() for n, v in self._sums.items()}, "counts": dict(self._counts)}
+        return {name: pair.cpu() for name, pair in self._sums.items()}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self._sums = {n: v.to(device) for n, v in state["sums"].items()}
-        self._counts = dict(state["counts"])
+        self._sums = {name: pair.to(device) for name, pair in state.items()}

@@ -130,9 +130,38 @@ def test_a_score_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytes
 
 def test_a_training_that_diverges_is_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path / "run", "total_kimg=1", "optimizer.d_lr=1e30", "optimizer.g_lr=1e30") == 1
-    assert "not finite" in capsys.readouterr().err
+    assert "diverged" in capsys.readouterr().err
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_step_whose_gradients_are_not_finite_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN planted into one phase of one step: its network keeps weights and moments, and the run ends well."""
+    from stylegen.training.module import StyleGANModule
+    from stylegen.training.phases import Phase
+
+    before: dict[str, Any] = {}
+    loss, run = Phase.loss, StyleGANModule._run
+
+    def planted(self: Phase, step: Any) -> torch.Tensor:
+        value = loss(self, step)
+        return value * float("nan") if self.name == "D_main" and int(step.indices[0]) == 24 else value
+
+    def watched(self: StyleGANModule, phase: Phase, step: Any, optimizer: Any) -> None:
+        poisoned = phase.name == "D_main" and int(step.indices[0]) == 24
+        state = [p.detach().clone() for p in self.D.parameters()]
+        run(self, phase, step, optimizer)
+        if poisoned:
+            before["kept"] = all(torch.equal(a, b) for a, b in zip(state, self.D.parameters(), strict=True))
+
+    monkeypatch.setattr(Phase, "loss", planted)
+    monkeypatch.setattr(StyleGANModule, "_run", watched)
+    assert train(tmp_path / "run", "total_kimg=0.096") == 0
+    assert before["kept"]
+    records = lines(tmp_path / "run")
+    assert 0 < records[0]["grad/nonfinite"] < 1
+    assert records[1]["grad/nonfinite"] == 0
+    assert all(p.isfinite().all() for p in load_snapshot(tmp_path / "run").generator.state_dict().values())
 
 
 def test_pictures_with_an_alpha_channel(tmp_path: Path) -> None:

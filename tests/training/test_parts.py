@@ -10,7 +10,7 @@ from stylegen.losses import LOSSES
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.draws import KeyedDraws
 from stylegen.training.ema import EMA
-from stylegen.training.optimizer import AdamSettings
+from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import build_phases, lazy_correction
 from stylegen.training.statistics import Statistics
 
@@ -94,6 +94,26 @@ def test_adam_takes_the_correction() -> None:
     adam = AdamSettings(g_lr=0.002, beta1=0.5).build("G", [nn.Parameter(torch.zeros(1))], correction=0.8)
     assert adam.defaults["lr"] == pytest.approx(0.0016)
     assert adam.defaults["betas"] == pytest.approx((0.5**0.8, 0.99**0.8))
+
+
+def test_statistics_leave_out_what_is_not_finite() -> None:
+    statistics = Statistics()
+    for value in (1.0, float("nan"), 3.0, float("inf")):
+        statistics.report("a", torch.tensor(value))
+    statistics.report("b", torch.tensor(float("nan")))
+    values = statistics.collect()
+    assert values["a"] == 2
+    assert math.isnan(values["b"])
+
+
+def test_nonfinite_gradients_are_noticed_anywhere() -> None:
+    parameters = [nn.Parameter(torch.zeros(3)) for _ in range(3)]
+    for p in parameters:
+        p.grad = torch.ones(3)
+    assert nonfinite_gradients(parameters).item() == 0
+    for value in (float("nan"), float("inf"), -float("inf")):
+        parameters[1].grad[2] = value
+        assert nonfinite_gradients(parameters).item() == 1
 
 
 def test_statistics_are_means_since_the_last_look_and_survive_a_checkpoint() -> None:

@@ -65,12 +65,12 @@ class Logbook(EveryKimg):
         images, now = module.images_seen, time.perf_counter()
         seconds = (now - self._since[1]) / max(images - self._since[0], 1) * 1000
         self._since = (images, now)
-        diverged = [name for name, value in values.items() if not math.isfinite(value)]
         self.record(module, values | {"time/sec_per_kimg": seconds, "memory/peak_gb": peak_memory_gb(module.device)})
-        if diverged:
+        if values.get("grad/nonfinite") == 1:
             raise RunError(
-                f"the training diverged at {images / 1000:g} kimg: {', '.join(diverged)} is not finite. Continue from "
-                f"a snapshot or checkpoint in {self.path.parent} with a larger regularizers.r1.gamma or lower rates"
+                f"the training diverged: no gradient since the last record before {images / 1000:g} kimg was finite. "
+                f"The checkpoints in {self.path.parent} are good; go on from one with a larger regularizers.r1.gamma "
+                "or lower rates, in another output_dir"
             )
 
     def state_dict(self) -> dict[str, Any]:
