@@ -6,12 +6,12 @@ are a hundred megabytes: one all-reduce a phase.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 class FlatAllReduce(DDPStrategy):
@@ -25,12 +25,27 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+class _MeanOverRanks(torch.autograd.Function):
+    """All ranks' losses depend on the mean, so its gradient is summed over ranks too."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        mean = value.clone()
+        dist.all_reduce(mean)
+        return mean / dist.get_world_size()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        gradient = grad_outputs[0].clone()
+        dist.all_reduce(gradient)
+        return gradient / dist.get_world_size()
+
+
 def mean_over_ranks(value: Tensor) -> Tensor:
-    """The mean of `value` over all ranks, differentiable; `value` itself in a single process."""
-    return all_reduce(value) / dist.get_world_size() if is_distributed() else value
+    """The mean of `value` over all ranks, differentiable once; `value` itself in a single process."""
+    return _MeanOverRanks.apply(value) if is_distributed() else value
 
 
-@torch.no_grad()
 def sum_over_ranks(value: Tensor) -> Tensor:
     """The sum of `value` over all ranks, for counting: exact, and not differentiated."""
     if is_distributed():

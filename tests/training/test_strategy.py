@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from tests.tiny import TINY_RUN
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,3 +27,20 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert one["statistics"].keys() == two["statistics"].keys()
     for name, value in one["statistics"].items():
         assert abs(two["statistics"][name] - value) <= 1e-5 * max(abs(value), 1), name
+
+
+def test_the_command_starts_its_processes_and_ends_with_one_result(tmp_path: Path) -> None:
+    overrides = [*TINY_RUN, "batch_size=8", "total_kimg=0.016", "trainer.accelerator=cpu", "trainer.devices=2"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *overrides],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("snapshot  ") == 1
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
