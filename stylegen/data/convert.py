@@ -8,10 +8,10 @@ import io
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor, ImageOps
+from PIL import ExifTags, Image, ImageColor
 
 from stylegen.data.fingerprint import picture_digest
 from stylegen.data.limits import FORMATS, MAX_PIXELS
@@ -24,6 +24,15 @@ FILTERS = {
     "box": Image.Resampling.BOX,
     "lanczos": Image.Resampling.LANCZOS,
     "bicubic": Image.Resampling.BICUBIC,
+}
+_TURNS: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -114,7 +123,9 @@ class Recipe:
                 size = f"{picture.width}x{picture.height}"
                 raise UnusableError(f"{size} pixels are more than {MAX_PIXELS // 10**6} megapixels")
             picture.load()  # the first frame of an animation
-            upright = _upright(picture)
+            return self._finish(_upright(picture))
+
+    def _finish(self, upright: Image.Image) -> Converted:
         if min(upright.size) < self.min_size:
             raise UnusableError(f"{upright.width}x{upright.height} is below min_size={self.min_size}")
         box = self._box(upright.size)
@@ -168,17 +179,20 @@ class Recipe:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as the file notes. `ImageOps.exif_transpose` would copy what needs no turning, and rewrite the notes,
+    which fails on odd ones."""
     try:
-        return ImageOps.exif_transpose(picture)
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # notes that cannot be read do not spoil good pixels
         return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """16-bit grey to 8 bits by its high byte, as Pillow reads 16-bit colour; `convert` would clip at 255."""
     if not picture.mode.startswith("I"):
         return picture
-    high = np.asarray(picture).astype(np.int64) >> 8
+    high = np.asarray(picture) >> 8
     return Image.fromarray(high.clip(0, 255).astype(np.uint8))
 
 

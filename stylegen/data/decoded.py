@@ -8,6 +8,7 @@ copying it from there. Imports no torch until it is read, for the sake of its wo
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,8 +60,8 @@ class DecodedPixels:
 
 def find_place(source: Source, count: int, header: Header) -> Path | None:
     """Where the cache of this dataset lies, or would: beside it, or else in the cache folder; None without room."""
-    name = f"{source.path.name}.pixels.npy"
     absolute = os.path.realpath(source.path)
+    name = f"{source.path.name or Path(absolute).name}.pixels.npy"
     tag = hashlib.blake2b(os.fsencode(absolute), digest_size=6).hexdigest()
     places = [Path(absolute).with_name(name), cache_folder() / "decoded" / f"{tag}-{name}"]
     for place in places:
@@ -124,7 +125,8 @@ def _mismatch(source: Source, place: Path, problem: str) -> UserError:
 
 def _build(source: Source, header: Header, place: Path, shape: tuple[int, ...], processes: int | None) -> None:
     stamp, keys = source.stamp(), source.keys()
-    partial = place.with_name(f".{place.name}.partial")
+    # Its own for each machine: the lock does not reach those that share a disk.
+    partial = place.with_name(f".{place.name}.{platform.node()}.partial")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
@@ -134,8 +136,10 @@ def _build(source: Source, header: Header, place: Path, shape: tuple[int, ...], 
         results = ordered_map(_Fill(source, partial, header, keys[0]), list(enumerate(keys)), processes)
         digests = list(show_progress(results, "decoding", len(keys)))
         note = {"dataset": source.path.name, "stamp": stamp, "shape": shape, "digests": digests}
+        with partial.open("r+b") as file:  # or a power failure leaves zeros beside a note that vouches for them
+            os.fsync(file.fileno())
         partial.replace(place)
-        fresh = place.with_name(f".{place.name}.json.partial")
+        fresh = partial.with_suffix(".json")
         fresh.write_text(json.dumps(note), encoding="utf-8")
         fresh.replace(place.with_suffix(".json"))  # last: without it the cache is not there
     except OSError as error:

@@ -72,15 +72,18 @@ def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: di
     """Write encoded pictures and `dataset.json` as a folder that appears whole or not at all.
 
     Args:
-        path: not there yet.
+        path: not there yet, and written by one process at a time.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed process has left
     try:
         partial.mkdir(parents=True)
         for key, data in pictures:
             (partial / key).parent.mkdir(parents=True, exist_ok=True)
             (partial / key).write_bytes(data)
         (partial / FILE_NAME).write_bytes(dump_metadata(metadata))
+        if hasattr(os, "sync"):  # before the name; file by file would take minutes
+            os.sync()
         partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

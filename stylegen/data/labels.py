@@ -1,6 +1,7 @@
 """Where `prepare` finds labels: in the source, in the names of sub-folders, in a CSV, or in a JSON file."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -71,7 +72,10 @@ def _top_folder(key: str) -> str:
 
 
 def _from_csv(text: str, keys: list[str], where: str) -> Labels:
-    rows = [row for row in csv.reader(text.splitlines()) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    except csv.Error as error:  # as a quote that is never closed
+        raise UserError(f"{where} cannot be read ({error})", rule="it is a CSV", fix="Mend it") from error
     known = set(keys)
     header = rows.pop(0) if rows and rows[0][0] not in known and rows[0][0].lower() in _HEADINGS else None
     width = len(rows[0]) if rows else 2
@@ -83,7 +87,7 @@ def _from_csv(text: str, keys: list[str], where: str) -> Labels:
             fix="Mend it",
         )
     if width == 2:
-        return _settle([[key, cell] for key, cell in _parse_cells(rows)], keys, where, None)
+        return _settle([[key, cell] for key, cell in _parse_cells(rows, where)], keys, where, None)
     try:
         pairs = [[row[0], [float(cell) for cell in row[1:]]] for row in rows]
     except ValueError as error:
@@ -91,10 +95,13 @@ def _from_csv(text: str, keys: list[str], where: str) -> Labels:
     return _settle(pairs, keys, where, header[1:] if header else None)
 
 
-def _parse_cells(rows: list[list[str]]) -> list[tuple[str, int | str | list[str]]]:
+def _parse_cells(rows: list[list[str]], where: str) -> list[tuple[str, int | str | list[str]]]:
     """The only column of labels: several names in each line if any line has several, else indices or names."""
+    rows = [[key, cell.strip()] for key, cell in rows]
     if any(SEPARATOR in cell for _, cell in rows):
-        return [(key, [name for name in cell.split(SEPARATOR) if name]) for key, cell in rows]
+        return [(key, [name for name in map(str.strip, cell.split(SEPARATOR)) if name]) for key, cell in rows]
+    if empty := next((key for key, cell in rows if not cell), None):
+        raise UserError(f"{where} has no label for {empty}", rule="each picture has a class", fix="Add it")
     if all(cell.isdecimal() for _, cell in rows):
         return [(key, int(cell)) for key, cell in rows]
     return [(key, cell) for key, cell in rows]
@@ -105,7 +112,7 @@ _HEADINGS = ("", "file", "filename", "file_name", "name", "path", "image", "imag
 
 def _from_json(text: str, keys: list[str], where: str) -> Labels:
     try:
-        note = json.loads(text)
+        note = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where} cannot be read ({error})", rule="it is JSON", fix="Mend it") from error
     if not isinstance(note, dict):
@@ -115,9 +122,20 @@ def _from_json(text: str, keys: list[str], where: str) -> Labels:
     return _settle([[key, label] for key, label in note.items()], keys, where, None)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys are unique; of several alike, `json` would silently keep the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"{twice} stands in it twice")
+    return found
+
+
 def _settle(pairs: list[Any], keys: Sequence[str], where: str, names: list[str] | None) -> Labels:
     """Names to indices, lists of names to 0 and 1 for each class; then the checks that all labels pass."""
-    entries = [pair[1] for pair in pairs if isinstance(pair, list) and len(pair) == 2]
+    if odd := [pair for pair in pairs if not (isinstance(pair, list) and len(pair) == 2)]:
+        return Labels(parse_labels({"labels": odd}, keys, where), None)  # refuses them
+    entries = [entry for _, entry in pairs]
     if entries and all(isinstance(entry, str) for entry in entries):
         names = names or sorted(set(entries))
         numbers = _numbers(names, entries, where)

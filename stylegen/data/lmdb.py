@@ -101,11 +101,13 @@ def write_lmdb(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict
     """Write encoded pictures as an LMDB that appears whole or not at all; the same input, the same bytes.
 
     Args:
+        path: written by one process at a time.
         pictures: name and file of each.
         size: of all pictures together, in bytes; not less.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.unfinished")
+    partial.unlink(missing_ok=True)  # what a killed process has left
     note = dump_metadata(metadata)
     # Each picture begins a page; the tree itself takes some hundredths. Only used pages are written.
     labels = metadata.get("labels") or []

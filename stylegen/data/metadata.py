@@ -7,6 +7,7 @@ passes over them.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,8 +16,14 @@ from stylegen.errors import UserError
 
 FILE_NAME = "dataset.json"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-OTHER_SUFFIXES = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".psd", ".svg", ".tga", ".tif", ".tiff")
+OTHER_SUFFIXES = (
+    *(".apng", ".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".jfif", ".jp2"),
+    *(".jpe", ".jxl", ".nef", ".orf", ".pgm", ".ppm", ".psd", ".raf", ".rw2", ".svg", ".tga", ".tif", ".tiff"),
+)
 """Files that people take for pictures too; `prepare` reports them as left out."""
+
+MAX_CLASSES = 10**6  # each is a row of an embedding: more are numbers of something else
+MAX_FLOAT32 = 3e38
 
 Label = int | tuple[float, ...]
 """A class index from 0, or a vector of attributes."""
@@ -96,17 +103,22 @@ def parse_labels(metadata: dict[str, Any], keys: Iterable[str], where: str) -> d
 
 def _parse_pair(pair: object, where: str) -> tuple[str, Label]:
     match pair:
-        case [str(key), int(index)] if index >= 0 and not isinstance(index, bool):
+        case [str(key), int(index)] if 0 <= index < MAX_CLASSES and not isinstance(index, bool):
             return key, index
         case [str(key), [_, *_] as values]:
-            numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+            numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and _is_finite(v)]
             if len(numbers) == len(values):
                 return key, tuple(map(float, numbers))
     raise UserError(
         f"{where}: labels holds {pair!r:.80}",
-        rule="each entry is [file, class], a class is an integer from 0 or a list of numbers",
+        rule=f"each entry is [file, class], a class is an integer from 0 to {MAX_CLASSES - 1} "
+        "or a list of finite numbers",
         fix="Write it so, or set labels to null",
     )
+
+
+def _is_finite(number: float) -> bool:
+    return abs(number) <= MAX_FLOAT32 and not math.isnan(number)
 
 
 def _check_complete(labels: dict[str, Label], keys: set[str], where: str) -> None:

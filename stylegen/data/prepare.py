@@ -109,7 +109,7 @@ def prepare(
         _fill(spool, _Job(source, recipe), keys, strict, processes)
         metadata = _metadata(spool, source, recipe, keys, found, out)
         report = _write_report(out, spool, source, keys, metadata)
-        _finish(spool, out, metadata)
+        _finish(spool, out, metadata, report)
     source.close()
     entries = spool.entries
     return Prepared(
@@ -197,19 +197,26 @@ def _write_report(out: Path, spool: Spool, source: Source, keys: Sequence[str], 
     }
     path = out.with_name(f"{out.name}.report.json")
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 
-def _finish(spool: Spool, out: Path, metadata: dict[str, Any]) -> None:
-    if out.suffix.lower() == ".lmdb":
-        write_lmdb(out, spool.pictures(), metadata, spool.kept[-1]["end"])
-    elif out.suffix.lower() == ".zip":
-        spool.finish_zip(metadata)
-        spool.path.replace(out)
-    else:
-        write_folder(out, spool.pictures(), metadata)
+def _finish(spool: Spool, out: Path, metadata: dict[str, Any], report: Path) -> None:
+    try:
+        if out.suffix.lower() == ".lmdb":
+            write_lmdb(out, spool.pictures(), metadata, spool.kept[-1]["end"])
+        elif out.suffix.lower() == ".zip":
+            spool.finish_zip(metadata)
+            spool.path.replace(out)
+        else:
+            write_folder(out, spool.pictures(), metadata)
+    except BaseException:
+        report.unlink()  # of a dataset that is not there
+        raise
 
 
 def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> list[str]:
@@ -243,7 +250,8 @@ def _check_out(source: Source, out: Path) -> None:
         raise UserError(f"out={out} exists", rule="nothing is overwritten", fix="Name another output, or remove it")
     if out.suffix.lower() in _OTHER_ARCHIVES:
         raise UserError(f"out={out}", rule="a dataset is written as .zip, .lmdb or a folder", fix="Use one of these")
-    if isinstance(source, FolderSource) and not out.suffix and source.path.resolve() in out.resolve().parents:
+    folder = out.suffix.lower() not in (".zip", ".lmdb")
+    if isinstance(source, FolderSource) and folder and source.path.resolve() in out.resolve().parents:
         raise UserError(f"out={out}", rule="the result does not lie in its own source", fix="Name another folder")
     existing = next(parent for parent in out.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):

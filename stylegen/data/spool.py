@@ -114,15 +114,18 @@ class Spool:
         self._lines.flush()
 
     def _sound(self, entries: list[Any]) -> list[Any]:
-        """The entries whose pictures are in the spool; the last one is read, in case the power failed."""
-        size = self._file.seek(0, os.SEEK_END)
-        count = next((i for i, entry in enumerate(entries) if entry.get("end", 0) > size), len(entries))
-        kept = [entry for entry in entries[:count] if "name" in entry]
-        if kept:
-            self._file.seek(kept[-1]["end"] - kept[-1]["bytes"])
-            if zlib.crc32(self._file.read(kept[-1]["bytes"])) != kept[-1]["crc"]:
-                return []
-        return entries[:count]
+        """The entries before the first whose picture is not in the spool, or damaged.
+
+        All are read: after a power failure any page may be missing, not the last alone.
+        """
+        damaged = (i for i, entry in enumerate(entries) if "name" in entry and not self._holds(entry))
+        return entries[: next(damaged, len(entries))]
+
+    def _holds(self, entry: dict[str, Any]) -> bool:
+        self._file.seek(entry["at"])
+        head = self._file.read(entry["end"] - entry["bytes"] - entry["at"])
+        whole = head.startswith(b"PK\3\4") and head.endswith(entry["name"].encode())
+        return whole and zlib.crc32(self._file.read(entry["bytes"])) == entry["crc"]
 
 
 def _read_lines(journal: Path) -> list[Any]:

@@ -8,10 +8,12 @@ import hashlib
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,7 +29,7 @@ from stylegen.data.metadata import (
 )
 from stylegen.errors import UserError
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, LZMAError)
 
 
 class ZipSource:
@@ -57,13 +59,8 @@ class ZipSource:
         return list(self._keys)
 
     def read(self, key: str, limit: int | None = None) -> bytes:
-        if self._members[key][0] > MAX_PICTURE_BYTES:
-            size = self._members[key][0] // 2**20
-            raise UserError(
-                f"{self.path}/{key} unpacks to {size} MiB",
-                rule=f"a picture has at most {MAX_PICTURE_BYTES // 2**20} MiB",
-                fix="Remove it from the archive",
-            )
+        if key not in self._members:
+            raise KeyError(key)
         return self._read(key, limit)
 
     def stamp(self) -> str:
@@ -92,6 +89,13 @@ class ZipSource:
 
     def _read(self, name: str, limit: int | None) -> bytes:
         archive = self._open()
+        size = archive.getinfo(name).file_size  # zipfile reads no more than this, whatever is packed
+        if size > MAX_PICTURE_BYTES:
+            raise UserError(
+                f"{self.path}/{name} unpacks to {size // 2**20} MiB",
+                rule=f"at most {MAX_PICTURE_BYTES // 2**20} MiB each are read",
+                fix="Remove it from the archive",
+            )
         try:
             with archive.open(name) as member:
                 return member.read() if limit is None else member.read(limit)

@@ -1,13 +1,14 @@
 """Each kind of picture becomes what a person would expect, or says why not."""
 
 import io
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from stylegen.data.convert import Recipe, UnusableError
+from stylegen.data.convert import Recipe, UnusableError, _eight_bits
 from stylegen.data.fingerprint import picture_digest
 from stylegen.errors import UserError
 from tests.data.messy import BAD, GOOD, photo, saved
@@ -85,6 +86,25 @@ def test_orientation_is_applied():
     out = pixels(saved(picture, exif=exif), channels="gray")
     assert out[:, 8:].min() == 255
     assert out[:, :8].max() == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow_even_beside_notes_that_cannot_be_written(orientation, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(photo(1, (16, 16)), exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    monkeypatch.setattr(Image.Exif, "tobytes", None)
+    np.testing.assert_array_equal(pixels(data), expected)
+
+
+def test_sixteen_bits_take_little_memory():
+    deep = Image.fromarray(np.zeros((512, 512), np.uint16))
+    tracemalloc.start()
+    _eight_bits(deep)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * 512 * 512  # a picture may have 64 megapixels, and each core has one
 
 
 def test_orientation_that_cannot_be_read_is_ignored():

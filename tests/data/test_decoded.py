@@ -154,6 +154,32 @@ def test_several_processes_build_the_same_and_report_errors(tmp_path):
         open_decoded(source, header, tmp_path / "three.npy", processes=2)
 
 
+def test_machines_that_share_a_disk_do_not_share_an_unfinished_file(tmp_path, monkeypatch):
+    path = write_folder(tmp_path / "data", FILES)
+    names, reserve = [], module._reserve
+    monkeypatch.setattr(module, "_reserve", lambda partial: (names.append(partial.name), reserve(partial)))
+    for node in ("one", "two"):
+        monkeypatch.setattr(module.platform, "node", lambda node=node: node)
+        ImageDataset(path, cache="memmap")
+        (tmp_path / "data.pixels.json").unlink()
+    assert len(set(names)) == 2
+
+
+def test_pixels_are_on_the_disk_before_the_note(tmp_path, monkeypatch):
+    path = write_folder(tmp_path / "data", FILES)
+    synced = []
+    monkeypatch.setattr(module.os, "fsync", lambda number: synced.append(sorted(p.name for p in tmp_path.iterdir())))
+    ImageDataset(path, cache="memmap")
+    assert len(synced) == 1
+    assert "data.pixels.json" not in synced[0]
+
+
+def test_the_current_folder_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_folder(tmp_path / "data", FILES))
+    ImageDataset(".", cache="memmap")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "data.pixels.json", "data.pixels.npy"]
+
+
 BUILD = """
 import sys
 from pathlib import Path

@@ -163,7 +163,7 @@ def test_killed_half_way_and_started_again(tmp_path, name, processes):
     assert reports[0] == reports[1]
 
 
-@pytest.mark.parametrize("damage", ["cut", "scribble", "journal"])
+@pytest.mark.parametrize("damage", ["cut", "scribble", "hole", "journal"])
 def test_what_a_failing_power_left_is_not_trusted(tmp_path, monkeypatch, damage):
     source = write_folder(tmp_path / "in", FILES)
     run(source, tmp_path / "whole" / "out.zip")
@@ -183,10 +183,12 @@ def test_what_a_failing_power_left_is_not_trusted(tmp_path, monkeypatch, damage)
         spool.write_bytes(spool.read_bytes()[:2000])
     elif damage == "scribble":
         spool.write_bytes(spool.read_bytes()[:-9] + bytes(9))
+    elif damage == "hole":  # a page that never reached the disk, before others that did
+        spool.write_bytes(spool.read_bytes()[:2000] + bytes(40) + spool.read_bytes()[2040:])
     else:
         journal.write_bytes(journal.read_bytes()[:-20])
     done = run(source, tmp_path / "out.zip")
-    assert done.continued == {"cut": 2, "scribble": 0, "journal": 6}[damage]
+    assert done.continued == {"cut": 2, "scribble": 6, "hole": 2, "journal": 6}[damage]
     assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "whole" / "out.zip").read_bytes()
 
 
@@ -243,6 +245,7 @@ def test_licences_travel_with_the_pictures(tmp_path):
         ("taken.zip", {}, r"taken\.zip exists"),
         ("out.tar", {}, "written as .zip, .lmdb or a folder"),
         ("in/out", {}, "does not lie in its own source"),
+        ("in/out.v2", {}, "does not lie in its own source"),
         ("taken.zip/out.zip", {}, "cannot be written to"),
         ("out.zip", {"max_images": 0}, "max_images=0"),
         ("out.zip", {"labels": "none.csv"}, "cannot be read"),
@@ -287,6 +290,51 @@ def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert run(source, tmp_path / "out.zip").continued == 7
     assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "whole" / "out.zip").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["out.lmdb", "out"])
+def test_a_disk_that_is_full_at_the_end_leaves_no_report(tmp_path, monkeypatch, name):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source = write_folder(tmp_path / "in", FILES)
+    monkeypatch.setattr(module, "write_lmdb", full)
+    monkeypatch.setattr(module, "write_folder", full)
+    with pytest.raises(UserError, match="12 of 12 pictures are done"):
+        run(source, tmp_path / name)
+    assert left_beside(tmp_path / name) == [f".{name}.journal", f".{name}.partial"]
+    monkeypatch.undo()
+    assert run(source, tmp_path / name).continued == 12
+
+
+FINISHING = """
+import os, signal, sys
+from pathlib import Path
+from stylegen.data import prepare
+from stylegen.data.convert import Recipe
+from stylegen.data.source import open_source
+from stylegen.data.spool import Spool
+pictures = Spool.pictures
+def killed(self):
+    for number, item in enumerate(pictures(self)):
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield item
+Spool.pictures = killed
+prepare.prepare(open_source(sys.argv[1]), Path(sys.argv[2]), Recipe(), processes=1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+@pytest.mark.parametrize("name", ["out.lmdb", "out"])
+def test_killed_while_finishing_leaves_nothing_behind_in_the_end(tmp_path, name):
+    source = write_folder(tmp_path / "in", FILES)
+    child = subprocess.run([sys.executable, "-c", FINISHING, str(source), str(tmp_path / name)])
+    assert child.returncode == -signal.SIGKILL
+    run(source, tmp_path / "whole" / name)
+    assert run(source, tmp_path / name).continued == 12
+    assert contents(tmp_path / name) == contents(tmp_path / "whole" / name)
+    assert left_beside(tmp_path / name) == [name, f"{name}.report.json"]
 
 
 def test_a_disk_that_will_be_full_is_seen_early(tmp_path, monkeypatch):

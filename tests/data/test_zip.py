@@ -69,6 +69,35 @@ def test_truncated_archive(tmp_path, cut):
     assert "complete, undamaged zip" in refused(path)
 
 
+def test_notes_that_are_bombs(tmp_path, monkeypatch):
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", encode(1))
+        archive.writestr("dataset.json", b" " * (3 * 2**20) + b"{}")
+    monkeypatch.setattr(zip_module, "MAX_PICTURE_BYTES", 2 * 2**20)
+    assert "dataset.json unpacks to 3 MiB" in refused(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_anywhere_is_a_clear_error(tmp_path, method):
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("ü.png", b"pixels " * 9)
+    whole = path.read_bytes()
+    errors = 0
+    for position in range(len(whole)):
+        for value in (0x00, 0xFF):
+            path.write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])
+            try:
+                source = ZipSource(path)
+                for key in source.keys():  # noqa: SIM118
+                    source.read(key)
+                source.close()
+            except UserError:
+                errors += 1
+    assert errors > 50
+
+
 def test_damaged_member_names_itself(tmp_path):
     path = write_archive(tmp_path / "data.zip", FILES)
     data = bytearray(path.read_bytes())
