@@ -100,12 +100,18 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         A dataset that `prepare` has packed knows it, and so does its decoded cache; else every picture is read.
         """
         stored = self.source.metadata.get("fingerprint")
-        whole = len(self._numbers) == len(self.source.keys())
-        if isinstance(stored, str) and whole and self.source.metadata.get("stamp") == self.source.stamp():
+        if isinstance(stored, str) and self._is_as_prepared():
             return stored
         if self._decoded is not None:
             return combine((self._decoded.digests[number] for number in self._numbers), self._labels)
         return combine((picture_digest(self._picture(i).cpu().numpy()) for i in range(self.num_images)), self._labels)
+
+    def _is_as_prepared(self) -> bool:
+        """The whole set, pictures and labels untouched; labels apart, for they stand in a file that people edit."""
+        keys, metadata = self.source.keys(), self.source.metadata
+        if len(self._numbers) != len(keys) or metadata.get("stamp") != self.source.stamp():
+            return False
+        return metadata.get("labels_stamp") == combine(keys, self._labels)
 
     def notices(self) -> list[str]:
         """What the user should know before the training, one sentence each."""

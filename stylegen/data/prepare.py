@@ -175,6 +175,7 @@ def _metadata(
         "labels": None if found.of is None else [list(pair) for pair in zip(names, labels, strict=True)],
         **({"class_names": found.names} if found.names else {}),
         "fingerprint": combine((entry["digest"] for entry in spool.kept), labels),
+        "labels_stamp": combine(names, labels),
         "stamp": archive_stamp((entry["name"], entry["bytes"], entry["crc"]) for entry in spool.kept),
         "prepared": {**dataclasses.asdict(recipe), "resolution": spool.kept[0]["side"]},
     }

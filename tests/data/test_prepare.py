@@ -80,6 +80,23 @@ def test_the_fingerprint_is_that_of_the_pixels(tmp_path):
     assert ds.fingerprint == done.metadata["fingerprint"]
 
 
+def test_the_stored_fingerprint_is_trusted_until_a_label_is_edited(tmp_path, monkeypatch):
+    done = run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip", labels="folders")
+    ds = ImageDataset(tmp_path / "out.zip")
+    with monkeypatch.context() as patch:
+        patch.setattr("stylegen.data.dataset.picture_digest", lambda picture: pytest.fail("read again"))
+        assert ds.fingerprint == done.metadata["fingerprint"]
+    with zipfile.ZipFile(tmp_path / "out.zip") as old, zipfile.ZipFile(tmp_path / "edited.zip", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "dataset.json":
+                note = json.loads(content)
+                note["labels"][0][1] = 1 - note["labels"][0][1]
+                content = json.dumps(note).encode()
+            new.writestr(name, content)
+    assert ImageDataset(tmp_path / "edited.zip").fingerprint != done.metadata["fingerprint"]
+
+
 def test_round_trips_between_all_formats(tmp_path):
     path = write_folder(tmp_path / "in", FILES)
     first = run(path, tmp_path / "0.zip", labels="folders")
