@@ -7,13 +7,22 @@ import torch
 
 from stylegen.errors import unknown_choice
 from stylegen.features.extractor import FeatureExtractor as FeatureExtractor
+from stylegen.features.extractor import PairDistance as PairDistance
 from stylegen.features.fidelity import VGG16, Inception
+from stylegen.features.lpips import LPIPS, RandomLPIPS
+from stylegen.features.nvidia_vgg16 import NvidiaVGG16
 from stylegen.features.random_vgg16 import RandomVGG16
 
 EXTRACTORS: dict[str, Callable[[str | Path | None, torch.device | str], FeatureExtractor]] = {
     "random_vgg16": lambda weights, device: RandomVGG16(device),
     "inception": Inception,
     "vgg16": VGG16,
+    "nvidia_vgg16": NvidiaVGG16,
+}
+# What tells pairs of pictures apart, for the perceptual path length.
+DISTANCES: dict[str, Callable[[str | Path | None, torch.device | str], PairDistance]] = {
+    "lpips": LPIPS,
+    "lpips_random_vgg16": lambda weights, device: RandomLPIPS(device),
 }
 
 
@@ -31,3 +40,10 @@ def build_extractor(
     if name not in EXTRACTORS:
         raise unknown_choice("extractor", name, EXTRACTORS)
     return EXTRACTORS[name](weights, device)
+
+
+def build_distance(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> PairDistance:
+    """Construct a distance between pictures by its name; arguments and errors as for `build_extractor`."""
+    if name not in DISTANCES:
+        raise unknown_choice("distance", name, DISTANCES)
+    return DISTANCES[name](weights, device)

@@ -34,6 +34,24 @@ class FeatureExtractor(Protocol):
         ...
 
 
+class PairDistance(Protocol):
+    """A frozen network that says how far apart two pictures look.
+
+    Attributes:
+        name, weights_id, recipe: as for `FeatureExtractor`.
+        dim: 1, the distance.
+    """
+
+    name: str
+    weights_id: str
+    dim: int
+    recipe: dict[str, object]
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two float [N, 1 or 3, H, W] in [-1, 1], not quantised -> float32 [N, 1], at least 0."""
+        ...
+
+
 def as_rgb(images: Tensor) -> Tensor:
     """uint8 NCHW -> uint8 with three channels; grey is repeated, as the official FID protocol does.
 

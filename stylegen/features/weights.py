@@ -18,15 +18,22 @@ _BLOCK = 2**20
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A file that its authors publish; its name ends in the first digits of its SHA-256."""
+    """A file that its authors publish.
+
+    Args:
+        filename, url: where it is fetched, and under which name it is kept.
+        megabytes: its size, for whoever has to carry it.
+        sha256: first digits of its SHA-256, where the name does not end in them.
+    """
 
     filename: str
     url: str
     megabytes: int
+    sha256: str | None = None
 
     @property
     def hash_prefix(self) -> str:
-        return Path(self.filename).stem.rsplit("-", 1)[-1]
+        return self.sha256 or Path(self.filename).stem.rsplit("-", 1)[-1]
 
 
 PUBLISHED: dict[str, PublishedWeights] = {
@@ -38,7 +45,30 @@ PUBLISHED: dict[str, PublishedWeights] = {
     ),
     # VGG16 as torchvision publishes it (IMAGENET1K_V1).
     "vgg16": PublishedWeights("vgg16-397923af.pth", "https://download.pytorch.org/models/vgg16-397923af.pth", 528),
+    # The linear layers of LPIPS v0.1 for VGG16, by its authors; BSD 2-Clause. Re-published by torch-fidelity's.
+    "lpips_layers": PublishedWeights(
+        "weights-vgg16-lpips.pth",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-vgg16-lpips.pth",
+        1,
+        "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+    ),
+    # The VGG16 of NVIDIA's precision and recall, a TorchScript file. NVIDIA Source Code License (non-commercial).
+    "nvidia_vgg16": PublishedWeights(
+        "vgg16.pt",
+        "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/vgg16.pt",
+        553,
+        "b437eb095feaeb0b83eb3fa11200ebca4548ee39a07fb944a417ddc516cc07c3",
+    ),
 }
+
+FILES_OF: dict[str, tuple[str, ...]] = {"lpips": ("vgg16", "lpips_layers")}
+"""Files of the extractors that need another one than that of their own name."""
+
+
+def require_all_weights(extractor: str, weights: str | Path | None = None) -> None:
+    """`require_weights` for every file of an extractor."""
+    for name in FILES_OF.get(extractor, (extractor,)):
+        require_weights(name, weights)
 
 
 def require_weights(extractor: str, weights: str | Path | None = None) -> Path | None:
@@ -49,7 +79,7 @@ def require_weights(extractor: str, weights: str | Path | None = None) -> Path |
     the last two that is set. A file under the published name must have the published hash.
 
     Args:
-        extractor: ``inception``, ``vgg16``, or one that needs no file (``random_vgg16``).
+        extractor: a key of `PUBLISHED`, or an extractor that needs no file (``random_vgg16``).
         weights: a file or folder. A file that bears another extractor's published name is passed over, so
             that one setting can serve metrics of several extractors.
 
@@ -72,6 +102,12 @@ def require_weights(extractor: str, weights: str | Path | None = None) -> Path |
     elif path.name == published.filename:
         _check_hash(path, published, f"Delete it and fetch {published.url} again")
     return path
+
+
+def is_own_file(weights: str | Path | None) -> bool:
+    """Whether this names a file that bears no published name, so that no hash says what it is."""
+    names = {published.filename for published in PUBLISHED.values()}
+    return weights is not None and Path(weights).expanduser().is_file() and Path(weights).name not in names
 
 
 def sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import torch
 
 import stylegen
+from stylegen.metrics.protocol import OFFICIAL
 from stylegen.metrics.reals import PROTOCOL_VERSION
 
 
@@ -33,6 +34,10 @@ class MetricCard:
         calibration: what the references are, and the picture that was repeated.
         sampling: how the fakes were made, as the caller says it, and how they became uint8.
         seed: of the calibration's keyed choices.
+        protocol: the choices of `stylegen.metrics.protocol`, which stand in the metrics' names too.
+        covariance: what it is divided by, by metric.
+        reals: which of them counted.
+        classes: for each class of a conditional model its own scores; empty where they were not asked for.
     """
 
     metrics: dict[str, float]
@@ -46,8 +51,10 @@ class MetricCard:
     calibration: dict[str, str | int]
     sampling: dict[str, object]
     seed: int
+    protocol: dict[str, object] = field(default_factory=lambda: asdict(OFFICIAL))
     covariance: str = "divided by N - 1"
     reals: str = "all pictures of the dataset, unmirrored"
+    classes: dict[str, dict[str, float]] = field(default_factory=dict)
     protocol_version: int = PROTOCOL_VERSION
     versions: dict[str, str] = field(default_factory=software_versions)
 

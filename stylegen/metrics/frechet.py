@@ -1,7 +1,9 @@
 """Frechet distance between Gaussians, from moments that are gathered batch by batch in float64."""
 
+from collections.abc import Mapping
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +35,17 @@ class Moments:
         moments = cls(len(mean))
         moments.count, moments.mean, moments.scatter = count, mean, scatter.clone()  # updated in place
         return moments
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], suffix: str = "") -> Self:
+        """What `to_arrays` gave."""
+        count, mean, scatter = (arrays[f"{name}{suffix}"] for name in ("count", "mean", "scatter"))
+        return cls.of(int(count), torch.from_numpy(mean), torch.from_numpy(scatter))
+
+    def to_arrays(self, suffix: str = "") -> dict[str, np.ndarray]:
+        """For a file."""
+        values = {"count": self.count, "mean": self.mean, "scatter": self.scatter}
+        return {f"{name}{suffix}": np.asarray(value) for name, value in values.items()}
 
     def update(self, features: Tensor) -> None:
         """Take in features [N, dim] of any float type; N may be 0."""

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stylegen.errors import UserError
-from stylegen.features import FeatureExtractor
+from stylegen.metrics import ranks
 from stylegen.metrics.frechet import Moments
 
 Kind = Literal["moments", "features"]
+Compute = Callable[["FeatureSet", "FeatureSet", Any, "MetricOptions"], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class MetricOptions:
         kid_subsets: random subsets over which `kid` is averaged.
         kid_subset_size: pictures in each; there must be as many fakes and as many reals.
         isc_splits: parts over which `isc` is averaged.
-        prc_neighborhood: `precision` and `recall` reach to this neighbour.
+        prc_neighborhood: `precision` and `recall` of `prc` reach to this neighbour.
+        prdc_neighborhood: the balls of `prdc_<extractor>` reach to this neighbour; 5 in the paper.
 
     Raises:
         UserError: a value below 1 (below 2 for `kid_subset_size`).
@@ -32,6 +35,7 @@ class MetricOptions:
     kid_subset_size: int = 1000
     isc_splits: int = 10
     prc_neighborhood: int = 3
+    prdc_neighborhood: int = 5
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -41,6 +45,20 @@ class MetricOptions:
 
 
 DEFAULT_OPTIONS = MetricOptions()
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Which paths a path length measures.
+
+    Args:
+        space: "w" or "z".
+        full: t uniform in [0, 1); else at the path's beginning.
+    """
+
+    space: str
+    full: bool
 
 
 class FeatureSet:
@@ -58,6 +76,7 @@ class FeatureSet:
         wanted = set(kinds)
         self.moments = Moments(dim) if "moments" in wanted else None
         self._chunks: list[Tensor] | None = [] if "features" in wanted else None
+        self._dim = dim
 
     @classmethod
     def of(cls, moments: Moments | None, features: Tensor | None) -> Self:
@@ -77,8 +96,30 @@ class FeatureSet:
     def features(self) -> Tensor:
         """float32 [N, dim], if a metric wants "features"."""
         assert self._chunks is not None
-        self._chunks = [torch.cat(self._chunks)]
+        if len(self._chunks) != 1:
+            self._chunks = [torch.cat(self._chunks) if self._chunks else torch.empty(0, self._dim)]
         return self._chunks[0]
+
+    def gathered(self, count: int) -> "FeatureSet":
+        """On the first process what all processes saw of `count` pictures; see `ranks`."""
+        moments = None if self.moments is None else ranks.gather_moments(self.moments)
+        return FeatureSet.of(moments, None if self._chunks is None else ranks.gather_rows(self.features, count))
+
+    def to_arrays(self) -> Arrays:
+        """What is known, for a file."""
+        arrays: Arrays = {}
+        if self.moments is not None:
+            arrays |= self.moments.to_arrays()
+        if self._chunks is not None:
+            arrays["features"] = self.features.numpy()
+        return arrays
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `to_arrays` gave."""
+        if self.moments is not None:
+            self.moments = Moments.from_arrays(arrays)
+        if self._chunks is not None:
+            self._chunks = [torch.from_numpy(arrays["features"])]
 
 
 @dataclass(frozen=True)
@@ -86,23 +127,27 @@ class Metric:
     """One row of the table of metrics.
 
     Args:
-        extractor: name of the feature extractor.
+        extractor: name of the feature extractor, or of the distance between pictures for a `walk`.
         kind: what of the features it needs.
         keys: names of the numbers it returns, each with "lower" or "higher" is better; None for a spread.
         compute: fakes, reals, extractor, options -> the numbers by name.
         min_fakes, min_reals: fewest pictures, given the options; 0 reals: it does not look at them.
         size_option: the option that sets these minima, offered when there are too few.
-        calibrated: its references (`stylegen.metrics.calibration`) stand beside it; for Frechet distances.
+        exact_fakes: the number of fakes that its name promises; another number would be another metric.
+        walk: for a path length, the paths along which a generator is measured.
+        calibrated: its references (`stylegen.metrics.calibration`) stand beside it.
     """
 
     extractor: str
     kind: Kind
     keys: Mapping[str, str | None]
-    compute: Callable[[FeatureSet, FeatureSet, FeatureExtractor, MetricOptions], dict[str, float]]
+    compute: Compute
     min_fakes: Callable[[MetricOptions], int]
     min_reals: Callable[[MetricOptions], int]
     size_option: str | None = None
-    calibrated: bool = False
+    exact_fakes: int | None = None
+    walk: Walk | None = None
+    calibrated: bool = True
 
     @property
     def uses_reals(self) -> bool:

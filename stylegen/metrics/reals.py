@@ -1,19 +1,20 @@
 """The real side of a metric: all pictures of the dataset, unmirrored, described once and kept on disk."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from stylegen import randomness
 from stylegen.errors import UserError
 from stylegen.features import FeatureExtractor
+from stylegen.metrics import ranks
 from stylegen.metrics.cache import Key, StatisticsCache
 from stylegen.metrics.frechet import Moments
-from stylegen.metrics.metric import FeatureSet, Kind
+from stylegen.metrics.metric import Arrays, FeatureSet, Kind
 from stylegen.spec import ImageSpec
 
 PROTOCOL_VERSION = 1  # of everything between the pictures and the statistics; part of every cache key
@@ -49,16 +50,104 @@ class RealImages(Protocol):
 
 
 @dataclass(frozen=True)
+class PublishedReals:
+    """Real pictures of which somebody else's mean and covariance are known, and nothing more.
+
+    Args:
+        spec: of the pictures that are compared with them.
+        name, fingerprint: of the file.
+        mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
+    """
+
+    spec: ImageSpec
+    name: str
+    fingerprint: str
+    mean: Tensor
+    covariance: Tensor
+    num_images: int = 0
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("statistics have no pictures")
+
+    def moments(self) -> Moments:
+        """With these values; the number of pictures is not known, and plays no part."""
+        return Moments.of(2, self.mean, self.covariance)  # scatter / (2 - 1)
+
+
+class MirroredReals:
+    """A dataset and its mirror images, left to right, as reals."""
+
+    def __init__(self, reals: RealImages) -> None:
+        if isinstance(reals, PublishedReals):
+            raise UserError(
+                "fidelity.mirror_reals=true",
+                rule="statistics have no pictures that could be mirrored",
+                fix="Leave it out, or give the pictures in place of statistics",
+            )
+        self.inner = reals
+        self.spec, self.name = reals.spec, reals.name
+        self.num_images = 2 * reals.num_images
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}-mirrored"
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        images, labels = self.inner.batch(indices % self.inner.num_images)
+        flipped = (indices >= self.inner.num_images).to(images.device)
+        return torch.where(flipped[:, None, None, None], images.flip(-1), images), labels
+
+
+class SomeReals:
+    """Some pictures of a dataset, such as those of one class."""
+
+    def __init__(self, reals: RealImages, numbers: Tensor, what: str) -> None:
+        self.inner, self.numbers, self.what = reals, numbers, what
+        self.spec, self.name = reals.spec, f"{reals.name} {what}"
+        self.num_images = len(numbers)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}-{self.what}"
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        return self.inner.batch(self.numbers[indices])
+
+
+class ReducedReals:
+    """A dataset at a lower resolution, as a growing network meets it: blocks of pixels averaged, rounded to uint8."""
+
+    def __init__(self, reals: RealImages, resolution: int) -> None:
+        self.inner, self.num_images = reals, reals.num_images
+        self.spec = replace(reals.spec, resolution=resolution)
+        self.name = f"{reals.name} at {resolution} px"
+        self.suffix = f"_{resolution}px"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}{self.suffix}"
+
+    def labels(self) -> Tensor:
+        labels: Tensor = self.inner.labels()  # type: ignore[attr-defined]
+        return labels
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        images, labels = self.inner.batch(indices)
+        means = functional.avg_pool2d(images.float(), images.shape[-1] // self.spec.resolution)
+        return means.round().to(torch.uint8), labels
+
+
+@dataclass(frozen=True)
 class Extraction:
     """How pictures become features.
 
     Args:
-        extractor: the network.
+        extractor: the network; for a path length a distance between pictures, which knows no single picture.
         batch_size: pictures at once; moves the numbers by rounding only.
         progress: told after every batch.
     """
 
-    extractor: FeatureExtractor
+    extractor: Any  # FeatureExtractor, or PairDistance
     batch_size: int
     progress: Progress | None = None
 
@@ -68,8 +157,10 @@ class Extraction:
         Raises:
             UserError: features that are not finite.
         """
-        parts = [self.extractor(part).cpu() for part in images.split(self.batch_size)]
-        features = torch.cat(parts)
+        return self.checked(torch.cat([self.extractor(part).cpu() for part in images.split(self.batch_size)]))
+
+    def checked(self, features: Tensor) -> Tensor:
+        """The features as they are; UserError for features that are not finite."""
         if not bool(torch.isfinite(features).all()):
             raise UserError(
                 f"the {self.extractor.name} features of some pictures are not finite",
@@ -125,68 +216,74 @@ def real_statistics(
 ) -> RealStatistics:
     """Moments and features of all real pictures, from the cache or in one pass over the dataset.
 
+    Several processes share the pass; the first one reads and writes the cache, and it alone knows the result.
+
     Args:
         kinds: which of the two are wanted.
         seed: of the order that makes the halves.
     """
     keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
-    found = {kind: cache.load(key) for kind, key in keys.items()}
-    missing = [kind for kind in kinds if found[kind] is None]
+    found = {kind: cache.load(key) if ranks.is_first() else None for kind, key in keys.items()}
+    missing = ranks.from_first(lambda: [kind for kind in kinds if found[kind] is None])
     if missing:
         fresh = _to_arrays(_describe(reals, extraction, missing, seed))
-        for kind in missing:
-            found[kind] = fresh[kind]
-            cache.store(keys[kind], fresh[kind])
+        if ranks.is_first():
+            for kind in missing:
+                found[kind] = fresh[kind]
+                cache.store(keys[kind], fresh[kind])
     return _from_arrays(found)
 
 
-def each_batch(reals: RealImages, batch_size: int) -> list[Tensor]:
-    """The numbers of all pictures in order, int64, `batch_size` at once."""
-    return list(torch.arange(reals.num_images).split(batch_size))
+def halves_of(num_images: int, seed: int) -> Tensor:
+    """bool [num_images]: which pictures make the first half, in a keyed order."""
+    order = randomness.permutation(num_images, seed, "metrics/halves")
+    in_first = torch.zeros(num_images, dtype=torch.bool)
+    in_first[order[: (num_images + 1) // 2]] = True
+    return in_first
+
+
+def each_batch(reals: RealImages, extraction: Extraction, what: str) -> Iterator[Tensor]:
+    """The numbers of this process's pictures in order, int64, a batch at a time; reports what has been done."""
+    numbers = torch.tensor(ranks.share(reals.num_images))
+    for batch in numbers.split(extraction.batch_size) if len(numbers) else ():
+        yield batch
+        extraction.report(what, int(batch[-1]) + 1, reals.num_images)
 
 
 def _describe(reals: RealImages, extraction: Extraction, kinds: Collection[Kind], seed: int) -> RealStatistics:
-    order = randomness.permutation(reals.num_images, seed, "metrics/halves")
-    in_first = torch.zeros(reals.num_images, dtype=torch.bool)
-    in_first[order[: (reals.num_images + 1) // 2]] = True
+    in_first = halves_of(reals.num_images, seed)
     dim = extraction.extractor.dim
-    halves, chunks = (Moments(dim), Moments(dim)), []
-    for numbers in each_batch(reals, extraction.batch_size):
-        features = extraction.features(reals.batch(numbers)[0])
-        if "moments" in kinds:
-            halves[0].update(features[in_first[numbers]])
-            halves[1].update(features[~in_first[numbers]])
-        if "features" in kinds:
-            chunks.append(features)
-        extraction.report("real pictures", int(numbers[-1]) + 1, reals.num_images)
-    return RealStatistics(halves if "moments" in kinds else None, torch.cat(chunks) if "features" in kinds else None)
+    halves = Moments(dim), Moments(dim)
+    rows = FeatureSet(dim, ["features"] if "features" in kinds else [])
+
+    def work() -> None:
+        for numbers in each_batch(reals, extraction, "real pictures"):
+            features = extraction.features(reals.batch(numbers)[0])
+            if "moments" in kinds:
+                halves[0].update(features[in_first[numbers]])
+                halves[1].update(features[~in_first[numbers]])
+            rows.update(features)
+
+    ranks.together(work)
+    first, second = (ranks.gather_moments(half) for half in halves)
+    features = ranks.gather_rows(rows.features, reals.num_images) if "features" in kinds else None
+    return RealStatistics((first, second) if "moments" in kinds else None, features)
 
 
-def _to_arrays(statistics: RealStatistics) -> dict[Kind, dict[str, np.ndarray]]:
-    arrays: dict[Kind, dict[str, np.ndarray]] = {}
+def _to_arrays(statistics: RealStatistics) -> dict[Kind, Arrays]:
+    arrays: dict[Kind, Arrays] = {}
     if statistics.halves is not None:
-        arrays["moments"] = {
-            f"{name}_{i}": np.asarray(value)
-            for i, half in enumerate(statistics.halves)
-            for name, value in (("count", half.count), ("mean", half.mean), ("scatter", half.scatter))
-        }
+        first, second = statistics.halves
+        arrays["moments"] = first.to_arrays("_0") | second.to_arrays("_1")
     if statistics.features is not None:
         arrays["features"] = {"features": statistics.features.numpy()}
     return arrays
 
 
-def _from_arrays(found: dict[Kind, dict[str, np.ndarray] | None]) -> RealStatistics:
+def _from_arrays(found: Mapping[Kind, Arrays | None]) -> RealStatistics:
     statistics = RealStatistics()
     if moments := found.get("moments"):
-        first, second = (
-            Moments.of(
-                int(moments[f"count_{i}"]),
-                torch.from_numpy(moments[f"mean_{i}"]),
-                torch.from_numpy(moments[f"scatter_{i}"]),
-            )
-            for i in range(2)
-        )
-        statistics.halves = first, second
+        statistics.halves = Moments.from_arrays(moments, "_0"), Moments.from_arrays(moments, "_1")
     if features := found.get("features"):
         statistics.features = torch.from_numpy(features["features"])
     return statistics

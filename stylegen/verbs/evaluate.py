@@ -1,163 +1,281 @@
-"""Score a snapshot, or a set of pictures, against a dataset."""
+"""Score snapshots, or a set of pictures, against a dataset; by one process or several."""
 
+import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import Progress
 
-from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
 from stylegen.data.dataset import ImageDataset
-from stylegen.errors import UserError
-from stylegen.metrics.card import MetricCard
-from stylegen.metrics.evaluate import check_metrics, compute_metrics
-from stylegen.metrics.generated import score_generator
-from stylegen.spec import ImageSpec
+from stylegen.errors import UserError, unknown_choice
+from stylegen.features import DISTANCES, build_extractor
+from stylegen.images import write_png
+from stylegen.metrics import ranks
+from stylegen.metrics.cache import StatisticsCache, default_folder
+from stylegen.metrics.checks import check_metrics
+from stylegen.metrics.neighbours import neighbour_figure
+from stylegen.metrics.reals import Extraction, PublishedReals, real_statistics
+from stylegen.metrics.registry import METRICS
+from stylegen.metrics.report import Scored, best_of, check_comparable, table, to_csv, to_svg
+from stylegen.metrics.statistics_file import write_statistics
+from stylegen.verbs.bars import ProgressBars
 from stylegen.verbs.device import choose_device
-from stylegen.verbs.fidelity import describe, extraction_options, metric_options
+from stylegen.verbs.fidelity import describe, metric_options, protocol_of
+from stylegen.verbs.processes import in_processes, process_group
+from stylegen.verbs.scoring import (
+    PublishedOrReals,
+    Subject,
+    check_match,
+    earlier_card,
+    find_reals,
+    find_snapshots,
+    images_subject,
+    options_of,
+    snapshot_subject,
+)
+
+_FIGURE_CELL_PX = 64
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """The card; printed as one JSON object on the last line."""
+    """One JSON object on the last line: the card, or for several snapshots their scores in the order of `snapshots`."""
 
-    card: MetricCard
-    path: Path
+    text: str
 
     def __str__(self) -> str:
-        return self.card.to_json()
+        return self.text
 
 
-def run(config: DictConfig) -> EvaluateResult:
-    """Measure `snapshot` or `images` against `data.path`.
+def run(config: DictConfig) -> EvaluateResult | None:
+    """Measure `snapshot` or `images` against `data.path`; the result comes from the first process.
 
     Raises:
         UserError: a bad snapshot, dataset, metric or output, before anything is computed.
     """
-    if (config.snapshot is None) == (config.images is None):
+    _check_settings(config)
+    if config.devices > 1 and "RANK" not in os.environ:
+        _plan(config, torch.device("cpu"))  # what is wrong is said once, before processes start
+        text = in_processes(_evaluate, config, config.devices)
+    else:
+        with process_group(choose_device(config.device)) as device:
+            text = _evaluate(config, device)
+    return EvaluateResult(text) if text else None
+
+
+def _evaluate(config: DictConfig, device: torch.device) -> str:
+    """All of the work of one process; the JSON text on the first."""
+    subjects, snapshots, reals = _plan(config, device)
+    with ProgressBars() as progress:
+        options = options_of(config) | ({"progress": progress.show} if ranks.is_first() else {})
+        if config.export is not None:
+            _export(config, reals, device, options)
+        scored = [_score(config, s, path, reals, device, options) for s, path in zip(subjects, snapshots, strict=True)]
+    if not ranks.is_first():
+        return ""
+    if not scored:
+        return json.dumps({"export": config.export, "dataset": reals.name, "fingerprint": reals.fingerprint})
+    if len(scored) == 1:
+        print("\n".join(describe(dict(scored[0].card))), file=sys.stderr)
+        return json.dumps(scored[0].card, allow_nan=False)
+    return _report(config, scored, subjects)
+
+
+def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list[Path], PublishedOrReals]:
+    """What is scored, where each card goes, and against what; everything is checked."""
+    paths = [] if config.snapshot is None else find_snapshots(config.snapshot)
+    subjects = [snapshot_subject(config, path, device) for path in paths]
+    if config.images is not None:
+        subjects = [images_subject(config, device)]
+    if not subjects:
+        if config.data.path is None:
+            raise UserError(
+                "data.path is missing", rule="nothing says whose statistics to export", fix="Add data.path="
+            )
+        return [], [], ImageDataset(config.data.path, config.data.resolution)
+    reals = find_reals(config, subjects[0], paths[0] if paths else None)
+    for subject in subjects:
+        check_match(config, subject, reals)
+        check_metrics(
+            config.metrics,
+            subject.count,
+            reals,
+            weights=config.fidelity.weights,
+            options=metric_options(config.fidelity),
+            walks=config.images is None,
+        )
+    if paths and config.data.path is None and config.statistics is None and ranks.is_first():
+        _note_changes(paths[0], reals)
+    if config.per_class and not all(subject.spec.num_classes for subject in subjects):
+        raise UserError(
+            f"per_class={config.per_class}",
+            rule="this generator has no classes",
+            fix="Leave it out, or train with data.use_labels=true",
+        )
+    if (config.export is not None or config.neighbours or config.per_class) and isinstance(reals, PublishedReals):
+        raise UserError(
+            f"statistics={config.statistics}",
+            rule="export, neighbours and per_class look at real pictures, and statistics have none",
+            fix="Give data.path= in place of statistics=",
+        )
+    return subjects, _card_paths(config, subjects), reals
+
+
+def _score(
+    config: DictConfig,
+    subject: Subject,
+    path: Path,
+    reals: PublishedOrReals,
+    device: torch.device,
+    options: dict[str, Any],
+) -> Scored:
+    """One card, written as soon as it is known; taken from its file where several are scored and it is there."""
+    several = config.snapshot is not None and len(find_snapshots(config.snapshot)) > 1
+    earlier = None
+    if several and not config.again:
+        earlier = ranks.from_first(lambda: earlier_card(subject, path, config, reals))
+    card = earlier or subject.score(reals, options).to_dict()
+    if ranks.is_first() and earlier is None:
+        _write(path, json.dumps(card, indent=2, allow_nan=False) + "\n")
+    if config.neighbours:
+        _draw_neighbours(config, subject, path, reals, device)
+    return Scored(subject.name, subject.kimg, card)
+
+
+def _report(config: DictConfig, scored: Sequence[Scored], subjects: Sequence[Subject]) -> str:
+    """Table and plot beside the run; the JSON object for the last line."""
+    check_comparable(scored)
+    folder = _report_folder(config, subjects)
+    _write(folder / "scores.csv", to_csv(scored))
+    _write(folder / "scores.svg", to_svg(scored))
+    print("\n".join(table(scored)), file=sys.stderr)
+    result = {
+        "metrics": {key: [s.card["metrics"][key] for s in scored] for key in scored[0].card["metrics"]},
+        "better": scored[0].card["better"],
+        "snapshots": [s.name for s in scored],
+        "kimg": [s.kimg for s in scored],
+        "best": best_of(scored),
+        "num_samples": config.num_samples,
+        "cards": [str(s.card) for s in subjects],
+        "table": str(folder / "scores.csv"),
+        "plot": str(folder / "scores.svg"),
+    }
+    return json.dumps(result, allow_nan=False)
+
+
+def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, options: dict[str, Any]) -> None:
+    """`mu` and `sigma` of the reals in the features of the first metric."""
+    assert not isinstance(reals, PublishedReals)
+    extractor = build_extractor(METRICS[config.metrics[0]].extractor, config.fidelity.weights, device)
+    way = Extraction(extractor, config.fidelity.batch_size, options.get("progress"))
+    moments = real_statistics(reals, way, ["moments"], 0, _store(config)).feature_set().moments
+    if ranks.is_first():
+        assert moments is not None
+        write_statistics(Path(config.export).expanduser(), moments)
+
+
+def _draw_neighbours(
+    config: DictConfig,
+    subject: Subject,
+    card: Path,
+    reals: PublishedOrReals,
+    device: torch.device,
+) -> None:
+    """`<card>.neighbours.png`, in the features in which the copies are counted."""
+    assert not isinstance(reals, PublishedReals)
+    name = next(i for i in config.metrics if i.startswith("authenticity_"))
+    extractor = build_extractor(METRICS[name].extractor, config.fidelity.weights, device)
+    way = Extraction(extractor, config.fidelity.batch_size)
+    known = real_statistics(reals, way, ["features"], 0, _store(config)).features
+    if known is None:  # not the first process
+        return
+    figure = neighbour_figure(subject.pictures(reals, config.neighbours), reals, way, known)
+    name = card.name.removesuffix(".json").removesuffix(".metrics")
+    write_png(card.with_name(f"{name}.neighbours.png"), figure, max(1, _FIGURE_CELL_PX // reals.spec.resolution))
+
+
+def _check_settings(config: DictConfig) -> None:
+    nothing = config.snapshot is None and config.images is None and config.export is not None
+    if (config.snapshot is None) == (config.images is None) and not nothing:
         raise UserError(
             f"snapshot={config.snapshot} images={config.images}",
             rule="one of the two is scored",
             fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
         )
-    device = choose_device(config.device)
-    snapshot = load_snapshot(config.snapshot) if config.snapshot is not None else None
-    reals = _reals(config, snapshot)
-    _check_match(config, snapshot, reals)
-    options = metric_options(config.fidelity)
-    images = None if config.images is None else ImageDataset(config.images)
-    num_samples = config.num_samples if images is None else min(config.num_samples, images.num_images)
-    check_metrics(config.metrics, num_samples, reals, weights=config.fidelity.weights, options=options)
-    path = _card_path(config)
-    with _ProgressBars() as progress:
-        shared = extraction_options(config.fidelity) | {"progress": progress.show}
-        if snapshot is not None:
-            generator = snapshot.generator.to(device)
-            card = score_generator(
-                generator, reals, config.metrics, num_samples, sampler_batch=config.batch_size, **shared
-            )
-        else:
-            assert images is not None
-            card = _score_images(config, images, num_samples, reals, device, shared)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(card.to_json(indent=2) + "\n")
-    print("\n".join(describe(card.to_dict())), file=sys.stderr)
-    return EvaluateResult(card, path)
+    least = {"batch_size": 1, "fidelity.batch_size": 1, "devices": 1, "per_class": 0, "neighbours": 0}
+    for key, at_least in least.items():
+        value = config.fidelity.batch_size if key.startswith("fidelity") else config[key]
+        if value < at_least:
+            raise UserError(f"{key}={value}", rule=f"it is at least {at_least}", fix=f"Use {key}={max(at_least, 1)}")
+    protocol_of(config.fidelity)
+    if config.images is not None and config.per_class:
+        raise UserError("per_class with images", rule="classes are a conditional model's", fix="Give snapshot= instead")
+    if config.neighbours and not any(i.startswith("authenticity_") for i in config.metrics):
+        _count_copies_too(config)
+    if config.export is not None and (config.metrics[0] if config.metrics else "") not in METRICS:
+        raise unknown_choice("metrics", config.metrics, METRICS)
 
 
-def _check_match(config: DictConfig, snapshot: Snapshot | None, reals: ImageDataset) -> None:
-    """What can be compared, and in batches that exist."""
-    for key, value in (("batch_size", config.batch_size), ("fidelity.batch_size", config.fidelity.batch_size)):
-        if value < 1:
-            raise UserError(f"{key}={value}", rule="a batch holds at least one picture", fix=f"Use {key}=64")
-    if snapshot is None:
-        return
-    G = snapshot.generator
-    drawn, spec = ImageSpec(G.resolution, G.channels, G.num_classes), reals.spec
-    if drawn != spec:
-        raise UserError(
-            f"snapshot={config.snapshot} draws {drawn}",
-            rule=f"{reals.name} has {spec}, and pictures or labels that differ cannot be compared",
-            fix="Name a dataset like the one that it was trained on, or leave data.path out",
-        )
-    if config.data.path is None and snapshot.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
-        print(f"note: {reals.name} has changed since the snapshot was trained on it", file=sys.stderr)
+def _count_copies_too(config: DictConfig) -> None:
+    """The figure's number, in the features of the first metric that has it."""
+    used = [METRICS[i].extractor for i in config.metrics if i in METRICS and METRICS[i].extractor not in DISTANCES]
+    ids = [f"authenticity_{name}" for name in used if f"authenticity_{name}" in METRICS]
+    config.metrics.append((ids or ["authenticity_random_vgg16"])[0])
 
 
-def _score_images(
-    config: DictConfig,
-    images: ImageDataset,
-    num_samples: int,
-    reals: ImageDataset,
-    device: torch.device,
-    shared: dict[str, Any],
-) -> MetricCard:
-    starts = range(0, num_samples, config.batch_size)
-    batches = (images.batch(range(s, min(s + config.batch_size, num_samples)))[0] for s in starts)
-    return compute_metrics(
-        config.metrics,
-        batches,
-        num_samples,
-        reals,
-        device=device,
-        sampling={"images": images.name, "fingerprint": images.fingerprint, "quantisation": "as stored"},
-        **shared,
-    )
+def _card_paths(config: DictConfig, subjects: Sequence[Subject]) -> list[Path]:
+    """Beside the snapshots, or in the current folder for pictures; refused now if they cannot be written."""
+    paths = [subject.card for subject in subjects]
+    if config.out is not None and len(subjects) == 1:
+        paths = [Path(config.out).expanduser()]
+    elif len(subjects) > 1:
+        _check_writable(_report_folder(config, subjects) / "scores.csv")
+    for path in paths:
+        _check_writable(path)
+    if config.export is not None:
+        _check_writable(Path(config.export).expanduser())
+    return paths
 
 
-def _reals(config: DictConfig, snapshot: Snapshot | None) -> ImageDataset:
-    """`data.path`, else what the snapshot was trained on."""
-    if config.data.path is not None:
-        resolution = config.data.resolution
-        if resolution is None and snapshot is not None and config.data.path == "openmoji":
-            resolution = snapshot.generator.resolution
-        conditional = snapshot is not None and snapshot.generator.num_classes > 0
-        return ImageDataset(config.data.path, resolution, use_labels=conditional)
-    if snapshot is None or "data" not in snapshot.info:
-        raise UserError(
-            "data.path is missing",
-            rule="nothing says which real pictures to compare with",
-            fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
-        )
-    return ImageDataset(**snapshot.info["data"])
-
-
-def _card_path(config: DictConfig) -> Path:
-    """Beside the snapshot, or in the current folder for pictures; refused now if it cannot be written."""
+def _report_folder(config: DictConfig, subjects: Sequence[Subject]) -> Path:
     if config.out is not None:
-        path = Path(config.out).expanduser()
-    elif config.snapshot is not None:
-        path = find_snapshot(config.snapshot).with_suffix(".metrics.json")
-    else:
-        path = Path(f"{Path(config.images).stem}.metrics.json")
+        return Path(config.out).expanduser()
+    folder = Path(os.path.commonpath([s.card.absolute().parent for s in subjects]))
+    return folder.parent if folder.name == "snapshots" else folder
+
+
+def _check_writable(path: Path) -> None:
     folder = path.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(f"out={path}", rule="it cannot be written", fix="Give out=FILE.json in a folder of yours")
-    return path
 
 
-class _ProgressBars:
-    """One bar on standard error for each thing that is being done."""
+def _note_changes(path: Path, reals: PublishedOrReals) -> None:
+    from stylegen.checkpoints.snapshot import load_snapshot
 
-    def __init__(self) -> None:
-        self._progress = Progress(console=Console(stderr=True), transient=True)
-        self._tasks: dict[str, Any] = {}
+    info = load_snapshot(path).info
+    part = info["data"].get("max_images") is not None
+    if not part and info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
+        print(f"note: {reals.name} has changed since the snapshot was trained on it", file=sys.stderr)
 
-    def __enter__(self) -> "_ProgressBars":
-        self._progress.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+def _store(config: DictConfig) -> StatisticsCache:
+    folder = config.fidelity.cache_dir
+    return StatisticsCache(
+        (Path(folder).expanduser() if folder else default_folder()) if config.fidelity.cache else None
+    )
 
-    def show(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done)
+
+def _write(path: Path, text: str) -> None:
+    """A file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)

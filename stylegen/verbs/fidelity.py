@@ -1,25 +1,57 @@
 """`fidelity.*` of a configuration -> the arguments of the metrics room. Shared by train and evaluate."""
 
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from stylegen.data.dataset import ImageDataset
+from stylegen.errors import UserError
 from stylegen.metrics.metric import MetricOptions
+from stylegen.metrics.protocol import Protocol
 
 
 def metric_options(fidelity: DictConfig) -> MetricOptions:
-    """The options of single metrics that stand under fidelity.*."""
+    """The options of single metrics that stand under fidelity.*; refuses the other settings there that are impossible.
+
+    Raises:
+        UserError: see `MetricOptions` and `Protocol`; a share that is none.
+    """
+    protocol_of(fidelity)
+    share = fidelity.get("max_share", 1)
+    if not 0 <= share <= 1:
+        raise UserError(
+            f"fidelity.max_share={share}", rule="it is a share from 0 to 1", fix="Use 1 to leave no score out"
+        )
     return MetricOptions(**{name: fidelity[name] for name in MetricOptions.__dataclass_fields__})
+
+
+def protocol_of(fidelity: DictConfig) -> Protocol:
+    """The choices of the protocol that stand under fidelity.*."""
+    return Protocol(**{f.name: fidelity[f.name] for f in fields(Protocol)})
 
 
 def extraction_options(fidelity: DictConfig) -> dict[str, Any]:
     """Keyword arguments of `compute_metrics`."""
     return {
         "options": metric_options(fidelity),
+        "protocol": protocol_of(fidelity),
         "weights": fidelity.weights,
         "batch_size": fidelity.batch_size,
         "cache": fidelity.cache,
+        "cache_dir": None if fidelity.cache_dir is None else Path(fidelity.cache_dir).expanduser(),
+        "calibrate": fidelity.calibrate,
     }
+
+
+def protocol_reals(config: DictConfig, dataset: ImageDataset) -> ImageDataset:
+    """All pictures of the training's data: a training on a part of them is measured against the whole."""
+    if config.data.max_images is None:
+        return dataset
+    settings: Any = OmegaConf.to_container(config.data, resolve=True)
+    del settings["workers"]
+    return ImageDataset(**settings | {"max_images": None, "mirror": False, "cache": "auto"})
 
 
 def describe(card: dict[str, Any]) -> list[str]:

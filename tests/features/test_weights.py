@@ -7,7 +7,7 @@ import pytest
 
 from stylegen.errors import UserError
 from stylegen.features import weights as module
-from stylegen.features.weights import PUBLISHED, PublishedWeights, require_weights
+from stylegen.features.weights import PUBLISHED, PublishedWeights, require_all_weights, require_weights
 
 CONTENT = b"tensors"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -36,9 +36,11 @@ def put(folder: Path, name: str = NAME, content: bytes = CONTENT) -> Path:
 
 
 def test_published_names_end_in_hashes() -> None:
-    assert {name: published.hash_prefix for name, published in PUBLISHED.items()} == {
+    assert {name: published.hash_prefix[:8] for name, published in PUBLISHED.items()} == {
         "inception": "6726825d",
         "vgg16": "397923af",
+        "lpips_layers": "a78928a0",
+        "nvidia_vgg16": "b437eb09",
     }
 
 
@@ -76,6 +78,16 @@ def test_one_setting_for_several_extractors(hub: Path, tmp_path: Path) -> None:
     assert require_weights("inception", vgg) == in_hub
     (tmp_path / "empty").mkdir()
     assert require_weights("inception", tmp_path / "empty") == in_hub
+
+
+def test_an_extractor_of_two_files_asks_for_the_one_that_is_missing(hub: Path) -> None:
+    put(hub, PUBLISHED["vgg16"].filename, b"other")
+    with pytest.raises(UserError, match=r"vgg16-397923af\.pth has SHA-256"):
+        require_all_weights("lpips")
+    (hub / PUBLISHED["vgg16"].filename).unlink()
+    with pytest.raises(UserError, match=r"the vgg16 weights vgg16-397923af\.pth are not on this machine"):
+        require_all_weights("lpips")
+    require_all_weights("random_vgg16")
 
 
 def test_a_path_that_is_not_there(hub: Path, tmp_path: Path) -> None:

@@ -97,4 +97,5 @@ def test_precision_and_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert 0 < other["precision"] < 1
     assert 0 < other["recall"] < 1
     assert ours.metrics == pytest.approx({key: other[key] for key in ("precision", "recall")})
-    assert ours.references == ours.calibration == {}
+    assert ours.references["recall"]["one_picture_repeated"] == 0
+    assert set(ours.references) == {"precision", "recall"}

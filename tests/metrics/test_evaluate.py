@@ -8,7 +8,8 @@ from torch import Tensor
 
 from stylegen import features
 from stylegen.errors import UserError
-from stylegen.metrics import METRICS, MetricOptions, check_metrics, compute_metrics
+from stylegen.metrics import METRICS, MetricOptions, Protocol, check_metrics, compute_metrics
+from stylegen.metrics.registry import sense_of
 from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
 
 FD = ["fd_random_vgg16"]
@@ -106,11 +107,21 @@ def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
 def test_ids_name_their_extractor() -> None:
     """`fid` is Inception's alone."""
     for metric_id, metric in METRICS.items():
-        if metric_id.startswith("fd_"):
-            assert metric_id == f"fd_{metric.extractor}"
+        kind, _, rest = metric_id.partition("_")
+        if kind in ("fd", "prdc", "authenticity"):
+            assert rest == metric.extractor
         else:
-            assert metric.extractor in ("inception", "vgg16")
-    assert METRICS["fid"].extractor == "inception"
+            assert metric.extractor in ("inception", "vgg16", "nvidia_vgg16", "lpips", f"lpips_{rest[5:]}")
+    assert METRICS["fid"].extractor == METRICS["fid50k_full"].extractor == "inception"
+    assert METRICS["pr50k3_full"].extractor == "nvidia_vgg16"
+
+
+def test_lower_is_better_is_known_for_every_number() -> None:
+    for metric in METRICS.values():
+        for key, sense in metric.keys.items():
+            assert sense_of(key) == sense_of(f"{key}_psi0.7") == sense
+    assert sense_of("fid") == "lower"
+    assert sense_of("kid_std") is sense_of("beauty") is None
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,9 @@ def test_ids_name_their_extractor() -> None:
         (["kid"], 30, "num_samples=30: kid needs at least 1000"),
         (["isc"], 9, r"isc needs at least 10\. .*fidelity\.isc_splits"),
         (["prc"], 3, "prc needs at least 4"),
+        (["prdc_random_vgg16"], 5, r"needs at least 6\. .*fidelity\.prdc_neighborhood"),
+        (["fid50k_full"], 30, "fid50k_full promises exactly 50000"),
+        (["pr50k3_full"], 49_999, "promises exactly 50000"),
     ],
 )
 def test_what_cannot_be_measured(reals: Reals, ids: list[str], num_fakes: int, message: str) -> None:
@@ -138,6 +152,48 @@ def test_options_are_checked() -> None:
 def test_alpha_is_refused_before_anything_is_drawn() -> None:
     with pytest.raises(UserError, match="4 channels"):
         check_metrics(FD, 30, Reals(torch.zeros(40, 4, 16, 16, dtype=torch.uint8)))
+
+
+def test_stored_pictures_have_no_paths(reals: Reals) -> None:
+    with pytest.raises(UserError, match="a path length is a generator's"):
+        check_metrics(["ppl2_wend_random_vgg16"], 30, reals, walks=False)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tensor) -> None:
+    card = compute_metrics(FD, [fakes], 30, reals, protocol=Protocol(mirror_reals=True), cache=False)
+    (name,) = card.metrics
+    assert name == "fd_random_vgg16_mirrored-reals"
+    assert card.num_reals == 80
+    assert set(card.references) == set(card.better) == {name}
+    both = Reals(torch.cat([reals.images, reals.images.flip(-1)]))
+    plain = compute_metrics(FD, [fakes], 30, both, cache=False, calibrate=False)
+    assert card.metrics[name] == pytest.approx(plain.metrics["fd_random_vgg16"], rel=1e-9)
+    with pytest.raises(UserError, match=r"fidelity\.noise=loud"):
+        Protocol(noise="loud")
+    with pytest.raises(UserError, match="finite"):
+        Protocol(truncation_psi=float("nan"))
+    assert Protocol(0.7, "const", "uniform").suffix() == "_psi0.7_noise-const_labels-uniform"
+    assert Protocol(0.7, "const", "uniform").suffix(generated=False) == Protocol().suffix() == ""
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_no_more_is_kept_of_the_fakes_than_moments(
+    reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is flat in their number."""
+    from stylegen.metrics.metric import FeatureSet
+
+    kept = []
+    update = FeatureSet.update
+
+    def watched(self: FeatureSet, features: Tensor) -> None:
+        update(self, features)
+        kept.append(self._chunks)
+
+    monkeypatch.setattr(FeatureSet, "update", watched)
+    compute_metrics(FD, fakes.split(5), 30, reals, cache=False, calibrate=False)
+    assert kept[-1] is None
 
 
 @pytest.mark.usefixtures("thumbnail")

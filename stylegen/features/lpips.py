@@ -1,0 +1,135 @@
+"""LPIPS, how far apart two pictures look (Zhang et al. 2018, arXiv 1801.03924), for the perceptual path length.
+
+With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), each position's channels scaled to unit length, eq. 1:
+
+    d(x, y) = sum_l  1 / (H_l W_l)  sum_hw  sum_c  w_lc (f_l(x) - f_l(y))_hwc^2
+
+with w_l at least 0, learned from people's judgements. `RandomLPIPS` has the same form with the weights of
+`random_vgg16` and w_l = 1: it needs no download and is comparable only with itself.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegen.features.extractor import full_precision
+from stylegen.features.fidelity import load_weights, unusable
+from stylegen.features.random_vgg16 import LAYERS, SEED, VERSION, random_weights
+from stylegen.features.weights import sha256
+
+MIN_SIDE = 16  # four poolings leave one position
+_TAPS = (2, 4, 7, 10, 13)  # convolutions after whose ReLU a map is taken
+_PAIRS_PER_CHUNK = 16
+# ImageNet's mean and deviation in the units of [-1, 1], as LPIPS v0.1 rounds them.
+_SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_EPSILON = 1e-10
+
+
+class _Distance:
+    """The formula above.
+
+    Args:
+        kernels, biases: of the 13 convolutions.
+        layers: w_l, one float [C_l] for each map.
+        device: where to run.
+    """
+
+    dim = 1
+
+    def __init__(
+        self,
+        kernels: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        layers: Sequence[Tensor],
+        device: torch.device | str,
+    ) -> None:
+        self.device = torch.device(device)
+        self.kernels = [k.to(self.device, memory_format=torch.channels_last) for k in kernels]
+        self.biases = [b.to(self.device) for b in biases]
+        self.layers = [w.to(self.device)[None, :, None, None] for w in layers]
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two float [N, 1 or 3, H, W] in [-1, 1] -> float32 [N, 1]; see `PairDistance`."""
+        with full_precision(self.device):
+            chunks = zip(first.split(_PAIRS_PER_CHUNK), second.split(_PAIRS_PER_CHUNK), strict=True)
+            return torch.cat([self._distance(a, b) for a, b in chunks])
+
+    def _distance(self, first: Tensor, second: Tensor) -> Tensor:
+        total = torch.zeros(len(first), device=self.device)
+        maps = self._maps(torch.cat([first, second]).to(self.device).float())
+        for features, weight in zip(maps, self.layers, strict=True):
+            a, b = (features / (features.norm(dim=1, keepdim=True) + _EPSILON)).chunk(2)
+            total += ((a - b).square() * weight).sum(dim=1).mean(dim=(1, 2))  # eq. 1
+        return total[:, None]
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        x = x.expand(-1, 3, -1, -1)
+        factor = -(-MIN_SIDE // min(x.shape[-2:]))
+        if factor > 1:
+            x = x.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
+        x = (x - x.new_tensor(_SHIFT)[:, None, None]) / x.new_tensor(_SCALE)[:, None, None]
+        x = x.contiguous(memory_format=torch.channels_last)
+        maps: list[Tensor] = []
+        done = 0
+        for layer in LAYERS:
+            if layer == "M":
+                x = functional.max_pool2d(x, 2) if len(maps) < len(_TAPS) else x
+                continue
+            x = functional.conv2d(x, self.kernels[done], self.biases[done], padding=1).relu()
+            done += 1
+            if done in _TAPS:
+                maps.append(x)
+        return maps
+
+
+class LPIPS(_Distance):
+    """LPIPS v0.1 on torchvision's VGG16, the distance of `ppl2_wend`.
+
+    Args:
+        weights: folder with both files; see `require_weights`.
+        device: where to run.
+
+    Raises:
+        UserError: weights that cannot be had, are not plain tensors, or do not fit.
+    """
+
+    name = "lpips"
+
+    def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu") -> None:
+        trunk_path, trunk = load_weights("vgg16", weights)
+        layers_path, state = load_weights("lpips_layers", weights)
+        names = [name.removesuffix(".weight") for name in trunk if name.startswith("features.") and "weight" in name]
+        layers = [state[name].flatten() for name in sorted(state) if name.startswith("lin")]
+        kernels = [trunk[f"{name}.weight"] for name in names]
+        if [k.shape[0] for k in kernels] != [width for width in LAYERS if width != "M"]:
+            raise unusable("vgg16", trunk_path, "its tensors are not those of VGG16's 13 convolutions")
+        if [len(w) for w in layers] != [64, 128, 256, 512, 512]:
+            raise unusable("lpips_layers", layers_path, "its tensors are not the five layers of LPIPS")
+        super().__init__(kernels, [trunk[f"{name}.bias"] for name in names], layers, device)
+        self.weights_id = f"sha256:{sha256(trunk_path)[:16]}+{sha256(layers_path)[:16]}"
+        self.recipe: dict[str, object] = {
+            "paper": "arXiv 1801.03924",
+            "network": "LPIPS v0.1 on VGG16, torchvision IMAGENET1K_V1",
+            "weights_file": f"{trunk_path.name}, {layers_path.name}",
+            "precision": "float32",
+        }
+
+
+class RandomLPIPS(_Distance):
+    """The same form with the random VGG16's kernels, biases 0 and w_l = 1: no file, and comparable only with itself."""
+
+    name = "lpips_random_vgg16"
+    weights_id = f"random_vgg16/v{VERSION}/seed{SEED}"
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        kernels = random_weights(SEED)
+        layers = [torch.ones(len(kernels[tap - 1])) for tap in _TAPS]
+        super().__init__(kernels, [torch.zeros(len(k)) for k in kernels], layers, device)
+        self.recipe: dict[str, object] = {
+            "network": "the form of LPIPS on a VGG16 that was never trained, all w 1",
+            "weights": self.weights_id,
+            "precision": "float32",
+        }

@@ -1,0 +1,58 @@
+"""The official protocol of StyleGAN2-ADA's metrics, and what a score is called that departs from it."""
+
+import math
+from dataclasses import dataclass
+
+from stylegen.errors import UserError, unknown_choice
+
+NOISES = ("random", "const", "none")
+LABELS = ("data", "uniform")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Choices outside the metrics that move their numbers. The defaults are the papers'; any other changes the name.
+
+    Args:
+        truncation_psi: the papers score untruncated pictures, psi 1.
+        noise: "random", fresh for each picture; "const", as stored with the weights; "none".
+        labels: of a conditional generator: "data", drawn from the dataset; "uniform", every class alike.
+        mirror_reals: count mirror images among the reals. The papers do not, even after training with them.
+
+    Raises:
+        UserError: another noise or labels; psi not finite.
+    """
+
+    truncation_psi: float = 1.0
+    noise: str = "random"
+    labels: str = "data"
+    mirror_reals: bool = False
+
+    def __post_init__(self) -> None:
+        if self.noise not in NOISES:
+            raise unknown_choice("fidelity.noise", self.noise, NOISES)
+        if self.labels not in LABELS:
+            raise unknown_choice("fidelity.labels", self.labels, LABELS)
+        if not math.isfinite(self.truncation_psi):
+            problem = f"fidelity.truncation_psi={self.truncation_psi}"
+            raise UserError(problem, rule="it is a finite number", fix="Use 1, as the papers do")
+
+    def suffix(self, generated: bool = True) -> str:
+        """What is appended to a metric's name: "" by the protocol, "_psi0.7_noise-const" for these departures.
+
+        Args:
+            generated: False for pictures that are measured as stored: what draws them plays no part.
+        """
+        parts = []
+        if generated and self.truncation_psi != 1:
+            parts.append(f"_psi{self.truncation_psi:g}")
+        if generated and self.noise != "random":
+            parts.append(f"_noise-{self.noise}")
+        if generated and self.labels != "data":
+            parts.append(f"_labels-{self.labels}")
+        if self.mirror_reals:
+            parts.append("_mirrored-reals")
+        return "".join(parts)
+
+
+OFFICIAL = Protocol()

@@ -1,0 +1,120 @@
+"""One pass over the fakes, through every extractor that the metrics ask for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from stylegen.errors import UserError
+from stylegen.features import DISTANCES
+from stylegen.metrics import ranks
+from stylegen.metrics.cache import StatisticsCache
+from stylegen.metrics.continuation import Continuation
+from stylegen.metrics.fakes import NumberedPictures, WalkablePictures
+from stylegen.metrics.metric import FeatureSet, Kind
+from stylegen.metrics.reals import Extraction, PublishedReals, RealImages, RealStatistics, real_statistics
+from stylegen.metrics.registry import METRICS
+
+
+@dataclass
+class View:
+    """All metrics that look through one extractor, and what it shows of either side."""
+
+    ids: Sequence[str]
+    way: Extraction
+    known: RealStatistics
+    reals: FeatureSet
+    drawn: FeatureSet
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[str],
+        way: Extraction,
+        reals: RealImages,
+        calibrate: bool,
+        seed: int,
+        store: StatisticsCache,
+    ) -> Self:
+        """With the reals described, and no fakes seen."""
+        wanted = {METRICS[i].kind for i in ids if METRICS[i].uses_reals or (calibrate and METRICS[i].calibrated)}
+        known = RealStatistics()
+        if not isinstance(reals, PublishedReals):
+            known = real_statistics(reals, way, sorted(wanted), seed, store)
+        elif len(reals.mean) != way.extractor.dim:
+            raise UserError(
+                f"{reals.name} describes {len(reals.mean)} features",
+                rule=f"{way.extractor.name} has {way.extractor.dim}",
+                fix="Name the metric whose extractor these statistics are of",
+            )
+        whole = FeatureSet.of(reals.moments(), None) if isinstance(reals, PublishedReals) else known.feature_set()
+        return cls(ids, way, known, whole, FeatureSet(way.extractor.dim, _kinds(ids)))
+
+    def recipe(self) -> dict[str, object]:
+        return {"weights_id": self.way.extractor.weights_id, **self.way.extractor.recipe}
+
+
+def draw(
+    fakes: NumberedPictures, num_fakes: int, reals: RealImages, views: Sequence[View], state: Continuation
+) -> None:
+    """One pass over this process's fakes, every batch through all extractors; then the paths of each walk."""
+    looks = [view for view in views if view.way.extractor.name not in DISTANCES]
+    numbers = ranks.share(num_fakes)
+
+    def pictures() -> None:
+        for batch in fakes.batches(numbers[state.done :]) if looks else ():
+            _check_pictures(batch, reals)
+            for view in looks:
+                view.drawn.update(view.way.features(batch))
+            state.add(len(batch))
+            for view in looks:
+                view.way.report("generated pictures", min(state.done * ranks.num_ranks(), num_fakes), num_fakes)
+        if looks and state.done < len(numbers):
+            raise UserError(
+                f"{state.done} generated pictures",
+                rule=f"num_samples={num_fakes} are to be measured",
+                fix=f"Give more pictures, or num_samples={state.done}",
+            )
+        for view in views:
+            if view not in looks:
+                _walk(fakes, numbers, view, num_fakes)
+
+    try:
+        ranks.together(pictures)
+    except KeyboardInterrupt:
+        state.save()
+        raise
+    state.finish()
+
+
+def _walk(fakes: NumberedPictures, numbers: list[int], view: View, num_fakes: int) -> None:
+    """One column of distances for each of the view's metrics, for each has paths of its own."""
+    assert isinstance(fakes, WalkablePictures)
+    columns = []
+    for metric_id in view.ids:
+        walk, parts = METRICS[metric_id].walk, []
+        assert walk is not None
+        for part in fakes.path_distances(walk, numbers, view.way.extractor):
+            parts.append(view.way.checked(part))
+            done = sum(map(len, parts)) * ranks.num_ranks()
+            view.way.report(f"paths of {metric_id}", min(done, num_fakes), num_fakes)
+        columns.append(torch.cat(parts) if parts else torch.empty(0, 1))
+    view.drawn.update(torch.cat(columns, dim=1))
+
+
+def _kinds(group: Sequence[str]) -> list[Kind]:
+    """What these metrics want to know of the fakes."""
+    return sorted({METRICS[i].kind for i in group})
+
+
+def _check_pictures(images: Tensor, reals: RealImages) -> None:
+    channels, height, width = images.shape[1:]
+    side = reals.spec.resolution
+    if (channels, height, width) != (reals.spec.channels, side, side):
+        raise UserError(
+            f"pictures of {width}x{height} with {channels} channels",
+            rule=f"{reals.name} has {side}x{side} with {reals.spec.channels}; sets that differ cannot be compared",
+            fix="Measure against a dataset of the same resolution and channels",
+        )

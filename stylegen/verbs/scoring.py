@@ -1,0 +1,239 @@
+"""What is scored, against what, and whether that has been done before."""
+
+import glob
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
+from stylegen.data.dataset import ImageDataset
+from stylegen.errors import UserError
+from stylegen.features.weights import FILES_OF, require_weights, sha256
+from stylegen.metrics.card import MetricCard
+from stylegen.metrics.checks import by_extractor
+from stylegen.metrics.evaluate import compute_metrics
+from stylegen.metrics.fakes import StoredPictures
+from stylegen.metrics.generated import score_generator
+from stylegen.metrics.reals import PROTOCOL_VERSION, PublishedReals, RealImages
+from stylegen.metrics.statistics_file import read_statistics
+from stylegen.spec import ImageSpec
+from stylegen.verbs.fidelity import extraction_options, metric_options, protocol_of
+
+PublishedOrReals = ImageDataset | PublishedReals
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Pictures to be scored.
+
+    Args:
+        name: for the table.
+        card: where its metric card is written.
+        kimg: of the training; None where nothing says.
+        digest: of the snapshot's bytes or the pictures.
+        spec: of the pictures.
+        count: how many are measured.
+        score: gives the card.
+        pictures: the first so many pictures, uint8 NCHW.
+    """
+
+    name: str
+    card: Path
+    kimg: float | None
+    digest: str
+    spec: ImageSpec
+    count: int
+    score: Callable[[RealImages, dict[str, Any]], MetricCard]
+    pictures: Callable[[RealImages, int], torch.Tensor]
+
+
+def find_snapshots(text: str) -> list[Path]:
+    """Files, run folders and patterns, separated by commas: a path that exists is taken as it stands.
+
+    Raises:
+        UserError: a pattern that fits no file; see `find_snapshot`.
+    """
+    if Path(text).expanduser().exists():
+        return [find_snapshot(text)]
+    found: list[Path] = []
+    for part in text.split(","):
+        if not glob.has_magic(part) or Path(part).expanduser().exists():
+            found.append(find_snapshot(part))
+            continue
+        matches = sorted(Path(p) for p in glob.glob(str(Path(part).expanduser()), recursive=True))  # noqa: PTH207
+        matches = [p for p in matches if p.suffix == ".safetensors"]
+        if not matches:
+            raise UserError(
+                f"snapshot={part}", rule="no .safetensors file fits this pattern", fix="Name a run's snapshots/ folder"
+            )
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Subject:
+    """A generator; loaded now, so that a bad file is refused before anything is computed."""
+    snapshot = load_snapshot(path)
+    spec = _spec(snapshot)
+    digest = sha256(path)[:32]
+    seen = snapshot.info.get("images_seen")
+
+    def score(reals: RealImages, options: dict[str, Any]) -> MetricCard:
+        return score_generator(
+            load_snapshot(path).generator.to(device),
+            reals,  # type: ignore[arg-type]
+            config.metrics,
+            config.num_samples,
+            sampler_batch=config.batch_size,
+            per_class=config.per_class,
+            sampling={"snapshot": path.name, "snapshot_sha256": digest, "question": question(config, digest, reals)},
+            **options
+            | {"identity": f"{digest} {protocol_of(config.fidelity).suffix()} {_labels(config, reals, spec)}"},
+        )
+
+    def pictures(reals: RealImages, count: int) -> torch.Tensor:
+        from stylegen.latent.sampler import Sampler
+
+        protocol = protocol_of(config.fidelity)
+        table = reals.labels() if spec.num_classes else None  # type: ignore[attr-defined]
+        sampler = Sampler(
+            load_snapshot(path).generator.to(device), protocol.truncation_psi, None, protocol.noise, None, table
+        )
+        return sampler.images(list(range(count))).cpu()
+
+    card = path.with_suffix(".metrics.json")
+    kimg = None if seen is None else seen / 1000
+    return Subject(path.stem, card, kimg, digest, spec, config.num_samples, score, pictures)
+
+
+def images_subject(config: DictConfig, device: torch.device) -> Subject:
+    """A folder or zip of pictures, measured as stored; the first `num_samples` count."""
+    images = ImageDataset(config.images)
+    count = min(config.num_samples, images.num_images)
+    kinds = sorted({Path(key).suffix.lower() for key in images.source.keys()})  # noqa: SIM118
+
+    def score(reals: RealImages, options: dict[str, Any]) -> MetricCard:
+        return compute_metrics(
+            config.metrics,
+            StoredPictures(images, config.batch_size),
+            count,
+            reals,
+            device=device,
+            sampling={
+                "images": images.name,
+                "fingerprint": images.fingerprint,
+                "files": ", ".join(kinds),  # a lossy format moves a score: FFHQ as JPEG q90 by 6 of FID
+                "quantisation": "as stored",
+                "question": question(config, images.fingerprint, reals),
+            },
+            **options | {"identity": images.fingerprint},
+        )
+
+    card = Path(f"{Path(config.images).stem}.metrics.json")
+    first = lambda reals, n: images.batch(range(min(n, count)))[0].cpu()  # noqa: E731
+    return Subject(images.name, card, None, images.fingerprint, images.spec, count, score, first)
+
+
+def find_reals(config: DictConfig, subject: Subject, snapshot: Path | None) -> PublishedOrReals:
+    """`statistics`, or `data.path`, or what the snapshot was trained on: all of it, where that was a part.
+
+    Raises:
+        UserError: none of them; pictures of another size, channels or classes than the subject's.
+    """
+    if config.statistics is not None:
+        if subject.spec.num_classes and protocol_of(config.fidelity).labels == "data":
+            raise UserError(
+                f"statistics={config.statistics}",
+                rule="a conditional generator takes its labels from the data, and statistics have none",
+                fix="Add fidelity.labels=uniform, which changes the metric's name",
+            )
+        return read_statistics(config.statistics, subject.spec)
+    info = {} if snapshot is None else load_snapshot(snapshot).info
+    if config.data.path is None and "data" not in info:
+        raise UserError(
+            "data.path is missing",
+            rule="nothing says which real pictures to compare with",
+            fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
+        )
+    if config.data.path is None:
+        return ImageDataset(**{k: v for k, v in info["data"].items() if k not in ("max_images", "subset_seed")})
+    resolution = config.data.resolution
+    if resolution is None and config.data.path == "openmoji":
+        resolution = subject.spec.resolution
+    conditional = snapshot is not None and subject.spec.num_classes > 0
+    return ImageDataset(config.data.path, resolution, use_labels=conditional)
+
+
+def check_match(config: DictConfig, subject: Subject, reals: PublishedOrReals) -> None:
+    """Raise UserError for pictures or labels that cannot be compared."""
+    drawn, spec = subject.spec, reals.spec
+    if config.images is not None:
+        drawn = ImageSpec(drawn.resolution, drawn.channels, spec.num_classes)
+    if drawn != spec:
+        what = f"images={config.images}" if config.images is not None else f"snapshot={subject.name}"
+        raise UserError(
+            f"{what} {'has' if config.images is not None else 'draws'} {drawn}",
+            rule=f"{reals.name} has {spec}, and pictures or labels that differ cannot be compared",
+            fix="Name a dataset like the one that it was trained on, or leave data.path out",
+        )
+
+
+def question(config: DictConfig, digest: str, reals: RealImages) -> str:
+    """A digest of everything on which a card depends, so that one is believed only where nothing has changed."""
+    names = [name for e in by_extractor(config.metrics) for name in FILES_OF.get(e, (e,))]
+    files = [require_weights(name, config.fidelity.weights) for name in names]
+    content = {
+        "subject": digest,
+        "reals": reals.fingerprint,
+        "metrics": list(config.metrics),
+        "num_samples": config.num_samples,
+        "per_class": config.per_class,
+        "options": asdict(metric_options(config.fidelity)),
+        "protocol": asdict(protocol_of(config.fidelity)),
+        "version": PROTOCOL_VERSION,
+        "weights": [None if file is None else _file_hash(file) for file in files],
+        "calibrate": config.fidelity.calibrate,
+    }
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def earlier_card(subject: Subject, path: Path, config: DictConfig, reals: RealImages) -> dict[str, Any] | None:
+    """The card at `path`, if it answers the same question."""
+    try:
+        card = json.loads(path.read_text())
+        same = card["sampling"]["question"] == question(config, subject.digest, reals)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return card if same else None
+
+
+def options_of(config: DictConfig) -> dict[str, Any]:
+    """Keyword arguments that scores of snapshots and of pictures share."""
+    return extraction_options(config.fidelity)
+
+
+_HASHES: dict[tuple[str, int, int], str] = {}
+
+
+def _file_hash(path: Path) -> str:
+    """SHA-256, taken once for a state of the file: half a gigabyte is read in a second or two."""
+    state = path.stat()
+    key = (str(path), state.st_mtime_ns, state.st_size)
+    if key not in _HASHES:
+        _HASHES[key] = sha256(path)
+    return _HASHES[key]
+
+
+def _spec(snapshot: Snapshot) -> ImageSpec:
+    G = snapshot.generator
+    return ImageSpec(G.resolution, G.channels, G.num_classes)
+
+
+def _labels(config: DictConfig, reals: RealImages, spec: ImageSpec) -> str:
+    """Of a conditional generator the dataset decides the labels, and so the fakes."""
+    return reals.fingerprint if spec.num_classes else ""

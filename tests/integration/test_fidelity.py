@@ -1,0 +1,342 @@
+"""`evaluate` as a job: many snapshots, folders, statistics files, processes, continuing; and scores during training."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylegen import features
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
+from stylegen.data import openmoji
+from stylegen.images import write_png
+from tests.metrics.pictures import Thumbnail, noisy, portraits
+from tests.tiny import TINY_RUN, tiny_generator
+
+INFO = {"data": {"path": "openmoji", "resolution": 16}}
+FD = "fd_random_vgg16"
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    for kimg in (1, 2, 10):
+        path = tmp_path / "run" / "snapshots" / f"{kimg:06d}.000.safetensors"
+        save_snapshot(path, tiny_generator(seed=kimg), INFO | {"images_seen": kimg * 1000})
+    return tmp_path / "run"
+
+
+def folder(path: Path, images: torch.Tensor) -> Path:
+    for i, image in enumerate(images):
+        write_png(path / f"{i:04d}.png", image)
+    return path
+
+
+def evaluate(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, arguments)]) == 0, capsys.readouterr().err
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_many_snapshots(run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [f"snapshot={run_folder}/snapshots/*.safetensors", "num_samples=32"]
+    result = evaluate(capsys, *arguments)
+    assert result["kimg"] == [1, 2, 10]
+    assert len(result["metrics"][FD]) == 3
+    best = result["snapshots"][int(np.argmin(result["metrics"][FD]))]
+    assert result["best"] == {FD: best}
+    rows = (run_folder / "scores.csv").read_text().splitlines()
+    assert rows[0] == f"snapshot,kimg,{FD}"
+    assert float(rows[1].split(",")[2]) == result["metrics"][FD][0]
+    assert (run_folder / "scores.svg").read_text().count("<circle") == 3
+    for name, value in zip(result["snapshots"], result["metrics"][FD], strict=True):
+        card = json.loads((run_folder / "snapshots" / f"{name}.metrics.json").read_text())
+        assert card["metrics"][FD] == value
+        assert len(card["sampling"]["snapshot_sha256"]) == 32
+
+
+def test_an_interrupted_job_continues_where_it_was(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stylegen.verbs import scoring
+
+    scored = []
+    score = scoring.score_generator
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        if len(scored) == 2 and "stop" in names:
+            raise KeyboardInterrupt
+        scored.append(options["sampling"]["snapshot"])
+        return score(*arguments, **options)
+
+    names = {"stop"}
+    monkeypatch.setattr(scoring, "score_generator", watched)
+    arguments = [f"snapshot={run_folder}/snapshots/*.safetensors", "num_samples=32"]
+    assert main(["evaluate", *arguments]) == 130
+    names.clear()
+    evaluate(capsys, *arguments)
+    assert len(scored) == 3  # none twice
+    save_snapshot(run_folder / "snapshots" / "000002.000.safetensors", tiny_generator(seed=99), INFO)
+    evaluate(capsys, *arguments)
+    assert scored[3:] == ["000002.000.safetensors"]  # it is another one now
+    evaluate(capsys, *arguments, "again=true")
+    assert len(scored) == 7
+    evaluate(capsys, *arguments, "num_samples=33")
+    assert len(scored) == 10
+
+
+def test_the_default_metric_needs_no_download(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = evaluate(capsys, f"snapshot={run_folder}", "num_samples=16")
+    assert list(card["metrics"]) == [FD]
+    assert (run_folder / "snapshots" / "000010.000.metrics.json").exists()
+
+
+def test_departures_change_the_name(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [f"snapshot={run_folder}", "num_samples=16", "fidelity.truncation_psi=0.5", "fidelity.noise=const"]
+    card = evaluate(capsys, *arguments)
+    assert list(card["metrics"]) == [f"{FD}_psi0.5_noise-const"]
+    assert (card["sampling"]["psi"], card["sampling"]["noise"]) == (0.5, "const")
+
+
+def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reals = folder(tmp_path / "reals", portraits(40, side=16))
+    fakes = folder(tmp_path / "fakes", noisy(portraits(30, side=16, first=100), 20))
+    out, file = tmp_path / "card.json", tmp_path / "it's (all).npz"
+    metrics = f"metrics=[{FD},prdc_random_vgg16]"
+    card = evaluate(capsys, f"images={fakes}", f"data.path={reals}", f"out={out}", metrics, "neighbours=3")
+    assert card == json.loads(out.read_text())
+    assert (card["num_samples"], card["num_reals"]) == (30, 40)
+    assert card["sampling"]["files"] == ".png"
+    assert 0 <= card["metrics"]["authenticity_random_vgg16"] <= 1  # the number of the figure
+    with Image.open(tmp_path / "card.neighbours.png") as figure:
+        assert figure.size == (4 * (6 * 18 - 2), 4 * (3 * 18 - 2))
+    assert evaluate(capsys, f"data.path={reals}", f"export={file}")["export"] == str(file)
+    again = evaluate(capsys, f"images={fakes}", f"statistics={file}", f"out={out}")
+    assert again["metrics"][FD] == pytest.approx(card["metrics"][FD], rel=1e-9)
+
+
+def test_grey_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey = portraits(30, side=16)[:, :1]
+    one, three = folder(tmp_path / "grey", grey), folder(tmp_path / "rgb", grey.repeat(1, 3, 1, 1))
+    scores = [
+        evaluate(capsys, f"images={path}", f"data.path={path}", "num_samples=10", f"out={tmp_path / 'card.json'}")
+        for path in (one, three)
+    ]
+    assert scores[0]["metrics"] == pytest.approx(scores[1]["metrics"], rel=1e-9)
+
+
+def test_scores_of_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "snapshots" / "000001.000.safetensors"
+    save_snapshot(path, tiny_generator(num_classes=6), {"data": {**INFO["data"], "use_labels": True}})
+    card = evaluate(capsys, f"snapshot={path}", "num_samples=16", "per_class=8")
+    assert set(card["classes"]) == {*openmoji.CLASS_NAMES, "mean over classes"}
+    values = [scores[FD] for name, scores in card["classes"].items() if name != "mean over classes"]
+    assert card["classes"]["mean over classes"][FD] == pytest.approx(np.mean(values))
+
+
+def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = [
+        evaluate(
+            *(capsys, f"snapshot={run_folder}", "num_samples=70", f"out={run_folder / 'b.json'}"),
+            *(f"batch_size={size}", f"fidelity.batch_size={size}"),
+        )["metrics"][FD]
+        for size in (64, 7, 1)
+    ]
+    assert scores[1:] == pytest.approx(scores[:1] * 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["metrics=[fid50k_ful]"], "Did you mean fid50k_full"),
+        (["metrics=[kid]"], "num_samples=16: kid needs at least 1000"),
+        (["metrics=[kid]", "num_samples=5000"], "number of reals="),
+        (["metrics=[fid50k_full]"], "promises exactly 50000"),
+        (["metrics=[pr50k3_full]", "num_samples=50000", "fidelity.weights={run}/nowhere"], "no such file or folder"),
+        (["metrics=[fid]", "fidelity.weights={run}/wrong.pth"], "cannot be used as inception weights"),
+        (["metrics=[isc]", "fidelity.weights={run}/weights"], "starts with 6726825d"),
+        (["data.path={run}/alpha"], "4 channels|alpha"),
+        (["data.path=openmoji", "data.resolution=32"], "cannot be compared"),
+        (["fidelity.noise=loud"], "const"),
+        (["fidelity.labels=some"], "uniform"),
+        (["per_class=8"], "no classes"),
+        (["devices=0"], "devices=0"),
+        (["statistics={run}/none.npz"], "no such file"),
+        (["snapshot={run}/*.pkl"], "fits this pattern"),
+        (["images={run}/pictures", "snapshot=null", "data.path=openmoji", "data.resolution=32"], "cannot be compared"),
+        (
+            ["images={run}/pictures", "snapshot=null", "metrics=[ppl2_wend]", "data.path={run}/pictures"],
+            "a generator's",
+        ),
+        (["images={run}/pictures", "snapshot=null", "data.path={run}/pictures", "num_samples=1"], "needs at least 2"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str],
+    message: str,
+    run_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import re
+
+    monkeypatch.delenv("STYLEGEN_WEIGHTS", raising=False)
+    torch.save({"a": torch.zeros(2)}, run_folder / "wrong.pth")
+    (run_folder / "weights").mkdir()
+    (run_folder / "weights" / "weights-inception-2015-12-05-6726825d.pth").write_bytes(b"a login page")
+    folder(run_folder / "alpha", torch.zeros(8, 4, 16, 16, dtype=torch.uint8))
+    folder(run_folder / "pictures", portraits(8, side=16))
+    before = sorted(run_folder.rglob("*"))
+    given = [a.format(run=run_folder) for a in arguments]
+    defaults = [] if any(a.startswith("snapshot=") for a in given) else [f"snapshot={run_folder}"]
+    numbers = [] if any(a.startswith("num_samples=") for a in given) else ["num_samples=16"]
+    assert main(["evaluate", *defaults, *numbers, *given]) == 2
+    captured = capsys.readouterr()
+    assert re.search(message, captured.err)
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert sorted(run_folder.rglob("*")) == before
+
+
+def test_features_that_are_not_finite(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Thumbnail):
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            return super().__call__(images) * float("nan")
+
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Broken("broken"))
+    assert main(["evaluate", f"snapshot={run_folder}", "num_samples=16"]) == 2
+    assert "not finite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
+    verb: str, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(url: str) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("stylegen.features.weights._read_url", offline)
+    monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    out = tmp_path / "out"
+    settings = {
+        "train": [*TINY_RUN, "fidelity.metrics=[fid]", f"output_dir={out}"],
+        "evaluate": [f"snapshot={run_folder}", "metrics=[fid]", f"out={out}"],
+    }
+    assert main([verb, *settings[verb]]) == 2
+    message = capsys.readouterr().err
+    assert "weights-inception-2015-12-05-6726825d.pth are not on this machine" in message
+    assert "Fetch https://github.com/toshas/torch-fidelity/releases/download" in message
+    assert f"put it into {tmp_path / 'weights'}" in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("setting", ["fidelity.noise=loud", "fidelity.max_share=1.5", "fidelity.prdc_neighborhood=0"])
+def test_a_training_refuses_impossible_settings_before_it_writes(
+    setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [a for a in TINY_RUN if a != "fidelity=none"]
+    assert main(["train", *settings, setting, f"output_dir={tmp_path / 'run'}"]) == 2
+    assert setting in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+SCORED_RUN = [
+    *(a for a in TINY_RUN if a != "fidelity=none"),
+    *("fidelity.num_samples=8", "fidelity.every_kimg=0.016", "fidelity.max_share=1", "total_kimg=0.048"),
+    *("checkpoint_every_kimg=0.016", "log_every_kimg=0.016"),
+]
+
+
+def records(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if not k.startswith(("time/", "memory/"))} for line in lines]
+
+
+def test_scores_during_training(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(["train", *SCORED_RUN, f"output_dir={run}"]) == 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    scores = {line["kimg"]: line[f"metric/{FD}"] for line in lines if f"metric/{FD}" in line}
+    assert list(scores) == [0.016, 0.032, 0.048]
+    shares = [line["time/fidelity_share"] for line in lines if "time/fidelity_share" in line]
+    assert all(0 < share < 1 for share in shares)
+    best = load_snapshot(run / "best.safetensors")
+    kimg = min(scores, key=lambda k: scores[k])
+    assert best.info["images_seen"] == kimg * 1000
+    assert best.info["best"] == {"metric": FD, "value": scores[kimg], "kimg": kimg}
+    assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == scores[kimg]
+    assert load_snapshot(run).info["images_seen"] == 48  # a run folder still means its newest
+
+
+def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while it takes the second score: that score is taken again, and the record is the undisturbed one."""
+    from stylegen.verbs import train as verb
+
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    assert main(["train", *SCORED_RUN, f"output_dir={undisturbed}"]) == 0
+    score, calls = verb.score_generator, []
+
+    def fails_once(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise SystemError("killed")
+        return score(*arguments, **options)
+
+    monkeypatch.setattr(verb, "score_generator", fails_once)
+    with pytest.raises(SystemError):
+        main(["train", *SCORED_RUN, f"output_dir={killed}"])
+    assert main(["train", *SCORED_RUN, f"output_dir={killed}"]) == 0
+    assert records(killed) == records(undisturbed)
+    assert (killed / "best.safetensors").read_bytes() == (undisturbed / "best.safetensors").read_bytes()
+
+
+def test_scores_are_left_out_where_they_would_take_most_of_the_time(tmp_path: Path) -> None:
+    settings = [a for a in SCORED_RUN if "max_share" not in a]
+    assert main(["train", *settings, f"output_dir={tmp_path / 'run'}", "fidelity.max_share=1e-9"]) == 0
+    kimg = [r["kimg"] for r in records(tmp_path / "run") if f"metric/{FD}" in r]
+    assert kimg == [0.016, 0.048]  # the first, and the last in any case
+
+
+def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> None:
+    settings = [a for a in SCORED_RUN if "every_kimg" not in a and "total_kimg" not in a]
+    run = tmp_path / "run"
+    assert main(["train", *settings, "total_kimg=0.008", "data.max_images=20", f"output_dir={run}"]) == 0
+    card = json.loads((run / "snapshots" / "000000.008.metrics.json").read_text())
+    assert card["num_reals"] > 800
+
+
+def test_two_processes_of_the_command_give_the_number_of_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real extractor: the processes are new ones, which no test can patch."""
+    from stylegen.features.random_vgg16 import RandomVGG16
+
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: RandomVGG16(device))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    reals = folder(tmp_path / "reals", portraits(30, side=16))
+    path = tmp_path / "snapshots" / "000001.000.safetensors"
+    save_snapshot(path, tiny_generator(), {})
+    cards = [
+        evaluate(
+            *(capsys, f"snapshot={path}", f"data.path={reals}", "num_samples=21", "batch_size=4", "device=cpu"),
+            *(f"devices={count}", "fidelity.cache=false", f"out={tmp_path / f'{count}.json'}"),
+        )
+        for count in (1, 2)
+    ]
+    assert cards[1]["metrics"][FD] == pytest.approx(cards[0]["metrics"][FD], rel=1e-6)
+    assert json.loads((tmp_path / "2.json").read_text()) == cards[1]
+    arguments = [f"snapshot={path}", f"data.path={reals}", "num_samples=1", "devices=2"]
+    assert main(["evaluate", *arguments]) == 2
+    assert "needs at least 2" in capsys.readouterr().err

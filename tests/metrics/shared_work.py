@@ -1,0 +1,67 @@
+"""A score that processes share; run by `test_ranks.py` in processes of its own."""
+
+import json
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from stylegen import features
+from stylegen.errors import UserError
+from stylegen.metrics.evaluate import compute_metrics
+from stylegen.metrics.fakes import StoredPictures
+from stylegen.metrics.generated import score_generator
+from tests.metrics.pictures import Reals, Thumbnail, portraits
+from tests.tiny import tiny_generator
+
+IDS = ["fd_random_vgg16", "prdc_random_vgg16", "authenticity_random_vgg16", "ppl2_wend_random_vgg16"]
+
+
+class Conditional(Reals):
+    """Reals with three classes."""
+
+    def labels(self) -> torch.Tensor:
+        return torch.eye(3)[torch.arange(len(self.images)) % 3]
+
+
+class Broken(Thumbnail):
+    """NaN for one picture, which only one of the processes sees."""
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        values = super().__call__(images)
+        values[images.flatten(1).sum(1) == 0] = float("nan")
+        return values
+
+
+def reals() -> Conditional:
+    return Conditional(portraits(31, side=16))
+
+
+def scores(folder: Path) -> dict[str, object]:
+    """The card of a tiny conditional generator, and of stored pictures."""
+    features.EXTRACTORS["random_vgg16"] = lambda weights, device: Thumbnail()
+    options = {"cache_dir": folder, "batch_size": 5}
+    card = score_generator(tiny_generator(num_classes=3), reals(), IDS, 23, sampler_batch=4, per_class=6, **options)
+    stored = StoredPictures(Reals(portraits(9, side=16, first=50)), 2)
+    other = compute_metrics(IDS[:1], stored, 9, reals(), **options)
+    return {"metrics": card.metrics, "references": card.references, "classes": card.classes, "other": other.metrics}
+
+
+def failure() -> str:
+    """What is raised when one process meets what cannot be measured."""
+    features.EXTRACTORS["random_vgg16"] = lambda weights, device: Broken()
+    images = portraits(9, side=16)
+    images[4] = 0
+    try:
+        compute_metrics(IDS[:1], StoredPictures(Reals(images), 2), 9, reals(), cache=False, calibrate=False)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def process(rank: int, count: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count)
+    result = scores(Path(folder) / f"cache{count}") | {"failure": failure()}
+    dist.destroy_process_group()
+    (Path(folder) / f"{rank}.json").write_text(json.dumps(result))

@@ -1,0 +1,157 @@
+"""Metrics that compare every pair of pictures, against slow formulas in float64 that share nothing with them."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from stylegen import randomness
+from stylegen.features import fidelity
+from stylegen.metrics.authenticity import authentic_share
+from stylegen.metrics.density_coverage import density_coverage
+from stylegen.metrics.frechet import Moments
+from stylegen.metrics.kernel import kid_full, squared_mmd
+from stylegen.metrics.metric import DEFAULT_OPTIONS, FeatureSet
+from stylegen.metrics.neighbours import nearest, radii
+from stylegen.metrics.registry import METRICS
+from tests.metrics.pictures import Thumbnail
+
+
+def features(count: int, dim: int, purpose: str, scale: float = 1.0) -> Tensor:
+    return randomness.normal(0, f"tests/{purpose}", torch.arange(count), (dim,)) * scale
+
+
+def slow_mmd(x: Tensor, y: Tensor) -> float:
+    a, b = x.double().tolist(), y.double().tolist()
+    d, m = x.shape[1], len(a)
+
+    def kernel(p: list[float], q: list[float]) -> float:
+        return (math.fsum(s * t for s, t in zip(p, q, strict=True)) / d + 1) ** 3
+
+    within = math.fsum(kernel(s[i], s[j]) for s in (a, b) for i in range(m) for j in range(m) if i != j)
+    return within / (m * (m - 1)) - 2 * math.fsum(kernel(p, q) for p in a for q in b) / m**2
+
+
+def test_kernel_distance_to_1e_6() -> None:
+    x, y = features(30, 12, "x", 1.2), features(30, 12, "y")
+    expected = slow_mmd(x, y)
+    assert squared_mmd(x, y) == pytest.approx(expected, rel=1e-6)
+    assert fidelity.kernel_distance(x.double(), y.double(), 2, 30)[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_official_kernel_distance_takes_whole_sets_where_they_are_small() -> None:
+    x, y = features(30, 12, "x", 1.2), features(30, 12, "y")
+    sets = (FeatureSet.of(None, side) for side in (x, y))
+    value = kid_full(*sets, Thumbnail(), DEFAULT_OPTIONS)["kid50k_full"]
+    assert value == pytest.approx(slow_mmd(x, y), rel=1e-6)
+
+
+def test_equal_sets_have_a_kernel_distance_near_0() -> None:
+    x = features(300, 12, "x")
+    assert abs(squared_mmd(x, x)) < 0.2 * squared_mmd(x, features(300, 12, "y", 1.5))
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_density_and_coverage_by_the_definition(k: int) -> None:
+    fakes, reals = features(25, 3, "fakes", 0.8), features(30, 3, "reals")
+
+    def ball(points: Tensor, i: int) -> float:
+        others = sorted((points[i] - points[j]).double().norm().item() for j in range(len(points)) if j != i)
+        return others[k - 1]
+
+    real_balls, fake_balls = [ball(reals, i) for i in range(30)], [ball(fakes, j) for j in range(25)]
+    d = [[(fake - real).double().norm().item() for real in reals] for fake in fakes]
+    inside = [[d[j][i] < real_balls[i] for i in range(30)] for j in range(25)]
+    expected = {
+        "precision": sum(map(any, inside)) / 25,
+        "recall": sum(any(d[j][i] < fake_balls[j] for j in range(25)) for i in range(30)) / 30,
+        "density": sum(map(sum, inside)) / (k * 25),
+        "coverage": sum(any(inside[j][i] for j in range(25)) for i in range(30)) / 30,
+    }
+    assert density_coverage(fakes, reals, k) == pytest.approx(expected, rel=1e-6)
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes, reals = features(50, 8, "fakes"), features(60, 8, "reals")
+    whole = density_coverage(fakes, reals, 3)
+    monkeypatch.setattr("stylegen.metrics.neighbours._BLOCK", 7)
+    assert density_coverage(fakes, reals, 3) == whole
+
+
+def test_a_collapsed_generator_is_precise_and_covers_little() -> None:
+    reals = features(200, 4, "reals")
+    fakes = reals[:1] + features(100, 4, "fakes", 0.01)
+    found = density_coverage(fakes, reals, 5)
+    assert found["precision"] == 1
+    assert found["recall"] < 0.1
+    assert found["coverage"] < 0.1
+
+
+def test_equal_distributions_have_a_density_about_1() -> None:
+    found = density_coverage(features(500, 4, "fakes"), features(500, 4, "reals"), 5)
+    assert found["density"] == pytest.approx(1, abs=0.1)
+    assert found["coverage"] > 0.9
+
+
+def test_nearest_and_radii_by_hand() -> None:
+    points = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    assert radii(points, 1).tolist() == [1, 1, 4, 16]
+    assert radii(points, 2).tolist() == [9, 4, 9, 36]
+    distances, rows = nearest(torch.tensor([[2.9], [100.0]]), points, 2)
+    assert rows.tolist() == [[2, 1], [3, 2]]
+    assert distances[0].tolist() == pytest.approx([0.01, 3.61], rel=1e-5)
+
+
+def test_authenticity() -> None:
+    reals = features(100, 4, "reals")
+    assert authentic_share(reals + 1e-4, reals) == 0  # copies
+    assert authentic_share(features(100, 4, "others"), reals) == pytest.approx(0.5, abs=0.15)
+    assert authentic_share(features(100, 4, "far") + 50, reals) == 1
+
+
+def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
+    from stylegen.metrics.neighbours import neighbour_figure
+    from stylegen.metrics.reals import Extraction
+    from tests.metrics.pictures import Reals, portraits
+
+    images = portraits(20, side=16)
+    way = Extraction(Thumbnail(), 8)
+    figure = neighbour_figure(images[3:5], Reals(images), way, way.features(images), k=2)
+    assert figure.shape == (3, 2 * 18 - 2, 3 * 18 - 2)
+    for row, number in enumerate((3, 4)):
+        for column in (0, 1):  # the sample is itself among the reals
+            cell = figure[:, row * 18 : row * 18 + 16, column * 18 : column * 18 + 16]
+            assert torch.equal(cell, images[number])
+
+
+@pytest.mark.parametrize(("metric_id", "ddof"), [("fid", 1), ("fid50k_full", 0)])
+def test_covariances_are_divided_as_the_name_says(metric_id: str, ddof: int) -> None:
+    fakes, reals = features(20, 3, "fakes", 1.5), features(30, 3, "reals")
+    sets = []
+    for side in (fakes, reals):
+        moments = Moments(3)
+        moments.update(side)
+        sets.append(FeatureSet.of(moments, None))
+    found = METRICS[metric_id].compute(*sets, Thumbnail(), DEFAULT_OPTIONS)[metric_id]
+    a, b = (np.cov(side.double().numpy(), rowvar=False, ddof=ddof) for side in (fakes, reals))
+    shift = (fakes.double().mean(0) - reals.double().mean(0)).numpy()
+    root = scipy.linalg.sqrtm(a @ b).real
+    assert found == pytest.approx(shift @ shift + np.trace(a + b - 2 * root), rel=1e-6)
+
+
+def test_official_precision_and_recall_round_features_to_float16() -> None:
+    fakes, reals = features(40, 4, "fakes", 0.8), features(50, 4, "reals")
+    sets = [FeatureSet.of(None, side) for side in (fakes, reals)]
+    found = METRICS["pr50k3_full"].compute(*sets, Thumbnail(), DEFAULT_OPTIONS)
+    a, b = (side.half().double() for side in (fakes, reals))
+
+    def covered(points: Tensor, centres: Tensor) -> float:
+        radius = [sorted((c - other).norm().item() for other in centres)[3] for c in centres]
+        hits = [any((p - c).norm().item() <= r for c, r in zip(centres, radius, strict=True)) for p in points]
+        return sum(hits) / len(hits)
+
+    expected = {"pr50k3_full_precision": covered(a, b), "pr50k3_full_recall": covered(b, a)}
+    assert found == pytest.approx(expected, rel=1e-6)
