@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+CAPTION_PX = 24
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -49,12 +51,26 @@ def from_pil(image: Image.Image) -> Tensor:
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
-def write_png(path: Path, image: Tensor, scale: int = 1) -> None:
-    """Write one uint8 CHW picture, each pixel `scale` x `scale` large; appears whole or not at all."""
+def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> None:
+    """Write one uint8 CHW picture, each pixel `scale` x `scale` large; appears whole or not at all.
+
+    Args:
+        caption: a line of text below the picture.
+    """
     picture = to_pil(image)
     if scale > 1:
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    if caption:
+        picture = _captioned(picture, caption)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     picture.save(partial, format="PNG")
     partial.replace(path)
+
+
+def _captioned(picture: Image.Image, text: str) -> Image.Image:
+    canvas = Image.new("RGB", (picture.width, picture.height + CAPTION_PX), "white")
+    canvas.paste(picture, (0, 0))
+    font = ImageFont.load_default(CAPTION_PX * 0.7)
+    ImageDraw.Draw(canvas).text((4, picture.height + CAPTION_PX / 2), text, "black", font, anchor="lm")
+    return canvas

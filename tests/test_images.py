@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stylegen.images import from_pil, make_grid, to_float, to_pil, to_uint8, write_png
+from stylegen.images import CAPTION_PX, from_pil, make_grid, to_float, to_pil, to_uint8, write_png
 
 
 def test_every_grey_level_survives_the_round_trip() -> None:
@@ -44,3 +44,13 @@ def test_grid_places_pictures_row_by_row() -> None:
     assert [int(grid[0, 3, x]) for x in (0, 3)] == [3, 4]
     assert grid[0, 3, 6] == 255
     assert (grid[0, 2] == 255).all()
+
+
+def test_a_caption_stands_below_the_picture(tmp_path: Path) -> None:
+    picture = torch.full((3, 40, 100), 7, dtype=torch.uint8)
+    write_png(tmp_path / "a.png", picture, scale=2, caption="16 px, alpha 0.50")
+    found = from_pil(Image.open(tmp_path / "a.png"))
+    assert found.shape == (3, 80 + CAPTION_PX, 200)
+    assert (found[:, :80] == 7).all()
+    assert found[:, 80:].min() < 100  # text on white
+    assert found[:, 80:].max() == 255

@@ -8,12 +8,12 @@ from stylegen.networks import StyleGenerator, build_generator
 SMALL = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 128, "channel_max": 8}
 
 
-def tiny_generator(resolution: int = 16, seed: int = 0, **settings: Any) -> StyleGenerator:
-    """A StyleGAN2 generator with random weights, noise strengths and w_avg that are not zero."""
+def tiny_generator(resolution: int = 16, seed: int = 0, name: str = "stylegan2", **settings: Any) -> StyleGenerator:
+    """A generator with random weights; noise strengths, biases and w_avg are not zero."""
     with randomness.seeded_construction(seed, "tiny"):
-        generator = build_generator("stylegan2", resolution=resolution, **(SMALL | settings)).eval()
-        for name, tensor in generator.state_dict().items():
-            if name.endswith(("noise_strength", "w_avg", "bias")):
+        generator = build_generator(name, resolution=resolution, **(SMALL | settings)).eval()
+        for key, tensor in generator.state_dict().items():
+            if key.endswith(("noise_strength", "noise.strength", "w_avg", "bias")):
                 tensor.add_(0.3 * tensor.new_empty(tensor.shape).normal_())
     return generator.requires_grad_(False)
 

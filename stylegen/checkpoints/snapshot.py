@@ -2,9 +2,11 @@
 
 A file `<kimg>.safetensors` holds the averaged generator. Its one metadata entry, `stylegen`, is a JSON object with
 `format`, `network`, `settings`, and `info`: what is known about its training (images seen, dataset, package version),
-which loading never needs. (One entry, because the library writes several in random order.)
+which loading never needs. A network that has not grown up has a `level` too, at which it is loaded. (One entry, because
+the library writes several in random order.)
 """
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -17,14 +19,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from stylegen.errors import UserError
-from stylegen.networks import StyleGenerator, build_generator
+from stylegen.networks import Level, StyleGenerator, build_generator
 
 FORMAT = "stylegen-snapshot-1"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A loaded generator in evaluation mode, and what its file says about it."""
+    """A loaded generator in evaluation mode, at the level at which it was saved, and what its file says about it."""
 
     generator: StyleGenerator
     info: dict[str, Any]
@@ -40,6 +42,8 @@ def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -
     """Write the generator's weights and settings; the file appears whole or not at all."""
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
     description = {"format": FORMAT, "network": generator.name, "settings": generator.settings, "info": info}
+    if generator.level != Level(generator.resolution):
+        description["level"] = dataclasses.asdict(generator.level)
     metadata = {"stylegen": json.dumps(description)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -92,10 +96,13 @@ def load_snapshot(path: str | Path) -> Snapshot:
     try:
         with torch.device("meta"):
             generator = build_generator(name, **settings)
+        level = Level(**description.get("level", {"resolution": generator.resolution}))
+        generator.set_level(level.resolution, level.alpha)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise _damaged(path, f"its settings make no network ({error})") from error
     _check_tensors(path, tensors, generator.state_dict())
     generator = _materialize(generator, tensors)
+    generator.set_level(level.resolution, level.alpha)
     return Snapshot(generator.eval().requires_grad_(False), info, path)
 
 

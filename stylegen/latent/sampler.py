@@ -62,15 +62,19 @@ class Sampler:
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 
     @torch.no_grad()
-    def render(self, ws: Tensor, seeds: list[int], psi: float | None = None) -> Tensor:
-        """Truncate and synthesise: [N, L, D] -> uint8 [N, C, H, W]; `seeds` key the random noise."""
+    def render(self, ws: Tensor, seeds: list[int], psi: float | None = None, noise: str | None = None) -> Tensor:
+        """Truncate and synthesise: [N, L, D] -> uint8 [N, C, H, W]; `seeds` key the random noise.
+
+        Args:
+            psi, noise: in place of the sampler's own.
+        """
         G = self.generator
         parts = []
         for start in range(0, len(ws), self.batch_size):
             part = slice(start, start + self.batch_size)
             w = truncate(ws[part], G.mapping.w_avg, self.psi if psi is None else psi, self.cutoff)
-            noise = self._noise_for(seeds[part]) if self.noise == "random" else self.noise
-            parts.append(to_uint8(G.synthesis(w, noise)))
+            mode = noise or self.noise
+            parts.append(to_uint8(G.synthesis(w, self._noise_for(seeds[part]) if mode == "random" else mode)))
         return torch.cat(parts)
 
     def images(self, seeds: list[int]) -> Tensor:

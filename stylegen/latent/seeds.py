@@ -35,7 +35,7 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
 def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
     """Style slots by name or number: "coarse" 4-8 px, "middle" 16-32, "fine" 64 and up, or "4-7", or "0,2-3".
 
-    Slots 0 and 1 style 4 px, then two a resolution; the last slot styles the RGB layer of the last one.
+    Slots 0 and 1 style 4 px, then two a resolution; StyleGAN2 has one more, for the RGB layer of the last one.
 
     Raises:
         UserError: an unknown name, a number out of range, or a name that this network is too small for.
@@ -61,7 +61,7 @@ def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
 
 
 def slot_resolution(slot: int, resolution: int) -> int:
-    """Side in pixels of the layer that style slot `slot` steers; the last slot belongs to the last RGB layer.
+    """Side in pixels of the layer that style slot `slot` steers; StyleGAN2's last slot belongs to the last RGB layer.
 
     Two slots a resolution, beginning with the 4x4 convolution and the first up-sampling one at 4 px: the
     numbering of the style-mixing figures of StyleGAN 1 and 2.

@@ -23,6 +23,8 @@ class EqualizedLinear(nn.Module):
         bias_init: what the bias starts at, as seen by the activation.
         lr_multiplier: the layer learns this much slower; stored weights are N(0, 1 / m^2), stored bias is
             bias_init / m.
+        gain_in_weights: the activation's gain multiplies the weights and not the bias (StyleGAN1), instead of the
+            output (StyleGAN2).
 
     Shape: [..., in_features] -> [..., out_features].
     """
@@ -34,18 +36,22 @@ class EqualizedLinear(nn.Module):
         activation: str = "linear",
         bias_init: float = 0.0,
         lr_multiplier: float = 1.0,
+        gain_in_weights: bool = False,
     ) -> None:
         super().__init__()
         self.activation = activation
+        self.gain = 1.0 if gain_in_weights else get_activation(activation).gain
         self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
         self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        if gain_in_weights:
+            self.weight_gain *= get_activation(activation).gain
         self.bias_gain = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
         bias = self.bias.to(x.dtype) * self.bias_gain
         y = torch.addmm(bias, x, (self.weight.to(x.dtype) * self.weight_gain).t())
-        return bias_act(y, activation=self.activation)
+        return bias_act(y, activation=self.activation, gain=self.gain)
 
 
 class EqualizedConv2d(nn.Module):
@@ -58,6 +64,7 @@ class EqualizedConv2d(nn.Module):
         up, down: resampling factor, 1 or 2.
         conv_clamp: limit on the output's magnitude (only half precision needs one); None for no limit.
         resample_taps: the FIR filter.
+        gain_in_weights: see `EqualizedLinear`.
 
     Shape: [N, in_channels, H, W] -> [N, out_channels, H * up / down, W * up / down].
     """
@@ -75,20 +82,23 @@ class EqualizedConv2d(nn.Module):
         down: int = 1,
         conv_clamp: float | None = None,
         resample_taps: Sequence[float] = (1, 3, 3, 1),
+        gain_in_weights: bool = False,
     ) -> None:
         super().__init__()
         self.activation, self.up, self.down, self.conv_clamp = activation, up, down, conv_clamp
+        self.gain = 1.0 if gain_in_weights else get_activation(activation).gain
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
+        if gain_in_weights:
+            self.weight_gain *= get_activation(activation).gain
         self.register_buffer("kernel", fir_filter(resample_taps), persistent=False)
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
         """`gain` multiplies the output and the clamp, for residual sums of unit variance."""
-        entry = get_activation(self.activation)
-        gain_total = entry.gain * gain
+        total = self.gain * gain
         # A homogeneous activation takes the gain with the weights, which saves a pass over the activations.
-        before, after = (gain_total, 1.0) if entry.homogeneous else (1.0, gain_total)
+        before, after = (total, 1.0) if get_activation(self.activation).homogeneous else (1.0, total)
         weight = self.weight.to(x.dtype) * (self.weight_gain * before)
         bias = None if self.bias is None else self.bias.to(x.dtype) * before
         y = conv2d_resample(x, weight, bias, self.kernel, self.up, self.down)

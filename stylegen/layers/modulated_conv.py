@@ -7,6 +7,8 @@ one ordinary convolution for the whole batch and no weights per sample. Its slow
 per-sample weights, stands in the tests.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,13 @@ def demodulation(weight: Tensor, styles: Tensor, eps: float = 1e-8) -> Tensor:
     dtype = torch.promote_types(styles.dtype, torch.float32)
     energy = weight.to(dtype).square().sum(dim=[2, 3])  # [O, I]
     return torch.addmm(energy.new_full((1,), eps), styles.to(dtype).square(), energy.t()).rsqrt()
+
+
+def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights and styles whose products stay below float16's 65504; demodulation takes the factors out again."""
+    fan_in = weight[0].numel()
+    weight = weight / (weight.abs().amax(dim=[1, 2, 3], keepdim=True) * math.sqrt(fan_in))
+    return weight, styles / styles.abs().amax(dim=1, keepdim=True)
 
 
 def modulated_conv2d(
@@ -43,6 +52,8 @@ def modulated_conv2d(
     Returns:
         [N, O, H * up, W * up].
     """
+    if demodulate and x.dtype == torch.float16:
+        weight, styles = _normalized(weight, styles)
     x = x * styles.to(x.dtype)[:, :, None, None]
     y = conv2d_resample(x, weight.to(x.dtype), None, kernel, up=up)
     scale = None

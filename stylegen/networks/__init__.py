@@ -6,12 +6,15 @@ from typing import Any
 from torch import nn
 
 from stylegen.errors import unknown_choice
+from stylegen.networks.base import Level as Level
 from stylegen.networks.base import StyleGenerator as StyleGenerator
+from stylegen.networks.stylegan1 import Generator as StyleGAN1Generator
+from stylegen.networks.stylegan1_discriminator import Discriminator as StyleGAN1Discriminator
 from stylegen.networks.stylegan2 import Generator as StyleGAN2Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator as StyleGAN2Discriminator
 
-GENERATORS: dict[str, type[StyleGenerator]] = {"stylegan2": StyleGAN2Generator}
-DISCRIMINATORS: dict[str, type[nn.Module]] = {"stylegan2": StyleGAN2Discriminator}
+GENERATORS: dict[str, type[StyleGenerator]] = {"stylegan1": StyleGAN1Generator, "stylegan2": StyleGAN2Generator}
+DISCRIMINATORS: dict[str, type[nn.Module]] = {"stylegan1": StyleGAN1Discriminator, "stylegan2": StyleGAN2Discriminator}
 
 
 def build_generator(name: str, **settings: Any) -> StyleGenerator:

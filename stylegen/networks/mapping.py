@@ -1,4 +1,4 @@
-"""The mapping network z, c -> w (Karras et al. 2019, arXiv 1812.04948, section 2)."""
+"""The mapping network z, c -> w (Karras et al. 2019, arXiv 1812.04948, section 2), as each StyleGAN has it."""
 
 import itertools
 
@@ -14,7 +14,24 @@ def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
     return x * (x.square().mean(dim=-1, keepdim=True) + eps).rsqrt()
 
 
-class Mapping(nn.Module):
+class StyleMapping(nn.Module):
+    """``mapping(z [N, z_dim], c [N, num_classes])`` -> w [N, w_dim].
+
+    The buffer `w_avg` [w_dim] holds the running mean of w for truncation; training moves it.
+    """
+
+    z_dim: int
+    num_classes: int
+    w_dim: int
+    w_avg: Tensor
+
+    def _check_labels(self, c: Tensor | None) -> Tensor:
+        if c is None:
+            raise ValueError(f"this network has {self.num_classes} classes and needs c [N, {self.num_classes}]")
+        return c
+
+
+class Mapping(StyleMapping):
     """Fully connected layers from the normalised latent, and the normalised label embedding beside it, to w.
 
     Args:
@@ -26,10 +43,7 @@ class Mapping(nn.Module):
         activation: see `layers.activation`.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim].
-    The buffer `w_avg` [w_dim] holds the running mean of w for truncation; training moves it.
     """
-
-    w_avg: Tensor
 
     def __init__(
         self,
@@ -61,10 +75,69 @@ class Mapping(nn.Module):
         if z is not None:
             parts.append(normalize_second_moment(z))
         if self.embed is not None:
-            if c is None:
-                raise ValueError(f"this network has {self.num_classes} classes and needs c [N, {self.num_classes}]")
-            parts.append(normalize_second_moment(self.embed(c)))
+            parts.append(normalize_second_moment(self.embed(self._check_labels(c))))
         x = torch.cat(parts, dim=1)
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+class JointMapping(StyleMapping):
+    """StyleGAN1's: label embedding beside z, both normalised as one vector, then fully connected layers.
+
+    The gain sqrt(2) of the leaky ReLU stands with the weights; `Mapping` has it behind the activation.
+
+    Args:
+        z_dim: width of z and of the label embedding.
+        num_classes: width of c; 0 for none.
+        w_dim: width of w.
+        num_layers: fully connected layers; 0 leaves w = the normalised z (table 1, configuration B).
+        hidden_dim: width of the hidden layers; None for w_dim.
+        lr_multiplier: of the layers, biases included; not of the label embedding.
+        label_beside: return c beside w, for a synthesis network whose layers are told the label itself.
+
+    Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim], or [N, w_dim + num_classes] with the label beside it.
+    """
+
+    def __init__(
+        self,
+        z_dim: int,
+        num_classes: int,
+        w_dim: int,
+        num_layers: int = 8,
+        hidden_dim: int | None = None,
+        lr_multiplier: float = 0.01,
+        label_beside: bool = False,
+    ) -> None:
+        super().__init__()
+        hidden_dim = w_dim if hidden_dim is None else hidden_dim
+        if min(z_dim, w_dim, hidden_dim) < 1 or num_layers < 0:
+            raise UserError(
+                f"z_dim={z_dim} w_dim={w_dim} mapping_dim={hidden_dim} mapping_layers={num_layers}",
+                rule="no width is below 1, no number of layers below 0",
+                fix="StyleGAN's own are 512, 512, 512 and 8",
+            )
+        in_dim = z_dim * 2 if num_classes else z_dim
+        if num_layers == 0 and in_dim != w_dim:
+            raise UserError(
+                f"mapping_layers=0 w_dim={w_dim}",
+                rule=f"without layers w is z (and the label's embedding) itself, {in_dim} numbers",
+                fix=f"Use w_dim={in_dim}, or one layer or more",
+            )
+        self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim + num_classes * label_beside
+        self.label_beside = label_beside
+        self.embedding = nn.Parameter(torch.randn(num_classes, z_dim)) if num_classes else None
+        widths = [in_dim] + [hidden_dim] * (num_layers - 1) + [w_dim] * min(num_layers, 1)
+        self.layers = nn.ModuleList(
+            EqualizedLinear(i, o, "lrelu", lr_multiplier=lr_multiplier, gain_in_weights=True)
+            for i, o in itertools.pairwise(widths)
+        )
+        self.register_buffer("w_avg", torch.zeros(self.w_dim))
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        if self.embedding is not None:
+            z = torch.cat([z, self._check_labels(c).to(z.dtype) @ self.embedding.to(z.dtype)], dim=1)
+        x = normalize_second_moment(z)
+        for layer in self.layers:
+            x = layer(x)
+        return torch.cat([x, self._check_labels(c).to(x.dtype)], dim=1) if self.label_beside else x

@@ -14,28 +14,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import unknown_choice
 from stylegen.layers.activation import bias_act, get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.modulated_conv import modulated_conv2d
 from stylegen.layers.resample import fir_filter, upsample2d
-from stylegen.networks.base import StyleGenerator, StyleSynthesis
+from stylegen.networks.base import Noise, StyleGenerator, StyleSynthesis, layer_width
 from stylegen.networks.mapping import Mapping
 from stylegen.spec import ImageSpec
 
 ARCHITECTURES = ("orig", "skip", "resnet")
-Noise = str | Sequence[Tensor]  # "const", "none", or one [N, 1, H, W] for each layer of `Synthesis.noise_sizes`
-
-
-def layer_width(resolution: int, channel_base: int, channel_max: int) -> int:
-    """Feature maps at this resolution; UserError where the settings leave none."""
-    if channel_base < resolution or channel_max < 1:
-        raise UserError(
-            f"channel_base={channel_base} channel_max={channel_max}",
-            rule=f"they leave no feature map at {resolution} px",
-            fix=f"Use channel_base={resolution * 8} or more; StyleGAN2's own is 32768, with channel_max=512",
-        )
-    return min(channel_base // resolution, channel_max)
 
 
 def check_architecture(setting: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""Draw pictures from a snapshot: single images, a grid, the truncation figure, the style-mixing figure."""
+"""Draw pictures from a snapshot: single images, a grid, and the figures of truncation, style mixing and noise."""
 
 import math
 import os
@@ -18,6 +18,7 @@ from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_layers, parse_seeds
 from stylegen.verbs.device import choose_device
 
+NOISE_DRAWS = 100
 FIGURE_CELL_PX = 64  # figures of small pictures are enlarged to this, so that they can be looked at
 
 
@@ -44,6 +45,7 @@ def run(config: DictConfig) -> SampleResult:
         "grid": _grid,
         "truncation": _truncation,
         "mixing": _mixing,
+        "noise": _noise,
     }
     if config.mode not in modes:
         raise unknown_choice("mode", config.mode, modes)
@@ -87,7 +89,13 @@ def _truncation(config: DictConfig, sampler: Sampler, seeds: list[int], out: Pat
 def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
     """Sources along both edges; each cell is its row's picture with `layers` from its column's (figure 3)."""
     generator = sampler.generator
-    layers = parse_layers(config.layers, generator.resolution, generator.num_ws)
+    if generator.num_ws == 1:
+        raise UserError(
+            "mode=mixing",
+            rule="this network has no styles to mix: its latent enters once, at the input",
+            fix="Use another mode, or a network whose layers are told w (generator.conditioning=adain, say)",
+        )
+    layers = parse_layers(config.layers, generator.level.resolution, generator.num_active_ws)
     others = parse_seeds(config.mix_seeds, "mix_seeds")
     rows, columns = sampler.ws(seeds), sampler.ws(others)
     top, left = sampler.render(columns, others), sampler.render(rows, seeds)
@@ -96,6 +104,19 @@ def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -
         mixed = mix(rows[i : i + 1].expand_as(columns), columns, layers)
         cells += [left[i : i + 1], sampler.render(mixed, [seed] * len(others))]
     return _write_figure(config, torch.cat(cells), len(others) + 1, out)
+
+
+def _noise(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
+    """Rows seeds; columns: without noise, three draws of it, and the deviation over many draws (figures 4 and 5).
+
+    The deviation is that of grey values, scaled so that the figure's largest is white.
+    """
+    ws = sampler.ws(seeds)
+    draws = [sampler.render(ws, [draw] * len(seeds), noise="random") for draw in range(NOISE_DRAWS)]
+    deviation = torch.stack(draws).float().mean(dim=2, keepdim=True).std(dim=0)
+    white = (deviation / deviation.max().clamp(min=1e-8) * 255).to(torch.uint8)
+    columns = [sampler.render(ws, seeds, noise="none"), *draws[:3], white.expand_as(draws[0])]
+    return _write_figure(config, torch.stack(columns, dim=1).flatten(0, 1), len(columns), out)
 
 
 def _write_figure(config: DictConfig, cells: Tensor, columns: int, out: Path) -> SampleResult:

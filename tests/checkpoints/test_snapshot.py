@@ -8,6 +8,7 @@ import torch
 from stylegen.checkpoints.snapshot import find_snapshot, kimg_name, load_snapshot, save_snapshot
 from stylegen.errors import UserError
 from stylegen.latent.sampler import Sampler
+from stylegen.networks import Level
 from tests.tiny import tiny_generator
 
 
@@ -34,6 +35,29 @@ def test_round_trip_gives_the_same_pictures(path: Path) -> None:
     assert not loaded.generator.training
     assert torch.equal(Sampler(loaded.generator).images([1, 2]), Sampler(tiny_generator()).images([1, 2]))
     assert loaded.generator.settings == tiny_generator().settings | {"resample_taps": [1, 3, 3, 1]}
+
+
+def test_a_snapshot_samples_at_the_level_at_which_it_was_saved(tmp_path: Path) -> None:
+    generator, path = tiny_generator(32, name="stylegan1"), tmp_path / "x.safetensors"
+    for level in (Level(8), Level(16, 0.1), Level(32, 0.75), Level(32)):
+        generator.set_level(level.resolution, level.alpha)
+        save_snapshot(path, generator, {})
+        loaded = load_snapshot(path).generator
+        assert loaded.level == level
+        assert torch.equal(Sampler(loaded).images([1, 2]), Sampler(generator).images([1, 2]))
+        assert loaded.settings["resolution"] == 32
+
+
+@pytest.mark.parametrize("level", [{"resolution": 64}, {"resolution": 16, "alpha": 2}, {"side": 8}, [8], {}, "8"])
+def test_a_level_outside_the_network(tmp_path: Path, level: object) -> None:
+    path = tmp_path / "x.safetensors"
+    save_snapshot(path, tiny_generator(32, name="stylegan1"), {})
+    with safetensors.safe_open(path, "pt") as file:
+        description = json.loads(file.metadata()["stylegen"]) | {"level": level}
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    safetensors.torch.save_file(tensors, path, {"stylegen": json.dumps(description)})
+    with pytest.raises(UserError, match="make no network"):
+        load_snapshot(path)
 
 
 def test_the_newest_snapshot_of_a_run_folder(tmp_path: Path) -> None:

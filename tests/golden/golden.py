@@ -15,6 +15,7 @@ from torch import Tensor, nn
 DIRECTORY = Path(os.environ.get("STYLEGEN_GOLDEN_DIR") or Path(__file__).parent / "data")
 KINDS = {
     "stylegan2_train_steps": "train_steps",
+    "stylegan1_": "stylegan1",
     "stylegan2_": "stylegan2",
     "ops": "ops",
     "ada": "ada",

@@ -1,0 +1,132 @@
+"""Weights as a beginning: what is taken, what is kept, what is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
+from stylegen.errors import UserError
+from stylegen.networks import DISCRIMINATORS, GENERATORS
+from tests.tiny import tiny_generator
+
+SMALL = {"channel_base": 128, "channel_max": 8}
+
+
+def discriminator(classes: int = 0, resolution: int = 16, name: str = "stylegan2") -> nn.Module:
+    return DISCRIMINATORS[name](resolution=resolution, num_classes=classes, **SMALL)
+
+
+def networks(resolution: int = 16, classes: int = 0, seed: int = 0) -> dict[str, nn.Module]:
+    G, G_ema = (tiny_generator(resolution, seed + k, num_classes=classes) for k in (0, 1))
+    return {"G": G, "D": discriminator(classes, resolution), "G_ema": G_ema}
+
+
+def labels() -> dict[str, set[str]]:
+    generator = label_dependent(lambda classes: tiny_generator(num_classes=classes))
+    return {"G": generator, "G_ema": generator, "D": label_dependent(discriminator)}
+
+
+def checkpoint(path: Path, nets: dict[str, nn.Module]) -> Path:
+    state = {f"{part}.{name}": t for part, net in nets.items() for name, t in net.state_dict().items()}
+    torch.save({"state_dict": state, "clock": {"images_seen": 5}}, path)
+    return path
+
+
+def equal(a: nn.Module, b: nn.Module) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(t, other[name]) for name, t in a.state_dict().items())
+
+
+def test_a_checkpoint_gives_three_networks(tmp_path: Path) -> None:
+    old, new = networks(), networks(seed=5)
+    weights = read_weights(checkpoint(tmp_path / "last.ckpt", old))
+    assert "generator and discriminator" in transfer(weights, new, labels(), {})
+    assert all(equal(old[part], new[part]) for part in old)
+    assert not equal(new["G"], new["G_ema"])
+
+
+def test_a_snapshot_gives_the_average_to_both_generators(tmp_path: Path) -> None:
+    generator, new = tiny_generator(seed=3), networks()
+    save_snapshot(tmp_path / "a.safetensors", generator, {})
+    sentence = transfer(read_weights(tmp_path / "a.safetensors"), new, labels(), {})
+    assert equal(generator, new["G"])
+    assert equal(generator, new["G_ema"])
+    assert "no discriminator" in sentence
+
+
+def test_what_depends_on_the_labels() -> None:
+    generator, critic = labels()["G"], labels()["D"]
+    assert generator == {"mapping.embed.weight", "mapping.embed.bias", "mapping.layers.0.weight"}
+    assert {n for n in critic if not n.startswith("mapping.")} == {"epilogue.out.weight", "epilogue.out.bias"}
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS.keys() & DISCRIMINATORS.keys()))
+def test_some_of_every_network_does(name: str) -> None:
+    assert label_dependent(lambda classes: GENERATORS[name](resolution=16, num_classes=classes))
+    assert label_dependent(lambda classes: discriminator(classes, name=name))
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 3), (3, 0), (3, 5)])
+def test_other_labels_keep_the_rest(before: int, after: int, tmp_path: Path) -> None:
+    old, new = networks(classes=before), networks(classes=after, seed=5)
+    fresh = {name: t.clone() for name, t in new["G"].state_dict().items()}
+    sentence = transfer(read_weights(checkpoint(tmp_path / "last.ckpt", old)), new, labels(), {})
+    assert "G.mapping.embed.weight" in sentence
+    own, source = new["G"].state_dict(), old["G"].state_dict()
+    for name, tensor in own.items():
+        fits = name in source and source[name].shape == tensor.shape
+        assert torch.equal(tensor, source[name] if fits else fresh[name])
+        assert fits or name in labels()["G"]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "settings", "message"),
+    [
+        (32, {}, r"G.synthesis.blocks.32.* is not in it; .*and \d+ more"),
+        (8, {}, "is in it only"),
+        (16, {"generator": {"activation": "relu", "conv_clamp": 256}}, "generator.activation is lrelu there"),
+        (16, {"generator": {"mapping_lr_multiplier": 0.1}}, "mapping_lr_multiplier is 0.01 there and 0.1 here"),
+    ],
+)
+def test_other_networks_are_refused_whole(resolution: int, settings: dict, message: str, tmp_path: Path) -> None:
+    save_snapshot(tmp_path / "a.safetensors", tiny_generator(seed=3), {})
+    new = networks(resolution)
+    before = {name: t.clone() for name, t in new["G"].state_dict().items()}
+    with pytest.raises(UserError, match=message):
+        transfer(read_weights(tmp_path / "a.safetensors"), new, labels(), settings)
+    assert all(torch.equal(t, before[name]) for name, t in new["G"].state_dict().items())
+
+
+def test_a_discriminator_of_another_shape_is_named() -> None:
+    weights = TrainedWeights(Path("x"), {"D": discriminator(resolution=16).state_dict()})
+    other = DISCRIMINATORS["stylegan2"](resolution=16, channel_base=128, channel_max=4)
+    with pytest.raises(UserError, match=r"D.blocks.16.* is \[8.* there and \[4.* here"):
+        transfer(weights, {"D": other}, labels(), {})
+
+
+class Malicious:
+    def __reduce__(self) -> tuple:
+        return os.mkdir, ("executed",)
+
+
+def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": Malicious()}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_weights(tmp_path / "last.ckpt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_files_that_hold_something_else(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"no")
+    (tmp_path / "b.ckpt").write_bytes(b"no")
+    torch.save({"state_dict": {"G.x": torch.zeros(1)}}, tmp_path / "c.ckpt")
+    for name, message in (("a.safetensors", "cannot be read"), ("b.ckpt", "cannot be read"), ("c.ckpt", "no D")):
+        with pytest.raises(UserError, match=message):
+            read_weights(tmp_path / name)
+    with pytest.raises(UserError, match=r"there is no file .*last.ckpt"):
+        read_weights(tmp_path)

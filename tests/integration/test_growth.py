@@ -1,0 +1,125 @@
+"""A growing StyleGAN1 from the command line: levels, resume in a fade, several processes, and what is refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import load_snapshot
+from tests.integration.test_train import assert_equal, lines
+from tests.tiny import TINY_RUN
+
+ROOT = Path(__file__).parents[2]
+STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
+SCHEDULE = ["growth.stable_kimg=0.096", "growth.fade_kimg=0.16", "growth.batch_sizes=[16,8]", "growth.rates=[1,1.5]"]
+RUN = [*STYLEGAN1, *TINY_RUN, *SCHEDULE, "threads=1", "total_kimg=0.4", "logger.mode=disabled", "checkpoints=99"]
+RUN += ["log_every_kimg=0.04", "checkpoint_every_kimg=0.04", "sample_every_kimg=0.08", "snapshot_every_kimg=0.08"]
+
+
+def state(folder: Path) -> dict:
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "clock")}
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "grown"
+    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
+    return folder
+
+
+def test_levels_batches_and_pictures(grown: Path) -> None:
+    seen = {line["kimg"]: (line["growth/resolution"], line["growth/alpha"]) for line in lines(grown)}
+    assert seen[0.08] == (8, 1.0)
+    fading = [alpha for resolution, alpha in seen.values() if resolution == 16 and alpha < 1]
+    assert fading == sorted(fading)
+    assert len(fading) == 4
+    assert seen[0.4] == (16, 1.0)
+    steps = torch.load(grown / "checkpoints" / "last.ckpt", weights_only=True)["clock"]["steps"]
+    assert steps == 96 // 16 + 1 + (400 - 112) // 8  # the step that begins at 96 images is still one of 16
+    snapshots = sorted((grown / "snapshots").glob("*.safetensors"))
+    assert [load_snapshot(p).generator.level.resolution for p in snapshots] == [8, 16, 16, 16, 16]
+    assert load_snapshot(snapshots[1]).generator.level.alpha == pytest.approx((152 - 96) / 160)
+
+
+def test_optimizers_begin_anew_with_each_phase(grown: Path) -> None:
+    """Adam counts its steps: those since the fade ended."""
+    checkpoint = torch.load(grown / "checkpoints" / "last.ckpt", weights_only=True)
+    counts = {int(s["step"]) for s in checkpoint["optimizer_states"][0]["state"].values()}
+    assert counts == {(400 - 256) // 8}
+
+
+@pytest.mark.parametrize("kimg", ["000000.080", "000000.160", "000000.240"])
+def test_it_resumes_bit_for_bit_in_any_phase(kimg: str, grown: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(grown, folder)
+    for path in (folder / "checkpoints").glob("*.ckpt"):
+        if path.stem > kimg:  # last.ckpt too
+            path.unlink()
+    (folder / "checkpoints" / "last.ckpt").hardlink_to(folder / "checkpoints" / f"{kimg}.ckpt")
+    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
+    assert_equal(state(folder), state(grown))
+    assert lines(folder) == lines(grown)
+    for picture in (grown / "samples").iterdir():
+        assert (folder / "samples" / picture.name).read_bytes() == picture.read_bytes()
+
+
+def test_two_processes_grow_as_one(tmp_path: Path) -> None:
+    results = []
+    for devices in ("1", "2"):
+        out = tmp_path / f"{devices}.pt"
+        overrides = [*STYLEGAN1, "growth.stable_kimg=0.03", "growth.fade_kimg=0.03", "growth.batch_sizes=[16,16]"]
+        command = [sys.executable, "-m", "tests.training.two_processes", str(out), devices, "0", *overrides]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
+        results.append(torch.load(out, weights_only=True)["state"])
+    for name, tensor in results[0].items():
+        torch.testing.assert_close(results[1][name], tensor, rtol=1e-5, atol=1e-9, msg=name)
+
+
+def test_samples_of_a_level(grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshot = min((grown / "snapshots").glob("*.safetensors"))
+    common = ["sample", f"snapshot={snapshot}", "seeds=0-1"]
+    for mode in ("grid", "truncation", "mixing"):
+        assert main([*common, f"mode={mode}", f"out={tmp_path / mode}.png", "layers=0"]) == 0
+    assert main([*common, "mode=images", f"out={tmp_path}"]) == 0
+    capsys.readouterr()
+    assert main([*common, "mode=mixing", f"out={tmp_path / 'no'}.png", "layers=4"]) == 2
+    assert "this network has the style layers 0 to 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["total_kimg=0.2"], "total_kimg=0.2: growth takes 0.256 kimg to reach the data's 16 px"),
+        (["growth.batch_sizes=[16,6]"], "growth.batch_sizes=6"),
+        (["growth.batch_sizes=[4096]"], "growth.batch_sizes=4096"),
+        (["growth.start_resolution=32"], "growth.start_resolution=32"),
+        (["generator=stylegan2"], "growth with generator=stylegan2"),
+        (["precision=fp16"], "precision=fp16"),
+    ],
+)
+def test_bad_settings(overrides: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *RUN, f"output_dir={tmp_path / 'run'}", *overrides]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_changed_schedule_is_refused(grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(grown, folder)
+    assert main(["train", *RUN, f"output_dir={folder}", "growth.fade_kimg=0.12", "total_kimg=0.5"]) == 2
+    assert "growth.fade_kimg: 0.16 -> 0.12" in capsys.readouterr().err
+
+
+def test_the_schedule_stands_in_the_record(grown: Path) -> None:
+    first = json.loads((grown / "metrics.jsonl").read_text().splitlines()[0])
+    assert {"growth/resolution", "growth/alpha"} <= first.keys()

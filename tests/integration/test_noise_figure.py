@@ -1,0 +1,37 @@
+"""`sample.py mode=noise`: what the noise inputs do, as in the paper's figures 4 and 5."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.images import from_pil
+from tests.tiny import tiny_generator
+
+
+def columns(folder: Path, **settings: object) -> list[torch.Tensor]:
+    snapshot = folder / "a.safetensors"
+    save_snapshot(snapshot, tiny_generator(**settings), {})
+    out = folder / "noise.png"
+    assert main(["sample", f"snapshot={snapshot}", "mode=noise", "seeds=0-1", "scale=1", f"out={out}"]) == 0
+    with Image.open(out) as picture:
+        assert picture.size == (5 * 18 - 2, 2 * 18 - 2)
+        return [from_pil(picture)[:, :16, 18 * k : 18 * k + 16] for k in range(5)]
+
+
+@pytest.mark.parametrize("name", ["stylegan1", "stylegan2"])
+def test_draws_differ_and_their_deviation_is_shown(name: str, tmp_path: Path) -> None:
+    none, *draws, deviation = columns(tmp_path, name=name)
+    assert not any(torch.equal(none, draw) for draw in draws)
+    assert not torch.equal(draws[0], draws[1])
+    assert deviation.float().mean() > 10
+    assert torch.equal(deviation[0], deviation[2])  # grey
+
+
+def test_without_noise_inputs_nothing_deviates(tmp_path: Path) -> None:
+    none, *draws, deviation = columns(tmp_path, use_noise=False)
+    assert all(torch.equal(none, draw) for draw in draws)
+    assert not deviation.any()

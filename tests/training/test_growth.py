@@ -1,0 +1,93 @@
+"""Progressive growing: the published schedule row by row, and its edges."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stylegen.errors import UserError
+from stylegen.training.growth import Growth, Stage, real_pictures
+
+# StyleGAN's train.py and training_loop.py: minibatch by number of GPUs, from 8x8 up.
+BATCHES = {
+    1: [128, 128, 64, 32, 16, 8, 4, 4],
+    2: [256, 128, 64, 32, 16, 8, 8, 8],
+    4: [256, 128, 64, 32, 16, 16, 16, 16],
+    8: [256, 128, 64, 32, 32, 32, 32, 32],
+}
+RATES = [1, 1, 1, 1, 1.5, 2, 3, 3]
+# kimg in the middle of a phase -> resolution, alpha
+ROWS = {
+    300: (8, 1.0), 900: (16, 0.5), 1500: (16, 1.0), 2100: (32, 0.5), 2700: (32, 1.0), 3300: (64, 0.5), 3900: (64, 1.0),
+    4500: (128, 0.5), 5100: (128, 1.0), 5700: (256, 0.5), 6300: (256, 1.0), 6900: (512, 0.5), 7500: (512, 1.0),
+    8100: (1024, 0.5), 8700: (1024, 1.0), 24999: (1024, 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("gpus", BATCHES)
+@pytest.mark.parametrize("kimg", ROWS)
+def test_the_published_schedule(kimg: int, gpus: int) -> None:
+    growth = Growth(1024, 4, batch_sizes=BATCHES[gpus], rates=RATES)
+    stage = growth.at(kimg * 1000)
+    assert (stage.resolution, stage.alpha) == ROWS[kimg]
+    level = [8, 16, 32, 64, 128, 256, 512, 1024].index(stage.resolution)
+    assert stage.batch_size == BATCHES[gpus][level]
+    assert stage.rate * 0.001 == pytest.approx(
+        {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}.get(stage.resolution, 0.001)
+    )
+
+
+def test_edges_of_the_phases() -> None:
+    growth = Growth(32, 16)
+    for images, resolution, alpha, phase in [
+        (0, 8, 1.0, 0), (600_000, 8, 1.0, 0), (600_001, 16, 1 / 600_000, 1), (1_199_999, 16, 599_999 / 600_000, 1),
+        (1_200_000, 16, 1.0, 2), (1_800_016, 32, 16 / 600_000, 3), (2_400_000, 32, 1.0, 4), (10**8, 32, 1.0, 4),
+    ]:  # fmt: skip
+        assert growth.at(images) == Stage(resolution, alpha, 16, 1.0, phase)
+    assert growth.grown_at == 2_400_000
+    assert [(s.resolution, s.phase) for s in growth.stages(10**8)] == [(8, 0), (16, 1), (16, 2), (32, 3), (32, 4)]
+    assert [s.phase for s in growth.stages(700_000)] == [0, 1]
+
+
+def test_a_data_set_of_the_first_resolution_does_not_grow() -> None:
+    assert {Growth(8, 16).at(images) for images in (0, 600_001, 10**7)} == {Stage(8, 1.0, 16, 1.0, 0)}
+
+
+@given(st.integers(0, 10**7), st.integers(1, 400), st.integers(0, 400))
+def test_it_never_shrinks(images: int, stable: int, fade: int) -> None:
+    growth = Growth(256, 4, stable_kimg=stable, fade_kimg=fade)
+    now, later = growth.at(images), growth.at(images + 1)
+    assert (later.resolution, later.phase) >= (now.resolution, now.phase)
+    assert 0 < now.alpha <= 1
+    assert later.alpha >= now.alpha or later.phase > now.phase
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"start_resolution": 64},
+            "growth.start_resolution=64: growth begins at a power of two from 4 to the data's 32",
+        ),
+        ({"start_resolution": 12}, "growth.start_resolution=12"),
+        ({"stable_kimg": -1}, "growth.stable_kimg=-1"),
+        ({"stable_kimg": 0, "fade_kimg": 0}, "growth.fade_kimg=0"),
+        ({"batch_sizes": [8, 0]}, r"growth.batch_sizes=\[8, 0\]"),
+        ({"rates": [0.0]}, r"growth.rates=\[0.0\]"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Growth(32, 16, **settings)
+
+
+def test_real_pictures_are_averaged_and_faded() -> None:
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert torch.equal(real_pictures(x, Stage(32, 1.0, 2, 1.0, 4)), x)
+    half = x.reshape(2, 3, 16, 2, 16, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(real_pictures(x, Stage(16, 1.0, 2, 1.0, 2)), half)
+    faded = real_pictures(x, Stage(32, 0.25, 2, 1.0, 3))
+    blocks = half.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    torch.testing.assert_close(faded, 0.75 * blocks + 0.25 * x)
+    torch.testing.assert_close(F.avg_pool2d(faded, 2), half)  # a fade does not touch the coarse picture
