@@ -12,6 +12,7 @@ VERBS = {
     "sample": "draw pictures: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "score a snapshot or a set of pictures: evaluate snapshot=RUN metrics=[fid]",
     "prepare": "make a dataset of any pictures: prepare source=DIR out=FILE.zip resolution=256",
+    "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
     "bench": "measure this machine: bench what=data",
 }
 HELP = f"""stylegen {__version__}: train, sample and measure StyleGANs.
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        if str(stopped):  # processes other than the first have nothing to say
+            print(stopped, file=sys.stderr)
         return stopped.status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -42,6 +42,11 @@ def key(seed: int, purpose: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
+def attempt_purpose(purpose: str, attempt: int) -> str:
+    """The purpose of a draw in the `attempt`-th attempt at a training; attempt 0 is the purpose itself."""
+    return f"{purpose}/attempt{attempt}" if attempt else purpose
+
+
 def random_words(seed: int, purpose: str, indices: Tensor, count: int) -> Tensor:
     """`count` random words for each index: int64 [N, count], uniform in [0, 2**32).
 

@@ -5,14 +5,14 @@ from a multiple of n shows each picture once, and nothing depends on how many pr
 where training was interrupted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from stylegen.errors import UserError
-from stylegen.randomness import permutation
+from stylegen.randomness import attempt_purpose, permutation
 
 
 class ImageOrder:
@@ -21,12 +21,14 @@ class ImageOrder:
     Args:
         num_items: length of the dataset, at least 1.
         seed: another seed, another order.
+        attempt: another attempt of the same training, another order.
     """
 
-    def __init__(self, num_items: int, seed: int) -> None:
+    def __init__(self, num_items: int, seed: int, attempt: int = 0) -> None:
         if num_items < 1:
             raise ValueError(f"num_items={num_items}: an order needs at least one item")
         self.num_items, self.seed = num_items, seed
+        self.purpose = attempt_purpose("data/order", attempt)
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
 
     def indices(self, start: int, count: int, rank: int = 0, world_size: int = 1) -> Tensor:
@@ -51,7 +53,7 @@ class ImageOrder:
 
     def _order(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
-            self._permutation = permutation(self.num_items, self.seed, "data/order", epoch)
+            self._permutation = permutation(self.num_items, self.seed, self.purpose, epoch)
             self._epoch = epoch
         return self._permutation
 
@@ -64,9 +66,10 @@ class BatchSampler(Sampler[list[int]]):
 
     Args:
         num_items: length of the dataset.
-        batch_size: images a batch, over all ranks; a multiple of `world_size`.
+        batch_size: images a batch, over all ranks, a multiple of `world_size`; or a function that says so for the
+            batch that begins at a given image.
         total_images: images to show since the beginning of the training.
-        seed: of the order.
+        seed, attempt: of the order.
         start_image: images already shown, from 0; to continue, give the number that has been seen.
         rank: of this process, in [0, world_size).
         world_size: number of processes.
@@ -78,27 +81,33 @@ class BatchSampler(Sampler[list[int]]):
     def __init__(
         self,
         num_items: int,
-        batch_size: int,
+        batch_size: int | Callable[[int], int],
         total_images: int,
         *,
         seed: int,
+        attempt: int = 0,
         start_image: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        _check_batch(num_items, batch_size, world_size)
         if not (0 <= rank < world_size and start_image >= 0):
             raise ValueError(f"rank={rank} of {world_size}, start_image={start_image}: out of range")
-        self.order = ImageOrder(num_items, seed)
-        self.batch_size, self.start_image, self.total_images = batch_size, start_image, total_images
+        size_at = batch_size if callable(batch_size) else lambda image: batch_size
+        self.batches: list[tuple[int, int]] = []  # first image and size of each
+        while start_image < total_images:
+            self.batches.append((start_image, size_at(start_image)))
+            start_image += max(size_at(start_image), 1)
+        for size in {size for _, size in self.batches}:
+            _check_batch(num_items, size, world_size)
+        self.order = ImageOrder(num_items, seed, attempt)
         self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[list[int]]:
-        for start in range(self.start_image, self.total_images, self.batch_size):
-            yield self.order.indices(start, self.batch_size, self.rank, self.world_size).tolist()
+        for start, size in self.batches:
+            yield self.order.indices(start, size, self.rank, self.world_size).tolist()
 
     def __len__(self) -> int:
-        return len(range(self.start_image, self.total_images, self.batch_size))
+        return len(self.batches)
 
 
 def _check_batch(num_items: int, batch_size: int, world_size: int) -> None:

@@ -1,8 +1,9 @@
 """What every regulariser shares: the records it is handed, which network it trains, and how often."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -31,17 +32,18 @@ class SynthesisBatch:
         ws: [N, L, D], part of the graph of `images`.
         images: [N, C, H, W], synthesised from `ws`.
         direction: standard normal noise, as `images`.
-        mean_over_ranks: averages a scalar over the processes that share the batch, differentiably.
     """
 
     ws: Tensor
     images: Tensor
     direction: Tensor
-    mean_over_ranks: Callable[[Tensor], Tensor] = lambda value: value
 
 
-class Regularizer(nn.Module):
-    """A record in, a scalar out. State that training must keep (a moving mean) is a buffer.
+class Regularizer(nn.Module, ABC):
+    """Measures every picture with the network, then makes one scalar of the measurements.
+
+    The two halves are apart so that a batch may be spread over processes and micro-batches: `measure` sees a part of
+    it, `combine` all measurements. State that training must keep (a moving mean) is a buffer and moves in `combine`.
 
     Args:
         every: the term is evaluated at every n-th training step and then counts n-fold (lazy regularisation,
@@ -50,9 +52,12 @@ class Regularizer(nn.Module):
 
     Attributes:
         network: "G" or "D": the one whose parameters the term trains, which also decides the record.
+        coupled: `combine` is more than a mean of something of each picture alone, so parts of the batch cannot be
+            combined one by one.
     """
 
     network: ClassVar[str]
+    coupled: ClassVar[bool] = False
 
     def __init__(self, every: int, batch_shrink: int = 1) -> None:
         super().__init__()
@@ -62,3 +67,15 @@ class Regularizer(nn.Module):
                     f"{setting}={value}", rule="a regulariser's interval and shrink are at least 1", fix="Use 1 or more"
                 )
         self.every, self.batch_shrink = every, batch_shrink
+
+    @abstractmethod
+    def measure(self, batch: Any) -> Tensor:
+        """One number for each picture, differentiable: `CriticBatch` or `SynthesisBatch` -> [N]."""
+
+    @abstractmethod
+    def combine(self, values: Tensor) -> Tensor:
+        """[N] -> scalar."""
+
+    def forward(self, batch: Any) -> Tensor:
+        """The term of one whole batch."""
+        return self.combine(self.measure(batch))

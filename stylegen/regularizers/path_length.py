@@ -32,6 +32,7 @@ class PathLength(Regularizer):
     """
 
     network: ClassVar[str] = "G"
+    coupled: ClassVar[bool] = True  # by the mean
     mean: Tensor
 
     def __init__(self, weight: float = 2.0, decay: float = 0.01, every: int = 4, batch_shrink: int = 2) -> None:
@@ -39,8 +40,10 @@ class PathLength(Regularizer):
         self.weight, self.decay = weight, decay
         self.register_buffer("mean", torch.zeros(()))
 
-    def forward(self, batch: SynthesisBatch) -> Tensor:
-        lengths = path_lengths(batch.images, batch.ws, batch.direction)
-        mean = self.mean.lerp(batch.mean_over_ranks(lengths.mean()).to(self.mean.dtype), self.decay)
+    def measure(self, batch: SynthesisBatch) -> Tensor:
+        return path_lengths(batch.images, batch.ws, batch.direction)
+
+    def combine(self, values: Tensor) -> Tensor:
+        mean = self.mean.lerp(values.mean().to(self.mean.dtype), self.decay)
         self.mean.copy_(torch.where(mean.isfinite(), mean, self.mean).detach())  # one bad step must not stay in it
-        return self.weight * (lengths - mean).square().mean()
+        return self.weight * (values - mean).square().mean()

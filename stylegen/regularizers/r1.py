@@ -30,6 +30,9 @@ class R1(Regularizer):
         super().__init__(every)
         self.gamma = gamma
 
-    def forward(self, batch: CriticBatch) -> Tensor:
+    def measure(self, batch: CriticBatch) -> Tensor:
         images = batch.real.detach().requires_grad_(True)
-        return self.gamma / 2 * r1_penalty(images, batch.critic(images, batch.labels)).mean()
+        return r1_penalty(images, batch.critic(images, batch.labels))
+
+    def combine(self, values: Tensor) -> Tensor:
+        return self.gamma / 2 * values.mean()

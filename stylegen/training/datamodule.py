@@ -1,5 +1,6 @@
 """The training data in the order that the clock dictates: a resumed run continues at the next picture."""
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -16,13 +17,20 @@ class TrainingData(L.LightningDataModule):
 
     Args:
         dataset: the pictures.
-        batch_size: images a step, over all ranks.
+        batch_size: images a step, over all ranks; or a function that says so for the step that begins at a given image.
         total_images: length of the run.
         seed: of the order.
         workers: processes that decode; 0 reads in the training process, best for sets that fit into memory.
     """
 
-    def __init__(self, dataset: ImageDataset, batch_size: int, total_images: int, seed: int, workers: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        batch_size: int | Callable[[int], int],
+        total_images: int,
+        seed: int,
+        workers: int = 0,
+    ) -> None:
         super().__init__()
         self.dataset, self.batch_size, self.total_images = dataset, batch_size, total_images
         self.seed, self.workers = seed, workers
@@ -49,6 +57,7 @@ class TrainingData(L.LightningDataModule):
         sampler = BatchSampler(
             *(len(self.dataset), self.batch_size, self.total_images),
             seed=self.seed,
+            attempt=trainer.lightning_module.attempt,
             start_image=trainer.lightning_module.images_seen,
             rank=trainer.global_rank,
             world_size=trainer.world_size,

@@ -12,10 +12,17 @@ from torch import Tensor
 
 from stylegen import randomness
 from stylegen.augment import AugmentDraws, KeyedAugmentDraws
+from stylegen.randomness import attempt_purpose
 
 
 class Draws(Protocol):
-    """What a training step asks for. `phase` names the asking phase; `indices` int64 [N] are global image indices."""
+    """What a training step asks for. `phase` names the asking phase; `indices` int64 [N] are global image indices.
+
+    Attributes:
+        attempt: other draws under another number; see `StyleGANModule.attempt`.
+    """
+
+    attempt: int
 
     def latents(self, phase: str, indices: Tensor) -> Tensor:
         """z [N, z_dim]."""
@@ -26,7 +33,11 @@ class Draws(Protocol):
         ...
 
     def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
-        """A second z [N, z_dim] and the layer [N] from which it takes over; None where styles are never mixed."""
+        """A second z [N, z_dim] and the layer [N] from which it takes over; None where styles are never mixed.
+
+        Args:
+            num_ws: layers that are active; the second takes over at one of them, or `num_ws` for nowhere.
+        """
         ...
 
     def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
@@ -54,31 +65,40 @@ class KeyedDraws:
 
     def __init__(self, seed: int, z_dim: int, label_table: Tensor, mixing_prob: float = 0.9) -> None:
         self.seed, self.z_dim, self.label_table, self.mixing_prob = seed, z_dim, label_table, mixing_prob
+        self.attempt = 0
+
+    def _purpose(self, phase: str, what: str) -> str:
+        return attempt_purpose(f"{phase}/{what}", self.attempt)
 
     def latents(self, phase: str, indices: Tensor) -> Tensor:
-        return randomness.normal(self.seed, f"{phase}/z", indices, (self.z_dim,))
+        return randomness.normal(self.seed, self._purpose(phase, "z"), indices, (self.z_dim,))
 
     def labels(self, phase: str, indices: Tensor) -> Tensor:
         if self.label_table.shape[1] == 0:
             return self.label_table.new_zeros(len(indices), 0, device=indices.device)
         if self.label_table.device != indices.device:
             self.label_table = self.label_table.to(indices.device)  # once
-        return self.label_table[randomness.integers(len(self.label_table), self.seed, f"{phase}/label", indices)]
+        items = randomness.integers(len(self.label_table), self.seed, self._purpose(phase, "label"), indices)
+        return self.label_table[items]
 
     def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
-        if self.mixing_prob == 0:
+        if self.mixing_prob == 0 or num_ws == 1:
             return None
-        second = randomness.normal(self.seed, f"{phase}/mixing_z", indices, (self.z_dim,))
-        layer = 1 + randomness.integers(num_ws - 1, self.seed, f"{phase}/mixing_layer", indices)
-        mixed = randomness.uniform(self.seed, f"{phase}/mixing", indices) < self.mixing_prob
+        second = randomness.normal(self.seed, self._purpose(phase, "mixing_z"), indices, (self.z_dim,))
+        layer = 1 + randomness.integers(num_ws - 1, self.seed, self._purpose(phase, "mixing_layer"), indices)
+        mixed = randomness.uniform(self.seed, self._purpose(phase, "mixing"), indices) < self.mixing_prob
         return second, torch.where(mixed, layer, num_ws)
 
     def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
         # Layer by layer: the words behind all layers of a large picture at once would fill gigabytes.
-        return [randomness.normal(self.seed, f"{phase}/noise{k}", indices, (1, r, r)) for k, r in enumerate(sizes)]
+        purposes = [self._purpose(phase, f"noise{k}") for k in range(len(sizes))]
+        return [
+            randomness.normal(self.seed, purpose, indices, (1, r, r))
+            for purpose, r in zip(purposes, sizes, strict=True)
+        ]
 
     def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
-        return randomness.normal(self.seed, f"{phase}/direction", indices, shape)
+        return randomness.normal(self.seed, self._purpose(phase, "direction"), indices, shape)
 
     def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
-        return KeyedAugmentDraws(self.seed, f"{phase}/{source}", indices)
+        return KeyedAugmentDraws(self.seed, self._purpose(phase, source), indices)

@@ -5,7 +5,7 @@ own and travel in the checkpoint: Lightning's `global_step` counts optimizer ste
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import lightning as L
@@ -19,10 +19,15 @@ from stylegen.networks import StyleGenerator
 from stylegen.regularizers import Regularizer
 from stylegen.training.draws import Draws
 from stylegen.training.ema import EMA
+from stylegen.training.freeze import learning_parameters
+from stylegen.training.growth import Growth, Stage, real_pictures
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
+from stylegen.training.precision import Precision
 from stylegen.training.statistics import Statistics
 from stylegen.training.strategy import average_gradients, mean_over_ranks, sum_over_ranks
+
+_LOOK_EVERY = 16  # steps between two looks at the streaks, each of which waits for the device
 
 
 class StyleGANModule(L.LightningModule):
@@ -37,9 +42,22 @@ class StyleGANModule(L.LightningModule):
         optimizer: Adam's settings, before the correction for lazy terms.
         w_avg_decay: share of the running mean of w that one D main phase keeps.
         augment: of what the discriminator sees; its strength adapts and travels in the checkpoint.
+        batch_per_device: pictures in memory at a time, a divisor of this rank's share; None for the whole share.
+        precision: of the networks while they train; the average stays in float32.
+        bad_steps: the training has diverged after so many steps in a row without finite gradients.
+        growth: schedule of the level at which the networks stand; None leaves them as they are.
+        frozen: names of the discriminator's parameters that keep their values; they get no gradient.
 
     Batches: (pictures [N, C, H, W], uint8 or float in [-1, 1]; labels [N, num_classes]), this rank's share.
+
+    Attributes:
+        images_seen, steps: the clock.
+        attempt: how often the run went back to an earlier checkpoint; enters the keys of all random inputs, so that
+            it does not take the same way into the same trouble again.
+        diverged: True once `bad_steps` is reached; the training then stops.
     """
+
+    streaks: Tensor
 
     def __init__(
         self,
@@ -52,6 +70,11 @@ class StyleGANModule(L.LightningModule):
         optimizer: AdamSettings,
         w_avg_decay: float = 0.998,
         augment: Augmentation | None = None,
+        batch_per_device: int | None = None,
+        precision: Precision | None = None,
+        bad_steps: int = 16,
+        growth: Growth | None = None,
+        frozen: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -59,66 +82,146 @@ class StyleGANModule(L.LightningModule):
         self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
         self.regularizers = nn.ModuleDict(regularizers)
         self.draws, self.ema, self.augment, self.statistics = draws, ema, augment, Statistics()
-        self.optimizer_settings, self.w_avg_decay = optimizer, w_avg_decay
+        self.optimizer_settings, self.w_avg_decay, self.frozen = optimizer, w_avg_decay, frozenset(frozen)
         self.phases: list[Phase] = build_phases(loss, list(regularizers.items()))
-        self.images_seen = 0
-        self.steps = 0
+        self.batch_per_device, self.bad_steps = batch_per_device, bad_steps
+        self.images_seen, self.steps, self.attempt, self.diverged = 0, 0, 0, False
+        # How often in a row each phase had no finite gradient; on the device, so that counting waits for nothing.
+        self.register_buffer("streaks", torch.zeros(len(self.phases)), persistent=False)
+        self._w_means: list[Tensor] = []
+        if precision is not None:
+            precision.attach(self.G, self.D)
+        self.growth, self.growth_phase = growth, 0
+        self._stand()
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
-            self.optimizer_settings.build(network, net.parameters(), lazy_correction(self.phases, network))
-            for network, net in (("G", self.G), ("D", self.D))
+            self.optimizer_settings.build(network, self.learning(network), lazy_correction(self.phases, network))
+            for network in ("G", "D")
         ]
 
+    def learning(self, network: str) -> list[nn.Parameter]:
+        """The parameters of "G" or "D" that learn."""
+        return learning_parameters(self.G) if network == "G" else learning_parameters(self.D, self.frozen)
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch
-        real = to_float(images) if images.dtype == torch.uint8 else images
-        real = real.contiguous(memory_format=torch.channels_last)  # as the networks' weights
-        rank, ranks = self.trainer.global_rank, self.trainer.world_size
-        indices = self.images_seen + rank + ranks * torch.arange(len(images), device=images.device)
-        step = Step(
-            *(self.G, self.D, real, labels, indices),
-            *(self.draws, self.statistics.report, self._track_w),
-            augment=self.augment,
-        )
+        batch_size = len(batch[0]) * self.trainer.world_size
         optimizers = dict(zip(("G", "D"), self.optimizers(), strict=True))
-        for phase in self.phases:
+        self._grow(optimizers.values())
+        steps = self._micro_batches(*batch)
+        growth = None if self.growth is None else self.growth.at(self.images_seen).rate
+        if self.optimizer_settings.is_scheduled or growth is not None:
+            for network, rate in self.optimizer_settings.rates(self.images_seen, growth).items():
+                self.statistics.report(f"lr/{network}", torch.tensor(rate, device=self.device))
+        for number, phase in enumerate(self.phases):
             if self.steps % phase.interval == 0:
-                self._run(phase, step, optimizers[phase.network])
+                self._run(number, phase, steps, optimizers[phase.network])
+        self._move_w_avg()
         if self.augment is not None:
             self.augment.controller.end_step(sum_over_ranks)
-            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=real.device))
-        batch_size = len(images) * ranks
+            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=self.device))
         self.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
         self.images_seen += batch_size
         self.steps += 1
+        if self.steps % _LOOK_EVERY == 0 and self.in_bad_streak(self.bad_steps):
+            self.diverged = self.trainer.should_stop = True
 
-    def _run(self, phase: Phase, step: Step, optimizer: Any) -> None:
-        self.G.requires_grad_(phase.network == "G")
-        self.D.requires_grad_(phase.network == "D")
+    def _stand(self) -> Stage | None:
+        """Put the networks at the level of this moment."""
+        if self.growth is None:
+            return None
+        stage = self.growth.at(self.images_seen)
+        networks: tuple[Any, ...] = (self.G, self.D, self.G_ema)
+        for network in networks:
+            network.set_level(stage.resolution, stage.alpha)
+        return stage
+
+    def _grow(self, optimizers: Iterable[Any]) -> None:
+        """Stand where the schedule says; with each of its phases the optimizers forget, as the published code's do."""
+        stage = self._stand()
+        if stage is None:
+            return
+        if stage.phase != self.growth_phase:
+            self.growth_phase = stage.phase
+            for optimizer in optimizers:
+                optimizer.optimizer.state.clear()
+        for name, value in (("resolution", stage.resolution), ("alpha", stage.alpha)):
+            self.statistics.report(f"growth/{name}", torch.tensor(float(value), device=self.device))
+
+    def _micro_batches(self, images: Tensor, labels: Tensor) -> list[Step]:
+        """This rank's share in parts. Ranks and parts take every n-th picture, so that groups of pictures (minibatch
+        statistics, shrunk batches) are those of one whole batch."""
+        real = to_float(images) if images.dtype == torch.uint8 else images
+        if self.growth is not None:
+            real = real_pictures(real, self.growth.at(self.images_seen))
+        real = real.contiguous(memory_format=torch.channels_last)  # as the networks' weights
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        indices = self.images_seen + rank + ranks * torch.arange(len(images), device=images.device)
+        parts = max(len(images) // (self.batch_per_device or len(images)), 1)
+        watchers = (self.statistics.report, self._note_w, self._note_logits)
+        return [
+            Step(
+                *(self.G, self.D, real[k::parts], labels[k::parts], indices[k::parts]),
+                *(self.draws, *watchers),
+                augment=self.augment,
+            )
+            for k in range(parts)
+        ]
+
+    def _run(self, number: int, phase: Phase, steps: list[Step], optimizer: Any) -> None:
+        self.requires_grad_(False)
+        for parameter in self.learning(phase.network):
+            parameter.requires_grad_(True)
+        rate = None if self.growth is None else self.growth.at(self.images_seen).rate
+        self.optimizer_settings.set_rate(optimizer.optimizer, self.images_seen, rate)
         optimizer.zero_grad(set_to_none=True)
-        self.manual_backward(phase.loss(step))
+        phase.backward(steps)
         parameters = [p for p in getattr(self, phase.network).parameters() if p.grad is not None]
         average_gradients(parameters)
         # Adam's fused kernel leaves weights and moments alone where this says 1: no wait for the device, and the same
         # decision on all ranks, because it is taken after the average.
-        optimizer.optimizer.found_inf = nonfinite_gradients(parameters)
-        self.statistics.report("grad/nonfinite", optimizer.optimizer.found_inf)
+        found = nonfinite_gradients(parameters)
+        optimizer.optimizer.found_inf = found
+        self.statistics.report("grad/nonfinite", found)
+        self.streaks[number] = (self.streaks[number] + 1) * found
         optimizer.step()
 
-    def _track_w(self, w: Tensor) -> None:
+    def in_bad_streak(self, length: int = 1) -> bool:
+        """Whether the last `length` steps or more of any phase had no finite gradient; waits for the device."""
+        return self.streaks.max().item() >= length
+
+    def begin_attempt(self, number: int) -> None:
+        """Draw other random inputs from here on."""
+        self.attempt = self.draws.attempt = number
+
+    def _note_w(self, w: Tensor) -> None:
+        self._w_means.append(w.mean(dim=0))
+
+    def _note_logits(self, real_logits: Tensor) -> None:
+        if self.augment is not None:
+            self.statistics.report("augment/sign", real_logits.sign())
+            self.augment.controller.observe(real_logits)
+
+    def _move_w_avg(self) -> None:
         average = self.G.mapping.w_avg
-        mean = mean_over_ranks(w.mean(dim=0)).to(average.dtype)
+        mean = mean_over_ranks(torch.stack(self._w_means).mean(dim=0)).to(average.dtype)
         average.lerp_(torch.where(mean.isfinite(), mean, average), 1 - self.w_avg_decay)
+        self._w_means = []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}
+        clock = {"images_seen": self.images_seen, "steps": self.steps, "attempt": self.attempt}
+        checkpoint["clock"] = clock | {"streaks": self.streaks.tolist(), "growth_phase": self.growth_phase}
         if self.augment is not None:
             checkpoint["augment"] = self.augment.controller.state_dict()
         # Lightning's own loop counters would fast-forward an epoch that our data order does not know.
         checkpoint.pop("loops", None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]
+        clock = checkpoint["clock"]
+        self.images_seen, self.steps = clock["images_seen"], clock["steps"]
+        self.begin_attempt(max(self.attempt, clock["attempt"]))
+        self.streaks.copy_(torch.tensor(clock["streaks"]))
+        self.growth_phase = clock["growth_phase"]
+        self._stand()
         if self.augment is not None:
             self.augment.controller.load_state_dict(checkpoint["augment"])

@@ -1,12 +1,15 @@
-"""Adam for both networks (Kingma and Ba 2015, arXiv 1412.6980)."""
+"""Adam for both networks (Kingma and Ba 2015, arXiv 1412.6980), and how its rates move over a run."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from stylegen.errors import UserError
+from stylegen.errors import UserError, unknown_choice
+
+DECAYS = ("none", "linear", "cosine")
 
 
 @torch.no_grad()
@@ -20,9 +23,16 @@ def nonfinite_gradients(parameters: Sequence[nn.Parameter]) -> Tensor:
 class AdamSettings:
     """Settings before the correction for lazy regularisation.
 
+    The rates are multiplied by `factor(images seen)`, a function of the clock alone: nothing of it needs saving.
+
     Attributes:
         g_lr, d_lr: learning rates of generator and discriminator.
         beta1, beta2, eps: Adam's own.
+        rampup_kimg: the rates rise linearly from 0 over the first so many thousand images; 0 for none.
+        decay: "none", or "linear" or "cosine" from the whole rates to `decay_to` of them.
+        decay_start_kimg: where the decay begins.
+        decay_kimg: how long it takes; the rates stay at `decay_to` afterwards.
+        decay_to: share of the rates that is left at its end, from 0 to 1.
     """
 
     g_lr: float = 0.002
@@ -30,15 +40,79 @@ class AdamSettings:
     beta1: float = 0.0
     beta2: float = 0.99
     eps: float = 1e-8
+    rampup_kimg: float = 0.0
+    decay: str = "none"
+    decay_start_kimg: float = 0.0
+    decay_kimg: float = 0.0
+    decay_to: float = 0.0
 
     def __post_init__(self) -> None:
         rates = self.g_lr > 0 and self.d_lr > 0 and self.eps > 0
         if not (rates and 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise UserError(
-                f"optimizer {self}",
+                f"optimizer g_lr={self.g_lr} d_lr={self.d_lr} beta1={self.beta1} beta2={self.beta2} eps={self.eps}",
                 rule="learning rates and eps are greater than 0, betas from 0 to below 1",
                 fix="StyleGAN2's own are g_lr=d_lr=0.002, beta1=0, beta2=0.99, eps=1e-8",
             )
+        if self.decay not in DECAYS:
+            raise unknown_choice("optimizer.decay", self.decay, DECAYS)
+        for setting in ("rampup_kimg", "decay_start_kimg", "decay_kimg"):
+            if not 0 <= getattr(self, setting) < math.inf:
+                raise UserError(
+                    f"optimizer.{setting}={getattr(self, setting)}",
+                    rule="it is a number of thousand images, 0 or more",
+                    fix=f"Use optimizer.{setting}=0 for none",
+                )
+        if self.decay != "none" and self.decay_kimg == 0:
+            raise UserError(
+                f"optimizer.decay={self.decay} optimizer.decay_kimg=0",
+                rule="a decay takes some time",
+                fix="Add optimizer.decay_kimg=KIMG, the length of the run, say",
+            )
+        if not 0 <= self.decay_to <= 1:
+            raise UserError(
+                f"optimizer.decay_to={self.decay_to}", rule="it is a share from 0 to 1", fix="Use optimizer.decay_to=0"
+            )
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the rates ever differ from `g_lr` and `d_lr`."""
+        return self.rampup_kimg > 0 or self.decay != "none"
+
+    def factor(self, images_seen: int) -> float:
+        """What the rates are multiplied by, from 0 to 1: ramp-up times decay.
+
+        ramp-up = min(t / rampup, 1), with t the images seen before the step;
+        decay = to + (1 - to) * (1 - s) (linear), or to + (1 - to) * (1 + cos(pi s)) / 2 (cosine; Loshchilov and
+        Hutter 2017, arXiv 1608.03983, equation 5), with s = (t - start) / length, clamped to [0, 1].
+        """
+        kimg = images_seen / 1000
+        factor = min(kimg / self.rampup_kimg, 1.0) if self.rampup_kimg else 1.0
+        if self.decay == "none":
+            return factor
+        s = min(max((kimg - self.decay_start_kimg) / self.decay_kimg, 0.0), 1.0)
+        left = 1 - s if self.decay == "linear" else (1 + math.cos(math.pi * s)) / 2
+        return factor * (self.decay_to + (1 - self.decay_to) * left)
+
+    def rates(self, images_seen: int, growth: float | None = None) -> dict[str, float]:
+        """The rates of "G" and "D" at this moment, before the correction for lazy regularisation.
+
+        Args:
+            growth: factor of the resolution, where the networks grow.
+        """
+        factor = self.factor(images_seen) * (1.0 if growth is None else growth)
+        return {"G": self.g_lr * factor, "D": self.d_lr * factor}
+
+    def set_rate(self, optimizer: torch.optim.Optimizer, images_seen: int, growth: float | None = None) -> None:
+        """Give an optimizer of `build` its rate for the next step; without a schedule it is left alone.
+
+        Args:
+            growth: as in `rates`.
+        """
+        if self.is_scheduled or growth is not None:
+            for group in optimizer.param_groups:
+                # The default is the rate that the optimizer was made with; the group's comes back from a checkpoint.
+                group["lr"] = optimizer.defaults["lr"] * self.factor(images_seen) * (1.0 if growth is None else growth)
 
     def build(self, network: str, parameters: Iterable[nn.Parameter], correction: float) -> torch.optim.Adam:
         """Adam with lr * c and beta^c.

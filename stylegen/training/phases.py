@@ -1,5 +1,8 @@
 """The phases of a training step, as data: which network learns from which terms, and how often.
 
+A term measures pictures with the networks and combines the measurements into a scalar. The batch of a step may be
+spread over processes and, one after another, over micro-batches: the gradient is that of the whole batch.
+
 Lazy regularisation (Karras et al. 2020b, arXiv 1912.04958, section 3.1): a term that is evaluated at every k-th step
 only is multiplied by k there, and becomes a phase with an optimizer step of its own. Adam then takes 1 + 1/k steps
 where it took one, so lr and betas are corrected by c = 1 / (1 + sum 1/k) = k / (k + 1) for one term.
@@ -17,19 +20,20 @@ from stylegen.losses import Loss
 from stylegen.networks import StyleGenerator
 from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
 from stylegen.training.draws import Draws
-from stylegen.training.strategy import mean_over_ranks
+from stylegen.training.strategy import gather_over_ranks
 
 
 @dataclass(frozen=True)
 class Step:
-    """What the terms of one step share.
+    """What the terms of one step share: one micro-batch of it.
 
     Attributes:
         generator, discriminator: being trained.
         real: [N, C, H, W] in [-1, 1]; labels: [N, num_classes]; indices: int64 [N], global image indices.
         draws: the step's random inputs.
         report: called with (name, tensor) for what should be logged.
-        track_w: called with w [N, D] where the running mean of w is to be moved.
+        track_w: called with w [N, D] from which the running mean of w moves.
+        observe: called with the logits [N, 1] of real pictures from which the augmentation's strength adapts.
         phase: name of the phase that is running; keys its draws.
         augment: changes whatever the discriminator sees; None where nothing is augmented.
     """
@@ -42,6 +46,7 @@ class Step:
     draws: Draws
     report: Callable[[str, Tensor], None]
     track_w: Callable[[Tensor], None]
+    observe: Callable[[Tensor], None]
     phase: str = ""
     augment: Augmentation | None = None
 
@@ -53,7 +58,7 @@ class Step:
         if track_w:
             self.track_w(w.detach())
         ws = w.unsqueeze(1).repeat(1, G.num_ws, 1)
-        mixing = self.draws.mixing(self.phase, indices, G.num_ws)
+        mixing = self.draws.mixing(self.phase, indices, G.num_active_ws)
         if mixing is not None:
             z2, layer = mixing
             late = torch.arange(G.num_ws, device=w.device)[None, :, None] >= layer[:, None, None]
@@ -75,8 +80,51 @@ class Step:
             images = self.augment(images, draws)
         return self.discriminator(images, c)
 
+    def in_silence(self) -> "Step":
+        """The same once more, unseen by what watches."""
+        ignore: Callable[..., None] = lambda *values: None  # noqa: E731
+        return replace(self, report=ignore, track_w=ignore, observe=ignore)
 
-Term = Callable[[Step], Tensor]
+
+@dataclass(frozen=True)
+class Term:
+    """Part of a loss.
+
+    Attributes:
+        name: under which its value is logged.
+        measure: the networks' part, a micro-batch at a time: tensors [n, ...] with a row for each picture.
+        combine: the measurements of the batch -> scalar.
+        coupled: `combine` is more than a mean over pictures, so that it needs the whole batch at once.
+    """
+
+    name: str
+    measure: Callable[[Step], tuple[Tensor, ...]]
+    combine: Callable[..., Tensor]
+    coupled: bool = False
+
+    def backward(self, steps: Sequence[Step], weight: float) -> None:
+        """Accumulate the gradient of weight * term over the batch whose micro-batches are `steps`."""
+        if self.coupled and len(steps) > 1:
+            return self._backward_twice(steps, weight)
+        for step in steps:
+            values = self.measure(step)
+            loss = self.combine(*map(gather_over_ranks, values)) if self.coupled else self.combine(*values)
+            step.report(self.name, loss)
+            (loss * (weight / len(steps))).backward()
+
+    def _backward_twice(self, steps: Sequence[Step], weight: float) -> None:
+        """Gradient caching (Gao et al. 2021, arXiv 2101.06983, section 3.2), which needs one micro-batch's memory.
+
+        All is measured first; the scalar's derivative with respect to each measurement then weights a second,
+        differentiated measuring.
+        """
+        parts = [[value.detach() for value in self.measure(step)] for step in steps]
+        whole = [torch.cat(part).requires_grad_() for part in zip(*parts, strict=True)]
+        loss = self.combine(*map(gather_over_ranks, whole))
+        steps[0].report(self.name, loss)
+        gradients = [g.chunk(len(steps)) for g in torch.autograd.grad(loss * weight, whole)]
+        for k, step in enumerate(steps):
+            torch.autograd.backward(self.measure(step.in_silence()), [g[k] for g in gradients])
 
 
 @dataclass(frozen=True)
@@ -88,53 +136,46 @@ class Phase:
     terms: tuple[Term, ...]
     interval: int = 1
 
-    def loss(self, step: Step) -> Tensor:
-        step = replace(step, phase=self.name)
-        return sum((term(step) for term in self.terms), step.real.new_zeros(())) * self.interval
+    def backward(self, steps: Sequence[Step]) -> None:
+        """Accumulate the gradient over the batch whose micro-batches are `steps`."""
+        steps = [replace(step, phase=self.name) for step in steps]
+        for term in self.terms:
+            term.backward(steps, self.interval)
 
 
 def generator_term(loss: Loss) -> Term:
-    def term(step: Step) -> Tensor:
+    def measure(step: Step) -> tuple[Tensor, ...]:
         images, _, c = step.synthesize()
         logits = step.critic(images, c, "fake")
-        value = loss.generator(logits)
-        step.report("loss/G", value)
         step.report("score/fake", logits)
-        return value
+        return (logits,)
 
-    return term
+    return Term("loss/G", measure, loss.generator)
 
 
 def discriminator_term(loss: Loss) -> Term:
-    def term(step: Step) -> Tensor:
+    def measure(step: Step) -> tuple[Tensor, ...]:
         with torch.no_grad():
             images, _, c = step.synthesize(track_w=True)
         fake_logits, real_logits = step.critic(images, c, "fake"), step.critic(step.real, step.labels, "real")
-        value = loss.discriminator(real_logits, fake_logits)
-        step.report("loss/D", value)
         step.report("score/real", real_logits)
-        if step.augment is not None:
-            step.report("augment/sign", real_logits.sign())
-            step.augment.controller.observe(real_logits)
-        return value
+        step.observe(real_logits)
+        return real_logits, fake_logits
 
-    return term
+    return Term("loss/D", measure, loss.discriminator)
 
 
 def regularizer_term(name: str, regularizer: Regularizer) -> Term:
-    def term(step: Step) -> Tensor:
+    def measure(step: Step) -> tuple[Tensor, ...]:
         count = max(len(step.indices) // regularizer.batch_shrink, 1)
         if regularizer.network == "D":
             critic = partial(step.critic, source="real")
-            value = regularizer(CriticBatch(critic, step.real[:count], step.labels[:count]))
-        else:
-            images, ws, _ = step.synthesize(count)
-            direction = step.draws.direction(step.phase, step.indices[:count], images.shape[1:])
-            value = regularizer(SynthesisBatch(ws, images, direction, mean_over_ranks))
-        step.report(f"reg/{name}", value)
-        return value
+            return (regularizer.measure(CriticBatch(critic, step.real[:count], step.labels[:count])),)
+        images, ws, _ = step.synthesize(count)
+        direction = step.draws.direction(step.phase, step.indices[:count], images.shape[1:])
+        return (regularizer.measure(SynthesisBatch(ws, images, direction)),)
 
-    return term
+    return Term(f"reg/{name}", measure, regularizer.combine, regularizer.coupled)
 
 
 def build_phases(loss: Loss, regularizers: Sequence[tuple[str, Regularizer]]) -> list[Phase]:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
-from stylegen.training.strategy import mean_over_ranks
+from stylegen.training.strategy import gather_over_ranks, is_distributed, mean_over_ranks
 
 
 class Statistics:
@@ -31,7 +32,17 @@ class Statistics:
         return dict(zip(names, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: pair.cpu() for name, pair in self._sums.items()}
+        """By name, [ranks, 2]: what each rank has so far. Every rank must call it."""
+        names = list(self._sums)
+        if not names:
+            return {}
+        ranks = gather_over_ranks(torch.stack([self._sums[n] for n in names])[None]).cpu()
+        return {name: ranks[:, i].clone() for i, name in enumerate(names)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self._sums = {name: pair.to(device) for name, pair in state.items()}
+        """Each rank goes on with its own sums; where there are more or fewer ranks now, all with the mean."""
+        rank, ranks = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
+        self._sums = {
+            name: (pairs[rank] if len(pairs) == ranks else pairs.mean(dim=0)).to(device)
+            for name, pairs in state.items()
+        }

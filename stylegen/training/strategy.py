@@ -13,6 +13,8 @@ import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
+from stylegen.training.processes import Launcher
+
 
 class FlatAllReduce(DDPStrategy):
     """DDP's processes and devices, with the module left unwrapped."""
@@ -20,30 +22,41 @@ class FlatAllReduce(DDPStrategy):
     def configure_ddp(self) -> None:
         """Ranks begin equal because weights are a function of the seed, so nothing is broadcast or wrapped."""
 
+    def _configure_launcher(self) -> None:
+        assert self.cluster_environment is not None
+        self._launcher = Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
+
 
 def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-class _MeanOverRanks(torch.autograd.Function):
-    """All ranks' losses depend on the mean, so its gradient is summed over ranks too."""
+class _GatherOverRanks(torch.autograd.Function):
+    """Every rank computes the same loss of all rows, and gradients are averaged over ranks afterwards.
+
+    So a rank's own rows take their gradient times the number of ranks, and nothing is sent back.
+    """
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        mean = value.clone()
-        dist.all_reduce(mean)
-        return mean / dist.get_world_size()
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        gradient = grad_outputs[0].clone()
-        dist.all_reduce(gradient)
-        return gradient / dist.get_world_size()
+        ranks = dist.get_world_size()
+        return grad_outputs[0].chunk(ranks)[dist.get_rank()] * ranks
+
+
+def gather_over_ranks(rows: Tensor) -> Tensor:
+    """The rows of all ranks, rank by rank, differentiable once: [n, ...] -> [ranks * n, ...]."""
+    return _GatherOverRanks.apply(rows) if is_distributed() else rows
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:
-    """The mean of `value` over all ranks, differentiable once; `value` itself in a single process."""
-    return _MeanOverRanks.apply(value) if is_distributed() else value
+    """The mean of `value` over all ranks, not differentiated; `value` itself in a single process."""
+    return sum_over_ranks(value) / dist.get_world_size() if is_distributed() else value
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:

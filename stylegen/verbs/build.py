@@ -5,18 +5,23 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from stylegen import randomness
 from stylegen.augment import AUGMENTS, Augmentation, Controller
 from stylegen.data.dataset import ImageDataset
-from stylegen.errors import unknown_choice
+from stylegen.errors import UserError, unknown_choice
 from stylegen.losses import LOSSES
-from stylegen.networks import DISCRIMINATORS, build_generator
+from stylegen.networks import DISCRIMINATORS, StyleGenerator, build_generator
 from stylegen.regularizers import REGULARIZERS
+from stylegen.spec import ImageSpec
 from stylegen.training.draws import KeyedDraws
 from stylegen.training.ema import EMA
+from stylegen.training.freeze import frozen_parameters
+from stylegen.training.growth import Growth
 from stylegen.training.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
+from stylegen.training.precision import Precision
 from stylegen.verbs.config import plain
 
 
@@ -28,17 +33,10 @@ def build_dataset(config: DictConfig) -> ImageDataset:
 def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
     """Networks, loss, regularisers and draws, all a function of the configuration and its seed."""
     settings = plain(config)
-    spec = {
-        "resolution": dataset.spec.resolution,
-        "channels": dataset.spec.channels,
-        "num_classes": dataset.spec.num_classes,
-    }
     with randomness.seeded_construction(config.seed, "weights/G"):
-        generator = build_generator(settings["generator"].pop("name"), **spec, **settings["generator"])
+        generator = new_generator(settings["generator"], dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/D"):
-        discriminator = _choose("discriminator.name", settings["discriminator"].pop("name"), DISCRIMINATORS)(
-            **spec, **settings["discriminator"]
-        )
+        discriminator = new_discriminator(settings["discriminator"], dataset.spec)
     module = StyleGANModule(
         generator,
         discriminator,
@@ -52,9 +50,46 @@ def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
         optimizer=AdamSettings(**settings["optimizer"]),
         w_avg_decay=config.w_avg_decay,
         augment=build_augmentation(settings.get("augment") or {}),
+        batch_per_device=config.batch_per_device,
+        precision=Precision(config.precision, config.half_resolutions),
+        bad_steps=config.bad_steps,
+        growth=build_growth(config, dataset.spec.resolution, generator, discriminator),
+        frozen=frozen_parameters(discriminator, config.freeze_d),
     )
     # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
     return module.to(memory_format=torch.channels_last)
+
+
+def new_generator(settings: dict[str, Any], spec: ImageSpec) -> StyleGenerator:
+    """A generator of `config.generator` for pictures like these, its weights drawn from torch's generator."""
+    return build_generator(**settings, **vars(spec))
+
+
+def new_discriminator(settings: dict[str, Any], spec: ImageSpec) -> nn.Module:
+    """A discriminator of `config.discriminator` for pictures like these."""
+    arguments = {key: value for key, value in settings.items() if key != "name"}
+    network: nn.Module = _choose("discriminator.name", settings["name"], DISCRIMINATORS)(**arguments, **vars(spec))
+    return network
+
+
+def build_growth(
+    config: DictConfig, resolution: int, generator: StyleGenerator, discriminator: nn.Module
+) -> Growth | None:
+    """The schedule of `config.growth`, or None for `growth=none`.
+
+    Raises:
+        UserError: impossible settings, or networks that have one resolution only.
+    """
+    settings = plain(config).get("growth")
+    if not settings:
+        return None
+    if len(generator.resolutions) == 1 or not hasattr(discriminator, "set_level"):
+        raise UserError(
+            f"growth with generator={generator.name} discriminator={config.discriminator.name}",
+            rule="both networks must be able to stand at lower resolutions",
+            fix="Use generator=stylegan1 discriminator=stylegan1, or growth=none",
+        )
+    return Growth(resolution, config.batch_size, **settings)
 
 
 def build_augmentation(settings: dict[str, Any]) -> Augmentation | None:

@@ -5,13 +5,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import UserError, unknown_choice
+from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.evaluate import check_metrics
 from stylegen.training.callbacks.wandb import check_mode
+from stylegen.training.growth import Growth
+from stylegen.training.precision import Precision
+from stylegen.verbs.device import choose_device
 from stylegen.verbs.fidelity import metric_options
 
 _LEAST = {
     "total_kimg": 0.001,
     "batch_size": 1,
+    "batch_per_device": 1,
+    "bad_steps": 1,
+    "attempts": 0,
     "sample_count": 1,
     "checkpoints": 1,
     "threads": 1,
@@ -38,8 +45,16 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     for key in ("style_mixing_prob", "w_avg_decay"):
         if not 0 <= config[key] <= 1:
             raise UserError(f"{key}={config[key]}", rule="it is a share from 0 to 1", fix=f"Use {key}=0.9, say")
-    _check_batch(config, dataset)
+    growth = config.get("growth") or {}
+    for batch in dict.fromkeys([*growth.get("batch_sizes", [])] or [config.batch_size]):
+        setting = "growth.batch_sizes" if growth.get("batch_sizes") else "batch_size"
+        _check_batch_norm(config, batch, setting)
+        _check_batch(config, dataset, batch, setting)
+    if growth:
+        _check_growth(config, dataset)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
+    clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
+    Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
     check_mode(config.logger.mode)
     if config.fidelity.metrics:
         fidelity, options = config.fidelity, metric_options(config.fidelity)
@@ -63,32 +78,79 @@ def num_processes(config: DictConfig) -> int:
     return config.trainer.devices * config.trainer.num_nodes
 
 
-def _check_batch(config: DictConfig, dataset: ImageDataset) -> None:
+def _check_growth(config: DictConfig, dataset: ImageDataset) -> None:
+    """The run is long enough for the data's resolution."""
+    growth = Growth(dataset.spec.resolution, config.batch_size, **config.growth)
+    if growth.doublings and round(config.total_kimg * 1000) <= growth.grown_at:
+        raise UserError(
+            f"total_kimg={config.total_kimg:g}",
+            rule=f"growth takes {growth.grown_at / 1000:g} kimg to reach the data's {dataset.spec.resolution} px",
+            fix="Train longer, or set smaller growth.stable_kimg and growth.fade_kimg",
+        )
+
+
+def _check_batch_norm(config: DictConfig, batch: int, setting: str) -> None:
+    """Statistics of a batch are those of all pictures of a step, and of more than one in each process."""
+    conditioning = CONDITIONINGS.get(config.generator.get("conditioning"))
+    if conditioning is None or not conditioning.needs_batch:
+        return
+    share = batch // num_processes(config)
+    if config.batch_per_device is not None and config.batch_per_device < share:
+        raise UserError(
+            f"batch_per_device={config.batch_per_device} generator.conditioning={config.generator.conditioning}",
+            rule="batch normalisation needs the whole batch at once, not one part after the other",
+            fix="Leave batch_per_device out, or use another conditioning, as adain",
+        )
+    if share < 2:
+        raise UserError(
+            f"{setting}={batch} on {num_processes(config)} process(es) "
+            f"generator.conditioning={config.generator.conditioning}",
+            rule="batch normalisation needs two pictures or more in each process; one would be normalised by itself",
+            fix=f"Use {setting}={2 * num_processes(config)} or more, or another conditioning, as adain",
+        )
+
+
+def _check_batch(config: DictConfig, dataset: ImageDataset, batch: int, setting: str) -> None:
     """The batch fits the data, and its shares fit minibatch statistics and shrunk regularisers.
 
     Every share holds whole groups, or the training would not be that of one process with the same batch.
     """
-    batch, processes = config.batch_size, num_processes(config)
-    if batch > len(dataset):
+    processes = num_processes(config)
+    if not 1 <= batch <= len(dataset):
         raise UserError(
-            f"batch_size={batch}",
-            rule=f"{dataset.name} has {len(dataset)} pictures, fewer than one batch",
-            fix=f"Use batch_size={len(dataset)} or less, or more pictures",
+            f"{setting}={batch}",
+            rule=f"a batch is at least one picture, and {dataset.name} has {len(dataset)}",
+            fix=f"Use {setting}={len(dataset)} or less, or more pictures",
         )
+    share = max(min(config.batch_per_device or batch, batch // processes), 1)
+    if batch % processes == 0 and batch % (processes * share):
+        raise UserError(
+            f"batch_per_device={share}",
+            rule=f"{setting}={batch} on {processes} process(es) is no multiple of it",
+            fix=f"Use a divisor of {batch // processes}, or another {setting}",
+        )
+    parts = batch // share
     units = {"trainer.devices * trainer.num_nodes": processes}
     if config.discriminator.mbstd_num_channels:
-        units["discriminator.mbstd_group_size"] = processes * min(config.discriminator.mbstd_group_size, batch)
+        units["discriminator.mbstd_group_size"] = parts * min(config.discriminator.mbstd_group_size, batch)
     for name, regularizer in (config.regularizers or {}).items():
-        if processes > 1 and regularizer.get("batch_shrink", 1) > 1:
-            units[f"regularizers.{name}.batch_shrink"] = processes * regularizer.batch_shrink
-    for setting, unit in units.items():
+        if parts > 1 and regularizer.get("batch_shrink", 1) > 1:
+            units[f"regularizers.{name}.batch_shrink"] = parts * regularizer.batch_shrink
+    for cause, unit in units.items():
         if unit < 1 or batch % unit:
             raise UserError(
-                f"a discriminator batch of batch_size={batch} on {processes} process(es)",
-                rule=f"{setting}={OmegaConf.select(config, setting) if '*' not in setting else processes} "
+                f"a discriminator batch of {setting}={batch} in {parts} part(s) on {processes} process(es)",
+                rule=f"{cause}={OmegaConf.select(config, cause) if '*' not in cause else processes} "
                 f"wants a multiple of {unit}",
-                fix=f"Use batch_size={max(unit, batch - batch % max(unit, 1))}, or another {setting}",
+                fix=f"Use {setting}={max(unit, batch - batch % max(unit, 1))}, or another {cause}",
             )
+
+
+def device_type(accelerator: str) -> str:
+    """ "cpu", "cuda" or "mps" for a valid `trainer.accelerator`."""
+    if accelerator in ("auto", "gpu"):
+        return choose_device("auto").type
+    return accelerator
 
 
 def check_accelerator(accelerator: str, devices: int) -> None:

@@ -8,6 +8,7 @@ import re
 
 QUOTED_KEYS = {
     *("path", "out", "output_dir", "resume", "snapshot", "source", "images", "init", "weights", "cache_dir"),
+    *("statistics", "export", "set"),
     *("seeds", "mix_seeds", "layers", "name", "project", "entity", "labels", "background"),
 }
 ALIASES = {"class": "label"}  # a word of Python's own, which no settings class can have as a field

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stylegen.errors import UserError, unknown_choice
+from stylegen.verbs.auto import apply_auto
 from stylegen.verbs.command_line import key_of, quote_override
 from stylegen.verbs.schema import register_schema
 
@@ -37,9 +38,34 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
     with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
         try:
             config = compose(verb, [quote_override(o) for o in overrides])
+            given = _given_keys(verb, overrides) if config.get("auto") else set()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(verb, overrides, error) from error
+    if config.get("auto"):
+        apply_auto(config, given)
     return config
+
+
+def _given_keys(verb: str, overrides: Sequence[str]) -> set[str]:
+    """Dotted keys that the command line or the chosen files of conf/ set: all that is not left to constructors."""
+    given = {key_of(override) for override in overrides}
+    quoted = [quote_override(override) for override in overrides]
+    choices = compose(verb, quoted, return_hydra_config=True).hydra.runtime.choices
+    for group, option in choices.items():
+        path = config_directory() / str(group) / f"{option}.yaml"
+        if not path.is_file():
+            continue
+        content = OmegaConf.load(path)
+        prefix = "" if "@package _global_" in path.read_text() else f"{group}."
+        given |= {prefix + key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
+    return given
+
+
+def _leaves(node: Any, prefix: str = "") -> list[str]:
+    """Dotted keys of the values in a tree."""
+    if not isinstance(node, DictConfig):
+        return [prefix.removesuffix(".")]
+    return [leaf for key in map(str, node) for leaf in _leaves(node._get_node(key), f"{prefix}{key}.")]
 
 
 def check_complete(config: DictConfig) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen.errors import UserError
+from stylegen.training.optimizer import AdamSettings
 from stylegen.training.run_folder import RunFolder, next_run_folder
 from stylegen.verbs.config import plain
+from stylegen.verbs.settings import TrainSettings
 
 # What may differ between a run and its continuation: it changes no algorithm. (Threads and devices may change the
 # rounding of sums; a bit-exact continuation keeps them.) The data are compared by their content, not by their path.
 _FREE = {"total_kimg", "resume", "output_dir", "sample_count", "checkpoints", "max_hours", "threads"}
-_FREE |= {"data.path", "data.workers", "data.cache"}
+_FREE |= {"data.path", "data.workers", "data.cache", "batch_per_device", "bad_steps", "attempts"}
+_FREE |= {"init", "auto"}  # a continued run has its weights, and what `auto` decided stands with its values
 _FREE_GROUPS = ("trainer.", "logger.", "fidelity.")
 _START = "STYLEGEN_START"
 
@@ -48,12 +51,15 @@ def find_start(config: DictConfig, name: str) -> Start:
         UserError: a checkpoint that is missing or damaged, settings that changed, a folder that holds a run
             already under resume=never, or one that cannot be written.
     """
-    if (
-        _START in os.environ and "LOCAL_RANK" in os.environ
-    ):  # this process was started by the first one, which has decided already
-        folder, checkpoint, images_seen = json.loads(os.environ[_START])
-        return Start(RunFolder(Path(folder)), Path(checkpoint) if checkpoint else None, images_seen)
+    if (shared := _shared_start()) is not None:
+        return shared
     output = Path(config.output_dir).expanduser() if config.output_dir is not None else None
+    if config.trainer.requeue and (output is None or config.resume != "auto"):
+        raise UserError(
+            f"output_dir={config.output_dir} resume={config.resume} with trainer.requeue=true",
+            rule="a job that comes back from the queue continues what is in its output_dir",
+            fix="Add output_dir=FOLDER and leave resume=auto",
+        )
     if config.resume not in ("auto", "never"):
         source = _checkpoint_of(Path(config.resume).expanduser())
         folder = RunFolder(output or source.parent.parent)
@@ -74,6 +80,23 @@ def find_start(config: DictConfig, name: str) -> Start:
     if config.resume == "never" and folder.config.exists():
         raise _occupied(output, "resume=never continues none")
     return Start(folder)
+
+
+def begins_anew(config: DictConfig) -> bool:
+    """Whether `find_start` will find nothing to continue; creates nothing."""
+    if (shared := _shared_start()) is not None:
+        return shared.checkpoint is None
+    if config.resume != "auto":
+        return bool(config.resume == "never")
+    return config.output_dir is None or not RunFolder(Path(config.output_dir).expanduser()).checkpoint.exists()
+
+
+def _shared_start() -> Start | None:
+    """What the first process has decided, in one that it started."""
+    if _START not in os.environ or "LOCAL_RANK" not in os.environ:
+        return None
+    folder, checkpoint, images_seen = json.loads(os.environ[_START])
+    return Start(RunFolder(Path(folder)), Path(checkpoint) if checkpoint else None, images_seen)
 
 
 def _occupied(path: Path, why: str) -> UserError:
@@ -132,6 +155,8 @@ def _refuse_changes(config: DictConfig, before: Path) -> None:
             f"{before}", rule="it is no configuration of a run", fix="Restore it, or name another output_dir"
         ) from error
     new = _flatten(plain(config))
+    younger = _flatten(asdict(TrainSettings()) | {"optimizer": asdict(AdamSettings())})
+    old = younger | old  # a setting that is younger than the run has its default there
     changed = [key for key in sorted(old.keys() | new.keys()) if _matters(key) and old.get(key) != new.get(key)]
     if changed:
         listing = "; ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed)

@@ -23,6 +23,7 @@ from stylegen.networks import DISCRIMINATORS, GENERATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.callbacks.wandb import WandbRun
 from stylegen.training.ema import EMA
+from stylegen.training.growth import Growth
 from stylegen.training.optimizer import AdamSettings
 from stylegen.verbs.settings import (
     BenchSettings,
@@ -31,6 +32,7 @@ from stylegen.verbs.settings import (
     FidelityOptions,
     FidelitySettings,
     SampleSettings,
+    StudySettings,
     TrainerSettings,
     TrainSettings,
 )
@@ -87,6 +89,7 @@ def register_schema() -> None:
         "train": TrainSettings,
         "sample": SampleSettings,
         "evaluate": EvaluateSettings,
+        "study": StudySettings,
         "bench": BenchSettings,
         "prepare": dataclasses.make_dataclass("PrepareSettings", [], bases=(settings_of(Recipe), tasks)),
     }
@@ -103,6 +106,7 @@ def register_schema() -> None:
         store.store(group="schema/augment", name=name, node=_open(*settings))
     for name in LOSSES:
         store.store(group="schema/loss", name=name, node={"name": name})
+    store.store(group="schema", name="growth", node=settings_of(Growth, ("resolution", "batch_size")))
     store.store(group="schema", name="data", node=settings_of(ImageDataset, workers=0))
     store.store(group="schema", name="evaluate_data", node=EvaluateData)
     store.store(group="schema", name="optimizer", node=settings_of(AdamSettings))

@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+import time
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -17,21 +18,27 @@ from stylegen import __version__
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped
 from stylegen.metrics.generated import score_generator
-from stylegen.training.callbacks.checkpoints import Checkpoints
+from stylegen.training.callbacks.checkpoints import REQUEUE, Checkpoints
 from stylegen.training.callbacks.fidelity import Fidelity, read_card
 from stylegen.training.callbacks.logbook import Logbook
 from stylegen.training.callbacks.pictures import SampleGrids, Snapshots
 from stylegen.training.callbacks.progress import ProgressBar
+from stylegen.training.callbacks.standing import StandingStatistics
 from stylegen.training.callbacks.wandb import WandbRun
+from stylegen.training.checkpoint_io import CheckpointFiles
 from stylegen.training.datamodule import TrainingData
 from stylegen.training.module import StyleGANModule
+from stylegen.training.precision import Precision
 from stylegen.training.run_folder import RunFolder, write_text
+from stylegen.training.slurm import requeue_job, slurm_environment
 from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.checks import check_settings, notices, num_processes
 from stylegen.verbs.config import plain
-from stylegen.verbs.fidelity import describe, extraction_options
-from stylegen.verbs.resume import Start, find_start, forget_start, share_start
+from stylegen.verbs.fidelity import describe, extraction_options, protocol_reals
+from stylegen.verbs.initial import initialize
+from stylegen.verbs.recovery import explained_memory_errors, go_back
+from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, share_start
 
 _READING = ("workers", "cache", "mirror")  # how the data are read; the rest of `data.*` says what they are
 
@@ -75,41 +82,66 @@ def run(config: DictConfig) -> TrainResult | None:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     module = build_module(config, dataset)
+    note = initialize(config, module, dataset.spec) if begins_anew(config) else None
     start = find_start(config, f"{dataset.name}{dataset.spec.resolution}")
     total = round(config.total_kimg * 1000)
     if start.checkpoint is not None and start.images_seen >= total:
         return _result(start.folder, start.images_seen, continued=False)
     if _is_first_process():
-        _open_folder(config, dataset, start)
+        _open_folder(config, start, [*notices(config, dataset), *([note] if note else [])])
     if num_processes(config) > 1:
         share_start(start)
     try:
-        _fit(config, dataset, module, start)
+        images_seen = _train(config, dataset, module, start)
     finally:
         forget_start()
-    return _result(start.folder, module.images_seen) if _is_first_process() else None
+    return _result(start.folder, images_seen) if _is_first_process() else None
+
+
+def _train(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start) -> int:
+    """Fit; as long as that diverges, go back and try again. Returns the images seen at the end."""
+    Precision(config.precision, config.half_resolutions).set_products()
+    begun = time.monotonic()
+    with explained_memory_errors(config):
+        while not _fit(config, dataset, module, start, (time.monotonic() - begun) / 3600):
+            start, attempt = go_back(start.folder, module, config.attempts)
+            module = build_module(config, dataset)
+            if start.checkpoint is None:
+                initialize(config, module, dataset.spec)
+            module.begin_attempt(attempt)
+    return module.images_seen
 
 
 def _is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def _open_folder(config: DictConfig, dataset: ImageDataset, start: Start) -> None:
+def _open_folder(config: DictConfig, start: Start, notes: list[str]) -> None:
     start.folder.prepare(new=start.checkpoint is None)
-    write_text(start.folder.config, OmegaConf.to_yaml(config))
-    for notice in notices(config, dataset):
-        print(f"note: {notice}", file=sys.stderr)
+    write_text(start.folder.config, OmegaConf.to_yaml(config, resolve=True))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
-def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start) -> None:
+def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start, hours: float) -> bool:
+    """Train from `start` to the end; False where that diverged.
+
+    Args:
+        hours: that this command has run for.
+
+    Raises:
+        Stopped: by a signal or the time limit.
+    """
+    slurm = slurm_environment(config.trainer.devices, config.trainer.num_nodes)
     trainer = L.Trainer(
+        plugins=[CheckpointFiles(), *([slurm] if slurm else [])],
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
         strategy=FlatAllReduce() if num_processes(config) > 1 else "auto",
         max_epochs=1,
         logger=False,
-        callbacks=_callbacks(config, dataset, start.folder),
+        callbacks=_callbacks(config, dataset, start.folder, hours),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -117,31 +149,43 @@ def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, star
         default_root_dir=start.folder.root,
     )
     total_images = round(config.total_kimg * 1000)
-    data = TrainingData(dataset, config.batch_size, total_images, config.seed, config.data.workers)
+    batch = config.batch_size if module.growth is None else module.growth.batch_at
+    data = TrainingData(dataset, batch, total_images, config.seed, config.data.workers)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # on purpose: data in memory
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the average
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
+    if module.diverged:
+        return False
     _report_stop(trainer, module, start, total_images)
+    return True
 
 
 def _report_stop(trainer: L.Trainer, module: StyleGANModule, start: Start, total_images: int) -> None:
     """A run that ended early by a signal is no result; by its time limit, it says how it goes on."""
     if module.images_seen >= total_images:
         return
+    (number,) = (c.stopped_by for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
+    if not trainer.is_global_zero:
+        raise Stopped("", 0 if number in (None, REQUEUE) else 128 + number)
     message = f"stopped at {module.images_seen / 1000:g} kimg; the same command with "
     message += f"output_dir={start.folder.root} continues"
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Checkpoints) and callback.stopped_by is not None:
-            raise Stopped(message, 128 + callback.stopped_by)
-    raise Stopped(f"max_hours reached: {message}", 0)
+    if number is None:
+        raise Stopped(f"max_hours reached: {message}", 0)
+    if number == REQUEUE:
+        problem = requeue_job()
+        if problem is None:
+            raise Stopped(f"stopped at {module.images_seen / 1000:g} kimg; the job is in the queue again", 0)
+        message = f"warning: the job is not in the queue again ({problem}). The checkpoint is safe: {message}"
+    raise Stopped(message, 128 + number)
 
 
-def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> list[L.Callback]:
+def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hours: float) -> list[L.Callback]:
     """In the order in which they act on a step; the checkpoint comes last, so that it knows of all the others."""
     kimg = config.total_kimg
+    hours_left = None if config.max_hours is None else config.max_hours - hours
     content = {name: value for name, value in plain(config)["data"].items() if name not in _READING}
     if content["path"] != OPENMOJI:
         content["path"] = str(Path(content["path"]).expanduser().resolve())  # for whoever reads it elsewhere
@@ -150,24 +194,30 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder) -> 
     wandb = WandbRun(folder.root, plain(config), **config.logger)
     logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])
     columns = max(1, round(config.sample_count**0.5))
+    drawing = (config.sample_every_kimg, config.snapshot_every_kimg, config.fidelity.every_kimg)
     callbacks: list[L.Callback] = [
+        StandingStatistics(drawing, kimg),
         wandb,
         progress,
         logbook,
         SampleGrids(folder, config.sample_count, columns, config.sample_every_kimg, kimg, [wandb.hear_grid]),
         Snapshots(folder, info, config.snapshot_every_kimg, kimg),
     ]
-    checkpoints = Checkpoints(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, config.max_hours)
+    checkpoints = Checkpoints(
+        *(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, hours_left),
+        requeue=config.trainer.requeue,
+    )
     if config.fidelity.metrics:
         score = partial(
             score_generator,
-            reals=dataset,
+            reals=protocol_reals(config, dataset),
             ids=config.fidelity.metrics,
             num_samples=config.fidelity.num_samples,
             **extraction_options(config.fidelity),
         )
-        # A score takes long and may fail, so what was trained is saved before it.
-        callbacks.append(Fidelity(folder, score, logbook, config.fidelity.every_kimg, kimg, before=checkpoints.act))
+        every, share = config.fidelity.every_kimg, config.fidelity.max_share
+        before, after = checkpoints.before_score, checkpoints.after_score
+        callbacks.append(Fidelity(folder, score, logbook, every, kimg, before, after, info, share))
     return [*callbacks, checkpoints]
 
 

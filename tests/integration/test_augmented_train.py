@@ -1,6 +1,7 @@
 """Training on augmented pictures: what the discriminator sees, what is reported, and that continuing loses nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def step_of(p: float) -> tuple[Step, Listening, Callable[[str], Phase]]:
     generator, critic = tiny_generator(), Listening()
     step = Step(
         *(generator, critic, torch.rand(4, 3, 16, 16) * 2 - 1, torch.zeros(4, 0), torch.arange(8, 12)),
-        *(KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)), lambda name, value: None, lambda w: None),
+        *(KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)), *[lambda *values: None] * 3),
         augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
     )
     phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"], [("r1", R1(every=16))])}
@@ -88,7 +89,7 @@ def step_of(p: float) -> tuple[Step, Listening, Callable[[str], Phase]]:
 def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
     step, critic, phase = step_of(p=0.8)
     for name in ("G_main", "D_main", "D_r1"):
-        phase(name).loss(step)
+        phase(name).terms[0].measure(replace(step, phase=name))
     fake_g, fake_d, real_d, real_r1 = critic.seen
     assert all((seen - step.real).abs().amax(dim=(1, 2, 3)).min() > 0.01 for seen in (real_d, real_r1))
     assert (real_d - real_r1).abs().amax() > 0.01  # phases draw apart
@@ -99,8 +100,9 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
 
 def test_r1_differentiates_by_the_picture_before_augmentation() -> None:
     step, _, phase = step_of(p=0.9)
-    value = phase("D_r1").loss(step)
+    (term,) = phase("D_r1").terms
+    value = term.combine(*term.measure(replace(step, phase="D_r1")))
     x = step.real.clone().requires_grad_(True)
     draws = step.draws.augmentation("D_r1", "real", step.indices)
     logits = Listening()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
-    torch.testing.assert_close(value, 16 * 5 * r1_penalty(x, logits).mean())
+    torch.testing.assert_close(value, 5 * r1_penalty(x, logits).mean())

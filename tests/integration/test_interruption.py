@@ -1,112 +1,202 @@
-"""Runs that are stopped, killed, or find no room: what is left is whole, and continuing loses nothing."""
+"""Runs that are stopped, killed, or find no room: what is left is whole, and continuing loses nothing.
 
-import errno
-import os
+`tests/integration/moments.py` does this at twenty random moments; docs/interruptions.md has its figures.
+"""
+
+import json
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from stylegen.__main__ import main
-from tests.integration.test_train import assert_equal, lines
+from stylegen.training.phases import Phase
+from tests.integration.disturbed import disturb
+from tests.integration.moments import alive, content, differences, environment
 from tests.tiny import TINY_RUN
 
-ROOT = Path(__file__).parents[2]
-RUN = [*TINY_RUN, "regularizers=r1_path_length", "threads=1", "total_kimg=0.8", "log_every_kimg=0.08"]
-RUN += ["checkpoint_every_kimg=0.08", "sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
+RUN = [*TINY_RUN, "regularizers=r1_path_length", "augment=ada", "augment.speed_kimg=0.1", "data.use_labels=true"]
+RUN += ["threads=1", "total_kimg=0.16", "log_every_kimg=0.04", "checkpoint_every_kimg=0.024", "logger.mode=disabled"]
+RUN += ["sample_every_kimg=0.08", "snapshot_every_kimg=0.08"]
+TWO = ["trainer.accelerator=cpu", "trainer.devices=2"]
 
 
-def state(folder: Path) -> dict:
-    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "clock")}
+def train(folder: Path, *overrides: str) -> int:
+    return main(["train", *RUN, f"output_dir={folder}", *overrides])
+
+
+def start(folder: Path, *overrides: str, disturbance: str = "none 0 1 0") -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "tests.integration.disturbed", *disturbance.split(), *RUN, f"output_dir={folder}"]
+    pids = folder.with_name(f"{folder.name}-pids")
+    pids.mkdir(exist_ok=True)
+    return subprocess.run(
+        [*run, *overrides], env=environment(DISTURBED_PIDS=str(pids)), capture_output=True, text=True, timeout=300,
+        check=False,
+    )  # fmt: skip
+
+
+def images_seen(folder: Path, name: str = "last.ckpt") -> int:
+    return torch.load(folder / "checkpoints" / name, weights_only=True)["clock"]["images_seen"]
+
+
+def assert_same(folder: Path, peaceful: Path) -> None:
+    found = list(differences(content(folder), content(peaceful)))
+    assert len(found) > 400
+    assert not any(found), [f for f in found if f]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "undisturbed"
-    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
+    torch.set_num_threads(1)
+    assert train(folder) == 0
     return folder
 
 
-def start(folder: Path) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "train.py"), *RUN, f"output_dir={folder}"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=dict(os.environ))
+@pytest.fixture
+def disturbed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, int], None]:
+    """Arms this process; disarmed at the end of the test, or by `monkeypatch.undo`."""
+    for owner, name in ((Phase, "backward"), (Path, "open"), (Path, "replace")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    return disturb
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
+@pytest.mark.parametrize(("kind", "status"), [("sigterm", 143), ("sigint", 130)])
+def test_a_signal_in_the_middle_of_a_step(
+    kind: str,
+    status: int,
+    undisturbed: Path,
+    tmp_path: Path,
+    disturbed: Callable[[str, int, int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
+    disturbed(kind, 18, 0)
+    assert train(folder) == status
+    monkeypatch.undo()
+    error = capfd.readouterr().err
+    assert f"{kind.upper()}: saving a checkpoint after this step" in error
+    assert f"output_dir={folder} continues" in error
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert 0 < images_seen(folder) < 160
+    assert train(folder) == 0
+    assert_same(folder, undisturbed)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_a_run_that_is_ended_from_outside_continues_bit_for_bit(
-    number: signal.Signals, status: int, undisturbed: Path, tmp_path: Path
+def test_sigkill_during_a_save(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert start(folder, disturbance="kill_save 0 3 30000").returncode == -signal.SIGKILL
+    assert list(folder.rglob("*.partial"))
+    assert images_seen(folder) == 48
+    assert train(folder) == 0
+    assert_same(folder, undisturbed)
+
+
+def test_a_full_disk_ends_the_run_clearly_and_leaves_the_checkpoint_before(
+    undisturbed: Path,
+    tmp_path: Path,
+    disturbed: Callable[[str, int, int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "run"
-    process = start(folder)
-    wait_for(folder / "checkpoints" / "000000.160.ckpt", process)
-    process.send_signal(number)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == status, error
-    if number != signal.SIGKILL:
-        assert f"output_dir={folder} continues" in error
-    assert state(folder)["clock"]["images_seen"] < 800
-    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
-    assert_equal(state(folder), state(undisturbed))
-    assert lines(folder) == lines(undisturbed)
+    disturbed("full", 3, 30_000)
+    assert train(folder) == 1
+    monkeypatch.undo()
+    assert "000000.072.ckpt cannot be written (No space left on device)" in capsys.readouterr().err
+    assert not list(folder.rglob("*.partial"))
+    assert images_seen(folder) == 48
+    assert train(folder) == 0
+    assert_same(folder, undisturbed)
+
+
+def test_one_of_two_processes_is_killed(tmp_path: Path) -> None:
+    """The other one ends with its message, and both continue bit for bit where two that were left in peace end."""
+    peaceful, folder = tmp_path / "peaceful", tmp_path / "run"
+    done = start(peaceful, *TWO, disturbance="calls 0 43 0")
+    assert done.returncode == 0, done.stderr
+    # No question to the other process at every step: a gradient a phase, the mean of w and the signs' sum a step, the
+    # path lengths, and one agreement on signals.
+    counts = [json.loads(line.split(" ", 1)[1]) for line in done.stderr.splitlines() if line.startswith("collectives")]
+    assert counts[0] == counts[1]
+    assert "broadcast" not in counts[0]
+    assert counts[0]["all_reduce"] <= 43 + 3 * 18
+
+    done = start(folder, *TWO, disturbance="sigkill 1 30 0")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: process 1 of 2 was ended by SIGKILL")
+    assert not any(alive(int(pid.read_text())) for pid in (tmp_path / "run-pids").iterdir())
+    assert images_seen(folder) == 96
+    assert start(folder, *TWO).returncode == 0
+    assert_same(folder, peaceful)
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    assert main(["train", *RUN, f"output_dir={folder}", "total_kimg=0.4"]) == 0
-    newest = folder / "checkpoints" / "000000.400.ckpt"
+    assert train(folder, "total_kimg=0.096", "sample_every_kimg=0.08") == 0
+    newest = folder / "checkpoints" / "000000.096.ckpt"
     newest.write_bytes(newest.read_bytes()[:-1000])  # last.ckpt is another name of the same file
-    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
+    for late in folder.glob("s*/000000.096.*"):  # the end of the shorter run, no moment of the longer one
+        late.unlink()
+    assert train(folder) == 0
     assert "last.ckpt cannot be read" in capsys.readouterr().err
-    assert_equal(state(folder), state(undisturbed))
-    assert lines(folder) == lines(undisturbed)
+    assert_same(folder, undisturbed)
 
 
 def test_only_the_newest_checkpoints_are_kept(undisturbed: Path) -> None:
     names = sorted(p.name for p in (undisturbed / "checkpoints").iterdir())
-    assert names == ["000000.720.ckpt", "000000.800.ckpt", "last.ckpt"]
-
-
-def test_a_full_disk_ends_the_run_clearly_and_leaves_the_checkpoint_before(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import lightning as L
-
-    folder, save = tmp_path / "run", L.Trainer.save_checkpoint
-
-    def full(self: L.Trainer, path: Path, *arguments: object) -> None:
-        if "000000.240" in str(path):
-            Path(path).write_bytes(b"half of it")
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(self, path)
-
-    monkeypatch.setattr(L.Trainer, "save_checkpoint", full)
-    assert main(["train", *RUN, f"output_dir={folder}"]) == 1
-    assert "No space left on device" in capsys.readouterr().err
-    assert not list(folder.rglob("*.partial"))
-    assert state(folder)["clock"]["images_seen"] == 160
-    monkeypatch.undo()
-    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
-    assert_equal(state(folder), state(undisturbed))
+    assert names == ["000000.144.ckpt", "000000.160.ckpt", "last.ckpt"]
 
 
 def test_a_time_limit_saves_and_ends_well(
     undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    assert main(["train", *RUN, f"output_dir={folder}", "max_hours=0"]) == 0
+    assert train(folder, "max_hours=0") == 0
     assert "max_hours reached: stopped at 0.008 kimg" in capsys.readouterr().err
-    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
-    assert_equal(state(folder), state(undisturbed))
+    assert train(folder) == 0
+    assert_same(folder, undisturbed)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_slurm_job_goes_back_into_the_queue(
+    works: bool,
+    undisturbed: Path,
+    tmp_path: Path,
+    disturbed: Callable[[str, int, int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder, tools = tmp_path / "run", tmp_path / "bin"
+    tools.mkdir()
+    if works:
+        (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {tools}/notes\n')
+        (tools / "scontrol").chmod(0o755)
+    names = {"JOB_ID": "4711", "NTASKS": "1", "NTASKS_PER_NODE": "1", "NNODES": "1", "PROCID": "0", "LOCALID": "0"}
+    with monkeypatch.context() as job:
+        job.setenv("PATH", str(tools))
+        for name, value in (names | {"NODEID": "0"}).items():
+            job.setenv(f"SLURM_{name}", value)
+        disturbed("sigusr1", 18, 0)
+        assert train(folder, "trainer=slurm", "trainer.accelerator=cpu") == (0 if works else 128 + signal.SIGUSR1)
+    monkeypatch.undo()
+    error = capfd.readouterr().err
+    assert ("the job is in the queue again" if works else "The checkpoint is safe") in error
+    assert not works or (tools / "notes").read_text() == "requeue 4711\n"
+    assert 0 < images_seen(folder) < 160
+    assert not list(folder.rglob("hpc_ckpt*"))  # Lightning's own way of doing this
+    if works:
+        assert train(folder, "trainer=slurm") == 0
+        assert_same(folder, undisturbed)
+
+
+def test_a_job_that_comes_back_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *RUN, "trainer=slurm"]) == 2
+    assert "Add output_dir=FOLDER" in capsys.readouterr().err

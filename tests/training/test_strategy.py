@@ -1,10 +1,14 @@
-"""Two gloo processes give the same training as one with the same global batch."""
+"""Two gloo processes, and micro-batches, give the same training as one process with the same global batch."""
 
+import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from tests.tiny import TINY_RUN
@@ -12,21 +16,31 @@ from tests.tiny import TINY_RUN
 ROOT = Path(__file__).parents[2]
 
 
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    results = []
-    for devices in (1, 2):
-        out = tmp_path / f"{devices}.pt"
-        command = [sys.executable, "-m", "tests.training.two_processes", str(out), str(devices)]
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("processes")
+
+    @functools.cache
+    def run(*arguments: int) -> dict[str, Any]:
+        out = folder / f"{arguments}.pt"
+        command = [sys.executable, "-m", "tests.training.two_processes", str(out), *map(str, arguments)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
-        results.append(torch.load(out, weights_only=True))
-    one, two = results
-    assert one["state"].keys() == two["state"].keys()
+        return torch.load(out, weights_only=True)
+
+    return run
+
+
+@pytest.mark.parametrize("split", [(2,), (1, 8), (1, 4), (2, 4)], ids=str)
+def test_processes_and_micro_batches_train_as_one(split: tuple[int, ...], train: Callable[..., dict[str, Any]]) -> None:
+    """`split`: processes, and pictures that each works on at a time."""
+    one, parts = train(1), train(*split)
+    assert one["state"].keys() == parts["state"].keys()
     for name, tensor in one["state"].items():
-        torch.testing.assert_close(two["state"][name], tensor, rtol=1e-5, atol=1e-9, msg=name)
-    assert one["statistics"].keys() == two["statistics"].keys()
+        torch.testing.assert_close(parts["state"][name], tensor, rtol=1e-5, atol=1e-9, msg=name)
+    assert one["statistics"].keys() == parts["statistics"].keys()
     for name, value in one["statistics"].items():
-        assert abs(two["statistics"][name] - value) <= 1e-5 * max(abs(value), 1), name
+        assert abs(parts["statistics"][name] - value) <= 1e-5 * max(abs(value), 1), name
 
 
 def test_the_command_starts_its_processes_and_ends_with_one_result(tmp_path: Path) -> None:

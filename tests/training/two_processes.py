@@ -1,4 +1,7 @@
-"""A tiny training in float64, run alone or as one of two processes: `python two_processes.py OUT DEVICES`."""
+"""A tiny training in float64: `python -m tests.training.two_processes OUT DEVICES [BATCH_PER_DEVICE [OVERRIDES]]`.
+
+A BATCH_PER_DEVICE of 0 stands for the whole share.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -50,15 +53,20 @@ class DoubleImages:
         return to_float(images).double(), labels.double()
 
 
-def main(out: Path, devices: int) -> None:
+def main(out: Path, devices: int, batch_per_device: int = 0, *more: str) -> None:
     torch.set_num_threads(1)
     augment = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2"]
     overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true", *augment]
-    config = compose_config("train", [*TINY_RUN, *overrides])
+    overrides.append(f"batch_per_device={batch_per_device or 'null'}")
+    config = compose_config("train", [*TINY_RUN, *overrides, *more])
     dataset = build_dataset(config)
     module = build_module(config, dataset).double()
+    for name, parameter in [*module.G.named_parameters(), *module.G_ema.named_parameters()]:
+        if name.endswith("strength"):  # from 0, an instance norm would take out all that precedes it
+            parameter.data.fill_(1.0)
     module.draws = Double(module.draws)
-    data = TrainingData(DoubleImages(dataset), BATCH, STEPS * BATCH, seed=0)
+    batch = BATCH if module.growth is None else module.growth.batch_at
+    data = TrainingData(DoubleImages(dataset), batch, STEPS * BATCH, seed=0)
     trainer = L.Trainer(
         accelerator="cpu", devices=devices, strategy=FlatAllReduce() if devices > 1 else "auto", max_epochs=1,
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -71,4 +79,4 @@ def main(out: Path, devices: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:4]), *sys.argv[4:])

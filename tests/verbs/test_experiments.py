@@ -1,60 +1,130 @@
 """Every experiment composes and builds, and the published ones hold the published numbers."""
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from stylegen.checkpoints.transfer import read_weights
+from stylegen.errors import UserError
 from stylegen.spec import ImageSpec
 from stylegen.verbs.build import build_module
-from stylegen.verbs.config import compose_config, config_directory
+from stylegen.verbs.config import check_complete, compose_config, config_directory, plain
 
 NAMES = sorted(p.stem for p in (config_directory() / "experiment").glob("*.yaml"))
-COLUMNS = ("batch_size", "mbstd", "channel_base", "lr", "gamma", "ema_kimg", "mapping_layers")
-# StyleGAN2-ADA's presets (train.py of the published code), by preset.
+COLUMNS = (
+    *("batch_size", "mbstd", "channel_base", "lr", "gamma", "ema_kimg", "ema_rampup", "mapping_layers", "w_avg_decay"),
+    *("total_kimg", "mixing", "path_length", "D", "augment", "speed_kimg", "mirror", "labels"),
+)
+STYLEGAN2 = (0.995, 25000, 0.9, 2, "resnet")
+# StyleGAN2-ADA's presets (train.py of the published code): stylegan2, paper256, paper512, paper1024, cifar; for AFHQv2
+# those of StyleGAN3's docs/configs.md with the defaults of its train.py; speed 100 is that of `--resume`.
 PUBLISHED = {
-    "ffhq1024_stylegan2": (32, 4, 32768, 0.002, 10, 10, 8),
-    "ffhq256_stylegan2": (32, 4, 32768, 0.002, 10, 10, 8),
-    "ffhq256_paper256": (64, 8, 16384, 0.0025, 1, 20, 8),
-    "ffhq512_paper512": (64, 8, 32768, 0.0025, 0.5, 20, 8),
-    "ffhq1024_paper1024": (32, 4, 32768, 0.002, 2, 10, 8),
+    "ffhq1024_stylegan2": (32, 4, 32768, 0.002, 10, 10, None, 8, *STYLEGAN2, None, None, True, False),
+    "ffhq256_stylegan2": (32, 4, 32768, 0.002, 10, 10, None, 8, *STYLEGAN2, None, None, True, False),
+    "ffhq256_paper256": (64, 8, 16384, 0.0025, 1, 20, None, 8, *STYLEGAN2, None, None, True, False),
+    "ffhq512_paper512": (64, 8, 32768, 0.0025, 0.5, 20, None, 8, *STYLEGAN2, None, None, True, False),
+    "ffhq1024_paper1024": (32, 4, 32768, 0.002, 2, 10, None, 8, *STYLEGAN2, None, None, True, False),
+    "metfaces1024_transfer": (32, 4, 32768, 0.002, 2, 10, None, 8, *STYLEGAN2, "bgc", 100, True, False),
+    "afhqv2_512_ada": (
+        *(32, 4, 32768, 0.002, 5, 10, 0.05, 8, 0.998, 25000, 0.9, 2, "resnet"),
+        *("bgc", 500, True, False),
+    ),
+    "cifar10_conditional": (
+        *(64, 32, 32768, 0.0025, 0.01, 500, 0.05, 2, 0.995, 100000, 0, None, "orig"),
+        *("bgc", 500, False, True),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_builds(name: str) -> None:
-    config = compose_config("train", [f"experiment={name}", "data.path=x"])
+    data = "data.path=openmoji" if name == "auto" else "data.path=x"  # what `auto` decides follows the pictures
+    config = compose_config("train", [f"experiment={name}", data])
+    check_complete(config)
     resolution = next((int(r) for r in ("1024", "512", "256") if r in name), 32)
-    labels = SimpleNamespace(spec=ImageSpec(resolution), labels=lambda: torch.zeros(1, 0))
+    classes = 3 if config.data.use_labels else 0
+    dataset = SimpleNamespace(spec=ImageSpec(resolution, 3, classes), labels=lambda: torch.zeros(1, classes))
     with torch.device("meta"):
-        module = build_module(config, labels)
-    assert module.G.resolution == resolution
+        module = build_module(config, dataset)
+    assert (module.G.resolution, module.G.num_classes) == (resolution, classes)
+    assert (module.augment is None) == (not config.augment)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_it_holds_the_published_numbers(name: str) -> None:
     config = compose_config("train", [f"experiment={name}", "data.path=x"])
+    G, D, path_length = config.generator, config.discriminator, config.regularizers.get("path_length", {})
     found = (
-        config.batch_size,
-        config.discriminator.mbstd_group_size,
-        config.generator.channel_base,
-        config.optimizer.g_lr,
-        config.regularizers.r1.gamma,
-        config.ema.kimg,
-        config.generator.mapping_layers,
+        *(config.batch_size, D.mbstd_group_size, G.channel_base, config.optimizer.g_lr, config.regularizers.r1.gamma),
+        *(config.ema.kimg, config.ema.rampup, G.mapping_layers, config.w_avg_decay),
+        *(config.total_kimg, config.style_mixing_prob, path_length.get("weight"), D.architecture),
+        *(config.augment.get("preset"), config.augment.get("speed_kimg"), config.data.mirror, config.data.use_labels),
     )
     assert dict(zip(COLUMNS, found, strict=True)) == dict(zip(COLUMNS, PUBLISHED[name], strict=True))
-    assert config.discriminator.channel_base == config.generator.channel_base
-    assert config.optimizer.d_lr == config.optimizer.g_lr
-    assert (config.optimizer.beta1, config.optimizer.beta2, config.style_mixing_prob) == (0, 0.99, 0.9)
-    assert (config.regularizers.r1.every, config.regularizers.path_length.every) == (16, 4)
-    assert (config.regularizers.path_length.weight, config.regularizers.path_length.batch_shrink) == (2, 2)
-    assert config.ema.rampup is None
-    assert config.total_kimg == 25000
+    assert (G.z_dim, G.w_dim, G.channel_max, D.channel_max, D.mapping_layers) == (512, 512, 512, 512, 8)
+    assert (D.channel_base, config.optimizer.d_lr) == (G.channel_base, config.optimizer.g_lr)
+    assert (config.optimizer.beta1, config.optimizer.beta2, config.optimizer.eps) == (0, 0.99, 1e-8)
+    assert not config.optimizer.rampup_kimg
+    assert config.optimizer.decay == "none"
+    assert config.regularizers.r1.every == 16
+    if path_length:
+        assert (path_length.every, path_length.batch_shrink, path_length.decay) == (4, 2, 0.01)
+    if config.augment:
+        assert (config.augment.p, config.augment.target, config.augment.every) == (0, 0.6, 4)
+    assert (config.precision, config.half_resolutions) == ("fp16", 4)
+    assert (G.conv_clamp, D.conv_clamp) == (256, 256)
+
+
+def header(name: str) -> list[str]:
+    """The comment that an experiment opens with, without its first line, which is Hydra's."""
+    lines = (config_directory() / "experiment" / f"{name}.yaml").read_text().splitlines()
+    return list(itertools.takewhile(lambda line: line.startswith("#"), lines[1:]))
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "none"])
-def test_it_opens_with_its_command(name: str) -> None:
-    second = (config_directory() / "experiment" / f"{name}.yaml").read_text().splitlines()[1]
-    expected = "# python train.py" if name == "openmoji" else f"# python train.py experiment={name} "
-    assert second.startswith(expected)
+def test_it_opens_with_command_hardware_time_and_score(name: str) -> None:
+    command, *rest = header(name)
+    expected = "# python train.py" if name == "openmoji" else f"# python train.py experiment={name}"
+    assert command == expected or command.startswith(f"{expected} ")
+    text = "\n".join(rest)
+    assert "# hardware:" in text
+    assert "# score:" in text
+    assert "time" in text
+    assert "TODO" not in text
+
+
+def test_transfer_begins_with_weights_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = compose_config("train", ["experiment=metfaces1024_transfer", "data.path=x"])
+    with pytest.raises(UserError, match=r"init=runs/ffhq1024: there is no file"):
+        read_weights(config.init)
+
+
+def test_the_small_experiments_differ_from_the_default_in_what_they_are_about() -> None:
+    default = flat("openmoji")
+    names = ("time", "sample_every_kimg", "snapshot_every_kimg", "checkpoint_every_kimg")
+    for name, about in (
+        ("openmoji_conditional", {"data.use_labels", "discriminator.mapping_layers"}),
+        ("openmoji_ada", {"data.max_images", "augment", "total_kimg", "fidelity"}),
+    ):
+        other = flat(name)
+        changed = {key for key in default.keys() | other.keys() if default.get(key) != other.get(key)}
+        assert all(key in names or any(f"{key}.".startswith(f"{a}.") for a in about) for key in changed), changed
+
+
+def flat(name: str) -> dict[str, Any]:
+    """Dotted keys and values of an experiment."""
+
+    def walk(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in tree.items():
+            if isinstance(value, dict) and value:
+                yield from walk(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value
+
+    return dict(walk(plain(compose_config("train", [f"experiment={name}"])), ""))

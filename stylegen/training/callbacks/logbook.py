@@ -11,7 +11,6 @@ from typing import Any
 import lightning as L
 import torch
 
-from stylegen.errors import RunError
 from stylegen.training.callbacks.base import EveryKimg
 from stylegen.training.module import StyleGANModule
 
@@ -66,12 +65,6 @@ class Logbook(EveryKimg):
         seconds = (now - self._since[1]) / max(images - self._since[0], 1) * 1000
         self._since = (images, now)
         self.record(module, values | {"time/sec_per_kimg": seconds, "memory/peak_gb": peak_memory_gb(module.device)})
-        if values.get("grad/nonfinite") == 1:
-            raise RunError(
-                f"the training diverged: no gradient since the last record before {images / 1000:g} kimg was finite. "
-                f"The checkpoints in {self.path.parent} are good; go on from one with a larger regularizers.r1.gamma "
-                "or lower rates, in another output_dir"
-            )
 
     def state_dict(self) -> dict[str, Any]:
         statistics = self._module.statistics.state_dict() if self._module is not None else None

@@ -19,6 +19,8 @@ GRID_CELL_PX = 64  # small pictures are enlarged, so that a cell can be seen
 class SampleGrids(EveryKimg):
     """A grid of the averaged generator's pictures at fixed seeds, in samples/<kimg>.png.
 
+    While networks grow, it says below at what resolution and alpha they stand.
+
     Args:
         folder: the run's.
         count: pictures, seeds 0 to count - 1, in rows of `columns`.
@@ -43,7 +45,9 @@ class SampleGrids(EveryKimg):
             return
         images = Sampler(module.G_ema).images(list(range(self.count)))
         path = self.folder.sample(module.images_seen)
-        write_png(path, make_grid(images, self.columns), scale=max(1, GRID_CELL_PX // images.shape[-1]))
+        level = module.G_ema.level
+        caption = "" if module.growth is None else f"{level.resolution} px, alpha {level.alpha:.2f}"
+        write_png(path, make_grid(images, self.columns), max(1, GRID_CELL_PX // images.shape[-1]), caption)
         for listener in self.listeners:
             listener(module.images_seen / 1000, path)
 

@@ -12,6 +12,7 @@ from stylegen.training.callbacks.logbook import Record
 from stylegen.training.module import StyleGANModule
 
 SHOWN = {
+    "growth/alpha": "alpha",
     "loss/G": "G",
     "loss/D": "D",
     "score/real": "real",
@@ -39,7 +40,8 @@ class ProgressBar(EveryKimg):
 
     def hear(self, record: Record) -> None:
         record = {name: value for name, value in record.items() if value is not None}
-        shown = [f"{label} {record[name]:.2f}" for name, label in SHOWN.items() if name in record]
+        shown = [f"{record['growth/resolution']:g} px"] if "growth/resolution" in record else []
+        shown += [f"{label} {record[name]:.2f}" for name, label in SHOWN.items() if name in record]
         shown += [f"{name} {value:.4g}" for name, value in record.items() if name.startswith("metric/")]
         speed = [f"{record['time/sec_per_kimg']:.2f} s/kimg"] if "time/sec_per_kimg" in record else []
         line = "  ".join(speed + shown)

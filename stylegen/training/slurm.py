@@ -1,0 +1,51 @@
+"""SLURM: its processes as Lightning sees them, and a job that goes back into the queue."""
+
+import os
+import subprocess
+
+from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+from stylegen.errors import UserError
+
+_PATIENCE = 60.0  # seconds for scontrol
+
+
+def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
+    """What srun says about this process; None where it was started otherwise.
+
+    Lightning's own requeueing stays off: it saves from inside a signal handler, to a file of its own.
+
+    Args:
+        devices, num_nodes: as configured; they must be those of the job.
+
+    Raises:
+        UserError: the job has other numbers of tasks or nodes.
+    """
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():  # torchrun may run inside a job
+        return None
+    try:
+        environment = SLURMEnvironment(auto_requeue=False)
+        environment.validate_settings(devices, num_nodes)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
+            rule=f"the SLURM job was submitted with other numbers ({str(error).splitlines()[0]})",
+            fix="Submit it with --nodes=NODES --ntasks-per-node=DEVICES and use trainer=slurm, which takes them over",
+        ) from error
+    return environment
+
+
+def requeue_job() -> str | None:
+    """Put this job back into the queue -> None, or the reason why that failed."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
+    if not job:
+        return "SLURM_JOB_ID is not set"
+    try:
+        done = subprocess.run(
+            ["scontrol", "requeue", job], capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stderr.strip() or f"scontrol ended with status {done.returncode}")

@@ -1,0 +1,61 @@
+"""The weights that a new training begins with: `init=SNAPSHOT_or_CHECKPOINT_or_RUN_FOLDER`.
+
+Weights only: the clock stands at 0, the optimizers, the augmentation's strength and the running mean of path lengths
+are new. A run that continues has its own weights and does not read `init` again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
+from stylegen.errors import UserError
+from stylegen.spec import ImageSpec
+from stylegen.training.module import StyleGANModule
+from stylegen.verbs.build import new_discriminator, new_generator
+from stylegen.verbs.config import plain
+
+
+def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> str | None:
+    """Give a new module the weights of `config.init` -> what was copied, in one sentence; None without `init`.
+
+    Raises:
+        UserError: a file that cannot be read, or that holds other networks.
+    """
+    if config.init is None:
+        return None
+    settings = plain(config)
+    labels = {
+        "G": label_dependent(_with_classes(new_generator, settings["generator"], spec)),
+        "D": label_dependent(_with_classes(new_discriminator, settings["discriminator"], spec)),
+    }
+    labels["G_ema"] = labels["G"]
+    networks: dict[str, nn.Module] = {"G": module.G, "D": module.D, "G_ema": module.G_ema}
+    return transfer(_with_settings(read_weights(config.init)), networks, labels, settings)
+
+
+def _with_classes(
+    new: Callable[[dict[str, Any], ImageSpec], nn.Module], settings: dict[str, Any], spec: ImageSpec
+) -> Callable[[int], nn.Module]:
+    return lambda classes: new(settings, replace(spec, num_classes=classes))
+
+
+def _with_settings(weights: TrainedWeights) -> TrainedWeights:
+    """A checkpoint's settings stand in the configuration of its run, where that is still beside it."""
+    path = weights.path.parent.parent / "config.yaml"
+    if weights.settings or not path.is_file():
+        return weights
+    try:
+        loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        assert isinstance(loaded, dict)
+        settings = {network: dict(loaded[network]) for network in ("generator", "discriminator")}
+    except Exception as error:  # the parser raises many kinds
+        raise UserError(
+            f"init={weights.path}",
+            rule=f"{path} is no configuration of a run",
+            fix="Restore it, or move the checkpoint elsewhere",
+        ) from error
+    return replace(weights, settings=settings)

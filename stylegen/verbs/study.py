@@ -1,0 +1,244 @@
+"""Compare variants of a training under an equal budget: a list of experiments, each an ordinary run, and a report.
+
+conf/study/<name>.yaml names the variants, each a few overrides of `train`. Hydra composes one configuration for every
+variant and seed; `train` runs it in <study folder>/<variant>-seed<seed>, or continues or skips what is there.
+"""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.data.dataset import ImageDataset
+from stylegen.errors import Stopped, UserError, unknown_choice
+from stylegen.latent.seeds import parse_seeds
+from stylegen.metrics import METRICS
+from stylegen.metrics.generated import score_generator
+from stylegen.training.callbacks.fidelity import read_card
+from stylegen.training.run_folder import RunFolder, write_text
+from stylegen.verbs import train
+from stylegen.verbs.build import build_dataset, build_module
+from stylegen.verbs.checks import check_settings, num_processes
+from stylegen.verbs.command_line import key_of
+from stylegen.verbs.config import compose_config, config_directory, plain
+from stylegen.verbs.device import choose_device
+from stylegen.verbs.fidelity import extraction_options, protocol_reals
+from stylegen.verbs.resume import find_start
+from stylegen.verbs.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a file of conf/study says.
+
+    Attributes:
+        title: of the report.
+        common: overrides of `train` for all variants.
+        variants: by name, further overrides.
+        show: numbers of the metric card in table and plot; empty for all.
+    """
+
+    title: str
+    common: list[str]
+    variants: dict[str, list[str]]
+    show: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One variant with one seed: a configuration of `train`."""
+
+    variant: str
+    seed: int
+    overrides: list[str]
+    config: DictConfig
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.config.output_dir).expanduser()
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Where the report is."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return "\n".join(f"{what:9s} {self.folder / f'report.{kind}'}" for what, kind in _FILES.items())
+
+
+_FILES = {"report": "md", "numbers": "csv", "plot": "svg"}
+
+
+def run(config: DictConfig) -> StudyResult:
+    """Train what is not trained yet, then write report.md, report.csv, report.svg and a grid for each variant.
+
+    Raises:
+        UserError: an unknown study or variant, or any experiment that cannot be trained; before any is.
+        Stopped: by a signal; the same command continues.
+    """
+    study = load_study(config.name)
+    root = Path(config.output_dir or Path("runs") / f"study-{Path(config.name).stem}").expanduser()
+    experiments = list(_experiments(config, study, root))
+    _check(experiments)
+    trials = []
+    for number, experiment in enumerate(experiments, 1):
+        print(f"{number}/{len(experiments)}  {experiment.variant}  seed {experiment.seed}", file=sys.stderr)
+        trials.append(_trial(experiment))
+    _write_report(root, study, experiments, trials)
+    return StudyResult(root)
+
+
+def load_study(name: str) -> Study:
+    """conf/study/<name>.yaml, or a file of one's own.
+
+    Raises:
+        UserError: no such study, or a file of another form.
+    """
+    folder = config_directory() / "study"
+    path = Path(name).expanduser() if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.is_file() or (path.parent == folder and path.stem not in {p.stem for p in folder.glob("*.yaml")}):
+        raise unknown_choice("name", name, [p.stem for p in folder.glob("*.yaml")])
+    try:
+        loaded: Any = OmegaConf.to_container(OmegaConf.load(path))
+        study = Study(**loaded)
+        well = study.variants and all(map(_is_list_of_strings, [study.common, study.show, *study.variants.values()]))
+    except Exception as error:  # the parser raises many kinds
+        raise _malformed(path, str(error).splitlines()[0]) from error
+    if not well or not all(re.fullmatch(r"[\w.+-]+", variant) for variant in study.variants):
+        raise _malformed(path, "variants are names of letters and digits, each with a list of overrides")
+    return study
+
+
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
+def _malformed(path: Path, why: str) -> UserError:
+    return UserError(f"name={path}", rule=f"it is no study ({why})", fix="Write it as conf/study/conditioning.yaml is")
+
+
+def _experiments(config: DictConfig, study: Study, root: Path) -> Iterator[Experiment]:
+    """Variant by variant, seed by seed."""
+    seeds = parse_seeds(config.seeds)
+    for variant in config.only:
+        if variant not in study.variants:
+            raise unknown_choice("only", variant, study.variants)
+    more = shlex.split(config.set)
+    if config.total_kimg is not None:
+        more.append(f"total_kimg={config.total_kimg}")
+    for variant in config.only or study.variants:
+        for seed in dict.fromkeys(seeds):
+            own = [f"seed={seed}", f"output_dir={root / f'{variant}-seed{seed}'}"]
+            given = [*study.common, *more, *study.variants[variant], *own]
+            overrides = list({key_of(override): override for override in given}.values())  # the last one counts
+            yield Experiment(variant, seed, overrides, compose_config("train", overrides))
+
+
+def _check(experiments: list[Experiment]) -> None:
+    """All that can be wrong with any of them is said before the first one begins."""
+    datasets: dict[str, ImageDataset] = {}
+    first: dict[str, Experiment] = {e.variant: e for e in reversed(experiments)}
+    for experiment in first.values():
+        config = experiment.config
+        if num_processes(config) > 1:
+            raise UserError(
+                f"trainer.devices={config.trainer.devices} trainer.num_nodes={config.trainer.num_nodes}",
+                rule="a study trains its experiments in one process, one after the other",
+                fix="Leave both at 1; several commands with other variants (only=[...]) may share an output_dir",
+            )
+        dataset = _dataset(config, datasets)
+        check_settings(config, dataset)
+        build_module(config, dataset)
+    for experiment in experiments:
+        config = experiment.config
+        seen, total = find_start(config, "").images_seen, round(config.total_kimg * 1000)
+        if seen >= total + config.batch_size:
+            raise UserError(
+                f"total_kimg={config.total_kimg:g}",
+                rule=f"{experiment.folder} has been trained for {seen / 1000:g} kimg already",
+                fix="Give all experiments that length, or another output_dir",
+            )
+
+
+def _dataset(config: DictConfig, known: dict[str, ImageDataset]) -> ImageDataset:
+    key = OmegaConf.to_yaml(config.data)
+    if key not in known:
+        known[key] = build_dataset(config)
+    return known[key]
+
+
+def _trial(experiment: Experiment) -> Trial:
+    """Train, or find it trained, and read what came out."""
+    try:
+        result = train.run(experiment.config)
+    except Stopped as stopped:
+        where = f"the study stopped in {experiment.folder}; the same command continues it"
+        raise Stopped(where, stopped.status) from stopped
+    assert result is not None
+    folder = RunFolder(result.folder)
+    images_seen = round(result.kimg * 1000)
+    generator = load_snapshot(result.snapshot).generator
+    card = read_card(folder, images_seen)
+    if card is None or not _is_complete(card, experiment.config):
+        card = _score(experiment.config, folder, images_seen)
+    return Trial(
+        experiment.variant,
+        experiment.seed,
+        result.kimg,
+        card,
+        sum(parameter.numel() for parameter in generator.parameters()),
+        median(speeds(folder.metrics)),
+    )
+
+
+def _is_complete(card: Mapping[str, Any], config: DictConfig) -> bool:
+    keys = [key for name in config.fidelity.metrics for key in METRICS[name].keys]
+    return card["num_samples"] == config.fidelity.num_samples and all(key in card["metrics"] for key in keys)
+
+
+def _score(config: DictConfig, folder: RunFolder, images_seen: int) -> dict[str, Any]:
+    """The card of a run that was killed before it was scored, or that others choices scored."""
+    generator = load_snapshot(folder.snapshot(images_seen)).generator.to(choose_device(config.trainer.accelerator))
+    card = score_generator(
+        generator.to(memory_format=torch.channels_last),  # as training has it, so that all digits agree
+        protocol_reals(config, build_dataset(config)),
+        config.fidelity.metrics,
+        config.fidelity.num_samples,
+        **extraction_options(config.fidelity),
+    )
+    write_text(folder.score(images_seen), card.to_json(indent=2) + "\n")
+    return card.to_dict()
+
+
+def _write_report(root: Path, study: Study, experiments: list[Experiment], trials: list[Trial]) -> None:
+    show = study.show or [key for key, sense in trials[0].card["better"].items() if sense is not None]
+    grids: dict[str, str] = {}
+    for experiment, trial in zip(experiments, trials, strict=True):
+        if experiment.variant not in grids:
+            grids[experiment.variant] = f"grids/{experiment.variant}.png"
+            target = root / grids[experiment.variant]
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(RunFolder(experiment.folder).sample(round(trial.kimg * 1000)), target)
+    commands: dict[str, list[str]] = {}
+    for experiment in experiments:
+        kept = [o for o in experiment.overrides if key_of(o) not in ("seed", "output_dir")]
+        commands.setdefault(experiment.variant, kept)
+    write_text(root / "report.csv", to_csv(trials))
+    write_text(root / "report.svg", to_svg(study.title, trials, show))
+    write_text(
+        root / "report.md", to_markdown(study.title, trials, show, grids, commands, _data(experiments[0].config))
+    )
+
+
+def _data(config: DictConfig) -> str:
+    return f"{plain(config)['data']['path']}, batch {config.batch_size}"

@@ -1,0 +1,138 @@
+"""A training that does something to itself: `python -m tests.integration.disturbed KIND RANK COUNT BYTE overrides...`.
+
+In the process with this local rank:
+
+    sig..., raise             at the beginning of phase number COUNT: sigterm, sigkill, ... to itself in the middle of a
+                              step, or an exception
+    kill_save, full           in the save number COUNT, once BYTE bytes of the file are written: SIGKILL, or an error as
+                              of a full disk. Of the first, -1 is before the file takes its name, -2 after it
+    calls                     nothing; each process prints how often it called torch's collectives in phases 1 to COUNT
+    none                      nothing
+
+Every process leaves its id in the folder $DISTURBED_PIDS, if that is set.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from stylegen.__main__ import main
+from stylegen.training.phases import Phase
+
+
+def at_phase(number: int, act: Any) -> None:
+    backward, count = Phase.backward, iter(range(1, 10**9))
+
+    def counted(self: Phase, *arguments: Any) -> Any:
+        if next(count) == number:
+            act()
+        return backward(self, *arguments)
+
+    Phase.backward = counted
+
+
+class Limited:
+    """A file that ends in an accident after so many bytes."""
+
+    def __init__(self, file: Any, limit: int, accident: Any) -> None:
+        self.file, self.room, self.accident = file, limit, accident
+
+    def write(self, data: Any) -> int:
+        self.room -= len(data)
+        if self.room < 0:
+            self.file.write(bytes(data)[: self.room])
+            self.file.flush()
+            self.accident()
+        return self.file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+
+def in_save(number: int, byte: int, accident: Any) -> None:
+    opened, renamed, saves = Path.open, Path.replace, Counter()
+
+    def limited(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        file = opened(self, mode, *arguments, **options)
+        if mode == "wb" and self.name.endswith(".ckpt.partial"):
+            saves["opened"] += 1
+            if saves["opened"] == number and byte >= 0:
+                return Limited(file, byte, accident)
+        return file
+
+    def stopped(self: Path, target: Any) -> Any:
+        numbered = Path(target).name[0].isdigit() and Path(target).suffix == ".ckpt"
+        saves["renamed"] += numbered
+        here = numbered and saves["renamed"] == number
+        if here and byte == -1:
+            accident()
+        done = renamed(self, target)
+        if here and byte == -2:
+            accident()
+        return done
+
+    Path.open, Path.replace = limited, stopped
+
+
+def count_collectives(phases: int) -> None:
+    counts: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        call = getattr(dist, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            counts[name] += 1
+            return call(*arguments, **options)
+
+        setattr(dist, name, counted)
+
+    for name in ("all_reduce", "all_gather", "broadcast", "barrier"):
+        count(name)
+    at_phase(1, counts.clear)
+    at_phase(phases, lambda: os.write(2, f"\ncollectives {json.dumps(counts)}\n".encode()))
+
+
+def kill(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def fill() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def fail() -> None:
+    raise ValueError("planted")
+
+
+def disturb(kind: str, count: int, byte: int) -> None:
+    if kind.startswith("sig"):
+        at_phase(count, lambda: kill(getattr(signal, kind.upper())))
+    elif kind == "raise":
+        at_phase(count, fail)
+    elif kind in ("kill_save", "full"):
+        in_save(count, byte, fill if kind == "full" else lambda: kill(signal.SIGKILL))
+
+
+if __name__ == "__main__":
+    kind, rank, *numbers = sys.argv[1:5]
+    own = os.environ.get("LOCAL_RANK", "0")
+    if "DISTURBED_PIDS" in os.environ:
+        (Path(os.environ["DISTURBED_PIDS"]) / own).write_text(str(os.getpid()))
+    if own == rank:
+        disturb(kind, *map(int, numbers))
+    if kind == "calls":
+        count_collectives(int(numbers[0]))
+    sys.exit(main(["train", *sys.argv[5:]]))

@@ -1,0 +1,96 @@
+"""Does a conditional network draw the skin tone that it is asked for? Judged by mean colour.
+
+    python -m tests.integration.skin_tones RUN_FOLDER
+
+Draws 200 pictures of the run's newest snapshot, seeds 0 to 199 without truncation, the six classes in turn, and prints
+the share whose nearest class is the requested one. The judge is learned from the real portraits: the 48 pixels of the
+face whose colour says most about the class (between-class over within-class variance). Of these, a picture's darker
+half, which are outlines, eyes and shadows, and its brightest tenth are left out; the mean colour of the rest is
+compared with each class's. (Of several such rules, this one judged real portraits best.) Beards, hats and hands cover
+the skin of some portraits, so the judge errs on real ones too: its accuracy, each half of the portraits judged by the
+other, is printed as a ceiling.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.data.dataset import OPENMOJI, ImageDataset
+from stylegen.latent.sampler import Sampler
+
+NUM_PIXELS = 48
+KEPT = slice(24, 43)  # of these, by rising brightness
+NUM_SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Nearest mean colour.
+
+    Attributes:
+        pixels: bool [H, W], those that count.
+        colors: [num_classes, 3], each class's mean.
+    """
+
+    pixels: Tensor
+    colors: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 [N, 3, H, W] -> class [N]."""
+        return torch.cdist(_skin_color(images, self.pixels), self.colors).argmin(dim=1)
+
+
+def learn(images: Tensor, classes: Tensor) -> Judge:
+    """A judge from pictures uint8 [N, 3, H, W] of known classes [N]."""
+    x, kinds = images.double(), classes.unique()
+    means = torch.stack([x[classes == k].mean(dim=0) for k in kinds])
+    between = means.var(dim=0).sum(dim=0)
+    within = (x - means[classes]).var(dim=0).sum(dim=0)
+    ratio = between / (within + 50)  # the constant, in squared grey levels, keeps pixels that hardly vary out
+    pixels = torch.zeros_like(ratio, dtype=torch.bool)
+    pixels.view(-1)[ratio.flatten().topk(NUM_PIXELS).indices] = True
+    colors = _skin_color(images, pixels)
+    return Judge(pixels, torch.stack([colors[classes == k].mean(dim=0) for k in kinds]))
+
+
+def held_out_accuracy(images: Tensor, classes: Tensor) -> float:
+    """Share of real pictures that a judge of the other half puts into their class."""
+    even = torch.arange(len(images)) % 2 == 0
+    right = [(learn(images[a], classes[a])(images[~a]) == classes[~a]).double().mean() for a in (even, ~even)]
+    return float(torch.stack(right).mean())
+
+
+def _skin_color(images: Tensor, pixels: Tensor) -> Tensor:
+    """[N, 3]: mean colour of each picture's `KEPT` among these pixels."""
+    colors = images.double()[:, :, pixels]
+    kept = colors.sum(dim=1).argsort(dim=1)[:, KEPT]
+    return colors.gather(2, kept[:, None].expand(-1, 3, -1)).mean(dim=2)
+
+
+def portraits(resolution: int) -> tuple[Tensor, Tensor, list[str]]:
+    """All portraits uint8 [N, 3, H, W], their classes [N], and the names of these."""
+    dataset = ImageDataset(OPENMOJI, resolution, use_labels=True)
+    images, labels = dataset.batch(range(dataset.num_images))
+    return images, labels.argmax(dim=1), dataset.class_names or []
+
+
+def main(run_folder: str) -> None:
+    """Print the judge's ceiling, the share of each class, and the share of all."""
+    generator = load_snapshot(run_folder).generator
+    images, classes, names = portraits(generator.resolution)
+    judge = learn(images, classes)
+    print(f"real portraits put into their class: {held_out_accuracy(images, classes):.3f} (the ceiling)")
+    right = 0
+    for number, name in enumerate(names):
+        seeds = list(range(number, NUM_SAMPLES, len(names)))
+        found = judge(Sampler(generator, label=number).images(seeds))
+        right += (hits := int((found == number).sum()))
+        print(f"{name:13s} {hits / len(seeds):.3f} of {len(seeds)}; taken for {found.bincount(minlength=6).tolist()}")
+    print(f"requested tone drawn: {right / NUM_SAMPLES:.3f} of {NUM_SAMPLES}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

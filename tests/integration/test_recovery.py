@@ -1,0 +1,92 @@
+"""Steps without finite gradients: skipped one by one; in a row, the run goes back, or gives up."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen.__main__ import main
+from stylegen.training.draws import KeyedDraws
+from tests.integration.test_interruption import state
+from tests.integration.test_train import assert_equal, lines
+from tests.tiny import TINY_RUN
+
+RUN = [*TINY_RUN, "threads=1", "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kimg=0.08", "bad_steps=6"]
+RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedDraws, Tensor], Tensor]) -> None:
+    """NaN latents for the pictures where `bad` says so: the same at every replay."""
+    latents = KeyedDraws.latents
+
+    def planted(self: KeyedDraws, phase: str, indices: Tensor) -> Tensor:
+        return torch.where(bad(self, indices)[:, None], torch.nan, latents(self, phase, indices))
+
+    monkeypatch.setattr(KeyedDraws, "latents", planted)
+
+
+def train(folder: Path, *overrides: str) -> int:
+    return main(["train", *RUN, f"output_dir={folder}", *overrides])
+
+
+def test_one_bad_step_is_skipped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, lambda draws, indices: indices == 203)
+    assert train(tmp_path) == 0
+    counted = [line["grad/nonfinite"] for line in lines(tmp_path)]
+    assert [count > 0 for count in counted] == [False, False, True, False, False]
+    final = state(tmp_path)
+    assert final["clock"]["attempt"] == 0
+    assert all(t.isfinite().all() for t in final["state_dict"].values())
+
+
+def test_a_row_of_bad_steps_sends_the_run_back_on_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(monkeypatch, lambda draws, indices: (indices >= 200) & (draws.attempt == 0))
+    assert train(tmp_path / "whole") == 0
+    message = "warning: 6 steps in a row without finite gradients up to 0.256 kimg; going back to 0.16 kimg"
+    assert message in capsys.readouterr().err
+    final = state(tmp_path / "whole")
+    assert final["clock"] == {"images_seen": 400, "steps": 50, "attempt": 1, "streaks": [0.0, 0.0, 0.0]}
+    assert [line["kimg"] for line in lines(tmp_path / "whole")] == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4])
+    assert not any(line["grad/nonfinite"] for line in lines(tmp_path / "whole"))
+    # A run that stops after it went back goes on exactly too.
+    assert train(tmp_path / "parts", "total_kimg=0.32") == 0
+    assert train(tmp_path / "parts") == 0
+    assert_equal(state(tmp_path / "parts"), final)
+
+
+def test_a_run_without_a_checkpoint_goes_back_to_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(monkeypatch, lambda draws, indices: indices >= 8 if draws.attempt == 0 else indices < 0)
+    assert train(tmp_path, "total_kimg=0.16") == 0
+    assert "going back to 0 kimg" in capsys.readouterr().err
+    assert [line["kimg"] for line in lines(tmp_path)] == pytest.approx([0.08, 0.16])
+
+
+def test_a_run_that_always_diverges_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(monkeypatch, lambda draws, indices: indices >= 200)
+    assert train(tmp_path, "attempts=2") == 1
+    error = capsys.readouterr().err
+    assert error.count("going back to 0.16 kimg") == 2
+    assert "the training diverges" in error.splitlines()[-1]
+    assert "Traceback" not in error
+    assert state(tmp_path)["clock"]["images_seen"] == 160
+
+
+def test_out_of_memory_names_the_batch_and_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr(KeyedDraws, "noise", full)
+    assert train(tmp_path) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "out of memory with 8 picture(s) at a time on each device (batch_size=8)" in message
+    assert all(setting in message for setting in ("batch_per_device=4", "precision=bf16", "generator.channel_base"))
