@@ -93,21 +93,24 @@ class BatchSampler(Sampler[list[int]]):
         if not (0 <= rank < world_size and start_image >= 0):
             raise ValueError(f"rank={rank} of {world_size}, start_image={start_image}: out of range")
         size_at = batch_size if callable(batch_size) else lambda image: batch_size
-        self.batches: list[tuple[int, int]] = []  # first image and size of each
+        self._runs: list[list[int]] = []  # of batches of one size: first image, size, number; a run has few sizes
         while start_image < total_images:
-            self.batches.append((start_image, size_at(start_image)))
-            start_image += max(size_at(start_image), 1)
-        for size in {size for _, size in self.batches}:
-            _check_batch(num_items, size, world_size)
+            size = size_at(start_image)
+            if not self._runs or self._runs[-1][1] != size:
+                _check_batch(num_items, size, world_size)
+                self._runs.append([start_image, size, 0])
+            self._runs[-1][2] += 1
+            start_image += size
         self.order = ImageOrder(num_items, seed, attempt)
         self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[list[int]]:
-        for start, size in self.batches:
-            yield self.order.indices(start, size, self.rank, self.world_size).tolist()
+        for first, size, number in self._runs:
+            for start in range(first, first + size * number, size):
+                yield self.order.indices(start, size, self.rank, self.world_size).tolist()
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return sum(number for _, _, number in self._runs)
 
 
 def _check_batch(num_items: int, batch_size: int, world_size: int) -> None:

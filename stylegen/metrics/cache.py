@@ -10,7 +10,7 @@ import json
 import logging
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +53,10 @@ class StatisticsCache:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             _LOG.warning("%s is damaged (%s); it will be computed anew", path, error)
             return None
-        if str(arrays.pop(_KEY, "")) != _encode(key):
+        if str(arrays.pop(_KEY, "")) != _describe(key, arrays):
             return None
         return arrays
 
@@ -70,13 +70,18 @@ class StatisticsCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}.", delete=False) as file:
                 partial = Path(file.name)
-                np.savez(file, **{_KEY: np.array(_encode(key))}, **arrays)  # type: ignore[arg-type]
+                np.savez(file, **{_KEY: np.array(_describe(key, arrays))}, **arrays)  # type: ignore[arg-type]
             partial.replace(path)
         except OSError as error:
             _LOG.warning("statistics are not kept: %s", error)
         finally:
             if partial is not None:
                 partial.unlink(missing_ok=True)
+
+
+def _describe(key: Key, arrays: Iterable[str]) -> str:
+    """What an entry says of itself: the key, and which arrays it holds, for an archive can lose one."""
+    return f"{_encode(key)} {sorted(arrays)}"
 
 
 def _encode(key: Key) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stylegen.errors import UserError, unknown_choice
-from stylegen.features import build_extractor
-from stylegen.features.weights import PUBLISHED, is_own_file, require_all_weights
+from stylegen.features import DISTANCES, build_distance, build_extractor
+from stylegen.features.weights import FILES_OF, PUBLISHED, is_own_file, require_all_weights
 from stylegen.metrics.metric import DEFAULT_OPTIONS, MetricOptions
 from stylegen.metrics.reals import PublishedReals, RealImages
 from stylegen.metrics.registry import METRICS
@@ -47,8 +47,8 @@ def check_metrics(
         _check_metric(metric_id, num_fakes, reals, options, walks)
     for extractor in by_extractor(ids):
         require_all_weights(extractor, weights)
-        if open_weights and is_own_file(weights) and extractor in PUBLISHED:
-            build_extractor(extractor, weights)
+        if open_weights and is_own_file(weights) and (extractor in PUBLISHED or extractor in FILES_OF):
+            (build_distance if extractor in DISTANCES else build_extractor)(extractor, weights)
 
 
 def by_extractor(ids: Sequence[str]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """A score that was interrupted goes on where it was: what has been gathered of the fakes is kept on disk meanwhile."""
 
 import time
+from typing import Self
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class Continuation:
         key: of the score; None keeps nothing.
         sets: what is being gathered, changed in place when an earlier state is found.
 
+    A context, at whose end nothing need be kept, unless Ctrl-C is that end: then everything is.
+
     Attributes:
         done: pictures of this process's share that `sets` have seen.
     """
@@ -36,8 +39,17 @@ class Continuation:
                 own = {name.removeprefix(f"{i}/"): a for name, a in arrays.items() if name.startswith(f"{i}/")}
                 gathered.load_arrays(own)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is KeyboardInterrupt:
+            self.save()
+        elif kind is None:
+            self._forget()
+
     def add(self, count: int) -> None:
-        """So many pictures more have been seen; saves now and then."""
+        """So many pictures more have been seen, or other things; saves now and then."""
         self.done += count
         if time.monotonic() - self._saved >= SECONDS:
             self.save()
@@ -49,8 +61,7 @@ class Continuation:
             self.cache.store(self.key, {"done": np.asarray(self.done), **arrays})
             self._saved = time.monotonic()
 
-    def finish(self) -> None:
-        """The score is taken; nothing need be kept."""
+    def _forget(self) -> None:
         path = None if self.key is None else self.cache.path(self.key)
         if path is not None:
             path.unlink(missing_ok=True)

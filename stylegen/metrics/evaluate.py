@@ -20,7 +20,7 @@ from stylegen.metrics.card import MetricCard
 from stylegen.metrics.checks import by_extractor, check_metrics
 from stylegen.metrics.continuation import Continuation
 from stylegen.metrics.fakes import NumberedPictures, Stream, WalkablePictures
-from stylegen.metrics.metric import DEFAULT_OPTIONS, FeatureSet, MetricOptions
+from stylegen.metrics.metric import DEFAULT_OPTIONS, MetricOptions
 from stylegen.metrics.protocol import OFFICIAL, Protocol
 from stylegen.metrics.reals import (
     PROTOCOL_VERSION,
@@ -29,6 +29,7 @@ from stylegen.metrics.reals import (
     Progress,
     PublishedReals,
     RealImages,
+    suffix_of,
 )
 from stylegen.metrics.registry import METRICS
 from stylegen.metrics.views import View, draw
@@ -84,10 +85,17 @@ def compute_metrics(
     calibrate = calibrate and not isinstance(reals, PublishedReals)
     store = StatisticsCache((cache_dir or default_folder()) if cache else None)
     look = partial(_way, weights=weights, device=device, batch_size=batch_size, progress=progress)
-    views = [View.of(i, look(name), reals, calibrate, seed, store) for name, i in by_extractor(ids).items()]
+    groups = [(look(name), group) for name, every in by_extractor(ids).items() for group in _groups(name, every)]
+    views = [View.of(group, way, reals, calibrate, seed, store) for way, group in groups]
     key = None if identity is None else _key(identity, ids, num_fakes, reals, views)
-    draw(_numbered(fakes), num_fakes, reals, views, Continuation(store, key, [view.drawn for view in views]))
-    return _card(ids, views, num_fakes, reals, options, protocol, calibrate, seed, store, sampling or {}, walks)
+    with Continuation(store, key, [view.drawn for view in views]) as state:
+        draw(_numbered(fakes), num_fakes, reals, views, state)
+        return _card(ids, views, num_fakes, reals, options, protocol, calibrate, seed, store, sampling or {}, walks)
+
+
+def _groups(extractor: str, ids: list[str]) -> list[list[str]]:
+    """Metrics that share what is seen of the fakes: all of one extractor, but each path length has paths of its own."""
+    return [[i] for i in ids] if extractor in DISTANCES else [ids]
 
 
 def _way(
@@ -121,12 +129,21 @@ def _card(
         "options": asdict(options),
     }
     choices["sampling"] = {"quantisation": QUANTISATION, **sampling}
-    suffix = protocol.suffix(generated=walks) + getattr(reals, "suffix", "")
+    names = _full_names(ids, reals, protocol, walks)
     return ranks.from_first(
         lambda: MetricCard(
-            **_scores(ids, views, options, beside, suffix), **_sides(ids, views, reals, seed, bool(beside)), **choices
+            **_scores(ids, views, options, beside, names), **_sides(ids, views, reals, seed, bool(beside)), **choices
         )
     )
+
+
+def _full_names(ids: Sequence[str], reals: RealImages, protocol: Protocol, generated: bool) -> dict[str, str]:
+    """Every number's name with the departures that move it."""
+    names: dict[str, str] = {}
+    for metric in (METRICS[i] for i in ids):
+        suffix = protocol.suffix(generated, walked=metric.walk is not None, against_reals=metric.uses_reals)
+        names |= {key: f"{key}{suffix}{suffix_of(reals)}" for key in metric.keys}
+    return names
 
 
 def _scores(
@@ -134,21 +151,18 @@ def _scores(
     views: Sequence[View],
     options: MetricOptions,
     beside: Mapping[str, dict[str, float]],
-    suffix: str,
+    names: Mapping[str, str],
 ) -> dict[str, Any]:
     """The card's `metrics`, `better` and `references`, in the order that was asked for, under their full names."""
     scores: dict[str, float] = {}
     for view in views:
-        for column, metric_id in enumerate(view.ids):
-            metric, side = METRICS[metric_id], view.drawn
-            if metric.walk is not None:
-                side = FeatureSet.of(None, side.features[:, column : column + 1])
-            scores |= metric.compute(side, view.reals, view.way.extractor, options)
+        for metric_id in view.ids:
+            scores |= METRICS[metric_id].compute(view.drawn, view.reals, view.way.extractor, options)
     better = {key: sense for metric_id in ids for key, sense in METRICS[metric_id].keys.items()}
     return {
-        "metrics": {f"{key}{suffix}": scores[key] for key in better},
-        "better": {f"{key}{suffix}": sense for key, sense in better.items()},
-        "references": {f"{key}{suffix}": values for key, values in beside.items()},
+        "metrics": {names[key]: scores[key] for key in better},
+        "better": {names[key]: sense for key, sense in better.items()},
+        "references": {names[key]: values for key, values in beside.items()},
     }
 
 

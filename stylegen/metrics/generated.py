@@ -5,6 +5,7 @@ Picture i is a function of i alone, so the score depends on no batch size and no
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -14,12 +15,13 @@ from stylegen.errors import UserError
 from stylegen.features import PairDistance
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.card import MetricCard
+from stylegen.metrics.checks import check_metrics
 from stylegen.metrics.evaluate import compute_metrics
 from stylegen.metrics.metric import Walk
 from stylegen.metrics.path_length import path_distances
 from stylegen.metrics.protocol import OFFICIAL
 from stylegen.metrics.protocol import Protocol as ScoreProtocol
-from stylegen.metrics.reals import RealImages, ReducedReals, SomeReals
+from stylegen.metrics.reals import ClassReals, PublishedReals, RealImages, ReducedReals
 from stylegen.networks import StyleGenerator
 
 
@@ -54,9 +56,11 @@ class GeneratedPictures:
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
         """See `metrics.path_length`."""
-        table = self.sampler.label_table
-        if table is None:
+        table, label = self.sampler.label_table, self.sampler.label
+        if table is None or label is not None:
             table = torch.eye(self.sampler.generator.num_classes)
+        if label is not None:
+            table = table[label : label + 1]
         return path_distances(self.sampler.generator, table, walk, numbers, self.sampler.batch_size, distance)
 
 
@@ -87,33 +91,60 @@ def score_generator(
         options: passed on to `compute_metrics`.
 
     Raises:
-        UserError: see `compute_metrics`; `per_class` for a generator without classes.
+        UserError: see `compute_metrics`; `per_class` for a generator without classes, or with which a class has too few
+            pictures for a metric; published statistics for a network that is still growing.
     """
-    if per_class and generator.num_classes == 0:
-        raise UserError(
-            f"per_class={per_class}",
-            rule="this generator has no classes",
-            fix="Leave it out, or train with data.use_labels=true",
-        )
-    if generator.level.resolution < reals.spec.resolution:
-        reals = ReducedReals(reals, generator.level.resolution)
-    uniform = protocol.labels == "uniform" or generator.num_classes == 0
-
-    def draw(label: int | None = None) -> GeneratedPictures:
-        sampler = Sampler(
-            generator,
-            psi=protocol.truncation_psi,
-            noise=protocol.noise,
-            label=label,
-            label_table=None if uniform else reals.labels(),
-            batch_size=min(sampler_batch, num_samples),
-        )
-        return GeneratedPictures(sampler)
-
+    reals = at_level(reals, generator.level.resolution)
+    parts = _class_reals(generator, reals, ids, per_class, options) if per_class else {}
     common: dict[str, Any] = {"protocol": protocol, "device": next(generator.parameters()).device, **options}
     common["sampling"] = _said(generator, protocol) | (sampling or {})
-    card = compute_metrics(ids, draw(), num_samples, reals, **common)
-    return replace(card, classes=_class_scores(draw, reals, ids, per_class, common)) if per_class else card
+    draw = partial(sampler_of, generator, reals, protocol, min(sampler_batch, num_samples))
+    card = compute_metrics(ids, GeneratedPictures(draw()), num_samples, reals, **common)
+    if not parts:
+        return card
+    common |= {"calibrate": False, "identity": None}
+    classes = {
+        name: compute_metrics(ids, GeneratedPictures(draw(own.label)), per_class, own, **common).metrics
+        for name, own in parts.items()
+    }
+    means = {key: sum(scores[key] for scores in classes.values()) / len(classes) for key in card.metrics}
+    return replace(card, classes=classes | {"mean over classes": means})
+
+
+def sampler_of(
+    generator: StyleGenerator,
+    reals: LabelledImages,
+    protocol: ScoreProtocol = OFFICIAL,
+    batch_size: int = 16,
+    label: int | None = None,
+) -> Sampler:
+    """Draws the pictures that are measured; with a label, those of one class."""
+    uniform = protocol.labels == "uniform" or generator.num_classes == 0
+    table = None if uniform else reals.labels()
+    return Sampler(
+        *(generator, protocol.truncation_psi),
+        noise=protocol.noise,
+        label=label,
+        label_table=table,
+        batch_size=batch_size,
+    )
+
+
+def at_level(reals: LabelledImages, resolution: int) -> LabelledImages:
+    """The reals as a network that stands at this resolution meets them; as they are for one that has grown up.
+
+    Raises:
+        UserError: published statistics, which are of pictures at their full resolution.
+    """
+    if resolution >= reals.spec.resolution:
+        return reals
+    if isinstance(reals, PublishedReals):
+        raise UserError(
+            f"statistics={reals.name} for a network that stands at {resolution} px",
+            rule=f"they are of pictures of {reals.spec.resolution} px, and cannot be reduced",
+            fix="Give data.path= in place of statistics=",
+        )
+    return ReducedReals(reals, resolution)
 
 
 def _said(generator: StyleGenerator, protocol: ScoreProtocol) -> dict[str, object]:
@@ -127,20 +158,29 @@ def _said(generator: StyleGenerator, protocol: ScoreProtocol) -> dict[str, objec
     }
 
 
-def _class_scores(
-    draw: Any, reals: LabelledImages, ids: Sequence[str], count: int, common: dict[str, Any]
-) -> dict[str, dict[str, float]]:
-    """For each class the scores of pictures with its label, against the reals that have it; and their means."""
+def _class_reals(
+    generator: StyleGenerator, reals: LabelledImages, ids: Sequence[str], count: int, options: dict[str, Any]
+) -> dict[str, ClassReals]:
+    """For each class the reals that have it; all are checked now, for the classes are measured last."""
+    if generator.num_classes == 0:
+        raise UserError(
+            f"per_class={count}",
+            rule="this generator has no classes",
+            fix="Leave it out, or train with data.use_labels=true",
+        )
     labels = reals.labels()
     names = getattr(reals, "class_names", None) or [str(k) for k in range(labels.shape[1])]
-    options = common | {"calibrate": False, "identity": None}
-    found: dict[str, dict[str, float]] = {}
-    for k in range(labels.shape[1]):
-        members = torch.nonzero(labels[:, k] > 0)[:, 0]
-        if len(members) == 0:  # a name without pictures
-            continue
-        own = SomeReals(reals, members, f"class {names[k]}")
-        found[names[k]] = compute_metrics(ids, draw(k), count, own, **options).metrics
-    keys = next(iter(found.values()))
-    found["mean over classes"] = {key: sum(v[key] for v in found.values()) / len(found) for key in keys}
-    return found
+    if len(set(names)) < len(names):
+        names = [f"{k} {name}" for k, name in enumerate(names)]
+    parts = {names[k]: ClassReals(reals, labels, k, names[k]) for k in range(labels.shape[1]) if labels[:, k].any()}
+    settings = {name: options[name] for name in ("options", "weights") if name in options}
+    for own in parts.values():
+        try:
+            check_metrics(ids, count, own, open_weights=False, **settings)
+        except UserError as error:
+            raise UserError(
+                f"per_class={count} for {own.name}",
+                rule=str(error),
+                fix="Use a metric for which every class has pictures enough",
+            ) from error
+    return parts

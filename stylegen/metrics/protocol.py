@@ -37,20 +37,24 @@ class Protocol:
             problem = f"fidelity.truncation_psi={self.truncation_psi}"
             raise UserError(problem, rule="it is a finite number", fix="Use 1, as the papers do")
 
-    def suffix(self, generated: bool = True) -> str:
+    def suffix(self, generated: bool = True, walked: bool = False, against_reals: bool = True) -> str:
         """What is appended to a metric's name: "" by the protocol, "_psi0.7_noise-const" for these departures.
 
+        A departure that plays no part in the number is no part of its name.
+
         Args:
-            generated: False for pictures that are measured as stored: what draws them plays no part.
+            generated: False for pictures that are measured as stored.
+            walked: the number is a path length, which knows neither truncation nor kinds of noise.
+            against_reals: real pictures are looked at.
         """
         parts = []
-        if generated and self.truncation_psi != 1:
+        if generated and not walked and self.truncation_psi != 1:
             parts.append(f"_psi{self.truncation_psi:g}")
-        if generated and self.noise != "random":
+        if generated and not walked and self.noise != "random":
             parts.append(f"_noise-{self.noise}")
         if generated and self.labels != "data":
             parts.append(f"_labels-{self.labels}")
-        if self.mirror_reals:
+        if against_reals and self.mirror_reals:
             parts.append("_mirrored-reals")
         return "".join(parts)
 

@@ -85,7 +85,7 @@ class MirroredReals:
                 fix="Leave it out, or give the pictures in place of statistics",
             )
         self.inner = reals
-        self.spec, self.name = reals.spec, reals.name
+        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
         self.num_images = 2 * reals.num_images
 
     @property
@@ -98,17 +98,23 @@ class MirroredReals:
         return torch.where(flipped[:, None, None, None], images.flip(-1), images), labels
 
 
-class SomeReals:
-    """Some pictures of a dataset, such as those of one class."""
+class ClassReals:
+    """The pictures of one class.
 
-    def __init__(self, reals: RealImages, numbers: Tensor, what: str) -> None:
-        self.inner, self.numbers, self.what = reals, numbers, what
-        self.spec, self.name = reals.spec, f"{reals.name} {what}"
-        self.num_images = len(numbers)
+    Args:
+        labels: of all pictures, [num_images, num_classes].
+        label: of the class; `class_name` is what it is called.
+    """
+
+    def __init__(self, reals: RealImages, labels: Tensor, label: int, class_name: str) -> None:
+        self.inner, self.label = reals, label
+        self.numbers = torch.nonzero(labels[:, label] > 0)[:, 0]
+        self.spec, self.name, self.suffix = reals.spec, f"{reals.name} class {class_name}", suffix_of(reals)
+        self.num_images = len(self.numbers)
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}-{self.what}"
+        return f"{self.inner.fingerprint}-class{self.label}"
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         return self.inner.batch(self.numbers[indices])
@@ -122,19 +128,24 @@ class ReducedReals:
         self.spec = replace(reals.spec, resolution=resolution)
         self.name = f"{reals.name} at {resolution} px"
         self.suffix = f"_{resolution}px"
+        self.class_names = getattr(reals, "class_names", None)
 
     @property
     def fingerprint(self) -> str:
         return f"{self.inner.fingerprint}{self.suffix}"
 
     def labels(self) -> Tensor:
-        labels: Tensor = self.inner.labels()  # type: ignore[attr-defined]
-        return labels
+        return self.inner.labels()  # type: ignore[attr-defined]
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         images, labels = self.inner.batch(indices)
         means = functional.avg_pool2d(images.float(), images.shape[-1] // self.spec.resolution)
         return means.round().to(torch.uint8), labels
+
+
+def suffix_of(reals: RealImages) -> str:
+    """What these reals add to the names of numbers: a resolution that is not the dataset's own."""
+    return getattr(reals, "suffix", "")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import torch
 from torch import Tensor
 
 from stylegen.errors import UserError
@@ -20,7 +19,7 @@ from stylegen.metrics.registry import METRICS
 
 @dataclass
 class View:
-    """All metrics that look through one extractor, and what it shows of either side."""
+    """Metrics that look through one extractor, and what it shows of either side."""
 
     ids: Sequence[str]
     way: Extraction
@@ -79,29 +78,22 @@ def draw(
             )
         for view in views:
             if view not in looks:
-                _walk(fakes, numbers, view, num_fakes)
+                _walk(fakes, numbers, view, num_fakes, state)
 
-    try:
-        ranks.together(pictures)
-    except KeyboardInterrupt:
-        state.save()
-        raise
-    state.finish()
+    ranks.together(pictures)
 
 
-def _walk(fakes: NumberedPictures, numbers: list[int], view: View, num_fakes: int) -> None:
-    """One column of distances for each of the view's metrics, for each has paths of its own."""
+def _walk(fakes: NumberedPictures, numbers: list[int], view: View, num_fakes: int, state: Continuation) -> None:
+    """A row for each path that is not known yet."""
     assert isinstance(fakes, WalkablePictures)
-    columns = []
-    for metric_id in view.ids:
-        walk, parts = METRICS[metric_id].walk, []
-        assert walk is not None
-        for part in fakes.path_distances(walk, numbers, view.way.extractor):
-            parts.append(view.way.checked(part))
-            done = sum(map(len, parts)) * ranks.num_ranks()
-            view.way.report(f"paths of {metric_id}", min(done, num_fakes), num_fakes)
-        columns.append(torch.cat(parts) if parts else torch.empty(0, 1))
-    view.drawn.update(torch.cat(columns, dim=1))
+    (metric_id,) = view.ids
+    walk, done = METRICS[metric_id].walk, len(view.drawn.features)
+    assert walk is not None
+    for part in fakes.path_distances(walk, numbers[done:], view.way.extractor):
+        view.drawn.update(view.way.checked(part))
+        done += len(part)
+        state.add(0)
+        view.way.report(f"paths of {metric_id}", min(done * ranks.num_ranks(), num_fakes), num_fakes)
 
 
 def _kinds(group: Sequence[str]) -> list[Kind]:

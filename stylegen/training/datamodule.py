@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning as L
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from stylegen.data.dataset import ImageDataset
@@ -64,7 +65,7 @@ class TrainingData(L.LightningDataModule):
         )
         return DataLoader(
             _WholeBatches(self.dataset),
-            sampler=sampler,
+            sampler=sampler if len(sampler) else [[]],  # or Lightning would ask no callback what is still to do
             batch_size=None,  # the sampler's items are whole batches already
             num_workers=0 if resident else self.workers,
             pin_memory=trainer.strategy.root_device.type == "cuda" and not resident,
@@ -79,4 +80,4 @@ class _WholeBatches(Dataset[Any]):
         self.dataset = dataset
 
     def __getitem__(self, indices: list[int]) -> Any:
-        return self.dataset.batch(indices)
+        return self.dataset.batch(indices) if indices else (torch.empty(0), torch.empty(0))

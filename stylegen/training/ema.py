@@ -17,7 +17,7 @@ class EMA:
     """
 
     def __init__(self, kimg: float = 10.0, rampup: float | None = 0.05) -> None:
-        if kimg < 0 or (rampup is not None and rampup < 0):
+        if not kimg >= 0 or not (rampup is None or rampup >= 0):  # NaN fails too
             raise UserError(
                 f"ema.kimg={kimg} ema.rampup={rampup}",
                 rule="neither is negative",

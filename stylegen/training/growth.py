@@ -8,6 +8,7 @@ its share alpha of the picture rising from 0 to 1, and so on up to the data's ow
 Everything here is a function of the images seen, so a run resumes in the middle of a fade without any state.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,7 +65,6 @@ class Growth:
         rates: Sequence[float] = (),
     ) -> None:
         self.resolution, self.start_resolution = resolution, start_resolution
-        self.stable, self.fade = round(stable_kimg * 1000), round(fade_kimg * 1000)
         self.batch_sizes, self.rates = list(batch_sizes) or [batch_size], list(rates) or [1.0]
         if not 4 <= start_resolution <= resolution or start_resolution & (start_resolution - 1):
             raise UserError(
@@ -72,13 +72,15 @@ class Growth:
                 rule=f"growth begins at a power of two from 4 to the data's {resolution} pixels",
                 fix=f"Use growth.start_resolution={min(8, resolution)}, or growth=none",
             )
-        if stable_kimg < 0 or fade_kimg < 0 or self.stable + self.fade == 0:
+        possible = 0 <= stable_kimg < math.inf and 0 <= fade_kimg < math.inf
+        self.stable, self.fade = (round(kimg * 1000) if possible else 0 for kimg in (stable_kimg, fade_kimg))
+        if self.stable + self.fade == 0:
             raise UserError(
                 f"growth.stable_kimg={stable_kimg} growth.fade_kimg={fade_kimg}",
                 rule="neither is negative, and a resolution takes some images",
                 fix="Use growth.stable_kimg=600 growth.fade_kimg=600, as published, or fewer",
             )
-        if min(self.batch_sizes) < 1 or not min(self.rates) > 0:
+        if min(self.batch_sizes) < 1 or not all(0 < rate < math.inf for rate in self.rates):
             raise UserError(
                 f"growth.batch_sizes={list(batch_sizes)} growth.rates={list(rates)}",
                 rule="batch sizes are at least 1 and rates greater than 0",

@@ -20,7 +20,7 @@ from stylegen.regularizers import Regularizer
 from stylegen.training.draws import Draws
 from stylegen.training.ema import EMA
 from stylegen.training.freeze import learning_parameters
-from stylegen.training.growth import Growth, Stage, real_pictures
+from stylegen.training.growth import Growth, real_pictures
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import Phase, Step, build_phases, lazy_correction
 from stylegen.training.precision import Precision
@@ -52,6 +52,7 @@ class StyleGANModule(L.LightningModule):
 
     Attributes:
         images_seen, steps: the clock.
+        learning: the parameters of "G" and "D" that learn.
         attempt: how often the run went back to an earlier checkpoint; enters the keys of all random inputs, so that
             it does not take the same way into the same trouble again.
         diverged: True once `bad_steps` is reached; the training then stops.
@@ -82,7 +83,9 @@ class StyleGANModule(L.LightningModule):
         self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
         self.regularizers = nn.ModuleDict(regularizers)
         self.draws, self.ema, self.augment, self.statistics = draws, ema, augment, Statistics()
-        self.optimizer_settings, self.w_avg_decay, self.frozen = optimizer, w_avg_decay, frozenset(frozen)
+        self.optimizer_settings, self.w_avg_decay = optimizer, w_avg_decay
+        self.learning = {"G": learning_parameters(self.G), "D": learning_parameters(self.D, frozenset(frozen))}
+        self.requires_grad_(False)  # until the phase of their network
         self.phases: list[Phase] = build_phases(loss, list(regularizers.items()))
         self.batch_per_device, self.bad_steps = batch_per_device, bad_steps
         self.images_seen, self.steps, self.attempt, self.diverged = 0, 0, 0, False
@@ -91,23 +94,22 @@ class StyleGANModule(L.LightningModule):
         self._w_means: list[Tensor] = []
         if precision is not None:
             precision.attach(self.G, self.D)
-        self.growth, self.growth_phase = growth, 0
+        self.growth = growth
         self._stand()
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
-            self.optimizer_settings.build(network, self.learning(network), lazy_correction(self.phases, network))
-            for network in ("G", "D")
+            self.optimizer_settings.build(network, parameters, lazy_correction(self.phases, network))
+            for network, parameters in self.learning.items()
         ]
 
-    def learning(self, network: str) -> list[nn.Parameter]:
-        """The parameters of "G" or "D" that learn."""
-        return learning_parameters(self.G) if network == "G" else learning_parameters(self.D, self.frozen)
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> int | None:
+        """Lightning ends the run at -1: a batch without pictures comes where nothing but a score is owed."""
+        return None if len(batch[0]) else -1
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         batch_size = len(batch[0]) * self.trainer.world_size
         optimizers = dict(zip(("G", "D"), self.optimizers(), strict=True))
-        self._grow(optimizers.values())
         steps = self._micro_batches(*batch)
         growth = None if self.growth is None else self.growth.at(self.images_seen).rate
         if self.optimizer_settings.is_scheduled or growth is not None:
@@ -121,32 +123,30 @@ class StyleGANModule(L.LightningModule):
             self.augment.controller.end_step(sum_over_ranks)
             self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=self.device))
         self.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
-        self.images_seen += batch_size
-        self.steps += 1
+        self._advance(batch_size, optimizers.values())
         if self.steps % _LOOK_EVERY == 0 and self.in_bad_streak(self.bad_steps):
             self.diverged = self.trainer.should_stop = True
 
-    def _stand(self) -> Stage | None:
-        """Put the networks at the level of this moment."""
-        if self.growth is None:
-            return None
-        stage = self.growth.at(self.images_seen)
-        networks: tuple[Any, ...] = (self.G, self.D, self.G_ema)
-        for network in networks:
-            network.set_level(stage.resolution, stage.alpha)
-        return stage
+    def _advance(self, batch_size: int, optimizers: Iterable[Any]) -> None:
+        """Move the clock, and with it the level: what is drawn, scored or saved now stands where a continued run will.
 
-    def _grow(self, optimizers: Iterable[Any]) -> None:
-        """Stand where the schedule says; with each of its phases the optimizers forget, as the published code's do."""
-        stage = self._stand()
-        if stage is None:
-            return
-        if stage.phase != self.growth_phase:
-            self.growth_phase = stage.phase
+        With each phase of the schedule the optimizers forget, as the published code's do.
+        """
+        before = self.images_seen
+        self.images_seen += batch_size
+        self.steps += 1
+        if self.growth is not None and self.growth.at(before).phase != self.growth.at(self.images_seen).phase:
             for optimizer in optimizers:
                 optimizer.optimizer.state.clear()
-        for name, value in (("resolution", stage.resolution), ("alpha", stage.alpha)):
-            self.statistics.report(f"growth/{name}", torch.tensor(float(value), device=self.device))
+        self._stand()
+
+    def _stand(self) -> None:
+        """Put the networks at the level of this moment."""
+        if self.growth is not None:
+            stage = self.growth.at(self.images_seen)
+            networks: tuple[Any, ...] = (self.G, self.D, self.G_ema)
+            for network in networks:
+                network.set_level(stage.resolution, stage.alpha)
 
     def _micro_batches(self, images: Tensor, labels: Tensor) -> list[Step]:
         """This rank's share in parts. Ranks and parts take every n-th picture, so that groups of pictures (minibatch
@@ -169,14 +169,14 @@ class StyleGANModule(L.LightningModule):
         ]
 
     def _run(self, number: int, phase: Phase, steps: list[Step], optimizer: Any) -> None:
-        self.requires_grad_(False)
-        for parameter in self.learning(phase.network):
-            parameter.requires_grad_(True)
+        for network, parameters in self.learning.items():
+            for parameter in parameters:
+                parameter.requires_grad_(network == phase.network)
         rate = None if self.growth is None else self.growth.at(self.images_seen).rate
         self.optimizer_settings.set_rate(optimizer.optimizer, self.images_seen, rate)
         optimizer.zero_grad(set_to_none=True)
         phase.backward(steps)
-        parameters = [p for p in getattr(self, phase.network).parameters() if p.grad is not None]
+        parameters = [p for p in self.learning[phase.network] if p.grad is not None]
         average_gradients(parameters)
         # Adam's fused kernel leaves weights and moments alone where this says 1: no wait for the device, and the same
         # decision on all ranks, because it is taken after the average.
@@ -210,7 +210,7 @@ class StyleGANModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         clock = {"images_seen": self.images_seen, "steps": self.steps, "attempt": self.attempt}
-        checkpoint["clock"] = clock | {"streaks": self.streaks.tolist(), "growth_phase": self.growth_phase}
+        checkpoint["clock"] = clock | {"streaks": self.streaks.tolist()}
         if self.augment is not None:
             checkpoint["augment"] = self.augment.controller.state_dict()
         # Lightning's own loop counters would fast-forward an epoch that our data order does not know.
@@ -221,7 +221,6 @@ class StyleGANModule(L.LightningModule):
         self.images_seen, self.steps = clock["images_seen"], clock["steps"]
         self.begin_attempt(max(self.attempt, clock["attempt"]))
         self.streaks.copy_(torch.tensor(clock["streaks"]))
-        self.growth_phase = clock["growth_phase"]
         self._stand()
         if self.augment is not None:
             self.augment.controller.load_state_dict(checkpoint["augment"])

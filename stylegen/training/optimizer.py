@@ -47,8 +47,8 @@ class AdamSettings:
     decay_to: float = 0.0
 
     def __post_init__(self) -> None:
-        rates = self.g_lr > 0 and self.d_lr > 0 and self.eps > 0
-        if not (rates and 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+        positive = all(0 < value < math.inf for value in (self.g_lr, self.d_lr, self.eps))
+        if not (positive and 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise UserError(
                 f"optimizer g_lr={self.g_lr} d_lr={self.d_lr} beta1={self.beta1} beta2={self.beta2} eps={self.eps}",
                 rule="learning rates and eps are greater than 0, betas from 0 to below 1",

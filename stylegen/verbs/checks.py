@@ -1,7 +1,11 @@
 """Rules that span several settings of a training. They run first, before anything is built or written."""
 
+import math
+import os
+
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch.distributed import is_torchelastic_launched
 
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import UserError, unknown_choice
@@ -10,8 +14,9 @@ from stylegen.metrics.evaluate import check_metrics
 from stylegen.training.callbacks.wandb import check_mode
 from stylegen.training.growth import Growth
 from stylegen.training.precision import Precision
+from stylegen.training.slurm import slurm_environment
 from stylegen.verbs.device import choose_device
-from stylegen.verbs.fidelity import metric_options
+from stylegen.verbs.fidelity import metric_options, protocol_reals
 
 _LEAST = {
     "total_kimg": 0.001,
@@ -40,25 +45,29 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     """Raise UserError for the first rule that `config` breaks."""
     for key, least in _LEAST.items():
         value = OmegaConf.select(config, key)
-        if value is not None and not value >= least:  # NaN fails too
-            raise UserError(f"{key}={value}", rule=f"it is at least {least}", fix=f"Use {key}={least} or more")
+        if value is not None and not least <= value < math.inf:  # NaN fails too
+            rule = "it is less than infinity" if value == math.inf else f"it is at least {least}"
+            raise UserError(f"{key}={value}", rule=rule, fix=f"Use {key}={least} or more")
     for key in ("style_mixing_prob", "w_avg_decay"):
         if not 0 <= config[key] <= 1:
             raise UserError(f"{key}={config[key]}", rule="it is a share from 0 to 1", fix=f"Use {key}=0.9, say")
-    growth = config.get("growth") or {}
-    for batch in dict.fromkeys([*growth.get("batch_sizes", [])] or [config.batch_size]):
-        setting = "growth.batch_sizes" if growth.get("batch_sizes") else "batch_size"
+    batches, setting = [config.batch_size], "batch_size"
+    if config.get("growth"):
+        growth = _growth(config, dataset)
+        if config.growth.batch_sizes:  # of which a run may meet the first only
+            batches, setting = growth.batch_sizes[: growth.doublings + 1], "growth.batch_sizes"
+    for batch in dict.fromkeys(batches):
         _check_batch_norm(config, batch, setting)
         _check_batch(config, dataset, batch, setting)
-    if growth:
-        _check_growth(config, dataset)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
+    _check_launcher(config)
     clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
     check_mode(config.logger.mode)
     if config.fidelity.metrics:
         fidelity, options = config.fidelity, metric_options(config.fidelity)
-        check_metrics(fidelity.metrics, fidelity.num_samples, dataset, weights=fidelity.weights, options=options)
+        reals = protocol_reals(config, dataset)
+        check_metrics(fidelity.metrics, fidelity.num_samples, reals, weights=fidelity.weights, options=options)
 
 
 def notices(config: DictConfig, dataset: ImageDataset) -> list[str]:
@@ -78,8 +87,21 @@ def num_processes(config: DictConfig) -> int:
     return config.trainer.devices * config.trainer.num_nodes
 
 
-def _check_growth(config: DictConfig, dataset: ImageDataset) -> None:
-    """The run is long enough for the data's resolution."""
+def _check_launcher(config: DictConfig) -> None:
+    """torchrun or srun has started as many processes as are asked for; otherwise each would train by itself."""
+    devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
+    slurm_environment(devices, num_nodes)
+    started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else num_processes(config)
+    if started != num_processes(config):
+        raise UserError(
+            f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
+            rule=f"torchrun has started {started} processes",
+            fix="Use torchrun's numbers: trainer.devices=NPROC_PER_NODE trainer.num_nodes=NNODES",
+        )
+
+
+def _growth(config: DictConfig, dataset: ImageDataset) -> Growth:
+    """The schedule; the run is long enough for it to reach the data's resolution."""
     growth = Growth(dataset.spec.resolution, config.batch_size, **config.growth)
     if growth.doublings and round(config.total_kimg * 1000) <= growth.grown_at:
         raise UserError(
@@ -87,6 +109,7 @@ def _check_growth(config: DictConfig, dataset: ImageDataset) -> None:
             rule=f"growth takes {growth.grown_at / 1000:g} kimg to reach the data's {dataset.spec.resolution} px",
             fix="Train longer, or set smaller growth.stable_kimg and growth.fade_kimg",
         )
+    return growth
 
 
 def _check_batch_norm(config: DictConfig, batch: int, setting: str) -> None:

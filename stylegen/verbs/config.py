@@ -38,6 +38,7 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
     with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
         try:
             config = compose(verb, [quote_override(o) for o in overrides])
+            OmegaConf.resolve(config)  # numbers that a file of conf/ takes from the environment may be none
             given = _given_keys(verb, overrides) if config.get("auto") else set()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(verb, overrides, error) from error
@@ -121,8 +122,8 @@ def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:
     def walk(node: Any, prefix: str) -> None:
         for key in node:
             found.append(f"{prefix}{key}")
-            value = OmegaConf.select(node, str(key), throw_on_missing=False)
-            if isinstance(value, DictConfig):
+            value = node._get_node(key)  # as it stands; an interpolation may be the mistake
+            if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing()):
                 walk(value, f"{prefix}{key}.")
 
     try:

@@ -18,6 +18,7 @@ from stylegen.images import write_png
 from stylegen.metrics import ranks
 from stylegen.metrics.cache import StatisticsCache, default_folder
 from stylegen.metrics.checks import check_metrics
+from stylegen.metrics.generated import at_level
 from stylegen.metrics.neighbours import neighbour_figure
 from stylegen.metrics.reals import Extraction, PublishedReals, real_statistics
 from stylegen.metrics.registry import METRICS
@@ -25,7 +26,7 @@ from stylegen.metrics.report import Scored, best_of, check_comparable, table, to
 from stylegen.metrics.statistics_file import write_statistics
 from stylegen.verbs.bars import ProgressBars
 from stylegen.verbs.device import choose_device
-from stylegen.verbs.fidelity import describe, metric_options, protocol_of
+from stylegen.verbs.fidelity import describe, extraction_options, metric_options, protocol_of
 from stylegen.verbs.processes import in_processes, process_group
 from stylegen.verbs.scoring import (
     PublishedOrReals,
@@ -35,7 +36,6 @@ from stylegen.verbs.scoring import (
     find_reals,
     find_snapshots,
     images_subject,
-    options_of,
     snapshot_subject,
 )
 
@@ -70,12 +70,13 @@ def run(config: DictConfig) -> EvaluateResult | None:
 
 def _evaluate(config: DictConfig, device: torch.device) -> str:
     """All of the work of one process; the JSON text on the first."""
-    subjects, snapshots, reals = _plan(config, device)
+    subjects, cards, reals = _plan(config, device)
     with ProgressBars() as progress:
-        options = options_of(config) | ({"progress": progress.show} if ranks.is_first() else {})
+        options = extraction_options(config.fidelity) | ({"progress": progress.show} if ranks.is_first() else {})
         if config.export is not None:
             _export(config, reals, device, options)
-        scored = [_score(config, s, path, reals, device, options) for s, path in zip(subjects, snapshots, strict=True)]
+        reuse = len(subjects) > 1 and not config.again
+        scored = [_score(config, s, c, reals, device, options, reuse) for s, c in zip(subjects, cards, strict=True)]
     if not ranks.is_first():
         return ""
     if not scored:
@@ -97,8 +98,9 @@ def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list
             raise UserError(
                 "data.path is missing", rule="nothing says whose statistics to export", fix="Add data.path="
             )
-        return [], [], ImageDataset(config.data.path, config.data.resolution)
-    reals = find_reals(config, subjects[0], paths[0] if paths else None)
+        return [], _card_paths(config, []), ImageDataset(config.data.path, config.data.resolution)
+    _check_levels(subjects)
+    reals = find_reals(config, subjects[0])
     for subject in subjects:
         check_match(config, subject, reals)
         check_metrics(
@@ -110,7 +112,7 @@ def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list
             walks=config.images is None,
         )
     if paths and config.data.path is None and config.statistics is None and ranks.is_first():
-        _note_changes(paths[0], reals)
+        _note_changes(subjects, reals)
     if config.per_class and not all(subject.spec.num_classes for subject in subjects):
         raise UserError(
             f"per_class={config.per_class}",
@@ -133,11 +135,11 @@ def _score(
     reals: PublishedOrReals,
     device: torch.device,
     options: dict[str, Any],
+    reuse: bool,
 ) -> Scored:
-    """One card, written as soon as it is known; taken from its file where several are scored and it is there."""
-    several = config.snapshot is not None and len(find_snapshots(config.snapshot)) > 1
+    """One card, written as soon as it is known, or with `reuse` taken from its file where it is there."""
     earlier = None
-    if several and not config.again:
+    if reuse:
         earlier = ranks.from_first(lambda: earlier_card(subject, path, config, reals))
     card = earlier or subject.score(reals, options).to_dict()
     if ranks.is_first() and earlier is None:
@@ -188,15 +190,16 @@ def _draw_neighbours(
 ) -> None:
     """`<card>.neighbours.png`, in the features in which the copies are counted."""
     assert not isinstance(reals, PublishedReals)
+    near = at_level(reals, subject.resolution)
     name = next(i for i in config.metrics if i.startswith("authenticity_"))
     extractor = build_extractor(METRICS[name].extractor, config.fidelity.weights, device)
     way = Extraction(extractor, config.fidelity.batch_size)
-    known = real_statistics(reals, way, ["features"], 0, _store(config)).features
+    known = real_statistics(near, way, ["features"], 0, _store(config)).features
     if known is None:  # not the first process
         return
-    figure = neighbour_figure(subject.pictures(reals, config.neighbours), reals, way, known)
+    figure = neighbour_figure(subject.pictures(near, config.neighbours), near, way, known)
     name = card.name.removesuffix(".json").removesuffix(".metrics")
-    write_png(card.with_name(f"{name}.neighbours.png"), figure, max(1, _FIGURE_CELL_PX // reals.spec.resolution))
+    write_png(card.with_name(f"{name}.neighbours.png"), figure, max(1, _FIGURE_CELL_PX // near.spec.resolution))
 
 
 def _check_settings(config: DictConfig) -> None:
@@ -257,13 +260,23 @@ def _check_writable(path: Path) -> None:
         raise UserError(f"out={path}", rule="it cannot be written", fix="Give out=FILE.json in a folder of yours")
 
 
-def _note_changes(path: Path, reals: PublishedOrReals) -> None:
-    from stylegen.checkpoints.snapshot import load_snapshot
+def _check_levels(subjects: Sequence[Subject]) -> None:
+    """Refuse, before hours of scoring, what could not stand in one table."""
+    first = subjects[0]
+    for other in subjects[1:]:
+        if other.resolution != first.resolution:
+            raise UserError(
+                f"{first.name} draws {first.resolution} px and {other.name} {other.resolution} px",
+                rule="scores at different resolutions cannot be compared",
+                fix="Score the snapshots of one resolution in one command",
+            )
 
-    info = load_snapshot(path).info
-    part = info["data"].get("max_images") is not None
-    if not part and info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
-        print(f"note: {reals.name} has changed since the snapshot was trained on it", file=sys.stderr)
+
+def _note_changes(subjects: Sequence[Subject], reals: PublishedOrReals) -> None:
+    for subject in subjects:
+        part = subject.info.get("data", {}).get("max_images") is not None
+        if not part and subject.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
+            print(f"note: {subject.name} was trained on other pictures than {reals.name} has now", file=sys.stderr)
 
 
 def _store(config: DictConfig) -> StatisticsCache:

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -10,6 +11,8 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.metrics.metric import MetricOptions
 from stylegen.metrics.protocol import Protocol
+
+_WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
 
 def metric_options(fidelity: DictConfig) -> MetricOptions:
@@ -46,12 +49,14 @@ def extraction_options(fidelity: DictConfig) -> dict[str, Any]:
 
 
 def protocol_reals(config: DictConfig, dataset: ImageDataset) -> ImageDataset:
-    """All pictures of the training's data: a training on a part of them is measured against the whole."""
+    """All pictures of the training's data: a training on a part of them is measured against the whole, opened once."""
     if config.data.max_images is None:
         return dataset
-    settings: Any = OmegaConf.to_container(config.data, resolve=True)
-    del settings["workers"]
-    return ImageDataset(**settings | {"max_images": None, "mirror": False, "cache": "auto"})
+    if dataset not in _WHOLE:
+        settings: Any = OmegaConf.to_container(config.data, resolve=True)
+        del settings["workers"]
+        _WHOLE[dataset] = ImageDataset(**settings | {"max_images": None, "mirror": False, "cache": "auto"})
+    return _WHOLE[dataset]
 
 
 def describe(card: dict[str, Any]) -> list[str]:

@@ -23,9 +23,16 @@ def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> s
     """Give a new module the weights of `config.init` -> what was copied, in one sentence; None without `init`.
 
     Raises:
-        UserError: a file that cannot be read, or that holds other networks.
+        UserError: a file that cannot be read, or that holds other networks, or no layers that could be frozen.
     """
-    if config.init is None:
+    weights = None if config.init is None else _with_settings(read_weights(config.init))
+    if config.freeze_d and (weights is None or "D" not in weights.networks):
+        raise UserError(
+            f"freeze_d={config.freeze_d} init={config.init}",
+            rule="no trained discriminator is given, so the frozen layers would keep random weights",
+            fix="Add init=CHECKPOINT (or a run folder), or use freeze_d=0",
+        )
+    if weights is None:
         return None
     settings = plain(config)
     labels = {
@@ -34,7 +41,7 @@ def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> s
     }
     labels["G_ema"] = labels["G"]
     networks: dict[str, nn.Module] = {"G": module.G, "D": module.D, "G_ema": module.G_ema}
-    return transfer(_with_settings(read_weights(config.init)), networks, labels, settings)
+    return transfer(weights, networks, labels, settings)
 
 
 def _with_classes(

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import torch.multiprocessing as mp
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen.errors import RunError, UserError
+
+# The others wait while the first compares every pair of pictures, which can take longer than the usual ten minutes.
+_PATIENCE = timedelta(hours=6)
 
 Work = Callable[[DictConfig, torch.device], str]
 
@@ -25,7 +29,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         yield device
         return
     device = _own(device, int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield device
     finally:
@@ -63,7 +67,7 @@ def _process(rank: int, count: int, threads: int, work: Work, content: dict[str,
     # A file for the meeting: a port could be taken by somebody else between being chosen and being used.
     meeting = f"file://{Path(folder) / 'meeting'}"
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=count)
+    dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=count, timeout=_PATIENCE)
     try:
         result: dict[str, str] = {"text": work(config, device)}
     except UserError as error:  # raised by all of them together

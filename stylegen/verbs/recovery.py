@@ -2,38 +2,38 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from omegaconf import DictConfig
 
 from stylegen.errors import RunError
 from stylegen.training.module import StyleGANModule
-from stylegen.training.run_folder import RunFolder
 from stylegen.verbs.checks import num_processes
 from stylegen.verbs.resume import Start
 
 
-def go_back(folder: RunFolder, module: StyleGANModule, attempts: int) -> tuple[Start, int]:
+def go_back(begun: Start, module: StyleGANModule, attempts: int) -> tuple[Start, int]:
     """Where a diverged training begins again, and the number of that attempt.
 
     That is the newest checkpoint outside any streak of steps without finite gradients, or the beginning. The count
     of attempts starts anew whenever a checkpoint is reached that the attempts before did not reach.
 
     Args:
+        begun: where the training that diverged began; its checkpoint may lie in another folder.
         attempts: from one checkpoint, after which the run is given up.
 
     Raises:
         RunError: the run is given up.
     """
-    start, saved = Start(folder), 0
-    for path in folder.numbered_checkpoints():
+    start, saved = Start(begun.folder), 0
+    for path in [*begun.folder.numbered_checkpoints(), *([begun.checkpoint] if begun.checkpoint else [])]:
         try:
             clock = torch.load(path, map_location="cpu", weights_only=True)["clock"]
         except Exception:  # torch raises many kinds for a damaged file; an older one will do
             continue
         if not any(clock["streaks"]):
-            start, saved = Start(folder, path, clock["images_seen"]), clock["attempt"]
+            start, saved = Start(begun.folder, path, clock["images_seen"]), clock["attempt"]
             break
     where = f"{module.images_seen / 1000:g} kimg"
     attempt = module.attempt + 1
@@ -49,22 +49,31 @@ def go_back(folder: RunFolder, module: StyleGANModule, attempts: int) -> tuple[S
             f"{start.images_seen / 1000:g} kimg with other random numbers (attempt {attempt - saved} of {attempts})",
             file=sys.stderr,
         )
-        folder.prepare(new=start.checkpoint is None)
+        start.folder.prepare(new=start.checkpoint is None)
     return start, attempt
 
 
 @contextlib.contextmanager
-def explained_memory_errors(config: DictConfig) -> Iterator[None]:
-    """Raise RunError, naming the batch and what helps, where the body runs out of memory."""
+def explained_memory_errors(config: DictConfig, current: Callable[[], StyleGANModule]) -> Iterator[None]:
+    """Raise RunError, naming the batch and what helps, where the body runs out of memory.
+
+    Args:
+        current: the module that trains now; while it grows, its batch is that of its level.
+    """
     try:
         yield
     except RuntimeError as error:
         text = str(error)
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
             raise
-        share = config.batch_per_device or config.batch_size // num_processes(config)
+        module = current()
+        batch = config.batch_size if module.growth is None else module.growth.batch_at(module.images_seen)
+        share = min(config.batch_per_device or batch, batch // num_processes(config))
+        group = min(config.discriminator.mbstd_group_size, batch) if config.discriminator.mbstd_num_channels else 1
+        smaller = [size for size in range(group, share, group) if share % size == 0]
+        same = f"batch_per_device={smaller[-1]} continues the same training in less; " if smaller else ""
         raise RunError(
-            f"out of memory with {share} picture(s) at a time on each device (batch_size={config.batch_size}): "
-            f"batch_per_device={max(share // 2, 1)} continues the same training in less; precision=bf16, or smaller "
-            "generator.channel_base and discriminator.channel_base, make another one that needs less"
+            f"out of memory with {share} picture(s) at a time on each device (batch_size={batch}): {same}"
+            "precision=bf16, a smaller batch_size, or smaller generator.channel_base and discriminator.channel_base, "
+            "make another one that needs less"
         ) from error

@@ -33,11 +33,13 @@ class Start:
         folder: of the run.
         checkpoint: to continue from, or None for a new run.
         images_seen: by that checkpoint.
+        owes_score: a score was being taken at that moment, and is to be taken again.
     """
 
     folder: RunFolder
     checkpoint: Path | None = None
     images_seen: int = 0
+    owes_score: bool = False
 
 
 def find_start(config: DictConfig, name: str) -> Start:
@@ -95,8 +97,8 @@ def _shared_start() -> Start | None:
     """What the first process has decided, in one that it started."""
     if _START not in os.environ or "LOCAL_RANK" not in os.environ:
         return None
-    folder, checkpoint, images_seen = json.loads(os.environ[_START])
-    return Start(RunFolder(Path(folder)), Path(checkpoint) if checkpoint else None, images_seen)
+    folder, checkpoint, *rest = json.loads(os.environ[_START])
+    return Start(RunFolder(Path(folder)), Path(checkpoint) if checkpoint else None, *rest)
 
 
 def _occupied(path: Path, why: str) -> UserError:
@@ -106,7 +108,7 @@ def _occupied(path: Path, why: str) -> UserError:
 def share_start(start: Start) -> None:
     """Tell the processes that Lightning will start from this one where the run begins."""
     checkpoint = str(start.checkpoint) if start.checkpoint else None
-    os.environ[_START] = json.dumps([str(start.folder.root), checkpoint, start.images_seen])
+    os.environ[_START] = json.dumps([str(start.folder.root), checkpoint, start.images_seen, start.owes_score])
 
 
 def forget_start() -> None:
@@ -120,12 +122,13 @@ def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path) -> Start:
     older = RunFolder(checkpoint.parent.parent).numbered_checkpoints() if checkpoint.name == "last.ckpt" else []
     for candidate in [checkpoint, *older]:
         try:
-            clock = torch.load(candidate, map_location="cpu", weights_only=True)["clock"]
+            state = torch.load(candidate, map_location="cpu", weights_only=True)
+            images_seen, scores = state["clock"]["images_seen"], state["callbacks"].get("Fidelity", {})
         except Exception as error:  # torch raises many kinds for a damaged file
             problem = (str(error) or type(error).__name__).splitlines()[0][:200]
             print(f"warning: {candidate} cannot be read ({problem})", file=sys.stderr)
         else:
-            return Start(folder, candidate, clock["images_seen"])
+            return Start(folder, candidate, images_seen, scores.get("owed", False))
     raise UserError(
         f"checkpoint {checkpoint}",
         rule="neither it nor an older one beside it can be read",

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from stylegen.metrics.card import MetricCard
 from stylegen.metrics.checks import by_extractor
 from stylegen.metrics.evaluate import compute_metrics
 from stylegen.metrics.fakes import StoredPictures
-from stylegen.metrics.generated import score_generator
+from stylegen.metrics.generated import at_level, sampler_of, score_generator
 from stylegen.metrics.reals import PROTOCOL_VERSION, PublishedReals, RealImages
 from stylegen.metrics.statistics_file import read_statistics
 from stylegen.spec import ImageSpec
-from stylegen.verbs.fidelity import extraction_options, metric_options, protocol_of
+from stylegen.verbs.fidelity import metric_options, protocol_of
 
 PublishedOrReals = ImageDataset | PublishedReals
 
@@ -37,7 +37,9 @@ class Subject:
         card: where its metric card is written.
         kimg: of the training; None where nothing says.
         digest: of the snapshot's bytes or the pictures.
-        spec: of the pictures.
+        spec: of the pictures, or of the data for which a network was made.
+        resolution: at which they are drawn; less than that of `spec` for a network that is still growing.
+        info: what a snapshot says of its training.
         count: how many are measured.
         score: gives the card.
         pictures: the first so many pictures, uint8 NCHW.
@@ -48,6 +50,8 @@ class Subject:
     kimg: float | None
     digest: str
     spec: ImageSpec
+    resolution: int
+    info: Mapping[str, Any]
     count: int
     score: Callable[[RealImages, dict[str, Any]], MetricCard]
     pictures: Callable[[RealImages, int], torch.Tensor]
@@ -79,9 +83,10 @@ def find_snapshots(text: str) -> list[Path]:
 def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Subject:
     """A generator; loaded now, so that a bad file is refused before anything is computed."""
     snapshot = load_snapshot(path)
-    spec = _spec(snapshot)
+    spec, resolution, info = _spec(snapshot), snapshot.generator.level.resolution, snapshot.info
+    del snapshot  # many may be scored, and each is loaded again when its turn comes
     digest = sha256(path)[:32]
-    seen = snapshot.info.get("images_seen")
+    seen = info.get("images_seen")
 
     def score(reals: RealImages, options: dict[str, Any]) -> MetricCard:
         return score_generator(
@@ -97,18 +102,13 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
         )
 
     def pictures(reals: RealImages, count: int) -> torch.Tensor:
-        from stylegen.latent.sampler import Sampler
-
-        protocol = protocol_of(config.fidelity)
-        table = reals.labels() if spec.num_classes else None  # type: ignore[attr-defined]
-        sampler = Sampler(
-            load_snapshot(path).generator.to(device), protocol.truncation_psi, None, protocol.noise, None, table
-        )
+        generator = load_snapshot(path).generator.to(device)
+        sampler = sampler_of(generator, reals, protocol_of(config.fidelity), config.batch_size)  # type: ignore[arg-type]
         return sampler.images(list(range(count))).cpu()
 
     card = path.with_suffix(".metrics.json")
     kimg = None if seen is None else seen / 1000
-    return Subject(path.stem, card, kimg, digest, spec, config.num_samples, score, pictures)
+    return Subject(path.stem, card, kimg, digest, spec, resolution, info, config.num_samples, score, pictures)
 
 
 def images_subject(config: DictConfig, device: torch.device) -> Subject:
@@ -136,10 +136,11 @@ def images_subject(config: DictConfig, device: torch.device) -> Subject:
 
     card = Path(f"{Path(config.images).stem}.metrics.json")
     first = lambda reals, n: images.batch(range(min(n, count)))[0].cpu()  # noqa: E731
-    return Subject(images.name, card, None, images.fingerprint, images.spec, count, score, first)
+    side = images.spec.resolution
+    return Subject(images.name, card, None, images.fingerprint, images.spec, side, {}, count, score, first)
 
 
-def find_reals(config: DictConfig, subject: Subject, snapshot: Path | None) -> PublishedOrReals:
+def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:
     """`statistics`, or `data.path`, or what the snapshot was trained on: all of it, where that was a part.
 
     Raises:
@@ -153,19 +154,19 @@ def find_reals(config: DictConfig, subject: Subject, snapshot: Path | None) -> P
                 fix="Add fidelity.labels=uniform, which changes the metric's name",
             )
         return read_statistics(config.statistics, subject.spec)
-    info = {} if snapshot is None else load_snapshot(snapshot).info
-    if config.data.path is None and "data" not in info:
+    if config.data.path is None and "data" not in subject.info:
         raise UserError(
             "data.path is missing",
             rule="nothing says which real pictures to compare with",
             fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
         )
     if config.data.path is None:
-        return ImageDataset(**{k: v for k, v in info["data"].items() if k not in ("max_images", "subset_seed")})
+        data = subject.info["data"]
+        return ImageDataset(**{k: v for k, v in data.items() if k not in ("max_images", "subset_seed")})
     resolution = config.data.resolution
     if resolution is None and config.data.path == "openmoji":
         resolution = subject.spec.resolution
-    conditional = snapshot is not None and subject.spec.num_classes > 0
+    conditional = config.images is None and subject.spec.num_classes > 0
     return ImageDataset(config.data.path, resolution, use_labels=conditional)
 
 
@@ -181,6 +182,8 @@ def check_match(config: DictConfig, subject: Subject, reals: PublishedOrReals) -
             rule=f"{reals.name} has {spec}, and pictures or labels that differ cannot be compared",
             fix="Name a dataset like the one that it was trained on, or leave data.path out",
         )
+    if isinstance(reals, PublishedReals):
+        at_level(reals, subject.resolution)  # type: ignore[arg-type]
 
 
 def question(config: DictConfig, digest: str, reals: RealImages) -> str:
@@ -210,11 +213,6 @@ def earlier_card(subject: Subject, path: Path, config: DictConfig, reals: RealIm
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return card if same else None
-
-
-def options_of(config: DictConfig) -> dict[str, Any]:
-    """Keyword arguments that scores of snapshots and of pictures share."""
-    return extraction_options(config.fidelity)
 
 
 _HASHES: dict[tuple[str, int, int], str] = {}

@@ -4,6 +4,7 @@ conf/study/<name>.yaml names the variants, each a few overrides of `train`. Hydr
 variant and seed; `train` runs it in <study folder>/<variant>-seed<seed>, or continues or skips what is there.
 """
 
+import copy
 import re
 import shlex
 import shutil
@@ -54,7 +55,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One variant with one seed: a configuration of `train`."""
+    """One variant with one seed: a configuration of `train`, and the overrides that make it but for the seed."""
 
     variant: str
     seed: int
@@ -137,11 +138,13 @@ def _experiments(config: DictConfig, study: Study, root: Path) -> Iterator[Exper
     if config.total_kimg is not None:
         more.append(f"total_kimg={config.total_kimg}")
     for variant in config.only or study.variants:
+        given = [*study.common, *more, *study.variants[variant]]
+        overrides = list({key_of(override): override for override in given}.values())  # the last one counts
+        composed = compose_config("train", overrides)
         for seed in dict.fromkeys(seeds):
-            own = [f"seed={seed}", f"output_dir={root / f'{variant}-seed{seed}'}"]
-            given = [*study.common, *more, *study.variants[variant], *own]
-            overrides = list({key_of(override): override for override in given}.values())  # the last one counts
-            yield Experiment(variant, seed, overrides, compose_config("train", overrides))
+            own = copy.deepcopy(composed)
+            own.seed, own.output_dir = seed, str(root / f"{variant}-seed{seed}")
+            yield Experiment(variant, seed, overrides, own)
 
 
 def _check(experiments: list[Experiment]) -> None:
@@ -229,10 +232,7 @@ def _write_report(root: Path, study: Study, experiments: list[Experiment], trial
             target = root / grids[experiment.variant]
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(RunFolder(experiment.folder).sample(round(trial.kimg * 1000)), target)
-    commands: dict[str, list[str]] = {}
-    for experiment in experiments:
-        kept = [o for o in experiment.overrides if key_of(o) not in ("seed", "output_dir")]
-        commands.setdefault(experiment.variant, kept)
+    commands = {experiment.variant: experiment.overrides for experiment in experiments}
     write_text(root / "report.csv", to_csv(trials))
     write_text(root / "report.svg", to_svg(study.title, trials, show))
     write_text(

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import lightning as L
 import torch
@@ -85,7 +86,8 @@ def run(config: DictConfig) -> TrainResult | None:
     note = initialize(config, module, dataset.spec) if begins_anew(config) else None
     start = find_start(config, f"{dataset.name}{dataset.spec.resolution}")
     total = round(config.total_kimg * 1000)
-    if start.checkpoint is not None and start.images_seen >= total:
+    owed = start.owes_score and config.fidelity.metrics
+    if start.checkpoint is not None and start.images_seen >= total and not owed:
         return _result(start.folder, start.images_seen, continued=False)
     if _is_first_process():
         _open_folder(config, start, [*notices(config, dataset), *([note] if note else [])])
@@ -102,9 +104,9 @@ def _train(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, st
     """Fit; as long as that diverges, go back and try again. Returns the images seen at the end."""
     Precision(config.precision, config.half_resolutions).set_products()
     begun = time.monotonic()
-    with explained_memory_errors(config):
+    with explained_memory_errors(config, lambda: module):
         while not _fit(config, dataset, module, start, (time.monotonic() - begun) / 3600):
-            start, attempt = go_back(start.folder, module, config.attempts)
+            start, attempt = go_back(start, module, config.attempts)
             module = build_module(config, dataset)
             if start.checkpoint is None:
                 initialize(config, module, dataset.spec)
@@ -157,27 +159,26 @@ def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, star
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the average
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own
         trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
-    if module.diverged:
+    (checkpoints,) = (c for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
+    if module.diverged and checkpoints.stopped_by is None:
         return False
-    _report_stop(trainer, module, start, total_images)
+    if module.images_seen < total_images:
+        _report_stop(trainer.is_global_zero, module.images_seen, start, checkpoints.stopped_by)
     return True
 
 
-def _report_stop(trainer: L.Trainer, module: StyleGANModule, start: Start, total_images: int) -> None:
-    """A run that ended early by a signal is no result; by its time limit, it says how it goes on."""
-    if module.images_seen >= total_images:
-        return
-    (number,) = (c.stopped_by for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
-    if not trainer.is_global_zero:
+def _report_stop(speaks: bool, images_seen: int, start: Start, number: int | None) -> NoReturn:
+    """A run that ended early by the signal `number` is no result; by its time limit, it says how it goes on."""
+    if not speaks:
         raise Stopped("", 0 if number in (None, REQUEUE) else 128 + number)
-    message = f"stopped at {module.images_seen / 1000:g} kimg; the same command with "
-    message += f"output_dir={start.folder.root} continues"
+    stopped = f"stopped at {images_seen / 1000:g} kimg"
+    message = f"{stopped}; the same command with output_dir={start.folder.root} continues"
     if number is None:
         raise Stopped(f"max_hours reached: {message}", 0)
     if number == REQUEUE:
         problem = requeue_job()
         if problem is None:
-            raise Stopped(f"stopped at {module.images_seen / 1000:g} kimg; the job is in the queue again", 0)
+            raise Stopped(f"{stopped}; the job is in the queue again", 0)
         message = f"warning: the job is not in the queue again ({problem}). The checkpoint is safe: {message}"
     raise Stopped(message, 128 + number)
 

@@ -85,6 +85,9 @@ def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.Capture
         (["style_mixing_prob=2"], "style_mixing_prob=2"),
         (["checkpoints=0"], "checkpoints=0"),
         (["trainer.accelerator=cpu", "trainer.devices=4"], "mbstd_group_size=4"),
+        (["total_kimg=inf"], "total_kimg=inf"),
+        (["checkpoint_every_kimg=inf"], "checkpoint_every_kimg=inf"),
+        (["ema.kimg=nan"], "ema.kimg=nan"),
     ],
 )
 def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +96,35 @@ def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytes
         message = "this machine has"
     arguments = ["train", *TINY_RUN, f"output_dir={tmp_path / 'run'}", *overrides]
     assert message in refused(arguments, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("variables", "overrides", "message"),
+    [
+        ({"SLURM_NTASKS_PER_NODE": "x"}, ["trainer=slurm"], "trainer=slurm: "),
+        (
+            {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"},
+            ["trainer.accelerator=cpu"],
+            "the SLURM job was submitted with other numbers",
+        ),
+        (
+            {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4"},
+            ["trainer.accelerator=cpu"],
+            "trainer.devices=1 trainer.num_nodes=1: torchrun has started 4 processes",
+        ),
+    ],
+)
+def test_launchers(
+    variables: dict[str, str],
+    overrides: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert message in refused(["train", *TINY_RUN, f"output_dir={tmp_path / 'run'}", *overrides], tmp_path, capsys)
 
 
 def test_no_numbered_folder_is_made(

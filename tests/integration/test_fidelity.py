@@ -1,4 +1,4 @@
-"""`evaluate` as a job: many snapshots, folders, statistics files, processes, continuing; and scores during training."""
+"""`evaluate` as a job: many snapshots, folders, statistics files, continuing, bad input."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,10 @@ from PIL import Image
 
 from stylegen import features
 from stylegen.__main__ import main
-from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
+from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.data import openmoji
 from stylegen.images import write_png
+from stylegen.networks import StyleGenerator
 from tests.metrics.pictures import Thumbnail, noisy, portraits
 from tests.tiny import TINY_RUN, tiny_generator
 
@@ -29,9 +30,10 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
+    data = {"path": str(folder(tmp_path / "data", portraits(40, side=16)))}
     for kimg in (1, 2, 10):
         path = tmp_path / "run" / "snapshots" / f"{kimg:06d}.000.safetensors"
-        save_snapshot(path, tiny_generator(seed=kimg), INFO | {"images_seen": kimg * 1000})
+        save_snapshot(path, tiny_generator(seed=kimg), {"data": data, "images_seen": kimg * 1000})
     return tmp_path / "run"
 
 
@@ -39,6 +41,13 @@ def folder(path: Path, images: torch.Tensor) -> Path:
     for i, image in enumerate(images):
         write_png(path / f"{i:04d}.png", image)
     return path
+
+
+def low_generator(**settings: Any) -> StyleGenerator:
+    """Still growing: it stands at 8 px of 16."""
+    generator = tiny_generator(name="stylegan1", **settings)
+    generator.set_level(8)
+    return generator
 
 
 def evaluate(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
@@ -94,12 +103,6 @@ def test_an_interrupted_job_continues_where_it_was(
     assert len(scored) == 10
 
 
-def test_the_default_metric_needs_no_download(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = evaluate(capsys, f"snapshot={run_folder}", "num_samples=16")
-    assert list(card["metrics"]) == [FD]
-    assert (run_folder / "snapshots" / "000010.000.metrics.json").exists()
-
-
 def test_departures_change_the_name(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [f"snapshot={run_folder}", "num_samples=16", "fidelity.truncation_psi=0.5", "fidelity.noise=const"]
     card = evaluate(capsys, *arguments)
@@ -143,6 +146,19 @@ def test_scores_of_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert card["classes"]["mean over classes"][FD] == pytest.approx(np.mean(values))
 
 
+def test_a_snapshot_that_is_still_growing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Measured, and drawn beside its nearest reals, at the resolution at which it stands."""
+    path = tmp_path / "low.safetensors"
+    save_snapshot(path, low_generator(num_classes=6), {"data": {**INFO["data"], "use_labels": True}})
+    card = evaluate(capsys, f"snapshot={path}", "num_samples=16", "per_class=4", "neighbours=2")
+    names = [f"{FD}_8px", "authenticity_random_vgg16_8px"]
+    assert list(card["metrics"]) == names
+    assert set(card["classes"]) == {*openmoji.CLASS_NAMES, "mean over classes"}
+    assert all(list(scores) == names for scores in card["classes"].values())
+    with Image.open(tmp_path / "low.neighbours.png") as figure:
+        assert figure.size == (8 * (6 * 10 - 2), 8 * (2 * 10 - 2))
+
+
 def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = [
         evaluate(
@@ -165,14 +181,21 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["metrics=[fid]", "fidelity.weights={run}/wrong.pth"], "cannot be used as inception weights"),
         (["metrics=[isc]", "fidelity.weights={run}/weights"], "starts with 6726825d"),
         (["data.path={run}/alpha"], "4 channels|alpha"),
-        (["data.path=openmoji", "data.resolution=32"], "cannot be compared"),
+        (["data.path={run}/large"], "cannot be compared"),
         (["fidelity.noise=loud"], "const"),
         (["fidelity.labels=some"], "uniform"),
         (["per_class=8"], "no classes"),
         (["devices=0"], "devices=0"),
         (["statistics={run}/none.npz"], "no such file"),
         (["snapshot={run}/*.pkl"], "fits this pattern"),
-        (["images={run}/pictures", "snapshot=null", "data.path=openmoji", "data.resolution=32"], "cannot be compared"),
+        (["images={run}/pictures", "snapshot=null", "data.path={run}/large"], "cannot be compared"),
+        (["snapshot=null", "data.path={run}/pictures", "export={run}/wrong.pth/a.npz"], "cannot be written"),
+        (["snapshot={run}/snapshots/*10.*,{run}/low.safetensors"], "draws 16 px and low 8 px"),
+        (["snapshot={run}/low.safetensors", "statistics={run}/statistics.npz"], "cannot be reduced"),
+        (
+            ["snapshot={run}/classes.safetensors", "per_class=5", "metrics=[prdc_random_vgg16]"],
+            "per_class=5 for .* class .*num_samples=5: prdc_random_vgg16 needs at least 6",
+        ),
         (
             ["images={run}/pictures", "snapshot=null", "metrics=[ppl2_wend]", "data.path={run}/pictures"],
             "a generator's",
@@ -195,6 +218,11 @@ def test_bad_input(
     (run_folder / "weights" / "weights-inception-2015-12-05-6726825d.pth").write_bytes(b"a login page")
     folder(run_folder / "alpha", torch.zeros(8, 4, 16, 16, dtype=torch.uint8))
     folder(run_folder / "pictures", portraits(8, side=16))
+    folder(run_folder / "large", portraits(8, side=32))
+    np.savez(run_folder / "statistics.npz", mu=np.zeros(16), sigma=np.eye(16))
+    save_snapshot(run_folder / "low.safetensors", low_generator(), INFO)
+    conditional = {"data": {**INFO["data"], "use_labels": True}}
+    save_snapshot(run_folder / "classes.safetensors", tiny_generator(num_classes=6), conditional)
     before = sorted(run_folder.rglob("*"))
     given = [a.format(run=run_folder) for a in arguments]
     defaults = [] if any(a.startswith("snapshot=") for a in given) else [f"snapshot={run_folder}"]
@@ -205,18 +233,6 @@ def test_bad_input(
     assert captured.out == ""
     assert captured.err.startswith("error: ")
     assert sorted(run_folder.rglob("*")) == before
-
-
-def test_features_that_are_not_finite(
-    run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Broken(Thumbnail):
-        def __call__(self, images: torch.Tensor) -> torch.Tensor:
-            return super().__call__(images) * float("nan")
-
-    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Broken("broken"))
-    assert main(["evaluate", f"snapshot={run_folder}", "num_samples=16"]) == 2
-    assert "not finite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate"])
@@ -240,103 +256,3 @@ def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
     assert "Fetch https://github.com/toshas/torch-fidelity/releases/download" in message
     assert f"put it into {tmp_path / 'weights'}" in message
     assert not out.exists()
-
-
-@pytest.mark.parametrize("setting", ["fidelity.noise=loud", "fidelity.max_share=1.5", "fidelity.prdc_neighborhood=0"])
-def test_a_training_refuses_impossible_settings_before_it_writes(
-    setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = [a for a in TINY_RUN if a != "fidelity=none"]
-    assert main(["train", *settings, setting, f"output_dir={tmp_path / 'run'}"]) == 2
-    assert setting in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-SCORED_RUN = [
-    *(a for a in TINY_RUN if a != "fidelity=none"),
-    *("fidelity.num_samples=8", "fidelity.every_kimg=0.016", "fidelity.max_share=1", "total_kimg=0.048"),
-    *("checkpoint_every_kimg=0.016", "log_every_kimg=0.016"),
-]
-
-
-def records(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if not k.startswith(("time/", "memory/"))} for line in lines]
-
-
-def test_scores_during_training(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert main(["train", *SCORED_RUN, f"output_dir={run}"]) == 0
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    scores = {line["kimg"]: line[f"metric/{FD}"] for line in lines if f"metric/{FD}" in line}
-    assert list(scores) == [0.016, 0.032, 0.048]
-    shares = [line["time/fidelity_share"] for line in lines if "time/fidelity_share" in line]
-    assert all(0 < share < 1 for share in shares)
-    best = load_snapshot(run / "best.safetensors")
-    kimg = min(scores, key=lambda k: scores[k])
-    assert best.info["images_seen"] == kimg * 1000
-    assert best.info["best"] == {"metric": FD, "value": scores[kimg], "kimg": kimg}
-    assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == scores[kimg]
-    assert load_snapshot(run).info["images_seen"] == 48  # a run folder still means its newest
-
-
-def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed while it takes the second score: that score is taken again, and the record is the undisturbed one."""
-    from stylegen.verbs import train as verb
-
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    assert main(["train", *SCORED_RUN, f"output_dir={undisturbed}"]) == 0
-    score, calls = verb.score_generator, []
-
-    def fails_once(*arguments: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 2:
-            raise SystemError("killed")
-        return score(*arguments, **options)
-
-    monkeypatch.setattr(verb, "score_generator", fails_once)
-    with pytest.raises(SystemError):
-        main(["train", *SCORED_RUN, f"output_dir={killed}"])
-    assert main(["train", *SCORED_RUN, f"output_dir={killed}"]) == 0
-    assert records(killed) == records(undisturbed)
-    assert (killed / "best.safetensors").read_bytes() == (undisturbed / "best.safetensors").read_bytes()
-
-
-def test_scores_are_left_out_where_they_would_take_most_of_the_time(tmp_path: Path) -> None:
-    settings = [a for a in SCORED_RUN if "max_share" not in a]
-    assert main(["train", *settings, f"output_dir={tmp_path / 'run'}", "fidelity.max_share=1e-9"]) == 0
-    kimg = [r["kimg"] for r in records(tmp_path / "run") if f"metric/{FD}" in r]
-    assert kimg == [0.016, 0.048]  # the first, and the last in any case
-
-
-def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> None:
-    settings = [a for a in SCORED_RUN if "every_kimg" not in a and "total_kimg" not in a]
-    run = tmp_path / "run"
-    assert main(["train", *settings, "total_kimg=0.008", "data.max_images=20", f"output_dir={run}"]) == 0
-    card = json.loads((run / "snapshots" / "000000.008.metrics.json").read_text())
-    assert card["num_reals"] > 800
-
-
-def test_two_processes_of_the_command_give_the_number_of_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the real extractor: the processes are new ones, which no test can patch."""
-    from stylegen.features.random_vgg16 import RandomVGG16
-
-    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: RandomVGG16(device))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    reals = folder(tmp_path / "reals", portraits(30, side=16))
-    path = tmp_path / "snapshots" / "000001.000.safetensors"
-    save_snapshot(path, tiny_generator(), {})
-    cards = [
-        evaluate(
-            *(capsys, f"snapshot={path}", f"data.path={reals}", "num_samples=21", "batch_size=4", "device=cpu"),
-            *(f"devices={count}", "fidelity.cache=false", f"out={tmp_path / f'{count}.json'}"),
-        )
-        for count in (1, 2)
-    ]
-    assert cards[1]["metrics"][FD] == pytest.approx(cards[0]["metrics"][FD], rel=1e-6)
-    assert json.loads((tmp_path / "2.json").read_text()) == cards[1]
-    arguments = [f"snapshot={path}", f"data.path={reals}", "num_samples=1", "devices=2"]
-    assert main(["evaluate", *arguments]) == 2
-    assert "needs at least 2" in capsys.readouterr().err

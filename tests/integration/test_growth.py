@@ -6,13 +6,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
-from tests.integration.test_train import assert_equal, lines
+from stylegen.latent.sampler import Sampler
+from stylegen.networks import StyleGenerator
+from tests.integration.test_train import assert_equal, lines, state
 from tests.tiny import TINY_RUN
 
 ROOT = Path(__file__).parents[2]
@@ -20,11 +24,6 @@ STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1
 SCHEDULE = ["growth.stable_kimg=0.096", "growth.fade_kimg=0.16", "growth.batch_sizes=[16,8]", "growth.rates=[1,1.5]"]
 RUN = [*STYLEGAN1, *TINY_RUN, *SCHEDULE, "threads=1", "total_kimg=0.4", "logger.mode=disabled", "checkpoints=99"]
 RUN += ["log_every_kimg=0.04", "checkpoint_every_kimg=0.04", "sample_every_kimg=0.08", "snapshot_every_kimg=0.08"]
-
-
-def state(folder: Path) -> dict:
-    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "clock")}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +36,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_levels_batches_and_pictures(grown: Path) -> None:
     seen = {line["kimg"]: (line["growth/resolution"], line["growth/alpha"]) for line in lines(grown)}
     assert seen[0.08] == (8, 1.0)
+    assert seen[0.16] == (16, 0.4)  # as it stands then, no mean over the interval
     fading = [alpha for resolution, alpha in seen.values() if resolution == 16 and alpha < 1]
     assert fading == sorted(fading)
     assert len(fading) == 4
@@ -45,7 +45,7 @@ def test_levels_batches_and_pictures(grown: Path) -> None:
     assert steps == 96 // 16 + 1 + (400 - 112) // 8  # the step that begins at 96 images is still one of 16
     snapshots = sorted((grown / "snapshots").glob("*.safetensors"))
     assert [load_snapshot(p).generator.level.resolution for p in snapshots] == [8, 16, 16, 16, 16]
-    assert load_snapshot(snapshots[1]).generator.level.alpha == pytest.approx((152 - 96) / 160)
+    assert load_snapshot(snapshots[1]).generator.level.alpha == (160 - 96) / 160
 
 
 def test_optimizers_begin_anew_with_each_phase(grown: Path) -> None:
@@ -68,6 +68,36 @@ def test_it_resumes_bit_for_bit_in_any_phase(kimg: str, grown: Path, tmp_path: P
     assert lines(folder) == lines(grown)
     for picture in (grown / "samples").iterdir():
         assert (folder / "samples" / picture.name).read_bytes() == picture.read_bytes()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_score_that_was_owed_is_that_of_its_moment(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it scores, in the middle of a fade and at the end: taken again, where the networks stood."""
+    calls = []
+
+    def score(generator: StyleGenerator, **options: Any) -> Any:
+        calls.append(generator.level)
+        if len(calls) == number:
+            raise SystemError("killed")
+        value = Sampler(generator).images([0]).float().mean().item()
+        return SimpleNamespace(metrics={"fid": value}, to_json=lambda indent: "{}")
+
+    monkeypatch.setattr("stylegen.verbs.train.score_generator", score)
+    scored = [a for a in RUN if a != "fidelity=none"] + ["fidelity.every_kimg=0.2", "fidelity.max_share=1"]
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    with pytest.raises(SystemError):
+        main(["train", *scored, f"output_dir={killed}"])
+    assert main(["train", *scored, f"output_dir={killed}"]) == 0
+    assert calls[number - 1] == calls[number]
+    assert calls[0].alpha == (200 - 96) / 160
+    assert main(["train", *scored, f"output_dir={undisturbed}"]) == 0
+    assert lines(killed) == lines(undisturbed)
+    assert_equal(state(killed), state(undisturbed))
+    calls.clear()
+    assert main(["train", *scored, f"output_dir={killed}"]) == 0
+    assert not calls  # it is finished now
 
 
 def test_two_processes_grow_as_one(tmp_path: Path) -> None:

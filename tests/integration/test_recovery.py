@@ -1,7 +1,10 @@
 """Steps without finite gradients: skipped one by one; in a row, the run goes back, or gives up."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +12,9 @@ from torch import Tensor
 
 from stylegen.__main__ import main
 from stylegen.training.draws import KeyedDraws
-from tests.integration.test_interruption import state
-from tests.integration.test_train import assert_equal, lines
+from stylegen.training.module import StyleGANModule
+from stylegen.training.phases import Phase
+from tests.integration.test_train import assert_equal, lines, state
 from tests.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "threads=1", "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kimg=0.08", "bad_steps=6"]
@@ -33,7 +37,19 @@ def train(folder: Path, *overrides: str) -> int:
 
 def test_one_bad_step_is_skipped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, lambda draws, indices: indices == 203)
+    kept = []
+    run = StyleGANModule._run
+
+    def watched(self: StyleGANModule, number: int, phase: Phase, *arguments: Any) -> None:
+        network = getattr(self, phase.network)
+        before = [p.detach().clone() for p in network.parameters()]
+        run(self, number, phase, *arguments)
+        if self.images_seen == 200:
+            kept.append(all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)))
+
+    monkeypatch.setattr(StyleGANModule, "_run", watched)
     assert train(tmp_path) == 0
+    assert kept == [True, True]  # G_main, D_main
     counted = [line["grad/nonfinite"] for line in lines(tmp_path)]
     assert [count > 0 for count in counted] == [False, False, True, False, False]
     final = state(tmp_path)
@@ -67,6 +83,33 @@ def test_a_run_without_a_checkpoint_goes_back_to_its_beginning(
     assert [line["kimg"] for line in lines(tmp_path)] == pytest.approx([0.08, 0.16])
 
 
+def test_a_run_that_goes_on_in_another_folder_goes_back_to_where_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "first", "total_kimg=0.16") == 0
+    plant(monkeypatch, lambda draws, indices: (indices >= 160) & (draws.attempt == 0))
+    assert train(tmp_path / "second", f"resume={tmp_path / 'first'}", "total_kimg=0.28") == 0
+    assert "going back to 0.16 kimg" in capsys.readouterr().err
+    assert state(tmp_path / "second")["clock"]["images_seen"] == 280
+
+
+def test_a_signal_is_heard_though_the_run_diverges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It comes in the very step in which that is found, at 0.256 kimg."""
+
+    def bad(draws: KeyedDraws, indices: Tensor) -> Tensor:
+        if 255 in indices:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return indices >= 200
+
+    plant(monkeypatch, bad)
+    assert train(tmp_path) == 128 + signal.SIGTERM
+    assert "stopped at 0.256 kimg" in capfd.readouterr().err.splitlines()[-1]
+    monkeypatch.undo()
+    assert train(tmp_path) == 0
+
+
 def test_a_run_that_always_diverges_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +119,8 @@ def test_a_run_that_always_diverges_is_given_up(
     assert error.count("going back to 0.16 kimg") == 2
     assert "the training diverges" in error.splitlines()[-1]
     assert "Traceback" not in error
-    assert state(tmp_path)["clock"]["images_seen"] == 160
+    assert train(tmp_path, "attempts=2") == 1  # the attempts are used up, also for the same command again
+    assert "going back" not in capsys.readouterr().err
 
 
 def test_out_of_memory_names_the_batch_and_what_helps(

@@ -25,6 +25,12 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in r.items() if not k.startswith(("time/", "memory/"))} for r in records]
 
 
+def state(folder: Path) -> dict[str, Any]:
+    """What the last checkpoint says of the training."""
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "clock")}
+
+
 def assert_equal(a: Any, b: Any, where: str = "") -> None:
     """Bit for bit, field by field."""
     assert type(a) is type(b), where
@@ -66,7 +72,7 @@ def test_the_folder_holds_what_the_table_promises(undisturbed: Path) -> None:
 
 def test_the_checkpoint_holds_plain_values(undisturbed: Path) -> None:
     checkpoint = torch.load(undisturbed / "checkpoints" / "last.ckpt", weights_only=True)
-    assert checkpoint["clock"] == {"images_seen": 144, "steps": 18}
+    assert checkpoint["clock"] == {"images_seen": 144, "steps": 18, "attempt": 0, "streaks": [0.0] * 4}
 
 
 @pytest.mark.parametrize("stop", ["0.048", "0.096"])
@@ -126,42 +132,6 @@ def test_a_score_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytes
         main(["train", *arguments, "total_kimg=0.016", f"output_dir={tmp_path / 'run'}"])
     checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["clock"]["images_seen"] == 16
-
-
-def test_a_training_that_diverges_is_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(tmp_path / "run", "total_kimg=1", "optimizer.d_lr=1e30", "optimizer.g_lr=1e30") == 1
-    assert "diverged" in capsys.readouterr().err
-    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
-        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
-
-def test_a_step_whose_gradients_are_not_finite_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NaN planted into one phase of one step: its network keeps weights and moments, and the run ends well."""
-    from stylegen.training.module import StyleGANModule
-    from stylegen.training.phases import Phase
-
-    before: dict[str, Any] = {}
-    loss, run = Phase.loss, StyleGANModule._run
-
-    def planted(self: Phase, step: Any) -> torch.Tensor:
-        value = loss(self, step)
-        return value * float("nan") if self.name == "D_main" and int(step.indices[0]) == 24 else value
-
-    def watched(self: StyleGANModule, phase: Phase, step: Any, optimizer: Any) -> None:
-        poisoned = phase.name == "D_main" and int(step.indices[0]) == 24
-        state = [p.detach().clone() for p in self.D.parameters()]
-        run(self, phase, step, optimizer)
-        if poisoned:
-            before["kept"] = all(torch.equal(a, b) for a, b in zip(state, self.D.parameters(), strict=True))
-
-    monkeypatch.setattr(Phase, "loss", planted)
-    monkeypatch.setattr(StyleGANModule, "_run", watched)
-    assert train(tmp_path / "run", "total_kimg=0.096") == 0
-    assert before["kept"]
-    records = lines(tmp_path / "run")
-    assert 0 < records[0]["grad/nonfinite"] < 1
-    assert records[1]["grad/nonfinite"] == 0
-    assert all(p.isfinite().all() for p in load_snapshot(tmp_path / "run").generator.state_dict().values())
 
 
 def test_pictures_with_an_alpha_channel(tmp_path: Path) -> None:

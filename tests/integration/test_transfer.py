@@ -120,6 +120,14 @@ def test_more_layers_than_there_are(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not (tmp_path / "new").exists()
 
 
+def test_random_layers_are_not_frozen(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshot = source / "snapshots" / "000000.032.safetensors"
+    for init in ("null", str(snapshot)):
+        assert train(tmp_path / "new", "freeze_d=3", f"init={init}") == 2
+        assert "the frozen layers would keep random weights" in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
+
+
 def test_rates_move_and_a_continued_run_has_the_same(tmp_path: Path) -> None:
     run = ["optimizer.rampup_kimg=0.032", "log_every_kimg=0.008", "checkpoint_every_kimg=0.016"]
     run += ["optimizer.decay=linear", "optimizer.decay_start_kimg=0.032", "optimizer.decay_kimg=0.032"]

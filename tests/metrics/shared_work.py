@@ -1,16 +1,18 @@
-"""A score that processes share; run by `test_ranks.py` in processes of its own."""
+"""Scores that processes share; run by `test_ranks.py` in processes of its own."""
 
 import json
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
+from omegaconf import DictConfig
 
 from stylegen import features
 from stylegen.errors import UserError
+from stylegen.metrics import ranks
 from stylegen.metrics.evaluate import compute_metrics
 from stylegen.metrics.fakes import StoredPictures
 from stylegen.metrics.generated import score_generator
+from stylegen.verbs.evaluate import _evaluate
 from tests.metrics.pictures import Reals, Thumbnail, portraits
 from tests.tiny import tiny_generator
 
@@ -59,9 +61,9 @@ def failure() -> str:
     return ""
 
 
-def process(rank: int, count: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count)
-    result = scores(Path(folder) / f"cache{count}") | {"failure": failure()}
-    dist.destroy_process_group()
-    (Path(folder) / f"{rank}.json").write_text(json.dumps(result))
+def work(config: DictConfig, device: torch.device) -> str:
+    """Both of the above, and then the command itself."""
+    folder = Path(config.out).parent
+    result = scores(folder / f"cache{ranks.num_ranks()}") | {"failure": failure()}
+    (folder / f"{ranks.rank()}.json").write_text(json.dumps(result))
+    return _evaluate(config, device)

@@ -27,7 +27,7 @@ def scores_of(
 
 def test_references_are_in_order() -> None:
     """As on the emoji portraits. Which of the last two is larger hangs on sharpness: these pictures are softened."""
-    reals = Reals(blurred(portraits(120), 0.5))
+    reals = Reals(blurred(portraits(60), 0.5))
     scores = scores_of(reals, Extraction(RandomVGG16(), batch_size=50), ["fd_random_vgg16"])["fd_random_vgg16"]
     assert 0 < scores["real_vs_real"] < scores["averaged_2x2"] < scores["one_picture_repeated"]
 

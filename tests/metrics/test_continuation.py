@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from stylegen import features
+from stylegen.features import PairDistance
+from stylegen.latent.sampler import Sampler
 from stylegen.metrics import compute_metrics, continuation
 from stylegen.metrics.fakes import StoredPictures
+from stylegen.metrics.generated import GeneratedPictures
+from stylegen.metrics.metric import Walk
 from tests.metrics.pictures import Reals, noisy, portraits
+from tests.metrics.test_path_length import SquaredDifference
+from tests.tiny import tiny_generator
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16"]
 
@@ -51,6 +58,61 @@ def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert score(second, "continued") == pytest.approx(whole, rel=1e-9)
     assert second.seen == 18
     assert not list((tmp_path / "continued").glob("*unfinished*"))
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_nothing_is_drawn_again_where_the_comparison_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All fakes were seen; references and pairs of pictures can take minutes yet."""
+    reals = Reals(portraits(40, side=16))
+
+    def score(pictures: StoredPictures) -> dict[str, float]:
+        return compute_metrics(IDS, pictures, 40, reals, cache_dir=tmp_path, identity="a").metrics
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "stylegen.metrics.evaluate._references", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            score(StoredPictures(reals, 4))
+    second = Interrupted(reals, 4)
+    assert score(second)["prdc_random_vgg16_precision"] == 1
+    assert second.seen == 0
+    assert not list(tmp_path.glob("*unfinished*"))
+
+
+def test_paths_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuation, "SECONDS", 0.0)
+    monkeypatch.setitem(features.DISTANCES, "lpips_random_vgg16", lambda weights, device: Named())
+    walked: list[int] = []
+
+    class Named(SquaredDifference):
+        name = "lpips_random_vgg16"
+
+    class Walked(GeneratedPictures):
+        stop = 99
+
+        def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
+            for number, part in zip(numbers[::2], super().path_distances(walk, numbers, distance), strict=True):
+                if number >= self.stop:
+                    raise SystemError("killed")
+                walked.append(number)
+                yield part
+
+    def score(pictures: GeneratedPictures, folder: str) -> dict[str, float]:
+        reals = Reals(portraits(4, side=16))
+        ids = ["ppl2_wend_random_vgg16"]
+        return compute_metrics(ids, pictures, 8, reals, cache_dir=tmp_path / folder, identity="a").metrics
+
+    sampler = Sampler(tiny_generator(), batch_size=2)
+    whole = score(GeneratedPictures(sampler), "whole")
+    killed = Walked(sampler)
+    killed.stop = 4
+    with pytest.raises(SystemError):
+        score(killed, "continued")
+    assert score(Walked(sampler), "continued") == pytest.approx(whole, rel=1e-9)
+    assert walked == [0, 2, 4, 6]
 
 
 @pytest.mark.usefixtures("thumbnail")

@@ -9,6 +9,7 @@ from torch import Tensor
 from stylegen import features
 from stylegen.errors import UserError
 from stylegen.metrics import METRICS, MetricOptions, Protocol, check_metrics, compute_metrics
+from stylegen.metrics.evaluate import _full_names
 from stylegen.metrics.registry import sense_of
 from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
 
@@ -175,6 +176,19 @@ def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tenso
         Protocol(truncation_psi=float("nan"))
     assert Protocol(0.7, "const", "uniform").suffix() == "_psi0.7_noise-const_labels-uniform"
     assert Protocol(0.7, "const", "uniform").suffix(generated=False) == Protocol().suffix() == ""
+
+
+def test_a_departure_that_plays_no_part_in_a_number_is_no_part_of_its_name() -> None:
+    departed = Protocol(0.7, "const", "uniform", mirror_reals=True)
+    assert departed.suffix(walked=True, against_reals=False) == "_labels-uniform"
+    names = _full_names(["isc", "fid"], Reals(portraits(2, side=16)), Protocol(mirror_reals=True), generated=True)
+    assert names == {"isc": "isc", "isc_std": "isc_std", "fid": "fid_mirrored-reals"}
+
+
+def test_an_own_weights_file_is_opened_beforehand(reals: Reals, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(2)}, tmp_path / "own.pth")
+    with pytest.raises(UserError, match="cannot be used as vgg16 weights"):
+        check_metrics(["ppl2_wend"], 50_000, reals, weights=tmp_path / "own.pth")
 
 
 @pytest.mark.usefixtures("thumbnail")

@@ -11,7 +11,7 @@ from stylegen.features.random_vgg16 import RandomVGG16
 from stylegen.metrics.frechet import Moments, distance
 from tests.metrics.pictures import NUM_MODES, blurred, noisy, portraits
 
-NUM = 120
+NUM = 60
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +35,18 @@ def test_same_pictures_score_nothing(score: Callable[[Tensor], float]) -> None:
 
 def test_rises_with_blur(score: Callable[[Tensor], float]) -> None:
     others = portraits(NUM, first=NUM)
-    scores = [score(others), *(score(blurred(others, sigma)) for sigma in (0.5, 1.0, 2.0))]
+    scores = [score(others), *(score(blurred(others, sigma)) for sigma in (0.5, 1.5))]
     assert all(low * 1.2 < high for low, high in itertools.pairwise(scores)), scores
 
 
 def test_rises_with_noise(score: Callable[[Tensor], float]) -> None:
     others = portraits(NUM, first=NUM)
-    scores = [score(others), *(score(noisy(others, sigma)) for sigma in (16, 32, 64))]
+    scores = [score(others), *(score(noisy(others, sigma)) for sigma in (16, 48))]
     assert all(low * 1.2 < high for low, high in itertools.pairwise(scores)), scores
 
 
 def test_rises_with_dropped_modes(score: Callable[[Tensor], float]) -> None:
     others = portraits(NUM * 3, first=NUM)
     mode = torch.arange(len(others)) % NUM_MODES
-    scores = [score(others[mode < kept][: NUM // NUM_MODES * kept]) for kept in (10, 7, 4, 1)]
+    scores = [score(others[mode < kept][: NUM // NUM_MODES * kept]) for kept in (10, 5, 1)]
     assert all(low * 1.2 < high for low, high in itertools.pairwise(scores)), scores

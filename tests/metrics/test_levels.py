@@ -2,18 +2,25 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from stylegen.errors import UserError
+from stylegen.metrics import Protocol
 from stylegen.metrics.generated import score_generator
-from stylegen.metrics.reals import ReducedReals
+from stylegen.metrics.reals import PublishedReals, ReducedReals
 from stylegen.metrics.registry import sense_of
 from tests.metrics.pictures import Reals, portraits
 from tests.tiny import tiny_generator
 
+FD = "fd_random_vgg16"
+
 
 class LabelledReals(Reals):
+    class_names = ("left", "right")
+
     def labels(self) -> torch.Tensor:
-        return torch.empty(len(self.images), 0)
+        return torch.eye(2)[torch.arange(len(self.images)) % 2]
 
 
 def test_reals_are_averaged_over_blocks_and_known_by_another_fingerprint() -> None:
@@ -27,15 +34,28 @@ def test_reals_are_averaged_over_blocks_and_known_by_another_fingerprint() -> No
     assert half.name.endswith("at 8 px")
 
 
+@pytest.mark.usefixtures("thumbnail")
 def test_the_score_says_at_which_resolution_it_was_taken(tmp_path: Path) -> None:
-    reals, generator = LabelledReals(portraits(48, side=16)), tiny_generator(name="stylegan1")
+    reals, generator = LabelledReals(portraits(48, side=16)), tiny_generator(name="stylegan1", num_classes=2)
     generator.set_level(8)
-    card = score_generator(generator, reals, ["fd_random_vgg16"], 48, cache_dir=tmp_path)
-    assert list(card.metrics) == ["fd_random_vgg16_8px"]
+    card = score_generator(generator, reals, [FD], 48, per_class=4, cache_dir=tmp_path)
+    assert list(card.metrics) == [f"{FD}_8px"]
     assert card.dataset["resolution"] == 8
-    assert card.references["fd_random_vgg16_8px"]["real_vs_real"] < card.metrics["fd_random_vgg16_8px"]
-    assert sense_of("fd_random_vgg16_8px") == "lower"
+    assert card.references[f"{FD}_8px"]["real_vs_real"] < card.metrics[f"{FD}_8px"]
+    assert sense_of(f"{FD}_8px") == "lower"
+    assert list(card.classes) == ["left", "right", "mean over classes"]
+    assert all(list(scores) == [f"{FD}_8px"] for scores in card.classes.values())
+    mirrored = Protocol(mirror_reals=True)
+    names = score_generator(generator, reals, [FD, "authenticity_random_vgg16"], 8, protocol=mirrored, cache=False)
+    assert list(names.metrics) == [f"{FD}_mirrored-reals_8px", "authenticity_random_vgg16_mirrored-reals_8px"]
     generator.set_level(16)
-    assert list(score_generator(generator, reals, ["fd_random_vgg16"], 48, cache_dir=tmp_path).metrics) == [
-        "fd_random_vgg16"
-    ]
+    assert list(score_generator(generator, reals, [FD], 48, cache_dir=tmp_path).metrics) == [FD]
+
+
+def test_published_statistics_cannot_be_reduced() -> None:
+    generator = tiny_generator(name="stylegan1")
+    generator.set_level(8)
+    zeros = torch.zeros(512, dtype=torch.float64)
+    published = PublishedReals(Reals(portraits(2, side=16)).spec, "stats.npz", "sha256:0", zeros, zeros.diag())
+    with pytest.raises(UserError, match=r"stats\.npz for a network that stands at 8 px: .* cannot be reduced"):
+        score_generator(generator, published, [FD], 8)

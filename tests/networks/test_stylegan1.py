@@ -1,15 +1,19 @@
 """What the golden files do not cover: table 1's configurations, levels, precision, refusals."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.errors import UserError
 from stylegen.latent.sampler import Sampler
+from stylegen.layers.conditioning import CONDITIONINGS, standing_statistics
 from stylegen.layers.scaled_conv import nearest_upsample
+from stylegen.layers.synthesis_input import ConstantInput, LatentInput
 from stylegen.networks import DISCRIMINATORS, Level, StyleGenerator, build_generator
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
@@ -26,6 +30,10 @@ TABLE_1: dict[str, dict[str, Any]] = {
 
 def tiny(resolution: int = 16, **settings: Any) -> StyleGenerator:
     return tiny_generator(resolution, name="stylegan1", **settings)
+
+
+def parameters(generator: StyleGenerator) -> int:
+    return sum(p.numel() for p in generator.parameters())
 
 
 def styles(generator: StyleGenerator, count: int = 4) -> Tensor:
@@ -59,6 +67,70 @@ def test_every_configuration_of_table_1_trains_every_parameter(configuration: st
 def test_the_latent_reaches_the_picture(configuration: str) -> None:
     images = tiny(**TABLE_1[configuration])(torch.randn(2, 8))
     assert (images[0] - images[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", CONDITIONINGS)
+def test_every_conditioning_trains_every_parameter_and_shows_the_latent(name: str) -> None:
+    generator = tiny(conditioning=name, num_classes=3).requires_grad_(True).train()
+    z, c = torch.randn(4, 8), torch.eye(3)[[0, 1, 2, 0]]
+    images = generator(z, c, noise="const")
+    (images * torch.randn_like(images)).sum().backward()
+    for key, parameter in generator.named_parameters():
+        if "to_rgb" not in key:  # of lower levels: for growth
+            assert parameter.grad is not None, key
+            assert parameter.grad.isfinite().all(), key
+            assert parameter.grad.any() or "conditioning" not in key, key
+    generator.eval()
+    assert (generator(z[:1], c[:1]) - generator(z[1:2], c[:1])).abs().max() > 1e-3
+    kind = CONDITIONINGS[name].kind
+    assert generator.num_ws == (1 if kind == "none" else 6)
+    assert isinstance(generator.synthesis.input, ConstantInput if kind == "vector" else LatentInput)
+
+
+@pytest.mark.parametrize("name", CONDITIONINGS)
+def test_a_snapshot_keeps_the_conditioning(name: str, tmp_path: Path) -> None:
+    generator = tiny(conditioning=name, num_classes=3)
+    with standing_statistics(generator):
+        generator(torch.randn(4, 8), torch.eye(3)[[0, 1, 2, 0]])
+    save_snapshot(tmp_path / "x.safetensors", generator, {})
+    again = load_snapshot(tmp_path / "x.safetensors").generator
+    seeds = [1, 2, 3]
+    assert torch.equal(Sampler(again).images(seeds), Sampler(generator).images(seeds))
+
+
+def test_swapping_the_conditioning_leaves_all_other_weights_as_they_were() -> None:
+    """Everything but the swapped layers has the same shape; heads cost what their formula says."""
+    counts = {name: parameters(tiny(conditioning=name, num_classes=3)) for name in CONDITIONINGS}
+    channels, w_dim, layers, head = [8] * 6, 8, 6, 8 * 8 + 8
+    assert sum(channels) == 8 * layers
+    without = counts["film"] - 2 * head * layers
+    for name in ("adain", "instance_film", "layer_film", "batch_film"):
+        assert counts[name] == counts["film"]
+    for name in ("scale_only", "shift_only", "concat"):
+        assert counts[name] == without + head * layers
+    assert counts["se"] == without + layers * ((8 + w_dim + 1) * 4 + (4 + 1) * 8)
+    assert counts["self_modulation"] == without + layers * 2 * ((8 + 1) * 32 + (32 + 1) * 8)
+    traditional = without - 8 * 16 + 8 * 16 * w_dim  # the 4x4 input is computed from w
+    assert counts["none"] == traditional
+    assert counts["cin"] == counts["class_batch"] == traditional + layers * 3 * 16
+
+
+def test_between_two_labels_lies_a_mixture_of_their_styles() -> None:
+    generator = tiny(conditioning="cin", num_classes=3)
+    for name, parameter in generator.named_parameters():
+        if name.endswith("table.weight"):
+            parameter.add_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    z = torch.randn(1, 8)
+    first, second = (generator.mapping(z, torch.eye(3)[[k]]) for k in (0, 2))
+    assert first.shape == (1, generator.w_dim) == (1, 8 + 3)
+    layer = generator.synthesis.blocks["8"].layer1.conditioning
+    x = torch.randn(1, 8, 8, 8)
+    mixed = layer.affine_of(x, first.lerp(second, 0.25)[:, 8:])
+    rows = layer.affine_of(x, torch.arange(3))
+    for mine, each in zip(mixed, rows, strict=True):
+        torch.testing.assert_close(mine[0], 0.75 * each[0] + 0.25 * each[2])
+    with pytest.raises(ValueError, match="3 classes"):
+        generator(z)
 
 
 @pytest.mark.parametrize("fused_from", [None, 4, 16])

@@ -63,6 +63,7 @@ def test_no_schedule_leaves_the_optimizer_alone() -> None:
         ({"decay_start_kimg": math.nan}, "decay_start_kimg=nan"),
         ({"decay_to": 1.5}, "decay_to=1.5"),
         ({"g_lr": 0}, "g_lr=0"),
+        ({"d_lr": math.inf}, "d_lr=inf"),
     ],
 )
 def test_impossible_settings(settings: dict, message: str) -> None:

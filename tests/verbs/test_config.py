@@ -14,14 +14,15 @@ from stylegen.training.ema import EMA
 from stylegen.verbs.config import check_complete, compose_config, config_directory, plain
 
 OPTIONS = [
-    f"{path.parent.relative_to(config_directory())}={path.stem}" for path in sorted(config_directory().glob("*/*.yaml"))
+    f"{path.parent.relative_to(config_directory())}={path.stem}"
+    for path in sorted(config_directory().glob("*/*.yaml"))
+    if path.parent.name != "study"  # read by that verb, no group of `train`
 ]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(option: str) -> None:
-    overrides = [option] if "data.path" in option else [option, "data.path=x"]
-    assert plain(compose_config("train", overrides))["total_kimg"] > 0
+    assert plain(compose_config("train", [option, "data.path=openmoji"]))["total_kimg"] > 0
 
 
 def test_the_table_holds_files() -> None:

@@ -93,6 +93,12 @@ class Checkpoints(EveryKimg):
         if stop:
             trainer.should_stop = True
 
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A run that had nothing left but a score that it owed takes no step that would save it."""
+        assert isinstance(pl_module, StyleGANModule)
+        if self._score_since_save:
+            self.act(trainer, pl_module)
+
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         # They count this process's steps, so they would tell a continued run from one that never stopped.
         checkpoint["epoch"] = checkpoint["global_step"] = 0
@@ -155,8 +161,13 @@ class Checkpoints(EveryKimg):
                 give_second_name(kept[0], "last.ckpt")
         elif images_seen == 0:
             self.folder.checkpoint.unlink(missing_ok=True)
+        best = self.folder.checkpoint.with_name("best.ckpt")
         if self.best is None:
-            self.folder.checkpoint.with_name("best.ckpt").unlink(missing_ok=True)
+            best.unlink(missing_ok=True)
+        else:  # a process that was killed between the two names may not have given the second one
+            known = self._path(round(self.best["kimg"] * 1000))
+            if known.exists() and not (best.exists() and known.samefile(best)):
+                give_second_name(known, "best.ckpt")
 
     def _must_stop(self, trainer: L.Trainer, module: StyleGANModule) -> bool:
         late = self.deadline is not None and time.monotonic() > self.deadline

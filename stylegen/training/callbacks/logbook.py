@@ -64,6 +64,9 @@ class Logbook(EveryKimg):
         images, now = module.images_seen, time.perf_counter()
         seconds = (now - self._since[1]) / max(images - self._since[0], 1) * 1000
         self._since = (images, now)
+        if module.growth is not None:  # as it stands, not a mean of several levels
+            level = module.G_ema.level
+            values |= {"growth/resolution": level.resolution, "growth/alpha": level.alpha}
         self.record(module, values | {"time/sec_per_kimg": seconds, "memory/peak_gb": peak_memory_gb(module.device)})
 
     def state_dict(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_modulate_with_zeros_changes_nothing() -> None:
 @pytest.mark.parametrize("name", CONDITIONINGS)
 def test_half_precision_keeps_its_type_and_does_not_overflow(name: str, dtype: torch.dtype) -> None:
     """Features of 300, whose squares float16 cannot hold; w stays in float32, as in a network."""
-    layer, v = make(name, 6).float(), condition_for(name, 2).float()
+    layer, v = make(name, 6).float().requires_grad_(False), condition_for(name, 2).float()
     x = (torch.randn(2, 6, 4, 4) * 300).to(dtype)
     y, exact = layer(x, v), layer(x.float(), v)
     assert y.dtype == dtype

@@ -40,5 +40,5 @@ def test_an_index_outside_the_table_is_refused(index: int) -> None:
 
 
 def test_a_table_without_styles_is_refused() -> None:
-    with pytest.raises(UserError, match="data.use_labels=true"):
+    with pytest.raises(UserError, match=r"data\.use_labels=true"):
         CONDITIONINGS["cin"](3, 0)

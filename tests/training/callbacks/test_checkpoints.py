@@ -107,6 +107,18 @@ def test_the_last_good_one_outlives_a_streak_of_bad_steps(tmp_path: Path) -> Non
     assert names == ["000000.020.ckpt", "000000.040.ckpt", "000000.050.ckpt", "last.ckpt"]
 
 
+def test_a_name_that_was_not_given_any_more_is_given(tmp_path: Path) -> None:
+    """A process that is killed after the checkpoint knows the best score and before best.ckpt is another name of it."""
+    callback, trainer, module = make(tmp_path)
+    step(callback, trainer, module, {"fid": 5.0})
+    step(callback, trainer, module, {"fid": 3.0})
+    best = tmp_path / "checkpoints" / "best.ckpt"
+    best.unlink()
+    best.hardlink_to(best.with_name("000000.010.ckpt"))
+    callback.on_train_start(trainer, module)
+    assert read(best)["images_seen"] == 20
+
+
 def test_the_names_follow_a_run_that_goes_back(tmp_path: Path) -> None:
     callback, trainer, module = make(tmp_path, keep=3)
     for value in (5.0, 3.0, 4.0):
