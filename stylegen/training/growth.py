@@ -77,7 +77,7 @@ class Growth:
         if self.stable + self.fade == 0:
             raise UserError(
                 f"growth.stable_kimg={stable_kimg} growth.fade_kimg={fade_kimg}",
-                rule="neither is negative, and a resolution takes some images",
+                rule="neither is negative or infinite, and a resolution takes some images",
                 fix="Use growth.stable_kimg=600 growth.fade_kimg=600, as published, or fewer",
             )
         if min(self.batch_sizes) < 1 or not all(0 < rate < math.inf for rate in self.rates):

@@ -78,11 +78,12 @@ def apply_auto(config: DictConfig, given: Collection[str]) -> None:
     batch_size = config.batch_size if "batch_size" in given else None
     if resolution is None or min(resolution, devices, 1 if batch_size is None else batch_size) < 1:
         return
+    clamped = all("conv_clamp" in config[network] for network in ("generator", "discriminator"))
     settings = auto_settings(
         resolution,
         devices,
         batch_size,
-        half=device_type(config.trainer.accelerator) == "cuda",
+        half=clamped and device_type(config.trainer.accelerator) == "cuda",
         transfer=config.init is not None,
     )
     for key, value in settings.items():

@@ -99,7 +99,8 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
         if key not in known and not (config_directory() / key).is_dir():
             error = unknown_choice(key, override.partition("=")[2], known)
             return UserError(override, rule=f"{verb} has no setting or group of this name", fix=_nearest(key, known))
-    culprit = next((o for o in overrides if key_of(o) in messages[-1] or key_of(o) in messages[0]), " ".join(overrides))
+    named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
+    culprit = max(named, key=lambda o: len(key_of(o)), default=" ".join(overrides))  # batch_size is part of other keys
     return UserError(culprit, rule=message, fix=f"See `python -m stylegen {verb} --cfg job` for settings and types")
 
 

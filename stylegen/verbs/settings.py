@@ -22,7 +22,8 @@ class TrainSettings:
         freeze_d: layers of the discriminator that do not learn, counted from the picture (Mo et al. 2020).
         precision: "fp32", "tf32", "bf16" or "fp16"; the last two are those of the blocks of `half_resolutions`.
         half_resolutions: how many of the highest resolutions compute in bf16 or fp16; null for all.
-        bad_steps: a run goes back to its last good checkpoint after so many steps in a row without finite gradients.
+        bad_steps: a run goes back to its last good checkpoint after so many steps in a row without finite gradients;
+            every 16th step looks at them.
         attempts: how often it goes back before it gives up.
         style_mixing_prob: probability of mixing two latents in a training picture.
         w_avg_decay: share of the running mean of w that a step keeps.

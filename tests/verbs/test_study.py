@@ -7,9 +7,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
+from stylegen import randomness
 from stylegen.__main__ import main
 from stylegen.errors import UserError
+from stylegen.images import write_png
 from stylegen.verbs.config import config_directory
 from stylegen.verbs.study import load_study
 from stylegen.verbs.study_report import Trial, mean_and_spread, median, ranked, speeds, to_csv, to_markdown, to_svg
@@ -129,8 +132,11 @@ def test_bad_input(overrides: list[str], message: str, tmp_path: Path, capsys: p
 def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One YAML; numbers that were scored with other choices are taken anew, shorter runs refused."""
     file = tmp_path / "rates.yaml"
-    lines = [f"  - {override}" for override in [*TINY_RUN[:-1], "fidelity.metrics=[fd_random_vgg16]", "total_kimg=1"]]
-    lines += ["  - logger.mode=disabled", "  - fidelity.calibrate=false", "  - data.max_images=64"]
+    data = tmp_path / "data"
+    for i, picture in enumerate(randomness.integers(256, 0, "pictures", torch.arange(12), (3, 16, 16))):
+        write_png(data / f"{i}.png", picture.to(torch.uint8))
+    lines = [f"  - {override}" for override in [*TINY_RUN[1:-1], "fidelity.metrics=[fd_random_vgg16]", "total_kimg=1"]]
+    lines += ["  - logger.mode=disabled", "  - fidelity.calibrate=false", f"  - data.path={data}"]
     variants = ["  slow: [optimizer.g_lr=0.001]", "  fast: [optimizer.g_lr=0.004]"]
     file.write_text("\n".join(["title: Rates", "common:", *lines, "variants:", *variants]))
     command = ["study", f"name={file}", "seeds=5", f"output_dir={tmp_path / 'out'}", "set=fidelity.num_samples=20"]
