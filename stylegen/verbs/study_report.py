@@ -179,26 +179,29 @@ def _panel(groups: Mapping[str, Sequence[Trial]], key: str) -> list[str]:
     trials = [t for group in groups.values() for t in group]
     card = trials[0].card
     floor = card["references"].get(key, {}).get("real_vs_real")
-    values = [float(t.card["metrics"][key]) for t in trials] + ([] if floor is None else [float(floor)])
-    ticks = _ticks(min(values), max(values))
+    values = [float(t.card["metrics"][key]) for t in trials]
+    low, high = min(values), max(values)
+    near = floor is not None and low - (high - low) <= floor <= high + (high - low)
+    ticks = _ticks(min(low, floor), max(high, floor)) if near else _ticks(low, high)
     height = _ROW * len(groups)
 
     def across(value: float) -> float:
         return (value - ticks[0]) / (ticks[-1] - ticks[0]) * _PANEL
 
     parts = [f'<text x="0" y="-24">{escape(key)}</text>']
-    parts.append(f'<text x="0" y="-9" fill="{_GREY}">{card["better"].get(key) or ""} is better</text>')
+    aside = "" if floor is None else f"; real against real {floor:.3g}"  # off the panel, where it is far away
+    parts.append(f'<text x="0" y="-9" fill="{_GREY}">{card["better"].get(key) or ""} is better{aside}</text>')
     for tick in ticks:
         parts.append(f'<path d="M{across(tick):.1f} 0V{height}" stroke="#ddd"/>')
         parts.append(f'<text x="{across(tick):.1f}" y="{height + 16}" text-anchor="middle">{tick:g}</text>')
-    if floor is not None:
+    if near:
         parts.append(f'<path d="M{across(floor):.1f} 0V{height}" stroke="{_GREY}" stroke-dasharray="4 3"/>')
         parts.append(f'<text x="{across(floor):.1f}" y="{height + 32}" text-anchor="middle" fill="{_GREY}">real</text>')
     for i, group in enumerate(groups.values()):
         y = _ROW * i + _ROW // 2
         mean, spread = mean_and_spread(group, key)
-        low, high = (max(min(across(mean + s * (spread or 0)), _PANEL), 0) for s in (-1, 1))
-        parts.append(f'<path d="M{low:.1f} {y}H{high:.1f}" stroke="{_BLUE}" stroke-width="6" opacity="0.3"/>')
+        left, right = (max(min(across(mean + s * (spread or 0)), _PANEL), 0) for s in (-1, 1))
+        parts.append(f'<path d="M{left:.1f} {y}H{right:.1f}" stroke="{_BLUE}" stroke-width="6" opacity="0.3"/>')
         parts.append(f'<path d="M{across(mean):.1f} {y - 7}v14" stroke="{_BLUE}" stroke-width="2"/>')
         dots = [across(float(t.card["metrics"][key])) for t in group]
         parts += [f'<circle cx="{x:.1f}" cy="{y}" r="3" fill="{_BLUE}"/>' for x in dots]

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def records(path: Path) -> Iterator[Record]:
             position += BLOCK - position % BLOCK
             continue
         _, length, kind = struct.unpack("<IHB", data[position : position + RECORD_HEADER])
-        if kind == 0:
+        if kind == 0 or position + RECORD_HEADER + length > len(data):  # not written yet
             return
         pending += data[position + RECORD_HEADER : position + RECORD_HEADER + length]
         position += RECORD_HEADER + length
@@ -31,10 +32,21 @@ def records(path: Path) -> Iterator[Record]:
             yield record
 
 
+def finished_records(path: Path, seconds: float = 60.0) -> list[Record]:
+    """All records; W&B's own process may still be writing for a while after a run has finished."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = list(records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            return found
+        assert time.monotonic() < deadline, f"{path} is not finished"
+        time.sleep(0.1)
+
+
 def read_run(path: Path) -> dict[str, Any]:
     """Run id, config, and the history as a list of dicts."""
     run: dict[str, Any] = {"id": "", "name": "", "config": {}, "history": []}
-    for record in records(path):
+    for record in finished_records(path):
         if record.WhichOneof("record_type") == "run":
             run["id"], run["name"] = record.run.run_id, record.run.display_name
             run["config"] |= {u.key: json.loads(u.value_json) for u in record.run.config.update if u.key}
