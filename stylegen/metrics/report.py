@@ -112,7 +112,7 @@ def to_svg(scored: Sequence[Scored]) -> str:
 
 def _panel(title: str, label: str, x: Sequence[float], y: Sequence[float]) -> list[str]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    x_ticks, y_ticks = _ticks(min(x), max(x)), _ticks(min(y), max(y))
+    x_ticks, y_ticks = axis_ticks(min(x), max(x)), axis_ticks(min(y), max(y))
 
     def across(value: float) -> float:
         return _LEFT + (value - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (right - _LEFT)
@@ -135,11 +135,11 @@ def _panel(title: str, label: str, x: Sequence[float], y: Sequence[float]) -> li
     return parts
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers, about five, from at most `low` to at least `high`."""
+def axis_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers, about `count`, from at most `low` to at least `high`."""
     span = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / 5))
-    step = next(power * f for f in (1, 2, 5, 10) if power * f >= span / 5)
+    power = 10.0 ** math.floor(math.log10(span / count))
+    step = next(power * f for f in (1, 2, 5, 10) if power * f >= span / count)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 

@@ -1,9 +1,8 @@
-"""The numbers of a study side by side: a table for the eye, one for programs, and a plot. Plain Python."""
+"""The numbers of a study side by side: a table for the eye, one for programs, and a plot."""
 
 import csv
 import io
 import json
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegen.errors import UserError
+from stylegen.metrics.report import axis_ticks
 
 _ROW, _LABEL, _PANEL, _GAP, _TOP, _BOTTOM = 22, 130, 250, 30, 64, 40
 _BLUE, _GREY = "#1f77b4", "#888"
@@ -182,7 +182,7 @@ def _panel(groups: Mapping[str, Sequence[Trial]], key: str) -> list[str]:
     values = [float(t.card["metrics"][key]) for t in trials]
     low, high = min(values), max(values)
     near = floor is not None and low - (high - low) <= floor <= high + (high - low)
-    ticks = _ticks(min(low, floor), max(high, floor)) if near else _ticks(low, high)
+    ticks = axis_ticks(min(low, floor), max(high, floor), 4) if near else axis_ticks(low, high, 4)
     height = _ROW * len(groups)
 
     def across(value: float) -> float:
@@ -206,12 +206,3 @@ def _panel(groups: Mapping[str, Sequence[Trial]], key: str) -> list[str]:
         dots = [across(float(t.card["metrics"][key])) for t in group]
         parts += [f'<circle cx="{x:.1f}" cy="{y}" r="3" fill="{_BLUE}"/>' for x in dots]
     return parts
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers, about four, from at most `low` to at least `high`."""
-    span = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / 4))
-    step = next(power * f for f in (1, 2, 5, 10) if power * f >= span / 4)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,3 +83,21 @@ def _assert_within(actual: Tensor, expected: Tensor, limit: Tensor, name: str) -
     assert actual.shape == expected.shape, f"{name}: {list(actual.shape)} instead of {list(expected.shape)}"
     excess = ((actual.detach() - expected).abs() - limit).max()
     assert excess <= 0, f"{name}: beyond the tolerance by {excess.item():.3g}"
+
+
+def unnoticed(networks: Iterable[nn.Module], notices: Callable[[], bool], bias_factor: float = 1.01) -> list[str]:
+    """Weight tensors that can be scaled by 1 % (biases by `bias_factor`) without `notices` saying so.
+
+    Left out are tensors of zeros, and the mapping's biases.
+    """
+    found = []
+    for network in networks:
+        for name, parameter in network.named_parameters():
+            if not parameter.any() or (name.startswith("mapping") and name.endswith("bias")):
+                continue
+            original = parameter.detach().clone()
+            parameter.data.mul_(bias_factor if name.endswith("bias") else 1.01)
+            if not notices():
+                found.append(f"{type(network).__name__}.{name} of magnitude {original.abs().max():.2g}")
+            parameter.data.copy_(original)
+    return found

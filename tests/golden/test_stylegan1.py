@@ -19,7 +19,7 @@ from stylegen.losses import nonsaturating
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.regularizers.r1 import r1_penalty
-from tests.golden.golden import Golden, assert_gradients, assert_output, files, load
+from tests.golden.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
 
 
 class Networks:
@@ -127,17 +127,8 @@ def test_one_percent_on_any_weight_is_noticed(networks: Networks) -> None:
 
     Biases by 10 %: of RGB layers at low levels they are a twentieth of the pictures, and no gradient depends on them.
     """
-    unnoticed = []
-    for network in (networks.G, networks.D):
-        for name, parameter in network.named_parameters():
-            if not parameter.any() or (name.startswith("mapping") and name.endswith("bias")):
-                continue
-            original = parameter.detach().clone()
-            parameter.data.mul_(1.1 if name.endswith("bias") else 1.01)
-            if not _notices(networks):
-                unnoticed.append(f"{type(network).__name__}.{name} of magnitude {original.abs().max():.2g}")
-            parameter.data.copy_(original)
-    assert not unnoticed, unnoticed
+    found = unnoticed((networks.G, networks.D), lambda: _notices(networks), bias_factor=1.1)
+    assert not found, found
 
 
 def _notices(networks: Networks) -> bool:

@@ -1,5 +1,6 @@
 """One contract for every way in which something steers feature maps by scaling and shifting them."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ def modulate(x: Tensor, affine: Affine) -> Tensor:
     return x * (1 + scale) + shift
 
 
-class Conditioning(nn.Module):
+class Conditioning(nn.Module, ABC):
     """y = normalize(x), then y * (1 + scale) + shift.
 
     A family is a subclass that says how it normalises and where scale and shift come from; its constructor takes
@@ -44,9 +45,9 @@ class Conditioning(nn.Module):
         """[N, C, H, W] -> [N, C, H, W]; by default nothing."""
         return x
 
+    @abstractmethod
     def affine_of(self, x: Tensor, condition: Tensor | None) -> Affine | None:
         """Scale and shift for the normalised x and this condition; None where there are none."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """x [N, C, H, W] and a condition of this `kind` -> [N, C, H, W]."""
