@@ -15,13 +15,16 @@ class CriticBatch:
     """For regularisers of the discriminator.
 
     Attributes:
-        critic: pictures [N, C, H, W], labels -> logits [N, 1]; augmentation, where there is any, is inside.
-        real: pictures in [-1, 1]; labels: [N, num_classes].
+        critic: images [N, C, H, W], labels -> logits [N, 1]; augmentation, where there is any, is inside.
+        real: images in [-1, 1]; labels: [N, num_classes].
+        downscale: full-size pixels along a side of which each pixel of `real` is the mean: R / r for images at
+            resolution r of final resolution R, 1 where nothing grows.
     """
 
     critic: Callable[[Tensor, Tensor], Tensor]
     real: Tensor
     labels: Tensor
+    downscale: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""R1 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 9): zero-centred gradient penalty on real pictures."""
+"""R1 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 9): zero-centred gradient penalty on real images."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from stylegen.regularizers.base import CriticBatch, Regularizer
 
 
 def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
-    """|| grad_x sum(D(x)) ||^2 of each picture, differentiable: [N, C, H, W], [N, 1] -> [N]."""
+    """|| grad_x sum(D(x)) ||^2 of each image, differentiable: [N, C, H, W], [N, 1] -> [N]."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     # A sum over millions of pixels: at least float32.
     gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
@@ -17,10 +17,19 @@ def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
 
 
 class R1(Regularizer):
-    """(gamma / 2) E || grad_x D(x) ||^2 over real x.
+    """(gamma / 2) E || grad_X D(X) ||^2 over real X, where X is the full-size image.
+
+    A growing discriminator at resolution r of final resolution R averages X [C, R, R] over blocks of (R/r)^2 pixels to
+    x [C, r, r]. Each pixel of X then has (r/R)^2 of the derivative at its pixel of x, and (R/r)^2 pixels share it:
+
+        || grad_X D ||^2 = (R/r)^2 * ((r/R)^2)^2 * || grad_x D ||^2 = (r/R)^2 * || grad_x D ||^2.
+
+    So the penalty is 1, 1/4, 1/16 of the one with respect to x at lod 0, 1, 2. A fade leaves the factor alone: X is the
+    image after its two resolutions are blended, as the discriminator receives it, and the discriminator's own blend
+    is part of D.
 
     Args:
-        gamma: weight; the gradient is taken for pictures in [-1, 1].
+        gamma: weight, for images in [-1, 1].
         every: see `Regularizer`.
     """
 
@@ -32,7 +41,8 @@ class R1(Regularizer):
 
     def measure(self, batch: CriticBatch) -> Tensor:
         images = batch.real.detach().requires_grad_(True)
-        return r1_penalty(images, batch.critic(images, batch.labels))
+        penalty = r1_penalty(images, batch.critic(images, batch.labels))
+        return penalty / batch.downscale**2  # || grad_X ||^2 of the full-size image
 
     def combine(self, values: Tensor) -> Tensor:
         return self.gamma / 2 * values.mean()

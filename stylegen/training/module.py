@@ -164,6 +164,7 @@ class StyleGANModule(L.LightningModule):
                 *(self.G, self.D, real[k::parts], labels[k::parts], indices[k::parts]),
                 *(self.draws, *watchers),
                 augment=self.augment,
+                downscale=images.shape[-1] // real.shape[-1],
             )
             for k in range(parts)
         ]

@@ -36,6 +36,7 @@ class Step:
         observe: called with the logits [N, 1] of real pictures from which the augmentation's strength adapts.
         phase: name of the phase that is running; keys its draws.
         augment: changes whatever the discriminator sees; None where nothing is augmented.
+        downscale: final resolution over that of `real`; see `CriticBatch`.
     """
 
     generator: StyleGenerator
@@ -49,6 +50,7 @@ class Step:
     observe: Callable[[Tensor], None]
     phase: str = ""
     augment: Augmentation | None = None
+    downscale: int = 1
 
     def synthesize(self, count: int | None = None, track_w: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Generate the phase's pictures -> (pictures [n, C, H, W], ws [n, L, D], labels [n, num_classes])."""
@@ -170,7 +172,8 @@ def regularizer_term(name: str, regularizer: Regularizer) -> Term:
         count = max(len(step.indices) // regularizer.batch_shrink, 1)
         if regularizer.network == "D":
             critic = partial(step.critic, source="real")
-            return (regularizer.measure(CriticBatch(critic, step.real[:count], step.labels[:count])),)
+            batch = CriticBatch(critic, step.real[:count], step.labels[:count], step.downscale)
+            return (regularizer.measure(batch),)
         images, ws, _ = step.synthesize(count)
         direction = step.draws.direction(step.phase, step.indices[:count], images.shape[1:])
         return (regularizer.measure(SynthesisBatch(ws, images, direction)),)

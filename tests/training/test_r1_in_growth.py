@@ -1,0 +1,105 @@
+"""R1 in a growing run is taken with respect to the full-size image, as StyleGAN's published code takes it."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen import randomness
+from stylegen.losses import LOSSES
+from stylegen.networks.stylegan1_discriminator import Discriminator
+from stylegen.regularizers.r1 import R1
+from stylegen.training.draws import KeyedDraws
+from stylegen.training.ema import EMA
+from stylegen.training.growth import Growth
+from stylegen.training.module import StyleGANModule
+from stylegen.training.optimizer import AdamSettings
+from tests.tiny import tiny_generator
+
+RESOLUTION, GAMMA, EVERY, CLASSES = 16, 10.0, 4, 2
+# Level of detail -> images seen, where 4, 8 and 16 px are stable for 1 kimg and 8 and 16 px fade in over 1 kimg.
+MOMENTS = {2: 0, 1.3: 1700, 1: 2000, 0.3: 3700, 0: 4000}
+
+
+def blocks_of(images: Tensor, side: int) -> Tensor:
+    """[N, C, H, H] -> [N, C, H/side, H/side]: mean of each block, one pixel at a time."""
+    return sum(images[:, :, i::side, j::side] for i in range(side) for j in range(side)) / side**2
+
+
+def tiled(images: Tensor, side: int) -> Tensor:
+    return images.repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+
+
+def published_reals(images: Tensor, lod: float) -> Tensor:
+    """The dataset's images at this level of detail, their two resolutions blended, tiled to full size."""
+    side = 2 ** math.floor(lod)
+    images = blocks_of(images, side)
+    share = lod - math.floor(lod)
+    blended = (1 - share) * images + share * tiled(blocks_of(images, 2), 2) if share else images
+    return tiled(blended, side)
+
+
+def published_logits(D: Discriminator, images: Tensor, labels: Tensor, lod: float) -> Tensor:
+    """Every resolution from the full size down, whatever the level; an image of each enters by its share."""
+    features, alpha = None, 1.0
+    for depth, side in enumerate(reversed(D.resolutions[1:])):
+        features = D.blocks[str(side)](features, images, alpha)
+        images, alpha = blocks_of(images, 2), 1 - min(max(lod - depth, 0.0), 1.0)
+    logits = D.epilogue(features, images, alpha)
+    return (logits * labels).sum(dim=1, keepdim=True)
+
+
+def published_r1(D: Discriminator, images: Tensor, labels: Tensor, lod: float) -> Tensor:
+    """The squared norm of the gradient at the full-size images: [N]."""
+    reals = published_reals(images, lod).requires_grad_(True)
+    logits = published_logits(D, reals, labels, lod)
+    (gradient,) = torch.autograd.grad(logits.sum(), reals, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3))
+
+
+def new_module(batch_per_device: int | None = None) -> StyleGANModule:
+    with randomness.seeded_construction(0, "critic"):
+        critic = Discriminator(RESOLUTION, 3, CLASSES, channel_base=128, channel_max=8, mbstd_group_size=2)
+    growth = Growth(RESOLUTION, 4, start_resolution=4, stable_kimg=1, fade_kimg=1)
+    return StyleGANModule(
+        *(tiny_generator(RESOLUTION, name="stylegan1", num_classes=CLASSES), critic, LOSSES["nonsaturating"]),
+        regularizers={"r1": R1(GAMMA, EVERY)},
+        draws=KeyedDraws(0, 8, torch.eye(CLASSES)),
+        ema=EMA(),
+        optimizer=AdamSettings(),
+        batch_per_device=batch_per_device,
+        growth=growth,
+    ).double()
+
+
+def r1_by_training(module: StyleGANModule, images: Tensor, labels: Tensor, lod: float) -> tuple[float, dict[str, Any]]:
+    """The reported term and the gradients that the lazy phase of a training step leaves."""
+    module.images_seen = MOMENTS[lod]
+    module._stand()
+    module._trainer = SimpleNamespace(global_rank=0, world_size=1)
+    module.D.requires_grad_(True)
+    (phase,) = (phase for phase in module.phases if phase.name == "D_r1")
+    phase.backward(module._micro_batches(images, labels))
+    gradients = {name: p.grad for name, p in module.D.named_parameters()}
+    return module.statistics.collect()["reg/r1"], gradients
+
+
+@pytest.mark.parametrize("batch_per_device", [None, 2])
+@pytest.mark.parametrize("lod", MOMENTS)
+def test_it_is_that_of_the_full_size_image(lod: float, batch_per_device: int | None) -> None:
+    images = torch.rand(4, 3, RESOLUTION, RESOLUTION, dtype=torch.float64) * 2 - 1
+    labels = torch.eye(CLASSES, dtype=torch.float64)[[0, 1, 1, 0]]
+    module = new_module(batch_per_device)
+    stage = module.growth.at(MOMENTS[lod])
+    assert (stage.resolution, stage.alpha) == (RESOLUTION >> math.floor(lod), pytest.approx(1 - lod + math.floor(lod)))
+    value, gradients = r1_by_training(module, images, labels, lod)
+    expected = GAMMA / 2 * published_r1(module.D, images, labels, lod).mean()
+    assert value == pytest.approx(expected.item(), rel=1e-6)  # statistics are float32
+    module.D.zero_grad(set_to_none=True)
+    (EVERY * expected).backward()
+    for name, parameter in module.D.named_parameters():
+        found, wanted = (torch.zeros_like(parameter) if g is None else g for g in (gradients[name], parameter.grad))
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12, msg=name)
