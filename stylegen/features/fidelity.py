@@ -96,37 +96,20 @@ def inception_score(logits: Tensor, splits: int) -> tuple[float, float]:
 def kernel_distance(fakes: Tensor, reals: Tensor, subsets: int, subset_size: int) -> tuple[float, float]:
     """Unbiased MMD^2 with the kernel (x.y / d + 1)^3, mean and deviation over random subsets.
 
-    Binkowski et al. 2018 (arXiv 1801.01401), section 4. Computed in the precision of the features: in float32, as
-    torch-fidelity has it, the three sums of the estimate cancel to about five digits.
+    Binkowski et al. 2018 (arXiv 1801.01401), section 4. In float64: in the features' float32, which torch-fidelity
+    keeps, the three sums of the estimate cancel to about five digits.
     """
     with _library():
         from torch_fidelity import metric_kid
     result = metric_kid.kid_features_to_metric(
-        fakes,
-        reals,
+        fakes.double(),
+        reals.double(),
         kid_subsets=subsets,
         kid_subset_size=subset_size,
         rng_seed=RNG_SEED,
         verbose=False,
     )
     return result[metric_kid.KEY_METRIC_KID_MEAN], result[metric_kid.KEY_METRIC_KID_STD]
-
-
-def precision_recall(fakes: Tensor, reals: Tensor, neighborhood: int) -> tuple[float, float]:
-    """Share of fakes among the reals and of reals among the fakes, by balls to the k-th neighbour.
-
-    Kynkaanniemi et al. 2019 (arXiv 1904.06991), section 3.
-    """
-    with _library():
-        from torch_fidelity import metric_prc
-    result = metric_prc.prc_features_to_metric(
-        fakes,
-        reals,
-        prc_neighborhood=neighborhood,
-        save_cpu_ram=True,  # row by row of blocks: the full table is 10 GB for 50,000 pictures
-        verbose=False,
-    )
-    return result[metric_prc.KEY_METRIC_PRECISION], result[metric_prc.KEY_METRIC_RECALL]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from stylegen.features import FeatureExtractor
 from stylegen.metrics.metric import FeatureSet, MetricOptions
-from stylegen.metrics.neighbours import nearest, radii
+from stylegen.metrics.neighbours import fixed_point, nearest, radii
 
 
 def authenticity(
@@ -31,5 +31,6 @@ def authentic_share(fakes: Tensor, reals: Tensor) -> float:
     Args:
         fakes, reals: [M, d] and [N, d], N at least 2.
     """
-    distances, rows = nearest(fakes, reals)
-    return float((distances[:, 0] > radii(reals, 1)[rows[:, 0]]).double().mean())
+    samples, images = fixed_point(fakes, reals)
+    distances, rows = nearest(samples, images)
+    return float((distances[:, 0] > radii(images, 1)[rows[:, 0]]).double().mean())

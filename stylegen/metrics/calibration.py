@@ -99,7 +99,8 @@ def _sets(
 ) -> dict[str, tuple[FeatureSet, FeatureSet]]:
     """For each of `REFERENCES` the pictures that are scored, and those that they are scored against."""
     averaged = _averaged(reals, extraction, kinds)
-    one = extraction.features(reals.batch(torch.tensor([chosen_picture(reals.num_images, seed)]))[0])
+    chosen = chosen_picture(reals.num_images, seed)
+    one = extraction.features(reals.batch(torch.tensor([chosen]))[0])
     if not ranks.is_first():
         return {}
     whole = statistics.feature_set()
@@ -107,6 +108,7 @@ def _sets(
     halves = statistics.halves or (None, None)
     parts: list[Tensor | None] = [None, None]
     if features is not None and "features" in kinds:
+        one = features[chosen : chosen + 1]  # in another batch its last digits differ: it must be its own neighbour
         in_first = halves_of(reals.num_images, seed)
         parts = [features[in_first][:MAX_PICTURES], features[~in_first][:MAX_PICTURES]]
         whole = FeatureSet.of(whole.moments, features[:MAX_PICTURES])

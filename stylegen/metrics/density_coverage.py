@@ -7,7 +7,7 @@ from torch import Tensor
 
 from stylegen.features import FeatureExtractor
 from stylegen.metrics.metric import FeatureSet, MetricOptions
-from stylegen.metrics.neighbours import blocks, radii
+from stylegen.metrics.neighbours import blocks, fixed_point, radii
 
 
 def prdc(
@@ -31,17 +31,18 @@ def density_coverage(fakes: Tensor, reals: Tensor, k: int) -> dict[str, float]:
         precision  share of the y_j that lie in any B(x_i)       recall    share of the x_i that lie in any B(y_j)
         density    sum_ij [y_j in B(x_i)] / (k M)                coverage  share of the B(x_i) with any y_j
 
-    All are at least 0 and at most 1, but the density, which is 1 on average for equal distributions. Borders are
-    outside, as in the paper, and unlike in `prc`.
+    All are at least 0 and at most 1, except density, which is 1 on average for equal distributions, and exactly 1 for
+    equal sets without ties. Borders are outside, as in the paper, and unlike in `prc`.
 
     Args:
         fakes, reals: [M, d] and [N, d], each with more than `k` rows.
     """
-    around_reals, around_fakes = radii(reals, k), radii(fakes, k)
+    samples, images = fixed_point(fakes, reals)
+    around_fakes, around_reals = radii(samples, k), radii(images, k)
     precise = density = 0
     covered = torch.zeros(len(reals), dtype=torch.bool)
     recalled = torch.zeros(len(reals), dtype=torch.bool)
-    for rows, distances in blocks(fakes, reals):
+    for rows, distances in blocks(samples, images):
         inside = distances < around_reals
         precise += int(inside.any(dim=1).sum())
         density += int(inside.sum())

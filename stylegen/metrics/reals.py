@@ -17,7 +17,7 @@ from stylegen.metrics.frechet import Moments
 from stylegen.metrics.metric import Arrays, FeatureSet, Kind
 from stylegen.spec import ImageSpec
 
-PROTOCOL_VERSION = 1  # of everything between the pictures and the statistics; part of every cache key
+PROTOCOL_VERSION = 2  # of everything between the pictures and the statistics; part of every cache key
 
 Progress = Callable[[str, int, int], None]  # what is being done, pictures done, pictures in all
 

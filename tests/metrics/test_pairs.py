@@ -15,7 +15,8 @@ from stylegen.metrics.density_coverage import density_coverage
 from stylegen.metrics.frechet import Moments
 from stylegen.metrics.kernel import kid_full, squared_mmd
 from stylegen.metrics.metric import DEFAULT_OPTIONS, FeatureSet
-from stylegen.metrics.neighbours import nearest, radii
+from stylegen.metrics.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
+from stylegen.metrics.precision_recall import precision_recall
 from stylegen.metrics.registry import METRICS
 from tests.metrics.pictures import Thumbnail
 
@@ -96,11 +97,58 @@ def test_equal_distributions_have_a_density_about_1() -> None:
     assert found["coverage"] > 0.9
 
 
+@pytest.mark.parametrize("dim", [5, 64, 1000])
+def test_equal_pairs_have_equal_distances(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit, wherever they are: in other places, other blocks, and in the other order."""
+    monkeypatch.setattr("stylegen.metrics.neighbours._BLOCK", 37)
+    one, other = features(100, dim, "fakes", 3.0), features(90, dim, "reals")
+    order, back = torch.randperm(100), torch.empty(100, dtype=torch.int64)
+    back[order] = torch.arange(100)
+    a, shuffled, b = fixed_point(one, one[order], other)
+
+    def table(left: FixedPoint, right: FixedPoint) -> Tensor:
+        return torch.cat([distances for _, distances in blocks(left, right)])
+
+    expected = torch.cdist(one.double(), other.double()).square()
+    torch.testing.assert_close(table(a, b), expected, rtol=1e-12 * dim, atol=0)
+    assert torch.equal(table(shuffled, b)[back], table(a, b))
+    assert torch.equal(table(b, a).T, table(a, b))
+    assert torch.equal(table(a, shuffled)[:, back], table(a, a))
+    assert not table(a, a).diagonal().any()
+
+
+def test_a_large_value_leaves_the_digits_of_small_ones() -> None:
+    """The grid's step is 2^-(2 * 26) of the power of 2 above the largest value where d = 2."""
+    values = [[1000.0, 0.0], [0.001, 0.0], [0.001, 0.00003]]
+    points = fixed_point(torch.tensor(values, dtype=torch.float64))[0]
+    found = next(blocks(points, points))[1]
+    assert found[0, 1].item() == pytest.approx(999.999**2, rel=1e-12)
+    assert found[1, 2].item() == pytest.approx(0.00003**2, rel=1e-6)
+
+
+def test_equal_sets_have_a_density_of_exactly_1() -> None:
+    reals = features(500, 256, "reals").exp()
+    fakes = reals[torch.randperm(500, generator=torch.Generator().manual_seed(0))]
+    expected = {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
+    assert density_coverage(fakes, reals, 5) == expected
+    assert precision_recall(fakes, reals, 3) == (1, 1)
+
+
+def test_one_image_repeated_recalls_itself() -> None:
+    """Its balls are points, and the border is inside for `prc`, outside for `prdc`."""
+    reals = features(60, 256, "reals").exp()
+    repeated = reals[17:18].expand(40, -1)
+    assert precision_recall(repeated, reals, 3) == (1, 1 / 60)
+    found = density_coverage(repeated, reals, 5)
+    assert (found["precision"], found["recall"]) == (1, 0)
+
+
 def test_nearest_and_radii_by_hand() -> None:
-    points = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    (points,) = fixed_point(torch.tensor([[0.0], [1.0], [3.0], [7.0]]))
     assert radii(points, 1).tolist() == [1, 1, 4, 16]
     assert radii(points, 2).tolist() == [9, 4, 9, 36]
-    distances, rows = nearest(torch.tensor([[2.9], [100.0]]), points, 2)
+    queries, references = fixed_point(torch.tensor([[2.9], [100.0]]), points.features)
+    distances, rows = nearest(queries, references, 2)
     assert rows.tolist() == [[2, 1], [3, 2]]
     assert distances[0].tolist() == pytest.approx([0.01, 3.61], rel=1e-5)
 
