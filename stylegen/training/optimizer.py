@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import UserError, check_between, unknown_choice
 
 DECAYS = ("none", "linear", "cosine")
+MAX_KIMG = 1e9  # 10^12 images
 
 
 @torch.no_grad()
@@ -26,8 +27,9 @@ class AdamSettings:
     The rates are multiplied by `factor(images seen)`, a function of the clock alone: nothing of it needs saving.
 
     Attributes:
-        g_lr, d_lr: learning rates of generator and discriminator.
-        beta1, beta2, eps: Adam's own.
+        g_lr, d_lr: learning rates of generator and discriminator, above 0 and at most 1.
+        g_betas, d_betas: Adam's two decay rates for each network, from 0 to below 1.
+        eps: added to the denominator; above 0 in float32.
         rampup_kimg: the rates rise linearly from 0 over the first so many thousand images; 0 for none.
         decay: "none", or "linear" or "cosine" from the whole rates to `decay_to` of them.
         decay_start_kimg: where the decay begins.
@@ -37,8 +39,8 @@ class AdamSettings:
 
     g_lr: float = 0.002
     d_lr: float = 0.002
-    beta1: float = 0.0
-    beta2: float = 0.99
+    g_betas: Sequence[float] = (0.0, 0.99)
+    d_betas: Sequence[float] = (0.0, 0.99)
     eps: float = 1e-8
     rampup_kimg: float = 0.0
     decay: str = "none"
@@ -47,31 +49,27 @@ class AdamSettings:
     decay_to: float = 0.0
 
     def __post_init__(self) -> None:
-        positive = all(0 < value < math.inf for value in (self.g_lr, self.d_lr, self.eps))
-        if not (positive and 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise UserError(
-                f"optimizer g_lr={self.g_lr} d_lr={self.d_lr} beta1={self.beta1} beta2={self.beta2} eps={self.eps}",
-                rule="learning rates and eps are greater than 0, betas from 0 to below 1",
-                fix="StyleGAN2's own are g_lr=d_lr=0.002, beta1=0, beta2=0.99, eps=1e-8",
-            )
+        tiny = torch.finfo(torch.float32).tiny
+        for setting, use in (("g_lr", 0.002), ("d_lr", 0.002), ("eps", 1e-8)):
+            check_between(f"optimizer.{setting}", getattr(self, setting), tiny, 1, use)
+        for setting in ("g_betas", "d_betas"):
+            betas = getattr(self, setting)
+            if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+                raise UserError(
+                    f"optimizer.{setting}={list(betas)}",
+                    rule="Adam has two betas, each from 0 to below 1",
+                    fix=f"Use optimizer.{setting}=[0,0.99], StyleGAN2's",
+                )
         if self.decay not in DECAYS:
             raise unknown_choice("optimizer.decay", self.decay, DECAYS)
         for setting in ("rampup_kimg", "decay_start_kimg", "decay_kimg"):
-            if not 0 <= getattr(self, setting) < math.inf:
-                raise UserError(
-                    f"optimizer.{setting}={getattr(self, setting)}",
-                    rule="it is a number of thousand images, 0 or more",
-                    fix=f"Use optimizer.{setting}=0 for none",
-                )
+            check_between(f"optimizer.{setting}", getattr(self, setting), 0, MAX_KIMG, 0)
+        check_between("optimizer.decay_to", self.decay_to, 0, 1, 0)
         if self.decay != "none" and self.decay_kimg == 0:
             raise UserError(
                 f"optimizer.decay={self.decay} optimizer.decay_kimg=0",
                 rule="a decay takes some time",
                 fix="Add optimizer.decay_kimg=KIMG, the length of the run, say",
-            )
-        if not 0 <= self.decay_to <= 1:
-            raise UserError(
-                f"optimizer.decay_to={self.decay_to}", rule="it is a share from 0 to 1", fix="Use optimizer.decay_to=0"
             )
 
     @property
@@ -121,6 +119,6 @@ class AdamSettings:
             network: "G" or "D".
             correction: c of `training.phases.lazy_correction`.
         """
-        rate = {"G": self.g_lr, "D": self.d_lr}[network] * correction
-        betas = (self.beta1**correction, self.beta2**correction)
-        return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=self.eps, fused=True)
+        rate, (beta1, beta2) = {"G": (self.g_lr, self.g_betas), "D": (self.d_lr, self.d_betas)}[network]
+        betas = (beta1**correction, beta2**correction)
+        return torch.optim.Adam(parameters, lr=rate * correction, betas=betas, eps=self.eps, fused=True)

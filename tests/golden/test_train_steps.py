@@ -64,7 +64,7 @@ def build(golden: Golden) -> StyleGANModule:
     return StyleGANModule(
         *(G, D, LOSSES["nonsaturating"], regularizers, RecordedDraws(golden)),
         ema=EMA(config["ema_kimg"], config["ema_rampup"]),
-        optimizer=AdamSettings(config["lr"], config["lr"], *config["betas"], config["eps"]),
+        optimizer=AdamSettings(config["lr"], config["lr"], config["betas"], config["betas"], config["eps"]),
         w_avg_decay=0.998,
     )
 

@@ -62,8 +62,15 @@ def test_no_schedule_leaves_the_optimizer_alone() -> None:
         ({"rampup_kimg": -1}, "rampup_kimg=-1"),
         ({"decay_start_kimg": math.nan}, "decay_start_kimg=nan"),
         ({"decay_to": 1.5}, "decay_to=1.5"),
-        ({"g_lr": 0}, "g_lr=0"),
-        ({"d_lr": math.inf}, "d_lr=inf"),
+        ({"decay_kimg": 1e300}, "optimizer.decay_kimg"),
+        ({"g_lr": 0}, "optimizer.g_lr=0: it is a number from 1.17549e-38 to 1. Use optimizer.g_lr=0.002"),
+        ({"g_lr": 1e300}, "optimizer.g_lr"),
+        ({"d_lr": math.inf}, "optimizer.d_lr=inf"),
+        ({"eps": math.nan}, "optimizer.eps=nan"),
+        ({"eps": 1e-60}, "optimizer.eps=1e-60"),
+        ({"g_betas": [0.9]}, r"optimizer.g_betas=\[0.9\]: Adam has two betas"),
+        ({"d_betas": [0, 1]}, r"optimizer.d_betas=\[0, 1\]"),
+        ({"d_betas": [math.nan, 0]}, r"optimizer.d_betas=\[nan, 0\]"),
     ],
 )
 def test_impossible_settings(settings: dict, message: str) -> None:

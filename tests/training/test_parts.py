@@ -91,9 +91,14 @@ def test_a_regularizer_of_every_step_joins_the_main_phase() -> None:
 
 
 def test_adam_takes_the_correction() -> None:
-    adam = AdamSettings(g_lr=0.002, beta1=0.5).build("G", [nn.Parameter(torch.zeros(1))], correction=0.8)
+    settings, weights = (
+        AdamSettings(g_lr=0.002, g_betas=(0.5, 0.99), d_betas=(0.1, 0.9)),
+        [nn.Parameter(torch.zeros(1))],
+    )
+    adam = settings.build("G", weights, correction=0.8)
     assert adam.defaults["lr"] == pytest.approx(0.0016)
     assert adam.defaults["betas"] == pytest.approx((0.5**0.8, 0.99**0.8))
+    assert settings.build("D", weights, correction=1).defaults["betas"] == (0.1, 0.9)
 
 
 def test_statistics_leave_out_what_is_not_finite() -> None:

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.errors import UserError
+from stylegen.losses import LOSSES
+from stylegen.regularizers import REGULARIZERS
 from stylegen.spec import ImageSpec
+from stylegen.training.optimizer import AdamSettings
+from stylegen.training.phases import build_phases, lazy_correction
 from stylegen.verbs.build import build_module
 from stylegen.verbs.config import check_complete, compose_config, config_directory, plain
 
@@ -60,15 +65,14 @@ def test_it_holds_the_published_numbers(name: str) -> None:
     config = compose_config("train", [f"experiment={name}", "data.path=x"])
     G, D, path_length = config.generator, config.discriminator, config.regularizers.get("path_length", {})
     found = (
-        *(config.batch_size, D.mbstd_group_size, G.channel_base, config.optimizer.g_lr, config.regularizers.r1.gamma),
+        *(config.batch_size, D.mbstd_group_size, G.channel_base, config.optimizer.d_lr, config.regularizers.r1.gamma),
         *(config.ema.kimg, config.ema.rampup, G.mapping_layers, config.w_avg_decay),
         *(config.total_kimg, config.style_mixing_prob, path_length.get("weight"), D.architecture),
         *(config.augment.get("preset"), config.augment.get("speed_kimg"), config.data.mirror, config.data.use_labels),
     )
     assert dict(zip(COLUMNS, found, strict=True)) == dict(zip(COLUMNS, PUBLISHED[name], strict=True))
     assert (G.z_dim, G.w_dim, G.channel_max, D.channel_max, D.mapping_layers) == (512, 512, 512, 512, 8)
-    assert (D.channel_base, config.optimizer.d_lr) == (G.channel_base, config.optimizer.g_lr)
-    assert (config.optimizer.beta1, config.optimizer.beta2, config.optimizer.eps) == (0, 0.99, 1e-8)
+    assert D.channel_base == G.channel_base
     assert not config.optimizer.rampup_kimg
     assert config.optimizer.decay == "none"
     assert config.regularizers.r1.every == 16
@@ -78,6 +82,20 @@ def test_it_holds_the_published_numbers(name: str) -> None:
         assert (config.augment.p, config.augment.target, config.augment.every) == (0, 0.6, 4)
     assert (config.precision, config.half_resolutions) == ("fp16", 4)
     assert (G.conv_clamp, D.conv_clamp) == (256, 256)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_adam_runs_at_the_published_rates(name: str) -> None:
+    """The published code corrects G's Adam by c = 4/5 and D's by c = 16/17, whatever the weights of the lazy terms."""
+    config = plain(compose_config("train", [f"experiment={name}", "data.path=x"]))
+    regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in config["regularizers"].items()]
+    phases = build_phases(LOSSES["nonsaturating"], regularizers)
+    for network, c in (("G", 4 / 5), ("D", 16 / 17)):
+        settings = AdamSettings(**config["optimizer"])
+        adam = settings.build(network, [nn.Parameter(torch.zeros(1))], lazy_correction(phases, network)).defaults
+        assert adam["lr"] == pytest.approx(PUBLISHED[name][COLUMNS.index("lr")] * c, rel=1e-12)
+        assert adam["betas"] == (0, pytest.approx(0.99**c, rel=1e-12))
+        assert adam["eps"] == 1e-8
 
 
 def header(name: str) -> list[str]:
