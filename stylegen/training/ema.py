@@ -1,9 +1,10 @@
-"""The moving average of the generator's weights, in images (Karras et al. 2018, section 5; ramp-up: StyleGAN2-ADA)."""
+"""G_ema, the exponential moving average of the generator's weights, by images (Karras et al. 2018, arXiv 1710.10196,
+section 5; the ramp-up is StyleGAN2-ADA's)."""
 
 import torch
 from torch import nn
 
-from stylegen.errors import UserError
+from stylegen.errors import check_between
 
 
 class EMA:
@@ -13,16 +14,18 @@ class EMA:
 
     Args:
         kimg: half-life in thousands of images.
-        rampup: share of the images seen so far that the half-life may not exceed; None for no ramp-up.
+        rampup: share of the images seen so far that the half-life may not exceed; None for no ramp-up, as a training
+            that starts from trained weights (`init`) has it unless one is given: at 0 images seen the decay is 0, and
+            the first step would replace the trained average.
+
+    Raises:
+        UserError: a half-life that is negative or beyond 10^9 kimg, a share outside 0 to 1.
     """
 
     def __init__(self, kimg: float = 10.0, rampup: float | None = 0.05) -> None:
-        if not kimg >= 0 or not (rampup is None or rampup >= 0):  # NaN fails too
-            raise UserError(
-                f"ema.kimg={kimg} ema.rampup={rampup}",
-                rule="neither is negative",
-                fix="Use ema.kimg=10 ema.rampup=0.05",
-            )
+        check_between("ema.kimg", kimg, 0, 1e9, 10)
+        if rampup is not None:
+            check_between("ema.rampup", rampup, 0, 1, 0.05)
         self.kimg, self.rampup = kimg, rampup
 
     def decay(self, images_seen: int, batch_size: int) -> float:

@@ -24,8 +24,7 @@ def auto_settings(
     batch  = max(min(devices * min(4096 / resolution, 32), 64), devices)
     group  = min(batch / devices, 4), of the minibatch statistics
     gamma  = 0.0002 * resolution^2 / batch
-    EMA    = batch * 10 / 32 kimg, at most 0.05 of what was seen; the share does not count when trained weights are
-             the beginning
+    EMA    = batch * 10 / 32 kimg
     widths = 32768 / r feature maps from 512 px on, half of that below; learning rates 0.002 at 1024 px and above,
              0.0025 below; two mapping layers
 
@@ -56,7 +55,6 @@ def auto_settings(
         "optimizer.d_lr": rate,
         "regularizers.r1.gamma": 0.0002 * resolution**2 / batch,
         "ema.kimg": batch * 10 / 32,
-        "ema.rampup": None if transfer else 0.05,
         "w_avg_decay": 0.995,
     }
     if half:

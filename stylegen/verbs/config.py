@@ -39,11 +39,14 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
         try:
             config = compose(verb, [quote_override(o) for o in overrides])
             OmegaConf.resolve(config)  # numbers that a file of conf/ takes from the environment may be none
-            given = _given_keys(verb, overrides) if config.get("auto") else set()
+            derived = config.get("auto") or config.get("init") is not None
+            given = _given_keys(verb, overrides) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(verb, overrides, error) from error
     if config.get("auto"):
         apply_auto(config, given)
+    if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:
+        config.ema.rampup = None  # a ramp-up would replace the trained average by the weights of the first step
     return config
 
 

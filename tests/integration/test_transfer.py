@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from stylegen.__main__ import main
-from tests.tiny import TINY_RUN
+from stylegen.verbs.config import compose_config
+from tests.tiny import TINY_RUN, tiny_generator
 
 
 def train(folder: Path, *overrides: str) -> int:
@@ -46,6 +48,32 @@ def test_a_run_folder_gives_all_three_networks(
     assert not changed(before, after, "D")
     checkpoint = torch.load(tmp_path / "new" / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["clock"]["images_seen"] == 16
+
+
+def test_the_trained_average_outlives_the_first_step(source: Path, tmp_path: Path) -> None:
+    """It moves towards the generator by 1 - 0.5^(batch / half-life), 8 images of 10,000."""
+    assert train(tmp_path / "new", f"init={source}", "seed=1", "total_kimg=0.008") == 0
+    assert OmegaConf.load(tmp_path / "new" / "config.yaml").ema.rampup is None
+    before, after = weights(source), weights(tmp_path / "new")
+    names = [f"G_ema.{name}" for name, _ in tiny_generator().named_parameters()]
+    for name in names:
+        expected = after[name.replace("G_ema.", "G.")].lerp(before[name], 0.5 ** (8 / 10_000))
+        torch.testing.assert_close(after[name], expected, msg=name)
+    assert changed(before, after, "G") & {name.replace("G_ema.", "G.") for name in names}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rampup"),
+    [
+        (["experiment=auto", "data.path=openmoji"], None),
+        (["experiment=cifar10_conditional", "data.path=x"], None),
+        (["experiment=none"], None),
+        (["experiment=none", "ema.rampup=0.1"], 0.1),
+        (["experiment=none", "init=null"], 0.05),
+    ],
+)
+def test_trained_weights_start_without_ramp_up_unless_one_is_given(overrides: list[str], rampup: float | None) -> None:
+    assert compose_config("train", ["init=x", *overrides]).ema.rampup == rampup
 
 
 def test_a_snapshot_gives_the_generator(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,7 @@ def test_the_rules(row: tuple) -> None:
     assert [settings[key] for key in KEYS] == pytest.approx(expected)
     assert settings["optimizer.d_lr"] == settings["optimizer.g_lr"]
     assert settings["discriminator.channel_base"] == settings["generator.channel_base"]
-    assert (settings["generator.mapping_layers"], settings["ema.rampup"], settings["w_avg_decay"]) == (2, 0.05, 0.995)
+    assert (settings["generator.mapping_layers"], settings["w_avg_decay"]) == (2, 0.995)
     assert "precision" not in settings
 
 
@@ -58,7 +58,7 @@ def test_half_precision_and_transfer() -> None:
     settings = auto_settings(256, 1, half=True, transfer=True)
     assert (settings["precision"], settings["half_resolutions"]) == ("fp16", 4)
     assert settings["generator.conv_clamp"] == settings["discriminator.conv_clamp"] == 256
-    assert (settings["ema.rampup"], settings["augment.speed_kimg"]) == (None, 100)
+    assert settings["augment.speed_kimg"] == 100
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_they_fill_what_is_not_given(data: Path) -> None:
     config = compose_config("train", ["experiment=auto", f"data.path={data}", "trainer.devices=2", "ema.kimg=3"])
     assert (config.batch_size, config.regularizers.r1.gamma, config.ema.kimg) == (32, pytest.approx(0.4096), 3)
     assert (config.generator.channel_base, config.optimizer.d_lr) == (16384, 0.0025)
-    assert config.augment.speed_kimg == 500
+    assert (config.augment.speed_kimg, config.ema.rampup) == (500, 0.05)
     assert config.total_kimg == 25000
 
 
