@@ -6,11 +6,15 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.errors import UserError
 from stylegen.features import build_distance
 from stylegen.latent.sampler import Sampler
+from stylegen.metrics.checks import check_metrics
 from stylegen.metrics.generated import GeneratedPictures
 from stylegen.metrics.metric import Walk
 from stylegen.metrics.path_length import EPSILON, path_distances, slerp, trimmed_mean
+from stylegen.metrics.registry import METRICS
+from tests.metrics.pictures import Reals
 from tests.tiny import tiny_generator
 
 
@@ -84,3 +88,12 @@ def test_paths_of_one_class() -> None:
     a, b, c = (next(p.path_distances(walk, [0, 1, 2], SquaredDifference())) for p in (one, same, other))
     assert torch.equal(a, b)
     assert not torch.allclose(a, c, rtol=0.2)
+
+
+@pytest.mark.parametrize("kind", ["wfull", "zend", "zfull"])
+@pytest.mark.parametrize("prefix", ["ppl2", "ppl"])
+def test_a_path_length_without_crop_has_no_official_name(prefix: str, kind: str) -> None:
+    """Official are `ppl2_wend`, without crop, and `ppl_{z,w}{full,end}`, which crop the face."""
+    with pytest.raises(UserError, match=rf"metrics={prefix}_{kind}: no such metrics. Did you mean [^?]*ppl_{kind}_uncropped"):
+        check_metrics([f"{prefix}_{kind}"], 50_000, Reals(torch.zeros(1, 3, 8, 8)))
+    assert METRICS[f"ppl_{kind}_uncropped"].walk == Walk(kind[0], full=kind.endswith("full"))
