@@ -94,6 +94,8 @@ def test_paths_of_one_class() -> None:
 @pytest.mark.parametrize("prefix", ["ppl2", "ppl"])
 def test_a_path_length_without_crop_has_no_official_name(prefix: str, kind: str) -> None:
     """Official are `ppl2_wend`, without crop, and `ppl_{z,w}{full,end}`, which crop the face."""
-    with pytest.raises(UserError, match=rf"metrics={prefix}_{kind}: no such metrics. Did you mean [^?]*ppl_{kind}_uncropped"):
+    with pytest.raises(
+        UserError, match=rf"metrics={prefix}_{kind}: no such metrics. Did you mean [^?]*ppl_{kind}_uncropped"
+    ):
         check_metrics([f"{prefix}_{kind}"], 50_000, Reals(torch.zeros(1, 3, 8, 8)))
     assert METRICS[f"ppl_{kind}_uncropped"].walk == Walk(kind[0], full=kind.endswith("full"))
