@@ -6,6 +6,15 @@ escapes a command is a failure at run time (status 1).
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+
+def printable(text: str) -> str:
+    """The text on one line: control characters, line ends and surrogates as backslash escapes.
+
+    Messages quote names and contents of files, which may hold terminal escape sequences.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class UserError(ValueError):
@@ -22,7 +31,19 @@ class UserError(ValueError):
 
     def __init__(self, problem: str, *, rule: str, fix: str) -> None:
         self.problem, self.rule, self.fix = problem, rule, fix
-        super().__init__(f"{problem}: {rule}. {fix}")
+        super().__init__(printable(f"{problem}: {rule}. {fix}"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.problem, self.rule, self.fix)
+
+
+def _rebuild(kind: type["UserError"], problem: str, rule: str, fix: str) -> "UserError":
+    """Unpickles an error whose constructor takes keywords."""
+    return kind(problem, rule=rule, fix=fix)
+
+
+class DamagedFile(UserError):  # noqa: N818
+    """A file whose content is not what was written: another copy, or an older file, may do."""
 
 
 class RunError(RuntimeError):

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from stylegen.checkpoints.sealed import load_sealed
 from stylegen.checkpoints.snapshot import FORMAT
 from stylegen.errors import UserError
 
@@ -71,14 +72,15 @@ def _read_snapshot(path: Path) -> TrainedWeights:
 
 
 def _read_checkpoint(path: Path) -> TrainedWeights:
+    checkpoint = load_sealed(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        state = checkpoint["state_dict"]
         networks = {
             part: {name.removeprefix(f"{part}."): t for name, t in state.items() if name.startswith(f"{part}.")}
             for part in _PARTS
         }
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise _unreadable(path, str(error) or type(error).__name__) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, "it holds no weights by name") from error
     missing = [part for part, tensors in networks.items() if not tensors]
     if missing:
         raise _unreadable(path, f"it holds no {' and no '.join(missing)}")

@@ -2,20 +2,24 @@
 
 Lightning's own plugin builds the whole file in memory, writes it to the folder of temporary files, and moves it without
 asking the disk. Here the tensors stream into a hidden file beside the destination, which takes its name once it is on
-the disk: after a crash, a power failure or a full disk the name holds the old file or the whole new one.
+the disk: after a crash, a power failure or a full disk the name holds the old file or the whole new one. Its hash is
+its last part, so that damage that comes later is noticed too (see `stylegen.checkpoints.sealed`).
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.plugins import CheckpointIO
 from torch import Tensor
 
+from stylegen.checkpoints.sealed import damaged, load_sealed, save_sealed
 from stylegen.errors import RunError
+from stylegen.training.checkpoint_content import content_problem
+from stylegen.training.module import StyleGANModule
 
 _MARGIN = 2**20  # bytes for names, structure and alignment, beside two per cent of the tensors
 
@@ -42,17 +46,40 @@ class CheckpointFiles(CheckpointIO):
             cause = _os_error(error)
             if cause is None:
                 raise
-            raise _cannot_write(path, cause.strerror or str(cause)) from error
+            raise _cannot_write(path, cause) from error
         finally:
             partial.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        """The checkpoint at `path`: tensors and plain values, and nothing else is ever accepted."""
-        return torch.load(path, map_location=map_location, weights_only=True)
+        """The checkpoint at `path`: tensors and plain values, and nothing else is ever accepted.
+
+        Raises:
+            UserError: a file that cannot be read, is damaged, or contains code.
+        """
+        checkpoint: dict[str, Any] = load_sealed(Path(path))
+        return checkpoint
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete the file if it is there."""
         Path(path).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path, module: StyleGANModule | None = None) -> dict[str, Any]:
+    """A checkpoint that a run can continue from.
+
+    Args:
+        module: that is to be continued; the shapes of weights and of the optimizers' state are compared with its own.
+
+    Raises:
+        UserError: the file cannot be read, or contains code.
+        DamagedFile: its bytes are not those that were written, a field is missing or of another type, weights are not
+            finite, or shapes do not fit; an older checkpoint may do.
+    """
+    checkpoint = load_sealed(path)
+    problem = content_problem(checkpoint, path.stat().st_size, module)
+    if problem is not None:
+        raise damaged(path, problem)
+    return dict(checkpoint)
 
 
 def partial_name(path: Path) -> Path:
@@ -77,7 +104,7 @@ def give_second_name(path: Path, name: str) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise _cannot_write(second, error.strerror or str(error)) from error
+        raise _cannot_write(second, error) from error
 
 
 def required_bytes(checkpoint: Any) -> int:
@@ -98,12 +125,13 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
 def _require_room(path: Path, size: int) -> None:
     usage = shutil.disk_usage(path.parent)
     if usage.total and usage.free < size:  # some network file systems say that they have nothing at all
-        raise _cannot_write(path, f"it needs {size / 2**20:.1f} MiB and {usage.free / 2**20:.1f} MiB are free")
+        needed = f"it needs {size / 2**20:.1f} MiB and {usage.free / 2**20:.1f} MiB are free"
+        raise _cannot_write(path, OSError(errno.ENOSPC, needed))
 
 
 def _write(checkpoint: dict[str, Any], path: Path) -> None:
     with path.open("wb", buffering=2**20) as file:
-        torch.save(checkpoint, file)
+        save_sealed(checkpoint, file)
         file.flush()
         os.fsync(file.fileno())
 
@@ -125,8 +153,16 @@ def _os_error(error: BaseException | None) -> OSError | None:
     return error
 
 
-def _cannot_write(path: Path, reason: str) -> RunError:
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    fixes = {
+        errno.ENOSPC: "Make room",
+        errno.EDQUOT: "Make room in your quota",
+        errno.EACCES: f"Make {path.parent} writable",
+        errno.EPERM: f"Make {path.parent} writable",
+        errno.EROFS: "Mount the disk for writing",
+    }
+    fix = fixes.get(error.errno or 0, "Check the disk")
     return RunError(
-        f"checkpoint {path} cannot be written ({reason}); the one before it is whole. Make room, then give the same "
-        f"command with output_dir={path.parent.parent}"
+        f"checkpoint {path} cannot be written ({error.strerror or error}); the one before it is whole. "
+        f"{fix}, then give the same command with output_dir={path.parent.parent}"
     )

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import torch
 from omegaconf import DictConfig
 
-from stylegen.errors import RunError
+from stylegen.errors import RunError, UserError
+from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.module import StyleGANModule
 from stylegen.verbs.checks import num_processes
 from stylegen.verbs.resume import Start
@@ -29,8 +30,8 @@ def go_back(begun: Start, module: StyleGANModule, attempts: int) -> tuple[Start,
     start, saved = Start(begun.folder), 0
     for path in [*begun.folder.numbered_checkpoints(), *([begun.checkpoint] if begun.checkpoint else [])]:
         try:
-            clock = torch.load(path, map_location="cpu", weights_only=True)["clock"]
-        except Exception:  # torch raises many kinds for a damaged file; an older one will do
+            clock = read_checkpoint(path, module)["clock"]
+        except UserError:  # an older one will do
             continue
         if not any(clock["streaks"]):
             start, saved = Start(begun.folder, path, clock["images_seen"]), clock["attempt"]

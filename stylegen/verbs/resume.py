@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen.errors import UserError
+from stylegen.training.checkpoint_io import read_checkpoint
+from stylegen.training.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.run_folder import RunFolder, next_run_folder
 from stylegen.verbs.config import plain
@@ -42,12 +43,13 @@ class Start:
     owes_score: bool = False
 
 
-def find_start(config: DictConfig, name: str) -> Start:
+def find_start(config: DictConfig, name: str, module: StyleGANModule | None = None) -> Start:
     """Decide by `resume` and `output_dir`; creates nothing but a numbered folder where no name was given.
 
     Args:
         config: of the train verb.
         name: of a new numbered folder, as in runs/00003-<name>.
+        module: that will train; a checkpoint that does not fit it is damaged.
 
     Raises:
         UserError: a checkpoint that is missing or damaged, settings that changed, a folder that holds a run
@@ -67,7 +69,7 @@ def find_start(config: DictConfig, name: str) -> Start:
         folder = RunFolder(output or source.parent.parent)
         if folder.config.exists() and folder.root.resolve() != source.parent.parent.resolve():
             raise _occupied(folder.root, f"resume={config.resume} would continue another run in it")
-        return _continue(config, folder, source)
+        return _continue(config, folder, source, module)
     if output is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise UserError(
             "output_dir=null with several processes",
@@ -78,7 +80,7 @@ def find_start(config: DictConfig, name: str) -> Start:
         return Start(next_run_folder(Path("runs"), name))
     folder = RunFolder(output)
     if config.resume == "auto" and folder.checkpoint.exists():
-        return _continue(config, folder, folder.checkpoint)
+        return _continue(config, folder, folder.checkpoint, module)
     if config.resume == "never" and folder.config.exists():
         raise _occupied(output, "resume=never continues none")
     return Start(folder)
@@ -116,19 +118,18 @@ def forget_start() -> None:
     os.environ.pop(_START, None)
 
 
-def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path) -> Start:
+def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path, module: StyleGANModule | None) -> Start:
     """From the newest checkpoint that can be read; damaged ones are named."""
     _refuse_changes(config, checkpoint.parent.parent / "config.yaml")
     older = RunFolder(checkpoint.parent.parent).numbered_checkpoints() if checkpoint.name == "last.ckpt" else []
     for candidate in [checkpoint, *older]:
         try:
-            state = torch.load(candidate, map_location="cpu", weights_only=True)
-            images_seen, scores = state["clock"]["images_seen"], state["callbacks"].get("Fidelity", {})
-        except Exception as error:  # torch raises many kinds for a damaged file
-            problem = (str(error) or type(error).__name__).splitlines()[0][:200]
-            print(f"warning: {candidate} cannot be read ({problem})", file=sys.stderr)
+            state = read_checkpoint(candidate, module)
+        except UserError as error:
+            print(f"warning: {error.problem}: {error.rule}", file=sys.stderr)
         else:
-            return Start(folder, candidate, images_seen, scores.get("owed", False))
+            owed = state["callbacks"].get("Fidelity", {}).get("owed", False)
+            return Start(folder, candidate, state["clock"]["images_seen"], owed)
     raise UserError(
         f"checkpoint {checkpoint}",
         rule="neither it nor an older one beside it can be read",

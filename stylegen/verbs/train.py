@@ -84,7 +84,7 @@ def run(config: DictConfig) -> TrainResult | None:
         torch.set_num_threads(config.threads)
     module = build_module(config, dataset)
     note = initialize(config, module, dataset.spec) if begins_anew(config) else None
-    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}")
+    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}", module)
     total = round(config.total_kimg * 1000)
     owed = start.owes_score and config.fidelity.metrics
     if start.checkpoint is not None and start.images_seen >= total and not owed:

@@ -101,7 +101,7 @@ def test_the_room_that_is_asked_for_suffices(path: Path) -> None:
 def test_a_file_with_code_is_refused(path: Path) -> None:
     path.parent.mkdir(parents=True)
     torch.save({"state": Path("x")}, path)
-    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+    with pytest.raises(Exception, match="contains code, which was not run"):
         FILES.load_checkpoint(path, weights_only=False)
 
 
