@@ -42,7 +42,7 @@ def _rebuild(kind: type["UserError"], problem: str, rule: str, fix: str) -> "Use
     return kind(problem, rule=rule, fix=fix)
 
 
-class DamagedFile(UserError):  # noqa: N818
+class DamagedFile(UserError):
     """A file whose content is not what was written: another copy, or an older file, may do."""
 
 

@@ -1,8 +1,8 @@
 """What a checkpoint must hold before anything of it is restored.
 
-Wrong shapes in the optimizers' state would be read beyond their ends by Adam's fused kernel, and a field that is missing
-would end the run in the middle of being restored. A hash does not help against either: it vouches for bytes, not for
-who wrote them, and older checkpoints have none.
+Adam's fused kernel would read moments of a wrong shape beyond their ends, and a field that is missing would end the run
+in the middle of being restored. A hash does not help against either: it vouches for bytes, not for who wrote them, and
+older checkpoints have none.
 """
 
 import math
