@@ -1,27 +1,21 @@
 """Snapshots: an architecture's name, its settings (JSON) and its tensors (safetensors). No code, no import paths.
 
-A file `<kimg>.safetensors` holds the averaged generator. Its one metadata entry, `stylegen`, is a JSON object with
-`format`, `network`, `settings`, and `info`: what is known about its training (images seen, dataset, package version),
-which loading never needs. A network that has not grown up has a `level` too, at which it is loaded. (One entry, because
-the library writes several in random order.)
+A file `<kimg>.safetensors` holds the averaged generator. Its `info` says what is known about its training (images seen,
+dataset, package version), which loading never needs. A network that has not grown up has a `level` too, at which it is
+loaded. The SHA-256 of all this is verified on loading; see `stylegen.checkpoints.snapshot_file`.
 """
 
 import dataclasses
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from stylegen.checkpoints.snapshot_file import damaged, read_snapshot_file, write_snapshot_file
 from stylegen.errors import UserError
 from stylegen.networks import Level, StyleGenerator, build_generator
-
-FORMAT = "stylegen-snapshot-1"
 
 
 @dataclass(frozen=True)
@@ -41,14 +35,10 @@ def kimg_name(images_seen: int) -> str:
 def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -> None:
     """Write the generator's weights and settings; the file appears whole or not at all."""
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
-    description = {"format": FORMAT, "network": generator.name, "settings": generator.settings, "info": info}
+    description: dict[str, Any] = {"network": generator.name, "settings": generator.settings, "info": info}
     if generator.level != Level(generator.resolution):
         description["level"] = dataclasses.asdict(generator.level)
-    metadata = {"stylegen": json.dumps(description)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    safetensors.torch.save_file(tensors, partial, metadata)
-    partial.replace(path)
+    write_snapshot_file(path, description, tensors)
 
 
 def find_snapshot(path: str | Path) -> Path:
@@ -78,40 +68,22 @@ def load_snapshot(path: str | Path) -> Snapshot:
     """Load a snapshot, or the newest of a run folder.
 
     Raises:
-        UserError: a file that is truncated, of another kind, of an unknown network, or whose tensors do not fit.
+        UserError: a file that cannot be read, is damaged or of another kind, of an unknown network, or whose tensors
+            do not fit or are not finite.
     """
     path = find_snapshot(path)
-    metadata, tensors = _read(path)
-    try:
-        description = json.loads(metadata.get("stylegen", "{}"))
-        if description.get("format") != FORMAT:
-            raise UserError(
-                f"snapshot={path}",
-                rule=f"its metadata does not say {FORMAT}, so it holds something else than a generator of stylegen",
-                fix="Use a file from the snapshots/ folder of a run",
-            )
-        name, settings, info = (description[key] for key in ("network", "settings", "info"))
-    except (KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise _damaged(path, f"its metadata cannot be read ({error})") from error
+    file = read_snapshot_file(path)
     try:
         with torch.device("meta"):
-            generator = build_generator(name, **settings)
-        level = Level(**description.get("level", {"resolution": generator.resolution}))
+            generator = build_generator(file.network, **file.settings)
+        level = Level(generator.resolution) if file.level is None else Level(**file.level)
         generator.set_level(level.resolution, level.alpha)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise _damaged(path, f"its settings make no network ({error})") from error
-    _check_tensors(path, tensors, generator.state_dict())
-    generator = _materialize(generator, tensors)
+        raise damaged(f"snapshot={path}", f"its settings make no network ({error})") from error
+    _check_tensors(path, file.tensors, generator.state_dict())
+    generator = _materialize(generator, file.tensors)
     generator.set_level(level.resolution, level.alpha)
-    return Snapshot(generator.eval().requires_grad_(False), info, path)
-
-
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path, f"it is truncated or no safetensors file ({error})") from error
+    return Snapshot(generator.eval().requires_grad_(False), file.info, path)
 
 
 def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -122,9 +94,14 @@ def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Ten
         for name in expected
         if name in found and found[name].shape != expected[name].shape
     ]
+    problems += [
+        f"{name} has dtype {found[name].dtype} instead of {expected[name].dtype}"
+        for name in expected
+        if name in found and found[name].dtype != expected[name].dtype
+    ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise _damaged(path, f"its tensors do not fit its settings: {'; '.join(problems[:3])}{more}")
+        raise damaged(f"snapshot={path}", f"its tensors do not fit its settings: {'; '.join(problems[:3])}{more}")
 
 
 def _materialize(generator: StyleGenerator, tensors: dict[str, Tensor]) -> StyleGenerator:
@@ -132,7 +109,3 @@ def _materialize(generator: StyleGenerator, tensors: dict[str, Tensor]) -> Style
     generator = build_generator(generator.name, **generator.settings)
     generator.load_state_dict(tensors)
     return generator
-
-
-def _damaged(path: Path, rule: str) -> UserError:
-    return UserError(f"snapshot={path}", rule=rule, fix="Take another snapshot of the run, or copy the file again")

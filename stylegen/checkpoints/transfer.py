@@ -6,18 +6,16 @@ counterpart, when an unconditional model becomes a conditional one, say; they st
 else that does not fit is another architecture, and refused: half a network draws noise, and nothing says why.
 """
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from stylegen.checkpoints.sealed import load_sealed
-from stylegen.checkpoints.snapshot import FORMAT
+from stylegen.checkpoints.snapshot_file import read_snapshot_file
 from stylegen.errors import UserError
 
 _PARTS = ("G", "D", "G_ema")
@@ -59,16 +57,9 @@ def read_weights(path: str | Path) -> TrainedWeights:
 
 
 def _read_snapshot(path: Path) -> TrainedWeights:
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            description = json.loads((file.metadata() or {}).get("stylegen", "null"))
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise _unreadable(path, str(error)) from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise _unreadable(path, f"its metadata do not say {FORMAT}")
-    settings = {"generator": {"name": description["network"], **description["settings"]}}
-    return TrainedWeights(path, {"G": tensors, "G_ema": tensors}, settings)
+    file = read_snapshot_file(path, "init")
+    settings = {"generator": {"name": file.network, **file.settings}}
+    return TrainedWeights(path, {"G": file.tensors, "G_ema": file.tensors}, settings)
 
 
 def _read_checkpoint(path: Path) -> TrainedWeights:
@@ -81,6 +72,9 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise _unreadable(path, "it holds no weights by name") from error
+    for name, tensor in state.items():
+        if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and not tensor.isfinite().all()):
+            raise _unreadable(path, f"{name} holds values that are not finite, or no numbers")
     missing = [part for part, tensors in networks.items() if not tensors]
     if missing:
         raise _unreadable(path, f"it holds no {' and no '.join(missing)}")

@@ -125,7 +125,7 @@ def test_files_that_hold_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"no")
     (tmp_path / "b.ckpt").write_bytes(b"no")
     torch.save({"state_dict": {"G.x": torch.zeros(1)}}, tmp_path / "c.ckpt")
-    for name, message in (("a.safetensors", "cannot be read"), ("b.ckpt", "truncated"), ("c.ckpt", "no D")):
+    for name, message in (("a.safetensors", "truncated"), ("b.ckpt", "truncated"), ("c.ckpt", "no D")):
         with pytest.raises(UserError, match=message):
             read_weights(tmp_path / name)
     with pytest.raises(UserError, match=r"there is no file .*last.ckpt"):

@@ -1,0 +1,142 @@
+"""The file of a snapshot: its description (JSON) and its tensors (safetensors), with a hash over both.
+
+The one metadata entry, `stylegen`, is a JSON object with `format`, `network`, `settings`, `info`, `sha256` and, for a
+network that has not grown up, `level`. (One entry, because the library writes several in random order.)
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from stylegen.errors import DamagedFile, UserError
+from stylegen.files import replacing
+
+FORMAT = "stylegen-snapshot-1"
+NOT_HASHED = "not verified: the file is from before snapshots had a hash"
+
+_MAX_LIST = 64  # entries: filters have 3 to 14 taps
+_INFO_TYPES = {"images_seen": int, "stylegen": str, "data": dict, "dataset": str, "fingerprint": str}
+
+
+@dataclass(frozen=True)
+class SnapshotFile:
+    """What a file holds, its types checked.
+
+    Attributes:
+        network, settings: name and constructor arguments of the generator.
+        info: about its training; `integrity` says so where the file has no hash.
+        level: arguments of `stylegen.networks.Level`, or None for a network at its full size.
+        tensors: finite.
+    """
+
+    network: str
+    settings: dict[str, Any]
+    info: dict[str, Any]
+    level: dict[str, Any] | None
+    tensors: dict[str, Tensor]
+
+
+def write_snapshot_file(path: Path, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors on the CPU with `network`, `settings`, `info` and perhaps `level`; appears whole or not at all."""
+    plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as it will be read
+    metadata = {"stylegen": json.dumps(plain | {"sha256": _digest(plain, tensors)})}
+    with replacing(path) as partial:
+        safetensors.torch.save_file(dict(tensors), partial, metadata)
+
+
+def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
+    """Read and verify a file; nothing is built from it yet.
+
+    Args:
+        setting: that named the file, for errors.
+
+    Raises:
+        UserError: the file cannot be read.
+        DamagedFile: it is truncated or something else than a snapshot; its content is not what was written; a field is
+            missing or of another type; its tensors are not finite.
+    """
+    try:
+        with path.open("rb"):  # the library's own errors do not tell a missing permission from a truncated file
+            pass
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get("stylegen", "{}")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise UserError(
+            f"{setting}={path} cannot be read ({error.strerror or error})",
+            rule="it is a file that you may read",
+            fix="Check its permissions, or name another one",
+        ) from error
+    except SafetensorError as error:
+        raise damaged(f"{setting}={path}", f"it is truncated or no safetensors file ({error})") from error
+    try:
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(f"{setting}={path}", f"its metadata cannot be read ({error})") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise UserError(
+            f"{setting}={path}",
+            rule=f"its metadata does not say {FORMAT}, so it holds something else than a generator of stylegen",
+            fix="Use a file from the snapshots/ folder of a run",
+        )
+    problem = _problem(description, tensors)
+    if problem is not None:
+        raise damaged(f"{setting}={path}", problem)
+    info = description["info"] if "sha256" in description else description["info"] | {"integrity": NOT_HASHED}
+    fields = (description[key] for key in ("network", "settings"))
+    return SnapshotFile(*fields, info, description.get("level"), tensors)
+
+
+def damaged(problem: str, rule: str) -> DamagedFile:
+    """The error for a snapshot that cannot be used."""
+    return DamagedFile(problem, rule=rule, fix="Take another snapshot of the run, or copy the file again")
+
+
+def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
+    if "sha256" in description:
+        plain = {key: value for key, value in description.items() if key != "sha256"}
+        if _digest(plain, tensors) != description["sha256"]:
+            return "it is damaged: its content does not match its SHA-256"
+    for key, kind in {"network": str, "settings": dict, "info": dict}.items():
+        if not isinstance(description.get(key), kind):
+            return f"{key} in its metadata is no {kind.__name__}"
+    if not isinstance(description.get("level", {}), dict):
+        return "its settings make no network (level is no dict)"
+    for key, kind in _INFO_TYPES.items():
+        if not isinstance(description["info"].get(key, kind()), kind):
+            return f"info.{key} in its metadata is no {kind.__name__}"
+    not_finite = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    if not_finite:
+        return f"{not_finite[0]} holds values that are not finite"
+    return _excess(description["settings"], tensors)
+
+
+def _excess(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
+    """A setting that no network of these tensors has, and that would cost time or memory before that shows."""
+    largest = max((max(t.shape) for t in tensors.values() if t.numel() and t.ndim), default=0)
+    for key, most in {"mapping_layers": len(tensors), "num_classes": largest}.items():
+        value = settings.get(key, 0)
+        if not isinstance(value, int) or value > most:
+            return f"its settings make no network of its {len(tensors)} tensors: {key}={value!r:.40}"
+    for key, value in settings.items():
+        if isinstance(value, list) and len(value) > _MAX_LIST:
+            return f"its settings make no network: {key} has {len(value)} entries, more than {_MAX_LIST}"
+    return None
+
+
+def _digest(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the description, and name, dtype, shape and bytes of each tensor, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
