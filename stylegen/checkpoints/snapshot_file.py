@@ -23,7 +23,7 @@ FORMAT = "stylegen-snapshot-1"
 NOT_HASHED = "not verified: the file is from before snapshots had a hash"
 
 _MAX_LIST = 64  # entries: filters have 3 to 14 taps
-_INFO_TYPES = {"images_seen": int, "stylegen": str, "data": dict, "dataset": str, "fingerprint": str}
+_INFO_TYPES: dict[str, type] = {"images_seen": int, "stylegen": str, "data": dict, "dataset": str, "fingerprint": str}
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,7 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
     if problem is not None:
         raise damaged(f"{setting}={path}", problem)
     info = description["info"] if "sha256" in description else description["info"] | {"integrity": NOT_HASHED}
-    fields = (description[key] for key in ("network", "settings"))
-    return SnapshotFile(*fields, info, description.get("level"), tensors)
+    return SnapshotFile(description["network"], description["settings"], info, description.get("level"), tensors)
 
 
 def damaged(problem: str, rule: str) -> DamagedFile:
@@ -105,7 +104,8 @@ def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str 
         plain = {key: value for key, value in description.items() if key != "sha256"}
         if _digest(plain, tensors) != description["sha256"]:
             return "it is damaged: its content does not match its SHA-256"
-    for key, kind in {"network": str, "settings": dict, "info": dict}.items():
+    kinds: dict[str, type] = {"network": str, "settings": dict, "info": dict}
+    for key, kind in kinds.items():
         if not isinstance(description.get(key), kind):
             return f"{key} in its metadata is no {kind.__name__}"
     if not isinstance(description.get("level", {}), dict):
