@@ -7,7 +7,9 @@ from stylegen.errors import UserError, unknown_choice
 from stylegen.features import DISTANCES, build_distance, build_extractor
 from stylegen.features.weights import FILES_OF, PUBLISHED, is_own_file, require_all_weights
 from stylegen.metrics.metric import DEFAULT_OPTIONS, MetricOptions
-from stylegen.metrics.reals import PublishedReals, RealImages
+from stylegen.metrics.protocol import OFFICIAL, Protocol
+from stylegen.metrics.real_sets import PublishedReals
+from stylegen.metrics.reals import RealImages
 from stylegen.metrics.registry import METRICS
 
 
@@ -18,6 +20,7 @@ def check_metrics(
     *,
     weights: str | Path | None = None,
     options: MetricOptions = DEFAULT_OPTIONS,
+    protocol: Protocol = OFFICIAL,
     walks: bool = True,
     open_weights: bool = True,
 ) -> None:
@@ -29,8 +32,9 @@ def check_metrics(
 
     Raises:
         UserError: no id or an unknown one; fewer fakes or reals than a metric needs, or another number than its name
-            promises; reals that are neither grey nor RGB; a path length of pictures without a generator; a metric
-            that needs more than published statistics; weights that cannot be had, or do not fit.
+            promises; `mirror_reals` for a metric that decides it; reals that are neither grey nor RGB; a path length of
+            pictures without a generator; a metric that needs more than published statistics; weights that cannot be
+            had, or do not fit.
     """
     if not ids:
         raise unknown_choice("metrics", "[]", METRICS)
@@ -45,6 +49,12 @@ def check_metrics(
         )
     for metric_id in ids:
         _check_metric(metric_id, num_fakes, reals, options, walks)
+        if protocol.mirror_reals and METRICS[metric_id].first_reals is not None:
+            raise UserError(
+                f"fidelity.mirror_reals=true for {metric_id}",
+                rule=f"{metric_id} mirrors its reals where the training mirrored its images, and only there",
+                fix="Leave it out",
+            )
     for extractor in by_extractor(ids):
         require_all_weights(extractor, weights)
         if open_weights and is_own_file(weights) and (extractor in PUBLISHED or extractor in FILES_OF):

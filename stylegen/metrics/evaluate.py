@@ -22,15 +22,8 @@ from stylegen.metrics.continuation import Continuation
 from stylegen.metrics.fakes import NumberedPictures, Stream, WalkablePictures
 from stylegen.metrics.metric import DEFAULT_OPTIONS, MetricOptions
 from stylegen.metrics.protocol import OFFICIAL, Protocol
-from stylegen.metrics.reals import (
-    PROTOCOL_VERSION,
-    Extraction,
-    MirroredReals,
-    Progress,
-    PublishedReals,
-    RealImages,
-    suffix_of,
-)
+from stylegen.metrics.real_sets import MirroredReals, PublishedReals, describe_reals, suffix_of
+from stylegen.metrics.reals import PROTOCOL_VERSION, Extraction, Progress, RealImages
 from stylegen.metrics.registry import METRICS
 from stylegen.metrics.views import View, draw
 
@@ -79,14 +72,17 @@ def compute_metrics(
         UserError: see `check_metrics`; fakes unlike the reals in size or channels, or too few; features not finite.
     """
     walks = isinstance(fakes, WalkablePictures)
-    reals = MirroredReals(reals) if protocol.mirror_reals else reals
-    check = partial(check_metrics, weights=weights, options=options, walks=walks, open_weights=False)
+    check = partial(check_metrics, weights=weights, options=options, protocol=protocol, walks=walks, open_weights=False)
     ranks.together(lambda: check(ids, num_fakes, reals))
+    reals = MirroredReals(reals) if protocol.mirror_reals else reals
     calibrate = calibrate and not isinstance(reals, PublishedReals)
     store = StatisticsCache((cache_dir or default_folder()) if cache else None)
     look = partial(_way, weights=weights, device=device, batch_size=batch_size, progress=progress)
-    groups = [(look(name), group) for name, every in by_extractor(ids).items() for group in _groups(name, every)]
-    views = [View.of(group, way, reals, calibrate, seed, store) for way, group in groups]
+    views = [
+        View.of(group, way, reals, calibrate, seed, store)
+        for way, every in ((look(name), every) for name, every in by_extractor(ids).items())
+        for group in _groups(way.extractor.name, every)
+    ]
     key = None if identity is None else _key(identity, ids, num_fakes, reals, views)
     with Continuation(store, key, [view.drawn for view in views]) as state:
         draw(_numbered(fakes), num_fakes, reals, views, state)
@@ -94,8 +90,13 @@ def compute_metrics(
 
 
 def _groups(extractor: str, ids: list[str]) -> list[list[str]]:
-    """Metrics that share what is seen of the fakes: all of one extractor, but each path length has paths of its own."""
-    return [[i] for i in ids] if extractor in DISTANCES else [ids]
+    """Metrics of one extractor that share fakes and reals; each path length has paths of its own."""
+    if extractor in DISTANCES:
+        return [[i] for i in ids]
+    groups: dict[int | None, list[str]] = {}
+    for metric_id in ids:
+        groups.setdefault(METRICS[metric_id].first_reals, []).append(metric_id)
+    return list(groups.values())
 
 
 def _way(
@@ -121,7 +122,7 @@ def _card(
     """Gather what the processes have seen, and take the scores; see `compute_metrics` for the arguments."""
     for view in views:
         view.drawn = view.drawn.gathered(num_fakes)
-    beside = _references(views, reals, options, seed, store) if calibrate else {}
+    beside = _references(views, options, seed, store) if calibrate else {}
     choices: dict[str, Any] = {
         "num_samples": num_fakes,
         "seed": seed,
@@ -171,7 +172,7 @@ def _sides(ids: Sequence[str], views: Sequence[View], reals: RealImages, seed: i
     return {
         "num_reals": reals.num_images,
         "dataset": {"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
-        "reals": _which(reals),
+        "reals": _which(views, reals),
         "extractors": {view.way.extractor.name: view.recipe() for view in views},
         "covariance": _covariance(ids),
         "calibration": {**REFERENCES, "picture": chosen_picture(reals.num_images, seed)} if calibrated else {},
@@ -179,13 +180,13 @@ def _sides(ids: Sequence[str], views: Sequence[View], reals: RealImages, seed: i
 
 
 def _references(
-    views: Sequence[View], reals: RealImages, options: MetricOptions, seed: int, store: StatisticsCache
+    views: Sequence[View], options: MetricOptions, seed: int, store: StatisticsCache
 ) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for view in views:
         ids = [i for i in view.ids if METRICS[i].calibrated]
         if ids:
-            found |= references(ids, METRICS, reals, view.way, view.known, options, seed, store)
+            found |= references(ids, METRICS, view.source, view.way, view.known, options, seed, store)
     return found
 
 
@@ -213,15 +214,15 @@ def _key(identity: str, ids: Sequence[str], num_fakes: int, reals: RealImages, v
 
 
 def _covariance(ids: Sequence[str]) -> str:
-    official = [i for i in ids if METRICS[i].kind == "moments" and METRICS[i].exact_fakes]
-    others = [i for i in ids if METRICS[i].kind == "moments" and not METRICS[i].exact_fakes]
-    named = [f"divided by N - 1: {', '.join(others)}"] if others else []
-    return "; ".join(named + ([f"divided by N: {', '.join(official)}"] if official else []))
+    """What each Frechet distance divides its covariances by."""
+    named = []
+    for ddof, divisor in ((1, "N - 1"), (0, "N")):
+        if found := [i for i in ids if METRICS[i].ddof == ddof]:
+            named.append(f"divided by {divisor}: {', '.join(found)}")
+    return "; ".join(named)
 
 
-def _which(reals: RealImages) -> str:
-    if isinstance(reals, PublishedReals):
-        return "statistics that somebody else has published; their pictures are not known"
-    if isinstance(reals, MirroredReals):
-        return "all pictures of the dataset, and their mirror images"
-    return "all pictures of the dataset, unmirrored"
+def _which(views: Sequence[View], reals: RealImages) -> str:
+    """The reals that count: of the dataset, and for which metrics it is others."""
+    others = [f"{', '.join(view.ids)}: {describe_reals(view.source)}" for view in views if view.source is not reals]
+    return "; ".join([describe_reals(reals), *others])

@@ -21,7 +21,8 @@ from stylegen.metrics.metric import Walk
 from stylegen.metrics.path_length import path_distances
 from stylegen.metrics.protocol import OFFICIAL
 from stylegen.metrics.protocol import Protocol as ScoreProtocol
-from stylegen.metrics.reals import ClassReals, PublishedReals, RealImages, ReducedReals
+from stylegen.metrics.real_sets import ClassReals, PublishedReals, ReducedReals
+from stylegen.metrics.reals import RealImages
 from stylegen.networks import StyleGenerator
 
 
@@ -85,7 +86,7 @@ def score_generator(
         reals: the dataset.
         ids, num_samples: see `compute_metrics`.
         sampler_batch: pictures at a time in the generator.
-        protocol: psi, noise and labels; departures from the papers' change the names of the numbers.
+        protocol: psi, noise and labels; departures from StyleGAN2-ADA's change the names of the numbers.
         per_class: also score each class of a conditional generator, with so many samples, against its own reals.
         sampling: more about the fakes, for the card.
         options: passed on to `compute_metrics`.

@@ -1,12 +1,14 @@
 """KID: the kernel inception distance (Binkowski et al. 2018, arXiv 1801.01401), unbiased also for few pictures."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from stylegen import randomness
 from stylegen.features import FeatureExtractor, fidelity
 from stylegen.metrics.metric import FeatureSet, MetricOptions
 
-OFFICIAL_SUBSETS, OFFICIAL_SUBSET_SIZE = 100, 1000
+OFFICIAL_SUBSETS, OFFICIAL_SUBSET_SIZE, OFFICIAL_MAX_REALS = 100, 1000, 1_000_000
 
 
 def kid(fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions) -> dict[str, float]:
@@ -17,17 +19,23 @@ def kid(fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, optio
     return {"kid": mean, "kid_std": spread}
 
 
-def kid_full(
-    fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions
-) -> dict[str, float]:
-    """`kid50k_full`: 100 subsets of 1,000 pictures of either side, fewer where there are fewer; keyed choices."""
-    a, b = fakes.features, reals.features
-    size = min(OFFICIAL_SUBSET_SIZE, len(a), len(b))
-    total = 0.0
-    for index in range(OFFICIAL_SUBSETS):
-        rows = [randomness.permutation(len(x), 0, f"metrics/kid/{k}", index)[:size] for k, x in enumerate((a, b))]
-        total += squared_mmd(a[rows[0]], b[rows[1]])
-    return {"kid50k_full": total / OFFICIAL_SUBSETS}
+def official(
+    metric_id: str,
+) -> Callable[[FeatureSet, FeatureSet, FeatureExtractor, MetricOptions], dict[str, float]]:
+    """StyleGAN2-ADA's settings under this id: 100 keyed subsets of 1,000 images of either side, at most 10^6 reals."""
+
+    def compute(
+        fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions
+    ) -> dict[str, float]:
+        a, b = fakes.features, reals.features[:OFFICIAL_MAX_REALS]
+        size = min(OFFICIAL_SUBSET_SIZE, len(a), len(b))
+        total = 0.0
+        for index in range(OFFICIAL_SUBSETS):
+            rows = [randomness.permutation(len(x), 0, f"metrics/kid/{k}", index)[:size] for k, x in enumerate((a, b))]
+            total += squared_mmd(a[rows[0]], b[rows[1]])
+        return {metric_id: total / OFFICIAL_SUBSETS}
+
+    return compute
 
 
 def squared_mmd(x: Tensor, y: Tensor) -> float:

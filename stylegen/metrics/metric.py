@@ -134,6 +134,8 @@ class Metric:
         min_fakes, min_reals: fewest pictures, given the options; 0 reals: it does not look at them.
         size_option: the option that sets these minima, offered when there are too few.
         exact_fakes: the number of fakes that its name promises; another number would be another metric.
+        first_reals: the reals are the first so many (`real_sets.FirstReals`); None for all.
+        ddof: of a Frechet distance, whose covariances are divided by N - ddof.
         walk: for a path length, the paths along which a generator is measured.
         calibrated: its references (`stylegen.metrics.calibration`) stand beside it.
     """
@@ -146,6 +148,8 @@ class Metric:
     min_reals: Callable[[MetricOptions], int]
     size_option: str | None = None
     exact_fakes: int | None = None
+    first_reals: int | None = None
+    ddof: int | None = None
     walk: Walk | None = None
     calibrated: bool = True
 

@@ -1,4 +1,4 @@
-"""The official protocol of StyleGAN2-ADA's metrics, and what a score is called that departs from it."""
+"""The protocol of StyleGAN2-ADA's metrics, and the names of numbers that depart from it."""
 
 import math
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ LABELS = ("data", "uniform")
 
 @dataclass(frozen=True)
 class Protocol:
-    """Choices outside the metrics that move their numbers. The defaults are the papers'; any other changes the name.
+    """Choices outside the metrics that move their numbers. A departure from StyleGAN2-ADA's changes the name.
 
     Args:
-        truncation_psi: the papers score untruncated pictures, psi 1.
-        noise: "random", fresh for each picture; "const", as stored with the weights; "none".
+        truncation_psi: all StyleGAN papers evaluate without truncation, psi 1.
+        noise: "random", fresh for each image; "const", as stored with the weights; "none".
         labels: of a conditional generator: "data", drawn from the dataset; "uniform", every class alike.
-        mirror_reals: count mirror images among the reals. The papers do not, even after training with them.
+        mirror_reals: count mirror images among the reals. StyleGAN2-ADA (2020) does not, even after training with
+            them; StyleGAN and StyleGAN2 do at random, which `fid50k`, `kid50k` and `pr50k3` follow by themselves.
 
     Raises:
         UserError: another noise or labels; psi not finite.
@@ -35,7 +36,7 @@ class Protocol:
             raise unknown_choice("fidelity.labels", self.labels, LABELS)
         if not math.isfinite(self.truncation_psi):
             problem = f"fidelity.truncation_psi={self.truncation_psi}"
-            raise UserError(problem, rule="it is a finite number", fix="Use 1, as the papers do")
+            raise UserError(problem, rule="it is a finite number", fix="Use fidelity.truncation_psi=1, as the papers do")
 
     def suffix(self, generated: bool = True, walked: bool = False, against_reals: bool = True) -> str:
         """What is appended to a metric's name: "" by the protocol, "_psi0.7_noise-const" for these departures.

@@ -1,12 +1,11 @@
 """The real side of a metric: all pictures of the dataset, unmirrored, described once and kept on disk."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from stylegen import randomness
 from stylegen.errors import UserError
@@ -47,105 +46,6 @@ class RealImages(Protocol):
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         """Pictures 0 to num_images - 1 by number: uint8 [N, C, H, W] and labels."""
         ...
-
-
-@dataclass(frozen=True)
-class PublishedReals:
-    """Real pictures of which somebody else's mean and covariance are known, and nothing more.
-
-    Args:
-        spec: of the pictures that are compared with them.
-        name, fingerprint: of the file.
-        mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
-    """
-
-    spec: ImageSpec
-    name: str
-    fingerprint: str
-    mean: Tensor
-    covariance: Tensor
-    num_images: int = 0
-
-    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("statistics have no pictures")
-
-    def moments(self) -> Moments:
-        """With these values; the number of pictures is not known, and plays no part."""
-        return Moments.of(2, self.mean, self.covariance)  # scatter / (2 - 1)
-
-
-class MirroredReals:
-    """A dataset and its mirror images, left to right, as reals."""
-
-    def __init__(self, reals: RealImages) -> None:
-        if isinstance(reals, PublishedReals):
-            raise UserError(
-                "fidelity.mirror_reals=true",
-                rule="statistics have no pictures that could be mirrored",
-                fix="Leave it out, or give the pictures in place of statistics",
-            )
-        self.inner = reals
-        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
-        self.num_images = 2 * reals.num_images
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}-mirrored"
-
-    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        images, labels = self.inner.batch(indices % self.inner.num_images)
-        flipped = (indices >= self.inner.num_images).to(images.device)
-        return torch.where(flipped[:, None, None, None], images.flip(-1), images), labels
-
-
-class ClassReals:
-    """The pictures of one class.
-
-    Args:
-        labels: of all pictures, [num_images, num_classes].
-        label: of the class; `class_name` is what it is called.
-    """
-
-    def __init__(self, reals: RealImages, labels: Tensor, label: int, class_name: str) -> None:
-        self.inner, self.label = reals, label
-        self.numbers = torch.nonzero(labels[:, label] > 0)[:, 0]
-        self.spec, self.name, self.suffix = reals.spec, f"{reals.name} class {class_name}", suffix_of(reals)
-        self.num_images = len(self.numbers)
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}-class{self.label}"
-
-    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        return self.inner.batch(self.numbers[indices])
-
-
-class ReducedReals:
-    """A dataset at a lower resolution, as a growing network meets it: blocks of pixels averaged, rounded to uint8."""
-
-    def __init__(self, reals: RealImages, resolution: int) -> None:
-        self.inner, self.num_images = reals, reals.num_images
-        self.spec = replace(reals.spec, resolution=resolution)
-        self.name = f"{reals.name} at {resolution} px"
-        self.suffix = f"_{resolution}px"
-        self.class_names = getattr(reals, "class_names", None)
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}{self.suffix}"
-
-    def labels(self) -> Tensor:
-        return self.inner.labels()  # type: ignore[attr-defined]
-
-    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        images, labels = self.inner.batch(indices)
-        means = functional.avg_pool2d(images.float(), images.shape[-1] // self.spec.resolution)
-        return means.round().to(torch.uint8), labels
-
-
-def suffix_of(reals: RealImages) -> str:
-    """What these reals add to the names of numbers: a resolution that is not the dataset's own."""
-    return getattr(reals, "suffix", "")
 
 
 @dataclass(frozen=True)

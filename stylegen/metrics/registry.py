@@ -1,25 +1,31 @@
 """The table of metrics by id. A new one is one file and one row here; ids are stable and name what was measured.
 
-`fid`, `kid`, `isc` and `prc` are torch-fidelity's numbers. Names with `50k` and `full` are StyleGAN2-ADA's: exactly
-50,000 fakes, all reals, covariances divided by N. A Frechet distance in other features than Inception's is
-`fd_<extractor>`, precision to coverage in any features `prdc_<extractor>`.
+`fid`, `kid`, `isc` and `prc` are torch-fidelity's numbers. Names with `50k` are those of the published code, all of
+exactly 50,000 fakes. With `full` they are StyleGAN2-ADA's (2020): all reals, unmirrored, covariances divided by N.
+Without it they are those of StyleGAN (2018) and StyleGAN2 (2019), whose papers report `fid50k`: the first 50,000 reals,
+mirrored at random where the training mirrored its images, covariances divided by N - 1; `kid50k` is StyleGAN2-ADA's
+for comparison with them. A Frechet distance in other features than Inception's is `fd_<extractor>`, precision to
+coverage in any features `prdc_<extractor>`.
 """
 
 from stylegen.features import FeatureExtractor
 from stylegen.metrics.authenticity import authenticity
 from stylegen.metrics.density_coverage import prdc
 from stylegen.metrics.frechet import distance
-from stylegen.metrics.inception_score import isc
-from stylegen.metrics.kernel import kid, kid_full
+from stylegen.metrics.inception_score import MIN_PER_SPLIT, is50k, isc
+from stylegen.metrics import kernel, precision_recall
 from stylegen.metrics.metric import FeatureSet, Metric, MetricOptions, Walk
 from stylegen.metrics.path_length import path_length
-from stylegen.metrics.precision_recall import OFFICIAL_NEIGHBORHOOD, official, prc
+from stylegen.metrics.precision_recall import OFFICIAL_NEIGHBORHOOD, prc
 
 OFFICIAL_FAKES = 50_000
+FIRST_REALS = 50_000
 
 
-def _frechet(key: str, extractor: str, ddof: int = 1, exact: int | None = None) -> Metric:
-    """A Frechet distance under this id: ddof 1 divides covariances by N - 1 as torch-fidelity does, 0 by N."""
+def _frechet(
+    key: str, extractor: str, ddof: int = 1, exact: int | None = None, first_reals: int | None = None
+) -> Metric:
+    """A Frechet distance under this id; covariances are divided by N - ddof."""
 
     def compute(
         fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions
@@ -36,18 +42,34 @@ def _frechet(key: str, extractor: str, ddof: int = 1, exact: int | None = None) 
         min_fakes=lambda options: 2,
         min_reals=lambda options: 4,  # two halves with a covariance each
         exact_fakes=exact,
+        first_reals=first_reals,
+        ddof=ddof,
     )
 
 
-def _official_prc(key: str, extractor: str) -> Metric:
+def _official_kid(key: str, first_reals: int | None = None) -> Metric:
+    return Metric(
+        extractor="inception",
+        kind="features",
+        keys={key: "lower"},
+        compute=kernel.official(key),
+        min_fakes=lambda options: 2,
+        min_reals=lambda options: 2,
+        exact_fakes=OFFICIAL_FAKES,
+        first_reals=first_reals,
+    )
+
+
+def _official_prc(key: str, extractor: str, first_reals: int | None = None) -> Metric:
     return Metric(
         extractor=extractor,
         kind="features",
         keys={f"{key}_precision": "higher", f"{key}_recall": "higher"},
-        compute=official(key),
+        compute=precision_recall.official(key),
         min_fakes=lambda options: OFFICIAL_NEIGHBORHOOD + 1,
         min_reals=lambda options: OFFICIAL_NEIGHBORHOOD + 1,
         exact_fakes=OFFICIAL_FAKES,
+        first_reals=first_reals,
     )
 
 
@@ -93,32 +115,35 @@ def _path_length(key: str, distance: str, space: str, full: bool) -> Metric:
 METRICS: dict[str, Metric] = {
     "fid": _frechet("fid", "inception"),
     "fid50k_full": _frechet("fid50k_full", "inception", ddof=0, exact=OFFICIAL_FAKES),
+    "fid50k": _frechet("fid50k", "inception", exact=OFFICIAL_FAKES, first_reals=FIRST_REALS),
     "kid": Metric(
         extractor="inception",
         kind="features",
         keys={"kid": "lower", "kid_std": None},
-        compute=kid,
+        compute=kernel.kid,
         min_fakes=lambda options: options.kid_subset_size,
         min_reals=lambda options: options.kid_subset_size,
         size_option="kid_subset_size",
     ),
-    "kid50k_full": Metric(
-        extractor="inception",
-        kind="features",
-        keys={"kid50k_full": "lower"},
-        compute=kid_full,
-        min_fakes=lambda options: 2,
-        min_reals=lambda options: 2,
-        exact_fakes=OFFICIAL_FAKES,
-    ),
+    "kid50k_full": _official_kid("kid50k_full"),
+    "kid50k": _official_kid("kid50k", FIRST_REALS),
     "isc": Metric(
         extractor="inception",
         kind="features",
         keys={"isc": "higher", "isc_std": None},
         compute=isc,
-        min_fakes=lambda options: options.isc_splits,
+        min_fakes=lambda options: options.isc_splits * MIN_PER_SPLIT,
         min_reals=lambda options: 0,
         size_option="isc_splits",
+    ),
+    "is50k": Metric(
+        extractor="inception",
+        kind="features",
+        keys={"is50k_mean": "higher", "is50k_std": None},
+        compute=is50k,
+        min_fakes=lambda options: 1,
+        min_reals=lambda options: 0,
+        exact_fakes=OFFICIAL_FAKES,
     ),
     "prc": Metric(
         extractor="vgg16",
@@ -130,6 +155,7 @@ METRICS: dict[str, Metric] = {
         size_option="prc_neighborhood",
     ),
     "pr50k3_full": _official_prc("pr50k3_full", "nvidia_vgg16"),
+    "pr50k3": _official_prc("pr50k3", "nvidia_vgg16", FIRST_REALS),
     "pr50k3_full_vgg16": _official_prc("pr50k3_full_vgg16", "vgg16"),
     "ppl2_wend": _path_length("ppl2_wend", "lpips", "w", full=False),
     "ppl_wfull_uncropped": _path_length("ppl_wfull_uncropped", "lpips", "w", full=True),

@@ -13,7 +13,7 @@ import torch
 from stylegen.errors import UserError
 from stylegen.features.weights import sha256
 from stylegen.metrics.frechet import Moments
-from stylegen.metrics.reals import PublishedReals
+from stylegen.metrics.real_sets import PublishedReals
 from stylegen.spec import ImageSpec
 
 

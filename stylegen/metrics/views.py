@@ -13,16 +13,22 @@ from stylegen.metrics.cache import StatisticsCache
 from stylegen.metrics.continuation import Continuation
 from stylegen.metrics.fakes import NumberedPictures, WalkablePictures
 from stylegen.metrics.metric import FeatureSet, Kind
-from stylegen.metrics.reals import Extraction, PublishedReals, RealImages, RealStatistics, real_statistics
+from stylegen.metrics.real_sets import FirstReals, PublishedReals, mirrors
+from stylegen.metrics.reals import Extraction, RealImages, RealStatistics, real_statistics
 from stylegen.metrics.registry import METRICS
 
 
 @dataclass
 class View:
-    """Metrics that look through one extractor, and what it shows of either side."""
+    """Metrics that share an extractor and a set of reals, and what is known of either side.
+
+    Attributes:
+        source: the reals of these metrics.
+    """
 
     ids: Sequence[str]
     way: Extraction
+    source: RealImages
     known: RealStatistics
     reals: FeatureSet
     drawn: FeatureSet
@@ -38,6 +44,9 @@ class View:
         store: StatisticsCache,
     ) -> Self:
         """With the reals described, and no fakes seen."""
+        first = METRICS[ids[0]].first_reals
+        if first is not None:
+            reals = FirstReals(reals, first, mirrors(reals))
         wanted = {METRICS[i].kind for i in ids if METRICS[i].uses_reals or (calibrate and METRICS[i].calibrated)}
         known = RealStatistics()
         if not isinstance(reals, PublishedReals):
@@ -49,7 +58,7 @@ class View:
                 fix="Name the metric whose extractor these statistics are of",
             )
         whole = FeatureSet.of(reals.moments(), None) if isinstance(reals, PublishedReals) else known.feature_set()
-        return cls(ids, way, known, whole, FeatureSet(way.extractor.dim, _kinds(ids)))
+        return cls(ids, way, reals, known, whole, FeatureSet(way.extractor.dim, _kinds(ids)))
 
     def recipe(self) -> dict[str, object]:
         return {"weights_id": self.way.extractor.weights_id, **self.way.extractor.recipe}
@@ -65,8 +74,12 @@ def draw(
     def pictures() -> None:
         for batch in fakes.batches(numbers[state.done :]) if looks else ():
             _check_pictures(batch, reals)
+            features: dict[str, Tensor] = {}
             for view in looks:
-                view.drawn.update(view.way.features(batch))
+                name = view.way.extractor.name
+                if name not in features:
+                    features[name] = view.way.features(batch)
+                view.drawn.update(features[name])
             state.add(len(batch))
             for view in looks:
                 view.way.report("generated pictures", min(state.done * ranks.num_ranks(), num_fakes), num_fakes)

@@ -16,7 +16,7 @@ from stylegen.training.growth import Growth
 from stylegen.training.precision import Precision
 from stylegen.training.slurm import slurm_environment
 from stylegen.verbs.device import choose_device
-from stylegen.verbs.fidelity import metric_options, protocol_reals
+from stylegen.verbs.fidelity import metric_options, protocol_of, protocol_reals
 
 _LEAST = {
     "total_kimg": 0.001,
@@ -67,7 +67,14 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     if config.fidelity.metrics:
         fidelity, options = config.fidelity, metric_options(config.fidelity)
         reals = protocol_reals(config, dataset)
-        check_metrics(fidelity.metrics, fidelity.num_samples, reals, weights=fidelity.weights, options=options)
+        check_metrics(
+            fidelity.metrics,
+            fidelity.num_samples,
+            reals,
+            weights=fidelity.weights,
+            options=options,
+            protocol=protocol_of(fidelity),
+        )
 
 
 def notices(config: DictConfig, dataset: ImageDataset) -> list[str]:

@@ -20,7 +20,8 @@ from stylegen.metrics.cache import StatisticsCache, default_folder
 from stylegen.metrics.checks import check_metrics
 from stylegen.metrics.generated import at_level
 from stylegen.metrics.neighbours import neighbour_figure
-from stylegen.metrics.reals import Extraction, PublishedReals, real_statistics
+from stylegen.metrics.real_sets import PublishedReals
+from stylegen.metrics.reals import Extraction, real_statistics
 from stylegen.metrics.registry import METRICS
 from stylegen.metrics.report import Scored, best_of, check_comparable, table, to_csv, to_svg
 from stylegen.metrics.statistics_file import write_statistics
@@ -109,6 +110,7 @@ def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list
             reals,
             weights=config.fidelity.weights,
             options=metric_options(config.fidelity),
+            protocol=protocol_of(config.fidelity),
             walks=config.images is None,
         )
     if paths and config.data.path is None and config.statistics is None and ranks.is_first():

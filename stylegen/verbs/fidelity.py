@@ -55,7 +55,7 @@ def protocol_reals(config: DictConfig, dataset: ImageDataset) -> ImageDataset:
     if dataset not in _WHOLE:
         settings: Any = OmegaConf.to_container(config.data, resolve=True)
         del settings["workers"]
-        _WHOLE[dataset] = ImageDataset(**settings | {"max_images": None, "mirror": False, "cache": "auto"})
+        _WHOLE[dataset] = ImageDataset(**settings | {"max_images": None, "cache": "auto"})
     return _WHOLE[dataset]
 
 

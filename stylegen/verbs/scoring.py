@@ -20,7 +20,9 @@ from stylegen.metrics.checks import by_extractor
 from stylegen.metrics.evaluate import compute_metrics
 from stylegen.metrics.fakes import StoredPictures
 from stylegen.metrics.generated import at_level, sampler_of, score_generator
-from stylegen.metrics.reals import PROTOCOL_VERSION, PublishedReals, RealImages
+from stylegen.metrics.real_sets import PublishedReals, mirrors
+from stylegen.metrics.reals import PROTOCOL_VERSION, RealImages
+from stylegen.metrics.registry import METRICS
 from stylegen.metrics.statistics_file import read_statistics
 from stylegen.spec import ImageSpec
 from stylegen.verbs.fidelity import metric_options, protocol_of
@@ -154,6 +156,7 @@ def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:
                 fix="Add fidelity.labels=uniform, which changes the metric's name",
             )
         return read_statistics(config.statistics, subject.spec)
+    mirror = _mirrored(config, subject)
     if config.data.path is None and "data" not in subject.info:
         raise UserError(
             "data.path is missing",
@@ -161,13 +164,32 @@ def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:
             fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
         )
     if config.data.path is None:
-        data = subject.info["data"]
-        return ImageDataset(**{k: v for k, v in data.items() if k not in ("max_images", "subset_seed")})
+        data = {k: v for k, v in subject.info["data"].items() if k not in ("max_images", "subset_seed")}
+        return ImageDataset(**data | {"mirror": mirror})
     resolution = config.data.resolution
     if resolution is None and config.data.path == "openmoji":
         resolution = subject.spec.resolution
     conditional = config.images is None and subject.spec.num_classes > 0
-    return ImageDataset(config.data.path, resolution, use_labels=conditional)
+    return ImageDataset(config.data.path, resolution, use_labels=conditional, mirror=mirror)
+
+
+def _mirrored(config: DictConfig, subject: Subject) -> bool:
+    """Whether the training mirrored its images, for the metrics to whose reals that is done too.
+
+    Raises:
+        UserError: one of these metrics, and neither setting nor snapshot says.
+    """
+    mirror = config.data.mirror
+    if mirror is None:
+        mirror = subject.info.get("data", {}).get("mirror")
+    asking = [i for i in config.metrics if i in METRICS and METRICS[i].first_reals is not None]
+    if mirror is None and asking:
+        raise UserError(
+            f"metrics={asking[0]} for {subject.name}",
+            rule=f"{asking[0]} mirrors its reals where the training mirrored its images, and nothing says whether it did",
+            fix="Add data.mirror=true or data.mirror=false",
+        )
+    return bool(mirror)
 
 
 def check_match(config: DictConfig, subject: Subject, reals: PublishedOrReals) -> None:
@@ -193,6 +215,7 @@ def question(config: DictConfig, digest: str, reals: RealImages) -> str:
     content = {
         "subject": digest,
         "reals": reals.fingerprint,
+        "mirror": mirrors(reals),
         "metrics": list(config.metrics),
         "num_samples": config.num_samples,
         "per_class": config.per_class,

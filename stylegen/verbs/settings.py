@@ -87,8 +87,8 @@ class FidelityOptions:
         cache: keep the statistics of the real pictures on disk.
         cache_dir: where; null for `metrics` in stylegen's cache folder.
         calibrate: give beside a score those of other real pictures, of blurred ones, and of one repeated.
-        truncation_psi, noise, labels, mirror_reals: departures from the papers' protocol, which change the metrics'
-            names; see `stylegen.metrics.Protocol`.
+        truncation_psi, noise, labels, mirror_reals: departures from StyleGAN2-ADA's protocol, which change the
+            metrics' names; see `stylegen.metrics.Protocol`.
     """
 
     weights: str | None = None
@@ -165,10 +165,13 @@ class EvaluateData:
     Attributes:
         path: a folder, a zip, or `openmoji`; null takes what the snapshot was trained on.
         resolution: for `openmoji`; null takes the snapshot's.
+        mirror: whether the training mirrored its images, which fid50k, kid50k and pr50k3 then do to the reals; null
+            takes what the snapshot says.
     """
 
     path: str | None = None
     resolution: int | None = None
+    mirror: bool | None = None
 
 
 @dataclass

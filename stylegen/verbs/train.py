@@ -41,7 +41,7 @@ from stylegen.verbs.initial import initialize
 from stylegen.verbs.recovery import explained_memory_errors, go_back
 from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, share_start
 
-_READING = ("workers", "cache", "mirror")  # how the data are read; the rest of `data.*` says what they are
+_READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,8 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["metrics=[kid]"], "num_samples=16: kid needs at least 1000"),
         (["metrics=[kid]", "num_samples=5000"], "number of reals="),
         (["metrics=[fid50k_full]"], "promises exactly 50000"),
+        (["metrics=[fid50k]", "num_samples=50000"], "nothing says whether it did.* data.mirror=true"),
+        (["metrics=[fid50k]", "data.mirror=false"], "promises exactly 50000"),
         (["metrics=[pr50k3_full]", "num_samples=50000", "fidelity.weights={run}/nowhere"], "no such file or folder"),
         (["metrics=[fid]", "fidelity.weights={run}/wrong.pth"], "cannot be used as inception weights"),
         (["metrics=[isc]", "fidelity.weights={run}/weights"], "starts with 6726825d"),

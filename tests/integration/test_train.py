@@ -68,6 +68,7 @@ def test_the_folder_holds_what_the_table_promises(undisturbed: Path) -> None:
     snapshot = load_snapshot(undisturbed)
     assert snapshot.info["images_seen"] == 144
     assert snapshot.info["data"]["path"] == "openmoji"
+    assert snapshot.info["data"]["mirror"] is True
 
 
 def test_the_checkpoint_holds_plain_values(undisturbed: Path) -> None:

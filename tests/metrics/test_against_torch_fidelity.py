@@ -84,6 +84,7 @@ def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("numpy.linalg.eigvals", eigenvalues_of_low_rank)  # half a minute of the full matrix
     monkeypatch.setattr("torch.linalg.eigh", eigenvectors_of_low_rank)
     compute_in_float64(monkeypatch)
+    monkeypatch.setattr("stylegen.metrics.registry.MIN_PER_SPLIT", 1)  # more images would take minutes
     weights = write_inception(tmp_path / "inception.pth")
     reals, fakes = portraits(8), noisy(portraits(7, first=50), 60)
     ours = compute_metrics(

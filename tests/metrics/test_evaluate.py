@@ -133,7 +133,7 @@ def test_lower_is_better_is_known_for_every_number() -> None:
         (FD, 1, "num_samples=1: fd_random_vgg16 needs at least 2"),
         (["kid"], 5000, r"number of reals=40: kid needs at least 1000.* fidelity\.kid_subset_size \(now 1000\)"),
         (["kid"], 30, "num_samples=30: kid needs at least 1000"),
-        (["isc"], 9, r"isc needs at least 10\. .*fidelity\.isc_splits"),
+        (["isc"], 499, r"isc needs at least 500\. .*fidelity\.isc_splits"),
         (["prc"], 3, "prc needs at least 4"),
         (["prdc_random_vgg16"], 5, r"needs at least 6\. .*fidelity\.prdc_neighborhood"),
         (["fid50k_full"], 30, "fid50k_full promises exactly 50000"),
