@@ -181,7 +181,7 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["metrics=[fid50k]", "data.mirror=false"], "promises exactly 50000"),
         (["metrics=[pr50k3_full]", "num_samples=50000", "fidelity.weights={run}/nowhere"], "no such file or folder"),
         (["metrics=[fid]", "fidelity.weights={run}/wrong.pth"], "cannot be used as inception weights"),
-        (["metrics=[isc]", "fidelity.weights={run}/weights"], "starts with 6726825d"),
+        (["metrics=[isc]", "num_samples=500", "fidelity.weights={run}/weights"], "starts with 6726825d"),
         (["data.path={run}/alpha"], "4 channels|alpha"),
         (["data.path={run}/large"], "cannot be compared"),
         (["fidelity.noise=loud"], "const"),

@@ -13,7 +13,7 @@ from stylegen.features import fidelity
 from stylegen.metrics.authenticity import authentic_share
 from stylegen.metrics.density_coverage import density_coverage
 from stylegen.metrics.frechet import Moments
-from stylegen.metrics.kernel import kid_full, squared_mmd
+from stylegen.metrics.kernel import official, squared_mmd
 from stylegen.metrics.metric import DEFAULT_OPTIONS, FeatureSet
 from stylegen.metrics.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
 from stylegen.metrics.precision_recall import precision_recall
@@ -46,7 +46,7 @@ def test_kernel_distance_to_1e_6() -> None:
 def test_official_kernel_distance_takes_whole_sets_where_they_are_small() -> None:
     x, y = features(30, 12, "x", 1.2), features(30, 12, "y")
     sets = (FeatureSet.of(None, side) for side in (x, y))
-    value = kid_full(*sets, Thumbnail(), DEFAULT_OPTIONS)["kid50k_full"]
+    value = official("kid50k_full")(*sets, Thumbnail(), DEFAULT_OPTIONS)["kid50k_full"]
     assert value == pytest.approx(slow_mmd(x, y), rel=1e-6)
 
 
