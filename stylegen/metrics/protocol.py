@@ -36,7 +36,9 @@ class Protocol:
             raise unknown_choice("fidelity.labels", self.labels, LABELS)
         if not math.isfinite(self.truncation_psi):
             problem = f"fidelity.truncation_psi={self.truncation_psi}"
-            raise UserError(problem, rule="it is a finite number", fix="Use fidelity.truncation_psi=1, as the papers do")
+            raise UserError(
+                problem, rule="it is a finite number", fix="Use fidelity.truncation_psi=1, as the papers do"
+            )
 
     def suffix(self, generated: bool = True, walked: bool = False, against_reals: bool = True) -> str:
         """What is appended to a metric's name: "" by the protocol, "_psi0.7_noise-const" for these departures.
