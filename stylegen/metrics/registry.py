@@ -9,11 +9,11 @@ coverage in any features `prdc_<extractor>`.
 """
 
 from stylegen.features import FeatureExtractor
+from stylegen.metrics import kernel, precision_recall
 from stylegen.metrics.authenticity import authenticity
 from stylegen.metrics.density_coverage import prdc
 from stylegen.metrics.frechet import distance
 from stylegen.metrics.inception_score import MIN_PER_SPLIT, is50k, isc
-from stylegen.metrics import kernel, precision_recall
 from stylegen.metrics.metric import FeatureSet, Metric, MetricOptions, Walk
 from stylegen.metrics.path_length import path_length
 from stylegen.metrics.precision_recall import OFFICIAL_NEIGHBORHOOD, prc

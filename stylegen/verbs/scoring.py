@@ -186,7 +186,7 @@ def _mirrored(config: DictConfig, subject: Subject) -> bool:
     if mirror is None and asking:
         raise UserError(
             f"metrics={asking[0]} for {subject.name}",
-            rule=f"{asking[0]} mirrors its reals where the training mirrored its images, and nothing says whether it did",
+            rule=f"{asking[0]} mirrors its reals where training mirrored its images, and nothing says whether it did",
             fix="Add data.mirror=true or data.mirror=false",
         )
     return bool(mirror)

@@ -1,6 +1,5 @@
 """`fid50k`, `kid50k`, `pr50k3` and `is50k` against slow formulas in float64 that share nothing with stylegen."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +39,7 @@ class SmallVGG16(Thumbnail):
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The four metrics with fewer images, through cheap extractors."""
     for metric_id in IDS:
         first = FIRST if METRICS[metric_id].first_reals else None
@@ -48,7 +47,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(features.EXTRACTORS, "inception", lambda weights, device: SmallInception())
     monkeypatch.setitem(features.EXTRACTORS, "nvidia_vgg16", lambda weights, device: SmallVGG16())
     monkeypatch.setattr("stylegen.metrics.checks.require_all_weights", lambda extractor, weights: None)
-    yield
 
 
 @pytest.fixture
