@@ -42,11 +42,7 @@ class TrainingData(L.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["fingerprint"] != self.dataset.fingerprint:
-            raise UserError(
-                f"dataset {self.dataset.name}",
-                rule="its pictures or labels are not those that the run was trained on",
-                fix="Restore them, or begin a new run with another output_dir",
-            )
+            raise other_data(f"dataset {self.dataset.name}")
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
@@ -71,6 +67,15 @@ class TrainingData(L.LightningDataModule):
             pin_memory=trainer.strategy.root_device.type == "cuda" and not resident,
             persistent_workers=False,
         )
+
+
+def other_data(problem: str) -> UserError:
+    """The error for a run that would continue on other images or labels."""
+    return UserError(
+        problem,
+        rule="its pictures or labels are not those that the run was trained on",
+        fix="Restore them, or begin a new run with another output_dir",
+    )
 
 
 class _WholeBatches(Dataset[Any]):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch.distributed as dist
+from lightning.fabric.utilities import rank_zero_only
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
@@ -66,6 +67,11 @@ class Launcher(_SubprocessScriptLauncher):
         if not _children:
             atexit.register(_wait_for_children)
         _children[:] = self.procs
+
+
+def is_first_process() -> bool:
+    """Whether this is rank 0 of the training, as the launcher says before processes have met."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def loss_of_a_process() -> str | None:

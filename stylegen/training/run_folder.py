@@ -1,17 +1,25 @@
 """Where a run keeps its files.
 
 runs/<name>/
-    config.yaml   metrics.jsonl   samples/<kimg>.png   snapshots/<kimg>.safetensors   checkpoints/last.ckpt
+    config.yaml   log.txt   metrics.jsonl   samples/<kimg>.png   snapshots/<kimg>.safetensors   checkpoints/last.ckpt
 """
 
+import contextlib
 import itertools
+import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylegen.checkpoints.snapshot import kimg_name
-from stylegen.errors import UserError
+from stylegen.errors import RunError, UserError
+
+_KIMG = r"\d{6,}\.\d{3}"  # what `kimg_name` makes
+_OWN_KEYS = ("total_kimg", "generator", "discriminator")  # at the top level of every run's config.yaml
+_MAX_CONFIG_BYTES = 2**20
+_MAX_LINE_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,11 @@ class RunFolder:
         return self.root / "config.yaml"
 
     @property
+    def log(self) -> Path:
+        """What the terminal shows, without the progress bar."""
+        return self.root / "log.txt"
+
+    @property
     def metrics(self) -> Path:
         return self.root / "metrics.jsonl"
 
@@ -32,12 +45,27 @@ class RunFolder:
     def checkpoint(self) -> Path:
         return self.root / "checkpoints" / "last.ckpt"
 
+    @property
+    def saved(self) -> Path:
+        """An empty file that says that a checkpoint was written, even if somebody has removed it since."""
+        return self.root / ".saved"
+
     def numbered_checkpoints(self) -> list[Path]:
         """checkpoints/<kimg>.ckpt, newest first."""
-        return sorted(self.checkpoint.parent.glob("[0-9]*.ckpt"), reverse=True)
+        return sorted(_named(self.checkpoint.parent, ".ckpt"), reverse=True)
+
+    def checkpoints(self) -> list[Path]:
+        """What a run can continue from: last.ckpt, the numbered ones, newest first, and best.ckpt."""
+        best = self.checkpoint.with_name("best.ckpt")
+        return [path for path in (self.checkpoint, *self.numbered_checkpoints(), best) if path.is_file()]
 
     def sample(self, images_seen: int) -> Path:
         return self.root / "samples" / f"{kimg_name(images_seen)}.png"
+
+    @property
+    def reals(self) -> Path:
+        """Images of the dataset, laid out as the samples are."""
+        return self.root / "samples" / "reals.png"
 
     def snapshot(self, images_seen: int) -> Path:
         return self.root / "snapshots" / f"{kimg_name(images_seen)}.safetensors"
@@ -46,8 +74,41 @@ class RunFolder:
         """The metric card of a snapshot, beside it."""
         return self.snapshot(images_seen).with_suffix(".metrics.json")
 
+    def is_run(self) -> bool:
+        """Whether the folder holds a run of ours: a config.yaml with the settings that all runs have."""
+        try:
+            with self.config.open("rb") as file:
+                text = file.read(_MAX_CONFIG_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return False
+        return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in _OWN_KEYS)
+
+    def is_vacant(self) -> bool:
+        """Whether a new run may begin here: nothing is there, or hidden files only."""
+        return not self.root.is_dir() or all(path.name.startswith(".") for path in self.root.iterdir())
+
+    def newest_moment(self) -> int:
+        """Images seen at the newest record, sample or snapshot; 0 where there is none."""
+        names = [*_named(self.root / "samples", ".png"), *_named(self.root / "snapshots", ".safetensors")]
+        return max([round(float(path.stem) * 1000) for path in names] + [self._last_record()])
+
+    def _last_record(self) -> int:
+        """Images seen at the last whole line of metrics.jsonl."""
+        try:
+            with self.metrics.open("rb") as file:
+                file.seek(max(0, self.metrics.stat().st_size - _MAX_LINE_BYTES))
+                lines = file.read().splitlines()
+        except OSError:
+            return 0
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
+                return round(json.loads(line)["kimg"] * 1000)
+        return 0
+
     def prepare(self, new: bool) -> None:
-        """Create the folder; for a new run, clear what an attempt without a checkpoint may have left in it.
+        """Create the folder; for a new run, clear what an attempt of this run has left in it.
+
+        Only files that a run writes are removed, and only from a folder that holds one.
 
         Raises:
             UserError: nothing can be written there.
@@ -59,31 +120,57 @@ class RunFolder:
             raise _not_writable(self.root, error.strerror or str(error)) from error
         if not writable:
             raise _not_writable(self.root, "permission denied")
-        if new:
-            self.metrics.unlink(missing_ok=True)
-            for pattern in ("samples/[0-9]*.png", "snapshots/[0-9]*.safetensors", "snapshots/[0-9]*.metrics.json"):
-                for path in self.root.glob(pattern):
-                    path.unlink()
+        if new and self.is_run():
+            for path in self._results():
+                path.unlink(missing_ok=True)
+
+    def _results(self) -> Iterator[Path]:
+        yield from (self.metrics, self.saved, self.reals)
+        yield from (self.root / "best.safetensors", self.root / "best.metrics.json")
+        yield from _named(self.root / "samples", ".png")
+        for suffix in (".safetensors", ".metrics.json"):
+            yield from _named(self.root / "snapshots", suffix)
+
+    def check_there(self) -> None:
+        """Raise RunError where somebody has removed the folder of the training that calls this."""
+        if not self.config.is_file():
+            raise RunError(
+                f"the run folder {self.root} has been removed during the training, and its checkpoints with it: stopped"
+            )
+
+
+def _named(folder: Path, suffix: str) -> list[Path]:
+    """The files <kimg><suffix> of a folder, and no others."""
+    pattern = re.compile(_KIMG + re.escape(suffix))
+    return [path for path in folder.glob(f"*{suffix}") if pattern.fullmatch(path.name)]
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def next_run_folder(parent: Path, name: str) -> RunFolder:
     """`parent`/00007-<name>, one more than the highest number there."""
     pattern = re.compile(r"(\d{5})-.*")
-    numbers = [int(m[1]) for p in parent.glob("*") if (m := pattern.fullmatch(p.name))] if parent.is_dir() else []
     slug = re.sub(r"[^\w.-]+", "-", name).strip("-") or "run"
+    try:
+        numbers = [int(m[1]) for p in parent.glob("*") if (m := pattern.fullmatch(p.name))] if parent.is_dir() else []
+    except OSError as error:
+        raise _not_writable(parent, error.strerror or str(error)) from error
     for number in itertools.count(max(numbers, default=-1) + 1):
         root = parent / f"{number:05d}-{slug}"
         try:
             root.mkdir(parents=True)  # two runs that start at once get two numbers
-        except FileExistsError:
+        except FileExistsError as error:
+            if not parent.is_dir():
+                raise _not_writable(parent, "it is a file") from error
             continue
         except OSError as error:
             raise _not_writable(parent, error.strerror or str(error)) from error

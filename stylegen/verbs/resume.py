@@ -11,10 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.errors import UserError
 from stylegen.training.checkpoint_io import read_checkpoint
+from stylegen.training.datamodule import other_data
 from stylegen.training.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
+from stylegen.training.processes import is_first_process
 from stylegen.training.run_folder import RunFolder, next_run_folder
+from stylegen.training.run_lock import check_unlocked
 from stylegen.verbs.config import plain
+from stylegen.verbs.places import check_new, output_root, typed_path
 from stylegen.verbs.settings import TrainSettings
 
 # What may differ between a run and its continuation: it changes no algorithm. (Threads and devices may change the
@@ -43,21 +47,39 @@ class Start:
     owes_score: bool = False
 
 
-def find_start(config: DictConfig, name: str, module: StyleGANModule | None = None) -> Start:
+def find_start(
+    config: DictConfig, name: str, module: StyleGANModule | None = None, fingerprint: str | None = None
+) -> Start:
     """Decide by `resume` and `output_dir`; creates nothing but a numbered folder where no name was given.
 
     Args:
         config: of the train verb.
         name: of a new numbered folder, as in runs/00003-<name>.
         module: that will train; a checkpoint that does not fit it is damaged.
+        fingerprint: of the data; those of a run that continues must be the same. None leaves that unchecked.
 
     Raises:
-        UserError: a checkpoint that is missing or damaged, settings that changed, a folder that holds a run
-            already under resume=never, or one that cannot be written.
+        UserError: a folder that another training uses, that holds something else, that holds a run already under
+            resume=never, or that cannot be written; no checkpoint that is whole; settings or data that changed.
     """
     if (shared := _shared_start()) is not None:
         return shared
-    output = Path(config.output_dir).expanduser() if config.output_dir is not None else None
+    try:
+        start, state = _find_start(config, name, module)
+    except OSError as error:
+        raise UserError(
+            f"output_dir={config.output_dir} resume={config.resume}",
+            rule=f"{error.filename or 'the folder'} cannot be read ({error.strerror or error})",
+            fix="Name a folder that you may read and write",
+        ) from error
+    trained_on = state.get("TrainingData", {}).get("fingerprint", fingerprint)
+    if fingerprint is not None and trained_on != fingerprint:
+        raise other_data(f"data.path={config.data.path}")
+    return start
+
+
+def _find_start(config: DictConfig, name: str, module: StyleGANModule | None) -> tuple[Start, dict[str, Any]]:
+    output = output_root(config)
     if config.trainer.requeue and (output is None or config.resume != "auto"):
         raise UserError(
             f"output_dir={config.output_dir} resume={config.resume} with trainer.requeue=true",
@@ -65,10 +87,12 @@ def find_start(config: DictConfig, name: str, module: StyleGANModule | None = No
             fix="Add output_dir=FOLDER and leave resume=auto",
         )
     if config.resume not in ("auto", "never"):
-        source = _checkpoint_of(Path(config.resume).expanduser())
+        source = _checkpoint_of(typed_path("resume", config.resume))
         folder = RunFolder(output or source.parent.parent)
-        if folder.config.exists() and folder.root.resolve() != source.parent.parent.resolve():
-            raise _occupied(folder.root, f"resume={config.resume} would continue another run in it")
+        if folder.root.resolve() != source.parent.parent.resolve():
+            if folder.config.exists():
+                raise _occupied(folder.root, f"resume={config.resume} would continue another run in it")
+            check_new(folder)
         return _continue(config, folder, source, module)
     if output is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise UserError(
@@ -77,13 +101,17 @@ def find_start(config: DictConfig, name: str, module: StyleGANModule | None = No
             fix="Add output_dir=FOLDER",
         )
     if output is None:
-        return Start(next_run_folder(Path("runs"), name))
+        return Start(next_run_folder(Path("runs"), name)), {}
     folder = RunFolder(output)
-    if config.resume == "auto" and folder.checkpoint.exists():
+    if is_first_process():
+        check_unlocked(folder.root)
+    if config.resume == "auto" and folder.checkpoints():
         return _continue(config, folder, folder.checkpoint, module)
     if config.resume == "never" and folder.config.exists():
         raise _occupied(output, "resume=never continues none")
-    return Start(folder)
+    if is_first_process():  # the only one that knows what it has written itself by now
+        check_new(folder)
+    return Start(folder), {}
 
 
 def begins_anew(config: DictConfig) -> bool:
@@ -92,7 +120,8 @@ def begins_anew(config: DictConfig) -> bool:
         return shared.checkpoint is None
     if config.resume != "auto":
         return bool(config.resume == "never")
-    return config.output_dir is None or not RunFolder(Path(config.output_dir).expanduser()).checkpoint.exists()
+    output = output_root(config)
+    return output is None or not RunFolder(output).checkpoints()
 
 
 def _shared_start() -> Start | None:
@@ -118,23 +147,38 @@ def forget_start() -> None:
     os.environ.pop(_START, None)
 
 
-def _continue(config: DictConfig, folder: RunFolder, checkpoint: Path, module: StyleGANModule | None) -> Start:
-    """From the newest checkpoint that can be read; damaged ones are named."""
+def _continue(
+    config: DictConfig, folder: RunFolder, checkpoint: Path, module: StyleGANModule | None
+) -> tuple[Start, dict[str, Any]]:
+    """From the newest checkpoint that is whole, with its content; damaged and missing ones are named.
+
+    Args:
+        checkpoint: to continue from; for a last.ckpt, older ones of the same folder take its place.
+    """
     _refuse_changes(config, checkpoint.parent.parent / "config.yaml")
-    older = RunFolder(checkpoint.parent.parent).numbered_checkpoints() if checkpoint.name == "last.ckpt" else []
-    for candidate in [checkpoint, *older]:
+    candidates = [checkpoint]
+    if checkpoint.name == "last.ckpt":
+        candidates = RunFolder(checkpoint.parent.parent).checkpoints()
+        if checkpoint not in candidates:
+            _warn(f"{checkpoint} is missing; {candidates[0].name} takes its place")
+    for candidate in candidates:
         try:
             state = read_checkpoint(candidate, module)
         except UserError as error:
-            print(f"warning: {error.problem}: {error.rule}", file=sys.stderr)
+            _warn(f"{error.problem}: {error.rule}")
         else:
             owed = state["callbacks"].get("Fidelity", {}).get("owed", False)
-            return Start(folder, candidate, state["clock"]["images_seen"], owed)
+            return Start(folder, candidate, state["clock"]["images_seen"], owed), state
     raise UserError(
         f"checkpoint {checkpoint}",
         rule="neither it nor an older one beside it can be read",
-        fix="Remove them to start again, or copy them anew",
+        fix="Copy them again, or name another output_dir to train from the beginning",
     )
+
+
+def _warn(message: str) -> None:
+    if is_first_process():
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _checkpoint_of(path: Path) -> Path:

@@ -12,7 +12,6 @@ from typing import NoReturn
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
@@ -30,7 +29,9 @@ from stylegen.training.checkpoint_io import CheckpointFiles
 from stylegen.training.datamodule import TrainingData
 from stylegen.training.module import StyleGANModule
 from stylegen.training.precision import Precision
+from stylegen.training.processes import is_first_process
 from stylegen.training.run_folder import RunFolder, write_text
+from stylegen.training.run_lock import RunLock
 from stylegen.training.slurm import requeue_job, slurm_environment
 from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
@@ -38,6 +39,7 @@ from stylegen.verbs.checks import check_settings, notices, num_processes
 from stylegen.verbs.config import plain
 from stylegen.verbs.fidelity import describe, extraction_options, protocol_reals
 from stylegen.verbs.initial import initialize
+from stylegen.verbs.places import check_data_apart
 from stylegen.verbs.recovery import explained_memory_errors, go_back
 from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, share_start
 
@@ -78,26 +80,30 @@ def run(config: DictConfig) -> TrainResult | None:
         UserError: before anything is written, for any setting, data or folder that cannot be used.
     """
     _quiet_lightning()
+    check_data_apart(config)
     dataset = build_dataset(config)
     check_settings(config, dataset)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     module = build_module(config, dataset)
     note = initialize(config, module, dataset.spec) if begins_anew(config) else None
-    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}", module)
+    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}", module, dataset.fingerprint)
     total = round(config.total_kimg * 1000)
     owed = start.owes_score and config.fidelity.metrics
     if start.checkpoint is not None and start.images_seen >= total and not owed:
         return _result(start.folder, start.images_seen, continued=False)
-    if _is_first_process():
+    if not is_first_process():
+        _train(config, dataset, module, start)
+        return None
+    start.folder.prepare(new=False)
+    with RunLock(start.folder.root):
         _open_folder(config, start, [*notices(config, dataset), *([note] if note else [])])
-    if num_processes(config) > 1:
-        share_start(start)
-    try:
-        images_seen = _train(config, dataset, module, start)
-    finally:
-        forget_start()
-    return _result(start.folder, images_seen) if _is_first_process() else None
+        if num_processes(config) > 1:
+            share_start(start)
+        try:
+            return _result(start.folder, _train(config, dataset, module, start))
+        finally:
+            forget_start()
 
 
 def _train(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start) -> int:
@@ -114,11 +120,9 @@ def _train(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, st
     return module.images_seen
 
 
-def _is_first_process() -> bool:
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
 def _open_folder(config: DictConfig, start: Start, notes: list[str]) -> None:
+    if start.checkpoint is None and start.folder.is_run():
+        notes = [*notes, f"{start.folder.root} holds an attempt without a checkpoint; training starts at 0 kimg again"]
     start.folder.prepare(new=start.checkpoint is None)
     write_text(start.folder.config, OmegaConf.to_yaml(config, resolve=True))
     for note in notes:

@@ -118,6 +118,7 @@ class Checkpoints(EveryKimg):
             self._good = path
         if trainer.is_global_zero:
             give_second_name(path, "last.ckpt")
+            self.folder.saved.touch()
             if self._best_since_save and best.exists():
                 give_second_name(best, "best.ckpt")
             for old in self.folder.numbered_checkpoints()[self.keep :]:
