@@ -1,21 +1,7 @@
-"""Adversarial losses by name: two functions each, one a side. A new loss is one file and one row here."""
+"""Adversarial losses by name. A new one is one file and one row here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from stylegen.losses.base import Loss as Loss
+from stylegen.losses.nonsaturating import Nonsaturating
+from stylegen.losses.relativistic import Relativistic
 
-from torch import Tensor
-
-from stylegen.losses import nonsaturating
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What each side minimises, given the discriminator's logits [N, 1]."""
-
-    generator: Callable[[Tensor], Tensor]  # fake logits -> scalar
-    discriminator: Callable[[Tensor, Tensor], Tensor]  # real logits, fake logits -> scalar
-
-
-LOSSES: dict[str, Loss] = {
-    "nonsaturating": Loss(nonsaturating.generator_loss, nonsaturating.discriminator_loss),
-}
+LOSSES: dict[str, type[Loss]] = {"nonsaturating": Nonsaturating, "relativistic": Relativistic}

@@ -126,7 +126,9 @@ class Term:
         steps[0].report(self.name, loss)
         gradients = [g.chunk(len(steps)) for g in torch.autograd.grad(loss * weight, whole)]
         for k, step in enumerate(steps):
-            torch.autograd.backward(self.measure(step.in_silence()), [g[k] for g in gradients])
+            values = zip(self.measure(step.in_silence()), gradients, strict=True)
+            learning = [(value, g[k]) for value, g in values if value.requires_grad]
+            torch.autograd.backward(*zip(*learning, strict=True))
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,15 @@ class Phase:
 def generator_term(loss: Loss) -> Term:
     def measure(step: Step) -> tuple[Tensor, ...]:
         images, _, c = step.synthesize()
-        logits = step.critic(images, c, "fake")
-        step.report("score/fake", logits)
-        return (logits,)
+        fake_logits = step.critic(images, c, "fake")
+        step.report("score/fake", fake_logits)
+        if not loss.generator_sees_real:
+            return (fake_logits,)
+        with torch.no_grad():  # nothing of the generator is in them
+            real_logits = step.critic(step.real, step.labels, "real")
+        return real_logits, fake_logits
 
-    return Term("loss/G", measure, loss.generator)
+    return Term("loss/G", measure, loss.generator, loss.coupled)
 
 
 def discriminator_term(loss: Loss) -> Term:
@@ -164,7 +170,7 @@ def discriminator_term(loss: Loss) -> Term:
         step.observe(real_logits)
         return real_logits, fake_logits
 
-    return Term("loss/D", measure, loss.discriminator)
+    return Term("loss/D", measure, loss.discriminator, loss.coupled)
 
 
 def regularizer_term(name: str, regularizer: Regularizer) -> Term:

@@ -40,7 +40,7 @@ def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
     module = StyleGANModule(
         generator,
         discriminator,
-        loss=_choose("loss.name", settings["loss"]["name"], LOSSES),
+        loss=_construct("loss", settings["loss"], LOSSES),
         regularizers={
             name: _choose("regularizers", name, REGULARIZERS)(**arguments)
             for name, arguments in (settings["regularizers"] or {}).items()
@@ -67,8 +67,7 @@ def new_generator(settings: dict[str, Any], spec: ImageSpec) -> StyleGenerator:
 
 def new_discriminator(settings: dict[str, Any], spec: ImageSpec) -> nn.Module:
     """A discriminator of `config.discriminator` for pictures like these."""
-    arguments = {key: value for key, value in settings.items() if key != "name"}
-    network: nn.Module = _choose("discriminator.name", settings["name"], DISCRIMINATORS)(**arguments, **vars(spec))
+    network: nn.Module = _construct("discriminator", settings, DISCRIMINATORS, **vars(spec))
     return network
 
 
@@ -101,8 +100,26 @@ def build_augmentation(settings: dict[str, Any]) -> Augmentation | None:
     if not settings:
         return None
     strength = {key: settings[key] for key in inspect.signature(Controller).parameters}
-    rest = {key: value for key, value in settings.items() if key not in strength and key != "name"}
-    return Augmentation(_choose("augment.name", settings["name"], AUGMENTS)(**rest), Controller(**strength))
+    rest = {key: value for key, value in settings.items() if key not in strength}
+    return Augmentation(_construct("augment", rest, AUGMENTS), Controller(**strength))
+
+
+def _construct(group: str, settings: dict[str, Any], table: dict[str, Any], **given: Any) -> Any:
+    """The part that `settings` name, with the other settings as its arguments.
+
+    Raises:
+        UserError: an unknown name, or one under which the group's other settings mean nothing.
+    """
+    constructor = _choose(f"{group}.name", settings["name"], table)
+    arguments = {key: value for key, value in settings.items() if key != "name"}
+    foreign = [key for key in arguments if key not in inspect.signature(constructor).parameters]
+    if foreign:
+        raise UserError(
+            f"{group}.name={settings['name']}",
+            rule=f"it has no setting {group}.{foreign[0]}",
+            fix=f"Use {group}={settings['name']}, which brings its own settings",
+        )
+    return constructor(**arguments, **given)
 
 
 def _choose(setting: str, name: str, table: dict[str, Any]) -> Any:

@@ -104,8 +104,8 @@ def register_schema() -> None:
     for name, pipeline in AUGMENTS.items():
         settings = (settings_of(pipeline, name=name), settings_of(Controller))
         store.store(group="schema/augment", name=name, node=_open(*settings))
-    for name in LOSSES:
-        store.store(group="schema/loss", name=name, node={"name": name})
+    for name, loss in LOSSES.items():
+        store.store(group="schema/loss", name=name, node=settings_of(loss, name=name))
     store.store(group="schema", name="growth", node=settings_of(Growth, ("resolution", "batch_size")))
     store.store(group="schema", name="data", node=settings_of(ImageDataset, workers=0))
     store.store(group="schema", name="evaluate_data", node=EvaluateData)

@@ -15,7 +15,7 @@ from torch import Tensor
 from stylegen.checkpoints.importers import stylegan1 as importer
 from stylegen.latent.truncation import truncate
 from stylegen.layers.scaled_conv import box_downsample, nearest_upsample
-from stylegen.losses import nonsaturating
+from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.regularizers.r1 import r1_penalty
@@ -107,7 +107,7 @@ def test_losses_and_gradients(networks: Networks) -> None:
     assert lods == networks.lods("grad_G")
     for lod in lods:
         fake = networks.G.synthesis(networks.ws(), **networks.level(lod))
-        loss = nonsaturating.generator_loss(networks.logits(fake, lod))
+        loss = Nonsaturating().generator(networks.logits(fake, lod))
         assert_output(loss, networks.golden[f"out.loss_G_lod_{lod}"], lod)
         networks.assert_gradients(loss, "G", f"grad_G_lod_{lod}")
 

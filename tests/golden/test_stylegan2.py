@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.importers import stylegan2 as importer
 from stylegen.latent.truncation import truncate
-from stylegen.losses import nonsaturating
+from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan2 import Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
 from stylegen.regularizers.base import CriticBatch, SynthesisBatch
@@ -64,10 +64,10 @@ def test_losses_and_gradients(networks: Networks) -> None:
     fake_logits, real_logits = networks.D(fake, networks.c), networks.D(golden["in.real"], networks.c)
     assert_output(fake_logits, golden["out.logits_fake"])
     assert_output(real_logits, golden["out.logits_real"])
-    loss_g = nonsaturating.generator_loss(fake_logits)
+    loss_g = Nonsaturating().generator(fake_logits)
     assert_output(loss_g, golden["out.loss_G"])
     networks.assert_gradients(loss_g, "G", "grad_G")
-    loss_d = nonsaturating.discriminator_loss(real_logits, networks.D(fake.detach(), networks.c))
+    loss_d = Nonsaturating().discriminator(real_logits, networks.D(fake.detach(), networks.c))
     assert_output(loss_d, golden["out.loss_D"])
     networks.assert_gradients(loss_d, "D", "grad_D")
 

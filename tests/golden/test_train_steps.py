@@ -62,7 +62,7 @@ def build(golden: Golden) -> StyleGANModule:
         "r1": R1(config["r1_gamma"], config["D_reg_interval"]),
     }
     return StyleGANModule(
-        *(G, D, LOSSES["nonsaturating"], regularizers, RecordedDraws(golden)),
+        *(G, D, LOSSES["nonsaturating"](), regularizers, RecordedDraws(golden)),
         ema=EMA(config["ema_kimg"], config["ema_rampup"]),
         optimizer=AdamSettings(config["lr"], config["lr"], config["betas"], config["betas"], config["eps"]),
         w_avg_decay=0.998,

@@ -82,7 +82,7 @@ def step_of(p: float) -> tuple[Step, Listening, Callable[[str], Phase]]:
         *(KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)), *[lambda *values: None] * 3),
         augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
     )
-    phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"], [("r1", R1(every=16))])}
+    phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), [("r1", R1(every=16))])}
     return step, critic, phases.__getitem__
 
 

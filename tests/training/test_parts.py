@@ -77,7 +77,7 @@ def test_labels_follow_the_datasets_frequencies(draws: KeyedDraws) -> None:
 
 def test_stylegan2s_phases_and_their_correction() -> None:
     regularizers = [(name, REGULARIZERS[name]()) for name in ("r1", "path_length")]
-    phases = build_phases(LOSSES["nonsaturating"], regularizers)
+    phases = build_phases(LOSSES["nonsaturating"](), regularizers)
     described = [(p.name, p.network, p.interval) for p in phases]
     assert described == [("G_main", "G", 1), ("G_path_length", "G", 4), ("D_main", "D", 1), ("D_r1", "D", 16)]
     assert lazy_correction(phases, "G") == pytest.approx(4 / 5)
@@ -85,7 +85,7 @@ def test_stylegan2s_phases_and_their_correction() -> None:
 
 
 def test_a_regularizer_of_every_step_joins_the_main_phase() -> None:
-    phases = build_phases(LOSSES["nonsaturating"], [("r1", REGULARIZERS["r1"](every=1))])
+    phases = build_phases(LOSSES["nonsaturating"](), [("r1", REGULARIZERS["r1"](every=1))])
     assert [(p.name, len(p.terms)) for p in phases] == [("G_main", 1), ("D_main", 2)]
     assert lazy_correction(phases, "D") == 1
 

@@ -65,7 +65,7 @@ def new_module(batch_per_device: int | None = None) -> StyleGANModule:
         critic = Discriminator(RESOLUTION, 3, CLASSES, channel_base=128, channel_max=8, mbstd_group_size=2)
     growth = Growth(RESOLUTION, 4, start_resolution=4, stable_kimg=1, fade_kimg=1)
     return StyleGANModule(
-        *(tiny_generator(RESOLUTION, name="stylegan1", num_classes=CLASSES), critic, LOSSES["nonsaturating"]),
+        *(tiny_generator(RESOLUTION, name="stylegan1", num_classes=CLASSES), critic, LOSSES["nonsaturating"]()),
         regularizers={"r1": R1(GAMMA, EVERY)},
         draws=KeyedDraws(0, 8, torch.eye(CLASSES)),
         ema=EMA(),

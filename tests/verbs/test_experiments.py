@@ -89,7 +89,7 @@ def test_adam_runs_at_the_published_rates(name: str) -> None:
     """The published code corrects G's Adam by c = 4/5 and D's by c = 16/17, whatever the weights of the lazy terms."""
     config = plain(compose_config("train", [f"experiment={name}", "data.path=x"]))
     regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in config["regularizers"].items()]
-    phases = build_phases(LOSSES["nonsaturating"], regularizers)
+    phases = build_phases(LOSSES["nonsaturating"](), regularizers)
     for network, c in (("G", 4 / 5), ("D", 16 / 17)):
         settings = AdamSettings(**config["optimizer"])
         adam = settings.build(network, [nn.Parameter(torch.zeros(1))], lazy_correction(phases, network)).defaults

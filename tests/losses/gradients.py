@@ -1,0 +1,61 @@
+"""Gradients of every loss for one of two ranks: `python -m tests.losses.gradients FOLDER RANK`."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from stylegen import randomness
+from stylegen.losses import LOSSES, Loss
+from stylegen.networks.stylegan2_discriminator import Discriminator
+from stylegen.training.draws import KeyedDraws
+from stylegen.training.ema import EMA
+from stylegen.training.module import StyleGANModule
+from stylegen.training.optimizer import AdamSettings
+from stylegen.training.strategy import average_gradients
+from tests.tiny import tiny_generator
+from tests.training.two_processes import Double
+
+BATCH, RESOLUTION = 8, 8
+# Losses as they are by default, and with other arguments.
+VARIANTS: dict[str, Loss] = {name: loss() for name, loss in LOSSES.items()}
+VARIANTS["relativistic average"] = LOSSES["relativistic"](pairing="average")
+
+
+def gradients(loss: Loss, rank: int = 0, ranks: int = 1, micro_batch: int | None = None) -> dict[str, Tensor]:
+    """After the generator's and after the discriminator's main phase, averaged over ranks, by phase and parameter."""
+    with randomness.seeded_construction(0, "critic"):
+        critic = Discriminator(RESOLUTION, channel_base=64, channel_max=8, mbstd_group_size=2)
+    module = StyleGANModule(
+        *(tiny_generator(RESOLUTION), critic, loss, {}),
+        draws=KeyedDraws(0, 8, torch.zeros(1, 0)),
+        ema=EMA(),
+        optimizer=AdamSettings(),
+        batch_per_device=micro_batch,
+    ).double()
+    module.draws = Double(module.draws)
+    module._trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
+    images = randomness.normal(0, "images", torch.arange(BATCH), (3, RESOLUTION, RESOLUTION)).double()[rank::ranks]
+    steps = module._micro_batches(images, torch.zeros(len(images), 0))
+    found = {}
+    for phase in module.phases:
+        network = module.G if phase.network == "G" else module.D
+        network.requires_grad_(True)
+        phase.backward(steps)
+        network.requires_grad_(False)
+        average_gradients(network.parameters())
+        found |= {f"{phase.name}/{name}": p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return found
+
+
+if __name__ == "__main__":
+    folder, number = Path(sys.argv[1]), int(sys.argv[2])
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=number, world_size=2)
+    torch.save(
+        {name: gradients(loss, number, 2, micro_batch=2) for name, loss in VARIANTS.items()}, folder / f"{number}.pt"
+    )
+    dist.destroy_process_group()
