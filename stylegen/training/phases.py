@@ -128,7 +128,7 @@ class Term:
         for k, step in enumerate(steps):
             values = zip(self.measure(step.in_silence()), gradients, strict=True)
             learning = [(value, g[k]) for value, g in values if value.requires_grad]
-            torch.autograd.backward(*zip(*learning, strict=True))
+            torch.autograd.backward([value for value, _ in learning], [g for _, g in learning])
 
 
 @dataclass(frozen=True)
