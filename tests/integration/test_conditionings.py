@@ -16,6 +16,7 @@ from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics
 from stylegen.verbs.study import load_study
 from tests.integration.test_bad_input import refused
 from tests.tiny import TINY_RUN
+from tests.training.two_processes import assert_same_state
 from tests.training.two_processes import main as train_in_double
 
 ROOT = Path(__file__).parents[2]
@@ -90,8 +91,7 @@ def test_two_processes_train_batch_norms_as_one(tmp_path: Path) -> None:
         train_in_double(tmp_path / "1.pt", 1, 0, *settings)
     states = [torch.load(tmp_path / f"{devices}.pt", weights_only=True)["state"] for devices in (1, 2)]
     assert any("running_var" in name for name in states[0])
-    for name, tensor in states[0].items():
-        torch.testing.assert_close(states[1][name], tensor, rtol=1e-9, atol=1e-12, msg=name)
+    assert_same_state(states[1], states[0])
 
 
 @pytest.mark.parametrize(

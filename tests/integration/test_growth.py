@@ -18,6 +18,7 @@ from stylegen.latent.sampler import Sampler
 from stylegen.networks import StyleGenerator
 from tests.integration.test_train import assert_equal, lines, state
 from tests.tiny import TINY_RUN
+from tests.training.two_processes import assert_same_state
 
 ROOT = Path(__file__).parents[2]
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
@@ -110,8 +111,7 @@ def test_two_processes_grow_as_one(tmp_path: Path) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
         results.append(torch.load(out, weights_only=True)["state"])
-    for name, tensor in results[0].items():
-        torch.testing.assert_close(results[1][name], tensor, rtol=1e-5, atol=1e-9, msg=name)
+    assert_same_state(results[1], results[0])
 
 
 def test_samples_of_a_level(grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,10 @@ from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.config import compose_config
 from tests.tiny import TINY_RUN
-from tests.training.two_processes import Double, DoubleImages
+from tests.training.two_processes import EPS, Double, DoubleImages
 
 BATCH, BEGINNING, STEPS = 8, 2, 5
-OVERRIDES = [*TINY_RUN, "regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true"]
+OVERRIDES = [*TINY_RUN, "regularizers=r1_path_length", f"batch_size={BATCH}", EPS, "data.use_labels=true"]
 OVERRIDES += ["augment=ada", "augment.preset=bgc", "augment.p=0.5", "augment.speed_kimg=0.2"]
 
 
