@@ -1,6 +1,8 @@
-"""Every experiment composes and builds, and the published ones hold the published numbers."""
+"""Every experiment composes and builds, its header is whole, and the published ones hold the published numbers."""
 
-import itertools
+import functools
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,50 +10,42 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import DictConfig
 from torch import nn
 
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.errors import UserError
 from stylegen.losses import LOSSES
+from stylegen.metrics.registry import METRICS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.spec import ImageSpec
+from stylegen.training.growth import Growth
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import build_phases, lazy_correction
 from stylegen.verbs.build import build_module
-from stylegen.verbs.config import check_complete, compose_config, config_directory, plain
+from stylegen.verbs.config import check_complete, compose_config, plain
+from tests.verbs.experiment_headers import NAMES, PAGE, page, read_header
+from tests.verbs.published import PUBLISHED, Row
 
-NAMES = sorted(p.stem for p in (config_directory() / "experiment").glob("*.yaml"))
-COLUMNS = (
-    *("batch_size", "mbstd", "channel_base", "lr", "gamma", "ema_kimg", "ema_rampup", "mapping_layers", "w_avg_decay"),
-    *("total_kimg", "mixing", "path_length", "D", "augment", "speed_kimg", "mirror", "labels"),
-)
-STYLEGAN2 = (0.995, 25000, 0.9, 2, "resnet")
-# StyleGAN2-ADA's presets (train.py of the published code): stylegan2, paper256, paper512, paper1024, cifar; for AFHQv2
-# those of StyleGAN3's docs/configs.md with the defaults of its train.py; speed 100 is that of `--resume`.
-PUBLISHED = {
-    "ffhq1024_stylegan2": (32, 4, 32768, 0.002, 10, 10, None, 8, *STYLEGAN2, None, None, True, False),
-    "ffhq256_stylegan2": (32, 4, 32768, 0.002, 10, 10, None, 8, *STYLEGAN2, None, None, True, False),
-    "ffhq256_paper256": (64, 8, 16384, 0.0025, 1, 20, None, 8, *STYLEGAN2, None, None, True, False),
-    "ffhq512_paper512": (64, 8, 32768, 0.0025, 0.5, 20, None, 8, *STYLEGAN2, None, None, True, False),
-    "ffhq1024_paper1024": (32, 4, 32768, 0.002, 2, 10, None, 8, *STYLEGAN2, None, None, True, False),
-    "metfaces1024_transfer": (32, 4, 32768, 0.002, 2, 10, None, 8, *STYLEGAN2, "bgc", 100, True, False),
-    "afhqv2_512_ada": (
-        *(32, 4, 32768, 0.002, 5, 10, 0.05, 8, 0.998, 25000, 0.9, 2, "resnet"),
-        *("bgc", 500, True, False),
-    ),
-    "cifar10_conditional": (
-        *(64, 32, 32768, 0.0025, 0.01, 500, 0.05, 2, 0.995, 100000, 0, None, "orig"),
-        *("bgc", 500, False, True),
-    ),
-}
+OURS = ("auto", "none", "openmoji", "openmoji_ada", "openmoji_conditional", "openmoji_stylegan1")
+TRAINED = [name for name in NAMES if name != "none"]
+
+
+@functools.cache
+def compose(name: str) -> DictConfig:
+    """For reading only."""
+    data = "data.path=openmoji" if name == "auto" else "data.path=x"  # what `auto` decides follows the images
+    return compose_config("train", [f"experiment={name}", data])
+
+
+def resolution_of(name: str) -> int:
+    return next((int(r) for r in ("1024", "512", "256") if r in name), 32)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_builds(name: str) -> None:
-    data = "data.path=openmoji" if name == "auto" else "data.path=x"  # what `auto` decides follows the pictures
-    config = compose_config("train", [f"experiment={name}", data])
+    config, resolution = compose(name), resolution_of(name)
     check_complete(config)
-    resolution = next((int(r) for r in ("1024", "512", "256") if r in name), 32)
     classes = 3 if config.data.use_labels else 0
     dataset = SimpleNamespace(spec=ImageSpec(resolution, 3, classes), labels=lambda: torch.zeros(1, classes))
     with torch.device("meta"):
@@ -60,60 +54,153 @@ def test_it_builds(name: str) -> None:
     assert (module.augment is None) == (not config.augment)
 
 
+def test_every_recipe_of_others_has_a_published_row() -> None:
+    assert sorted([*PUBLISHED, *OURS]) == NAMES
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_it_holds_the_published_numbers(name: str) -> None:
-    config = compose_config("train", [f"experiment={name}", "data.path=x"])
-    G, D, path_length = config.generator, config.discriminator, config.regularizers.get("path_length", {})
-    found = (
-        *(config.batch_size, D.mbstd_group_size, G.channel_base, config.optimizer.d_lr, config.regularizers.r1.gamma),
-        *(config.ema.kimg, config.ema.rampup, G.mapping_layers, config.w_avg_decay),
-        *(config.total_kimg, config.style_mixing_prob, path_length.get("weight"), D.architecture),
-        *(config.augment.get("preset"), config.augment.get("speed_kimg"), config.data.mirror, config.data.use_labels),
-    )
-    assert dict(zip(COLUMNS, found, strict=True)) == dict(zip(COLUMNS, PUBLISHED[name], strict=True))
-    assert (G.z_dim, G.w_dim, G.channel_max, D.channel_max, D.mapping_layers) == (512, 512, 512, 512, 8)
-    assert D.channel_base == G.channel_base
-    assert not config.optimizer.rampup_kimg
-    assert config.optimizer.decay == "none"
-    assert config.regularizers.r1.every == 16
-    if path_length:
-        assert (path_length.every, path_length.batch_shrink, path_length.decay) == (4, 2, 0.01)
-    if config.augment:
-        assert (config.augment.p, config.augment.target, config.augment.every) == (0, 0.6, 4)
-    assert (config.precision, config.half_resolutions) == ("fp16", 4)
-    assert (G.conv_clamp, D.conv_clamp) == (256, 256)
+    config, row = compose(name), PUBLISHED[name]
+    found = settings(config, resolution_of(name))
+    expected = expected_at(row, resolution_of(name))
+    assert set(expected) <= set(found)
+    assert {key: found[key] for key in expected} == expected
+    assert (config.optimizer.rampup_kimg, config.optimizer.decay) == (0, "none")
+    assert (config.discriminator.mbstd_num_channels, config.discriminator.get("mapping_layers", 8)) == (1, 8)
+
+
+def expected_at(row: Row, resolution: int) -> Row:
+    """A published row at one resolution."""
+    expected = dict(row)
+    for key in ("batches", "rates"):
+        if key in row:
+            expected[key] = {r: value for r, value in row[key].items() if r <= resolution}
+    if "num_fp16_res" in row:  # published: fp16 from max(2^(log2(resolution) + 1 - num_fp16_res), 8) px on
+        expected["half_from"] = max(resolution >> (expected.pop("num_fp16_res") - 1), 8)
+    return expected
+
+
+def settings(config: DictConfig, resolution: int) -> Row:
+    """What `tests.verbs.published` has, read from a configuration."""
+    G, D, regularizers, augment = config.generator, config.discriminator, config.regularizers, config.augment
+    found = {
+        "generator": G.name,
+        "discriminator": D.name,
+        "G_maps": G.channel_base,
+        "D_maps": D.channel_base,
+        "max_maps": (G.channel_max + D.channel_max) / 2,
+        "mapping": G.mapping_layers,
+        "z": G.z_dim,
+        "w": G.w_dim,
+        "mapping_lr": G.mapping_lr_multiplier,
+        "noise": G.use_noise,
+        "kimg": config.total_kimg,
+        "mixing": config.style_mixing_prob,
+        "w_avg": config.w_avg_decay,
+        "ema": config.ema.kimg,
+        "rampup": config.ema.rampup,
+        "mbstd": D.mbstd_group_size,
+        "mirror": config.data.mirror,
+        "labels": config.data.use_labels,
+        "gamma": regularizers.r1.gamma,
+        "r1_every": regularizers.r1.every,
+        "precision": config.precision,
+        "augment": None,
+        "path_length": None,
+        "adam": adam(config),
+        "metrics": [m for m in config.fidelity.metrics if m != "is50k"],
+    }
+    if augment:
+        found["augment"] = (augment.preset, augment.target, augment.every, augment.speed_kimg)
+        assert augment.p == 0
+    if "path_length" in regularizers:
+        path_length = regularizers.path_length
+        found["path_length"] = tuple(path_length[key] for key in ("weight", "every", "batch_shrink", "decay"))
+    if G.name == "stylegan1":
+        found["styles"] = G.conditioning
+        found["const_input"] = G.conditioning == "adain" if G.const_input is None else G.const_input
+        assert (list(G.blur_taps), list(D.blur_taps), G.fused_from, D.fused_from) == ([1, 2, 1], [1, 2, 1], 128, 128)
+        return found | growth(config, resolution)
+    assert list(G.resample_taps) == list(D.resample_taps)
+    found |= {"G_architecture": G.architecture, "D_architecture": D.architecture, "taps": list(G.resample_taps)}
+    found |= {"batch": config.batch_size, "clamp": G.conv_clamp if G.conv_clamp == D.conv_clamp else "unlike"}
+    if config.precision != "fp32":
+        found["half_from"] = max(resolution >> (config.half_resolutions - 1), 4)
+    return found
+
+
+def adam(config: DictConfig) -> dict[str, Any]:
+    """Rate and beta2 of each network as Adam has them, beta1 being 0."""
+    values = plain(config)
+    regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in values["regularizers"].items()]
+    phases = build_phases(LOSSES["nonsaturating"](), regularizers)
+    found = {}
+    for network in ("G", "D"):
+        correction = lazy_correction(phases, network)
+        parameters = [nn.Parameter(torch.zeros(1))]
+        defaults = AdamSettings(**values["optimizer"]).build(network, parameters, correction).defaults
+        assert (defaults["betas"][0], defaults["eps"]) == (0, 1e-8)
+        found[network] = pytest.approx((defaults["lr"], defaults["betas"][1]), rel=1e-12)
+    return found
+
+
+def growth(config: DictConfig, resolution: int) -> Row:
+    """The schedule of a growing run, by resolution."""
+    schedule = Growth(resolution, config.batch_size, **plain(config)["growth"])
+    stages = {stage.resolution: stage for stage in schedule.stages(round(config.total_kimg * 1000)) if stage.alpha == 1}
+    assert max(stages) == resolution
+    assert config.optimizer.g_lr == config.optimizer.d_lr
+    return {
+        "start": min(stages),
+        "stable": config.growth.stable_kimg,
+        "fade": config.growth.fade_kimg,
+        "batches": {r: stage.batch_size for r, stage in stages.items()},
+        "rates": {r: pytest.approx(stage.rate * config.optimizer.g_lr) for r, stage in stages.items()},
+    }
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_its_header_has_command_hardware_time_and_metric(name: str) -> None:
+    header = read_header(name)
+    expected = "python train.py" if name == "openmoji" else f"python train.py experiment={name}"
+    assert header.command == expected or header.command.startswith(f"{expected} ")
+    assert header.summary
+    assert all(header.labels[label] for label in ("hardware", "time", "metric"))
+    assert "TODO" not in str(header)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_adam_runs_at_the_published_rates(name: str) -> None:
-    """The published code corrects G's Adam by c = 4/5 and D's by c = 16/17, whatever the weights of the lazy terms."""
-    config = plain(compose_config("train", [f"experiment={name}", "data.path=x"]))
-    regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in config["regularizers"].items()]
-    phases = build_phases(LOSSES["nonsaturating"](), regularizers)
-    for network, c in (("G", 4 / 5), ("D", 16 / 17)):
-        settings = AdamSettings(**config["optimizer"])
-        adam = settings.build(network, [nn.Parameter(torch.zeros(1))], lazy_correction(phases, network)).defaults
-        assert adam["lr"] == pytest.approx(PUBLISHED[name][COLUMNS.index("lr")] * c, rel=1e-12)
-        assert adam["betas"] == (0, pytest.approx(0.99**c, rel=1e-12))
-        assert adam["eps"] == 1e-8
+def test_its_metric_is_named_and_measured(name: str) -> None:
+    """Every published number stands behind the name of its metric, and the run measures that metric."""
+    metric = read_header(name).labels["metric"]
+    measured = list(compose(name).fidelity.metrics)
+    assert set(measured) <= set(METRICS)
+    if metric.startswith("not published"):
+        return
+    named = re.match(r"(fid50k\w*)\b", metric)
+    assert named
+    assert named[1] == measured[0]
+    assert "arXiv" in metric
 
 
-def header(name: str) -> list[str]:
-    """The comment that an experiment opens with, without its first line, which is Hydra's."""
-    lines = (config_directory() / "experiment" / f"{name}.yaml").read_text().splitlines()
-    return list(itertools.takewhile(lambda line: line.startswith("#"), lines[1:]))
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
+    """The same command with parts of a batch that are as large, and that hold whole minibatch-statistics groups."""
+    header, config = read_header(name), compose(name)
+    many, one = (shlex.split(command) for command in (header.command, header.labels["one GPU"]))
+    assert many[:-1] == one[:-1] == ["python", "train.py", f"experiment={name}", *one[3:-1]]
+    devices, share = (int(words[-1].partition("=")[2]) for words in (many, one))
+    assert [many[-1], one[-1]] == [f"trainer.devices={devices}", f"batch_per_device={share}"]
+    assert config.trainer.devices == 1 < devices
+    assert share == config.batch_size // devices
+    for batch in config.growth.get("batch_sizes") or [config.batch_size]:
+        assert batch % devices == batch % share == 0
+        assert batch // devices % config.discriminator.mbstd_group_size == 0
+        assert share % config.discriminator.mbstd_group_size == 0
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "none"])
-def test_it_opens_with_command_hardware_time_and_score(name: str) -> None:
-    command, *rest = header(name)
-    expected = "# python train.py" if name == "openmoji" else f"# python train.py experiment={name}"
-    assert command == expected or command.startswith(f"{expected} ")
-    text = "\n".join(rest)
-    assert "# hardware:" in text
-    assert "# score:" in text
-    assert "time" in text
-    assert "TODO" not in text
+def test_the_page_lists_all_experiments() -> None:
+    assert PAGE.read_text() == page(), "run `python -m tests.verbs.experiment_headers`"
 
 
 def test_transfer_begins_with_weights_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
