@@ -58,7 +58,8 @@ def auto_settings(
         "w_avg_decay": 0.995,
     }
     if half:
-        settings |= {"precision": "fp16", "half_resolutions": 4}
+        # The published code keeps 4 px in float32.
+        settings |= {"precision": "fp16", "half_resolutions": min(4, resolution.bit_length() - 3)}
     if transfer:
         settings["augment.speed_kimg"] = 100.0
     return settings

@@ -59,10 +59,17 @@ def _given_keys(verb: str, overrides: Sequence[str]) -> set[str]:
         path = config_directory() / str(group) / f"{option}.yaml"
         if not path.is_file():
             continue
-        content = OmegaConf.load(path)
         prefix = "" if "@package _global_" in path.read_text() else f"{group}."
-        given |= {prefix + key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
+        given |= {prefix + key for key in _keys_of(path)}
     return given
+
+
+def _keys_of(path: Path) -> set[str]:
+    """Dotted keys that a file of conf/ sets, itself or by a file beside it that it starts from."""
+    content = OmegaConf.load(path)
+    keys = {key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
+    beside = [path.with_name(f"{entry}.yaml") for entry in content.get("defaults", []) if isinstance(entry, str)]
+    return keys.union(*(_keys_of(base) for base in beside if base.is_file()))
 
 
 def _leaves(node: Any, prefix: str = "") -> list[str]:

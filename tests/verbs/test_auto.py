@@ -83,6 +83,17 @@ def test_an_experiments_values_stand() -> None:
     assert config.w_avg_decay == 0.995
 
 
+def test_the_values_of_a_file_that_an_experiment_starts_from_stand() -> None:
+    config = compose_config("train", ["experiment=lsunchurch256_stylegan2", "auto=true", "data.path=openmoji"])
+    assert (config.regularizers.r1.gamma, config.batch_size) == (100, 32)  # its own; config F's
+    assert (config.generator.channel_base, config.ema.kimg, config.ema.rampup) == (32768, 10, None)
+
+
+@pytest.mark.parametrize(("resolution", "half"), [(1024, 4), (64, 4), (32, 3), (8, 1)])
+def test_4_px_stay_in_float32(resolution: int, half: int) -> None:
+    assert auto_settings(resolution, 1, half=True)["half_resolutions"] == half
+
+
 def test_a_given_batch_is_heard_from_the_command_line() -> None:
     overrides = ["experiment=none", "auto=true", "data=openmoji", "batch_size=64"]
     config = compose_config("train", overrides)
