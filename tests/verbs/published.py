@@ -174,6 +174,13 @@ PUBLISHED: dict[str, Row] = {
     "ffhq1024_paper1024": PAPER1024,
     "metfaces1024_ada": {**PAPER1024, **ADA_AUGMENT},
     "metfaces1024_transfer": {**PAPER1024, "augment": ("bgc", 0.6, 4, 100)},  # --resume
+    "metfaces1024_stylegan2": {
+        **STYLEGAN2_MIXED,
+        "augment": ("bgc", 0.6, 4, 100),
+        "gamma": 5,
+        "kimg": 5000,
+        "w_avg": 0.998,
+    },
     "afhqv2_512_ada": {**STYLEGAN2_MIXED, **ADA_AUGMENT, "gamma": 5, "rampup": 0.05, "w_avg": 0.998},
     "cifar10_conditional": {**CIFAR, "labels": True},
     "cifar10_unconditional": CIFAR,
