@@ -68,7 +68,8 @@ def _keys_of(path: Path) -> set[str]:
     """Dotted keys that a file of conf/ sets, itself or by a file beside it that it starts from."""
     content = OmegaConf.load(path)
     keys = {key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
-    beside = [path.with_name(f"{entry}.yaml") for entry in content.get("defaults", []) if isinstance(entry, str)]
+    defaults = OmegaConf.select(content, "defaults", default=[])
+    beside = [path.with_name(f"{entry}.yaml") for entry in defaults if isinstance(entry, str)]
     return keys.union(*(_keys_of(base) for base in beside if base.is_file()))
 
 
