@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Context manager: a hidden, empty file beside `path` to write to, which takes its place on success.
 
     Its mode is 0666 less the umask, as that of any other new file. On an error it is removed, and `path` keeps what it
-    held. Several processes may write the same path at once; the last one to finish stays.
+    held. Several processes or threads may write the same path at once; the last one to finish stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.partial")
     try:
         partial.unlink(missing_ok=True)
         partial.touch()

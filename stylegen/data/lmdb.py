@@ -113,7 +113,7 @@ def write_lmdb(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict
     labels = metadata.get("labels") or []
     room = 2 * size + 4 * len(note) + 16 * _PAGE * (len(labels) + 1024)
     try:
-        environment = package().open(str(partial), subdir=False, map_size=room, lock=False, sync=False)
+        environment = package().open(str(partial), subdir=False, map_size=room, lock=False, sync=False, mode=0o666)
         _fill(environment, pictures, note)
         environment.sync(True)
         environment.close()

@@ -8,7 +8,6 @@ none and is written anew.
 import hashlib
 import json
 import logging
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from stylegen.data.cache import cache_folder
+from stylegen.files import replacing
 
 _LOG = logging.getLogger(__name__)
 _KEY = "key"
@@ -65,18 +65,11 @@ class StatisticsCache:
         path = self.path(key)
         if path is None:
             return
-        partial: Path | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}.", delete=False) as file:
-                partial = Path(file.name)
+            with replacing(path) as partial, partial.open("wb") as file:
                 np.savez(file, **{_KEY: np.array(_describe(key, arrays))}, **arrays)  # type: ignore[arg-type]
-            partial.replace(path)
         except OSError as error:
             _LOG.warning("statistics are not kept: %s", error)
-        finally:
-            if partial is not None:
-                partial.unlink(missing_ok=True)
 
 
 def _describe(key: Key, arrays: Iterable[str]) -> str:

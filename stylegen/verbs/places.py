@@ -11,7 +11,7 @@ from stylegen.training.run_folder import RunFolder
 
 _MAX_NAME = 255  # bytes, on every common file system
 _MAX_PATH = 4096
-_LONGEST_OWN = len("/checkpoints/.000000.000.ckpt.partial")
+_LONGEST_OWN = len("/snapshots/.000000.000.safetensors.1234567.1234567.partial")
 
 
 def typed_path(setting: str, value: str) -> Path:

@@ -27,6 +27,11 @@ def path(tmp_path):
     return tmp_path / "data.lmdb"
 
 
+def test_the_mode_follows_the_umask(path):
+    (path.parent / "plain").touch()
+    assert path.stat().st_mode == (path.parent / "plain").stat().st_mode
+
+
 def test_keys_bytes_labels_and_metadata(path):
     source = open_source(path)
     assert source.keys() == list(FILES)

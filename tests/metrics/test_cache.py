@@ -22,6 +22,13 @@ def test_what_was_stored_comes_back(tmp_path: Path) -> None:
     assert [path.suffix for path in (tmp_path / "new" / "folder").iterdir()] == [".npz"]  # no partial files
 
 
+def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    StatisticsCache(tmp_path / "cache").store(KEY, ARRAYS)
+    (path,) = (tmp_path / "cache").iterdir()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_another_key_is_another_entry(tmp_path: Path) -> None:
     cache = StatisticsCache(tmp_path)
     cache.store(KEY, ARRAYS)
