@@ -10,7 +10,7 @@ PACKAGE = ROOT / "stylegen"
 
 # From the ground floor up. A room may import the rooms of lower floors and itself; rooms of one floor not each other.
 FLOORS = [
-    {"errors", "files", "spec", "images", "randomness"},
+    {"errors", "bounds", "files", "spec", "images", "randomness"},
     {"layers"},
     {"networks", "losses", "regularizers", "augment", "data"},
     {"checkpoints", "features"},
@@ -24,6 +24,7 @@ FLOORS = [
 ALLOWED = {
     ("spec", "errors"),  # the specification refuses impossible values
     ("images", "errors"),
+    ("bounds", "errors"),
 }
 # Package -> the only places that may import it.
 ONLY_IN = {

@@ -1,11 +1,12 @@
 """How strongly to augment (Karras et al. 2020a, arXiv 2006.06676, section 3.1)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from stylegen.bounds import Interval, Range, Share
 from stylegen.errors import UserError
 
 
@@ -26,7 +27,13 @@ class Controller:
         p: strength now, in [0, 1].
     """
 
-    def __init__(self, p: float = 0.0, target: float | None = 0.6, every: int = 4, speed_kimg: float = 500.0) -> None:
+    def __init__(
+        self,
+        p: Share = 0.0,
+        target: Annotated[float, Range(-1, 1)] | None = 0.6,
+        every: Interval = 4,
+        speed_kimg: Annotated[float, Range(0.001, 1e7)] = 500.0,
+    ) -> None:
         if not 0 <= p <= 1:
             raise UserError(f"augment.p={p}", rule="it is a probability", fix="Use a number from 0 to 1")
         for setting, value, least in (("every", every, 1), ("speed_kimg", speed_kimg, 1e-3)):

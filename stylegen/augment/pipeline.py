@@ -11,6 +11,7 @@ from stylegen.augment import bands, blitting, color, cutout, geometry, noise
 from stylegen.augment.affine import compose
 from stylegen.augment.draws import AugmentDraws
 from stylegen.augment.warp import warp
+from stylegen.bounds import Deviation, Share
 from stylegen.errors import unknown_choice
 
 _FAMILIES = {
@@ -54,18 +55,18 @@ class AdaPipeline:
     def __init__(
         self,
         preset: str = "bgc",
-        xint_max: float = 0.125,
-        scale_std: float = 0.2,
-        rotate_max: float = 1.0,
-        aniso_std: float = 0.2,
-        xfrac_std: float = 0.125,
-        brightness_std: float = 0.2,
-        contrast_std: float = 0.5,
-        hue_max: float = 1.0,
-        saturation_std: float = 1.0,
-        imgfilter_std: float = 1.0,
-        noise_std: float = 0.1,
-        cutout_size: float = 0.5,
+        xint_max: Share = 0.125,
+        scale_std: Deviation = 0.2,
+        rotate_max: Share = 1.0,
+        aniso_std: Deviation = 0.2,
+        xfrac_std: Deviation = 0.125,
+        brightness_std: Deviation = 0.2,
+        contrast_std: Deviation = 0.5,
+        hue_max: Share = 1.0,
+        saturation_std: Deviation = 1.0,
+        imgfilter_std: Deviation = 1.0,
+        noise_std: Deviation = 0.1,
+        cutout_size: Share = 0.5,
     ) -> None:
         self.operations = operations_of(preset)
         self.xint_max = xint_max

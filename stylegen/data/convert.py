@@ -8,11 +8,12 @@ import io
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
+from stylegen.bounds import Range
 from stylegen.data.fingerprint import picture_digest
 from stylegen.data.limits import FORMATS, MAX_PIXELS
 from stylegen.errors import UserError, unknown_choice
@@ -70,12 +71,12 @@ class Recipe:
         UserError: a value outside these.
     """
 
-    resolution: int | None = None
+    resolution: Annotated[int, Range(8, 2048)] | None = None
     crop: str = "center"
     filter: str = "lanczos"
     channels: str = "rgb"
     background: str = "white"
-    min_size: int = 0
+    min_size: Annotated[int, Range(0, 1000000)] = 0
 
     def __post_init__(self) -> None:
         choices = {"crop": CROPS, "filter": tuple(FILTERS), "channels": tuple(CHANNELS)}

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from stylegen.bounds import Names, PathRule, Range, Seed
 from stylegen.data import openmoji
 from stylegen.data.consistency import check_alike, check_trainable, header_of, place_of
 from stylegen.data.decoded import DecodedPixels, find_place, no_room, open_decoded
@@ -60,13 +62,13 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        path: str | Path,
-        resolution: int | None = None,
+        path: Annotated[str | Path, PathRule()],
+        resolution: Annotated[int, Range(8, 2048)] | None = None,
         use_labels: bool = False,
         mirror: bool = False,
-        classes: Sequence[str] | None = None,
-        max_images: int | None = None,
-        subset_seed: int = 0,
+        classes: Annotated[Sequence[str], Names((0, 65536))] | None = None,
+        max_images: Annotated[int, Range(1, 2**40)] | None = None,
+        subset_seed: Seed = 0,
         cache: str = "auto",
     ) -> None:
         if cache not in CACHES:

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import PIL
 
+from stylegen.bounds import FilePath, Range, Seed
 from stylegen.data.convert import Converted, Recipe, UnusableError
 from stylegen.data.fingerprint import combine
 from stylegen.data.folder import FolderSource, write_folder
@@ -80,11 +81,11 @@ def prepare(
     out: Path,
     recipe: Recipe,
     *,
-    labels: str = "auto",
-    max_images: int | None = None,
-    seed: int = 0,
+    labels: FilePath = "auto",
+    max_images: Annotated[int, Range(1, 2**40)] | None = None,
+    seed: Seed = 0,
     strict: bool = False,
-    processes: int | None = None,
+    processes: Annotated[int, Range(1, 256)] | None = None,
 ) -> Prepared:
     """Convert the pictures of `source` and write them to `out`, which appears whole or not at all.
 

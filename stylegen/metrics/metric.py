@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stylegen.bounds import Range
 from stylegen.errors import UserError
 from stylegen.metrics import ranks
 from stylegen.metrics.frechet import Moments
@@ -31,11 +32,11 @@ class MetricOptions:
         UserError: a value below 1 (below 2 for `kid_subset_size`).
     """
 
-    kid_subsets: int = 100
-    kid_subset_size: int = 1000
-    isc_splits: int = 10
-    prc_neighborhood: int = 3
-    prdc_neighborhood: int = 5
+    kid_subsets: Annotated[int, Range(1, 100000)] = 100
+    kid_subset_size: Annotated[int, Range(2, 1000000)] = 1000
+    isc_splits: Annotated[int, Range(1, 100000)] = 10
+    prc_neighborhood: Annotated[int, Range(1, 10000)] = 3
+    prdc_neighborhood: Annotated[int, Range(1, 10000)] = 5
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -1,10 +1,12 @@
 """Networks by name. A new architecture is one file and one row here."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
+from stylegen.bounds import check, hints_of
 from stylegen.errors import unknown_choice
 from stylegen.networks.base import Level as Level
 from stylegen.networks.base import StyleGenerator as StyleGenerator
@@ -25,12 +27,15 @@ def build_generator(name: str, **settings: Any) -> StyleGenerator:
     """
     if name not in GENERATORS:
         raise unknown_choice("generator.name", name, GENERATORS)
-    signature = inspect.signature(GENERATORS[name])
+    constructor: Callable[..., StyleGenerator] = GENERATORS[name]
+    signature = inspect.signature(constructor)
     for setting in settings:
         if setting not in signature.parameters:
             raise unknown_choice(f"generator.{setting}", settings[setting], signature.parameters)
     bound = signature.bind(**settings)
     bound.apply_defaults()
-    generator = GENERATORS[name](**bound.arguments)
+    for setting, hint in hints_of(constructor).items():
+        check(f"generator.{setting}", bound.arguments[setting], hint)
+    generator = constructor(**bound.arguments)
     generator.settings = dict(bound.arguments)
     return generator

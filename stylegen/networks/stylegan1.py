@@ -18,10 +18,12 @@ Letters: N batch, C channels, H W space, L style slots, D width of what steers a
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from stylegen.bounds import ChannelBase, Depth, Range, Taps, Width
 from stylegen.layers.activation import bias_act
 from stylegen.layers.blur import Blur
 from stylegen.layers.conditioning import CONDITIONINGS
@@ -242,18 +244,18 @@ class Generator(StyleGenerator):
         resolution: int,
         channels: int = 3,
         num_classes: int = 0,
-        z_dim: int = 512,
-        w_dim: int = 512,
-        mapping_layers: int = 8,
-        mapping_dim: int | None = None,
-        mapping_lr_multiplier: float = 0.01,
+        z_dim: Width = 512,
+        w_dim: Width = 512,
+        mapping_layers: Depth = 8,
+        mapping_dim: Width | None = None,
+        mapping_lr_multiplier: Annotated[float, Range(1e-6, 1000)] = 0.01,
         const_input: bool | None = None,
         conditioning: str = "adain",
-        channel_base: int = 16384,
-        channel_max: int = 512,
+        channel_base: ChannelBase = 16384,
+        channel_max: Width = 512,
         use_noise: bool = True,
-        blur_taps: Sequence[float] = (1, 2, 1),
-        fused_from: int | None = 128,
+        blur_taps: Taps = (1, 2, 1),
+        fused_from: Annotated[int, Range(4, 4096)] | None = 128,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

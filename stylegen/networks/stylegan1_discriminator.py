@@ -8,10 +8,12 @@ Letters: N batch, I O channels, H W space.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from stylegen.bounds import ChannelBase, Count, Range, Taps, Width
 from stylegen.layers.activation import bias_act
 from stylegen.layers.blur import Blur
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
@@ -109,12 +111,12 @@ class Discriminator(nn.Module):
         resolution: int,
         channels: int = 3,
         num_classes: int = 0,
-        channel_base: int = 16384,
-        channel_max: int = 512,
-        mbstd_group_size: int = 4,
-        mbstd_num_channels: int = 1,
-        blur_taps: Sequence[float] = (1, 2, 1),
-        fused_from: int | None = 128,
+        channel_base: ChannelBase = 16384,
+        channel_max: Width = 512,
+        mbstd_group_size: Count = 4,
+        mbstd_num_channels: Annotated[int, Range(0, 512)] = 1,
+        blur_taps: Taps = (1, 2, 1),
+        fused_from: Annotated[int, Range(4, 4096)] | None = 128,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

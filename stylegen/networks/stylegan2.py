@@ -10,10 +10,12 @@ Letters: N batch, C channels, H W space, L style slots, D latent width.
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from stylegen.bounds import ChannelBase, Clamp, Depth, Range, Taps, Width
 from stylegen.errors import unknown_choice
 from stylegen.layers.activation import bias_act, get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
@@ -255,17 +257,17 @@ class Generator(StyleGenerator):
         resolution: int,
         channels: int = 3,
         num_classes: int = 0,
-        z_dim: int = 512,
-        w_dim: int = 512,
-        mapping_layers: int = 8,
-        mapping_lr_multiplier: float = 0.01,
+        z_dim: Width = 512,
+        w_dim: Width = 512,
+        mapping_layers: Depth = 8,
+        mapping_lr_multiplier: Annotated[float, Range(1e-6, 1000)] = 0.01,
         architecture: str = "skip",
-        channel_base: int = 32768,
-        channel_max: int = 512,
+        channel_base: ChannelBase = 32768,
+        channel_max: Width = 512,
         use_noise: bool = True,
         activation: str = "lrelu",
-        conv_clamp: float | None = None,
-        resample_taps: Sequence[float] = (1, 3, 3, 1),
+        conv_clamp: Clamp | None = None,
+        resample_taps: Taps = (1, 3, 3, 1),
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

@@ -8,10 +8,12 @@ Letters: N batch, I O channels, H W space.
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from stylegen.bounds import ChannelBase, Clamp, Count, Depth, Range, Taps, Width
 from stylegen.layers.activation import get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
@@ -127,14 +129,14 @@ class Discriminator(nn.Module):
         channels: int = 3,
         num_classes: int = 0,
         architecture: str = "resnet",
-        channel_base: int = 32768,
-        channel_max: int = 512,
-        mbstd_group_size: int = 4,
-        mbstd_num_channels: int = 1,
-        mapping_layers: int = 8,
+        channel_base: ChannelBase = 32768,
+        channel_max: Width = 512,
+        mbstd_group_size: Count = 4,
+        mbstd_num_channels: Annotated[int, Range(0, 512)] = 1,
+        mapping_layers: Depth = 8,
         activation: str = "lrelu",
-        conv_clamp: float | None = None,
-        resample_taps: Sequence[float] = (1, 3, 3, 1),
+        conv_clamp: Clamp | None = None,
+        resample_taps: Taps = (1, 3, 3, 1),
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from stylegen.bounds import Count, Interval, Share, Weight
 from stylegen.regularizers.base import Regularizer, SynthesisBatch
 
 
@@ -35,7 +36,13 @@ class PathLength(Regularizer):
     coupled: ClassVar[bool] = True  # by the mean
     mean: Tensor
 
-    def __init__(self, weight: float = 2.0, decay: float = 0.01, every: int = 4, batch_shrink: int = 2) -> None:
+    def __init__(
+        self,
+        weight: Weight = 2.0,
+        decay: Share = 0.01,
+        every: Interval = 4,
+        batch_shrink: Count = 2,
+    ) -> None:
         super().__init__(every, batch_shrink)
         self.weight, self.decay = weight, decay
         self.register_buffer("mean", torch.zeros(()))

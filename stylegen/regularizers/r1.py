@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from stylegen.bounds import Interval, Weight
 from stylegen.regularizers.base import CriticBatch, Regularizer
 
 
@@ -35,7 +36,7 @@ class R1(Regularizer):
 
     network: ClassVar[str] = "D"
 
-    def __init__(self, gamma: float = 10.0, every: int = 16) -> None:
+    def __init__(self, gamma: Weight = 10.0, every: Interval = 16) -> None:
         super().__init__(every)
         self.gamma = gamma
 

@@ -4,6 +4,7 @@ section 5; the ramp-up is StyleGAN2-ADA's)."""
 import torch
 from torch import nn
 
+from stylegen.bounds import Kimg, Share
 from stylegen.errors import check_between
 
 
@@ -22,7 +23,7 @@ class EMA:
         UserError: a half-life that is negative or beyond 10^9 kimg, a share outside 0 to 1.
     """
 
-    def __init__(self, kimg: float = 10.0, rampup: float | None = 0.05) -> None:
+    def __init__(self, kimg: Kimg = 10.0, rampup: Share | None = 0.05) -> None:
         check_between("ema.kimg", kimg, 0, 1e9, 10)
         if rampup is not None:
             check_between("ema.rampup", rampup, 0, 1, 0.05)

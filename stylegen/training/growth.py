@@ -11,10 +11,12 @@ Everything here is a function of the images seen, so a run resumes in the middle
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylegen.bounds import Kimg, Range
 from stylegen.errors import UserError
 
 
@@ -58,11 +60,11 @@ class Growth:
         self,
         resolution: int,
         batch_size: int,
-        start_resolution: int = 8,
-        stable_kimg: float = 600.0,
-        fade_kimg: float = 600.0,
-        batch_sizes: Sequence[int] = (),
-        rates: Sequence[float] = (),
+        start_resolution: Annotated[int, Range(4, 2048)] = 8,
+        stable_kimg: Kimg = 600.0,
+        fade_kimg: Kimg = 600.0,
+        batch_sizes: Annotated[Sequence[int], Range(1, 65536, count=(0, 16))] = (),
+        rates: Annotated[Sequence[float], Range(0, 1000, above=True, count=(0, 16))] = (),
     ) -> None:
         self.resolution, self.start_resolution = resolution, start_resolution
         self.batch_sizes, self.rates = list(batch_sizes) or [batch_size], list(rates) or [1.0]

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from stylegen.bounds import Kimg, Range, Share
 from stylegen.errors import UserError, check_between, unknown_choice
 
 DECAYS = ("none", "linear", "cosine")
@@ -37,16 +39,16 @@ class AdamSettings:
         decay_to: share of the rates that is left at its end, from 0 to 1.
     """
 
-    g_lr: float = 0.002
-    d_lr: float = 0.002
-    g_betas: Sequence[float] = (0.0, 0.99)
-    d_betas: Sequence[float] = (0.0, 0.99)
-    eps: float = 1e-8
-    rampup_kimg: float = 0.0
+    g_lr: Annotated[float, Range(0, 1, above=True)] = 0.002
+    d_lr: Annotated[float, Range(0, 1, above=True)] = 0.002
+    g_betas: Annotated[Sequence[float], Range(0, 1, below=True, count=(2, 2))] = (0.0, 0.99)
+    d_betas: Annotated[Sequence[float], Range(0, 1, below=True, count=(2, 2))] = (0.0, 0.99)
+    eps: Annotated[float, Range(0, 1, above=True)] = 1e-8
+    rampup_kimg: Kimg = 0.0
     decay: str = "none"
-    decay_start_kimg: float = 0.0
-    decay_kimg: float = 0.0
-    decay_to: float = 0.0
+    decay_start_kimg: Kimg = 0.0
+    decay_kimg: Kimg = 0.0
+    decay_to: Share = 0.0
 
     def __post_init__(self) -> None:
         tiny = torch.finfo(torch.float32).tiny

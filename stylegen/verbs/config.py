@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from stylegen.errors import UserError, unknown_choice
 from stylegen.verbs.auto import apply_auto
 from stylegen.verbs.command_line import key_of, quote_override
-from stylegen.verbs.schema import register_schema
+from stylegen.verbs.schema import check_config, register_schema
 
 
 def config_directory() -> Path:
@@ -43,6 +43,7 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
             given = _given_keys(verb, overrides) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(verb, overrides, error) from error
+    check_config(verb, plain(config))
     if config.get("auto"):
         apply_auto(config, given)
     if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +58,24 @@ def run(config: DictConfig) -> SampleResult:
         psi=config.truncation_psi,
         cutoff=config.truncation_cutoff,
         noise=config.noise,
-        label=config.label,
+        label=_class_index(config.label, snapshot),
         batch_size=config.batch_size,
     )
     return modes[config.mode](config, sampler, seeds, _output(config, snapshot))
+
+
+def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
+    """The class that `class=` names; a number is an index, whatever the classes are called."""
+    if label is None or re.fullmatch(r"-?\d{1,9}", label):
+        return None if label is None else int(label)
+    names = snapshot.info.get("class_names")
+    if not isinstance(names, list):
+        raise UserError(
+            f"class={label}", rule="this snapshot does not record the names of its classes", fix="Use their index"
+        )
+    if label not in names:
+        raise unknown_choice("class", label, map(str, names))
+    return names.index(label)
 
 
 def _images(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:

@@ -1,6 +1,9 @@
 """What each verb can be told beside the settings of the parts that it builds. Imports no torch."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from stylegen.bounds import Count, Depth, FilePath, Interval, Kimg, Names, Range, Seed, Share
 
 
 @dataclass
@@ -34,29 +37,29 @@ class TrainSettings:
         threads: CPU threads of PyTorch; null leaves its own choice.
     """
 
-    total_kimg: float = 25000.0
-    batch_size: int = 32
-    batch_per_device: int | None = None
-    seed: int = 0
-    output_dir: str | None = None
-    resume: str = "auto"
-    init: str | None = None
+    total_kimg: Annotated[float, Range(0.001, 1e7)] = 25000.0
+    batch_size: Count = 32
+    batch_per_device: Count | None = None
+    seed: Seed = 0
+    output_dir: FilePath | None = None
+    resume: FilePath = "auto"
+    init: FilePath | None = None
     auto: bool = False
-    freeze_d: int = 0
+    freeze_d: Depth = 0
     precision: str = "fp32"
-    half_resolutions: int | None = 4
-    bad_steps: int = 16
-    attempts: int = 3
-    style_mixing_prob: float = 0.9
-    w_avg_decay: float = 0.998
-    log_every_kimg: float = 4.0
-    sample_every_kimg: float = 200.0
-    snapshot_every_kimg: float = 200.0
-    checkpoint_every_kimg: float = 200.0
-    sample_count: int = 64
-    checkpoints: int = 2
-    max_hours: float | None = None
-    threads: int | None = None
+    half_resolutions: Annotated[int, Range(0, 16)] | None = 4
+    bad_steps: Interval = 16
+    attempts: Annotated[int, Range(0, 1000)] = 3
+    style_mixing_prob: Share = 0.9
+    w_avg_decay: Share = 0.998
+    log_every_kimg: Kimg = 4.0
+    sample_every_kimg: Kimg = 200.0
+    snapshot_every_kimg: Kimg = 200.0
+    checkpoint_every_kimg: Kimg = 200.0
+    sample_count: Count = 64
+    checkpoints: Annotated[int, Range(1, 10000)] = 2
+    max_hours: Annotated[float, Range(0, 1e6)] | None = None
+    threads: Annotated[int, Range(1, 1024)] | None = None
 
 
 @dataclass
@@ -71,9 +74,20 @@ class TrainerSettings:
     """
 
     accelerator: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
+    devices: Annotated[int, Range(1, 1024)] = 1
+    num_nodes: Annotated[int, Range(1, 1024)] = 1
     requeue: bool = False
+
+
+@dataclass
+class LoaderSettings:
+    """How training reads its data; the other settings under data.* are those of `stylegen.data.dataset.ImageDataset`.
+
+    Attributes:
+        workers: processes that read images; 0 reads in the process itself.
+    """
+
+    workers: Annotated[int, Range(0, 256)] = 0
 
 
 @dataclass
@@ -91,12 +105,12 @@ class FidelityOptions:
             metrics' names; see `stylegen.metrics.Protocol`.
     """
 
-    weights: str | None = None
-    batch_size: int = 64
+    weights: FilePath | None = None
+    batch_size: Count = 64
     cache: bool = True
-    cache_dir: str | None = None
+    cache_dir: FilePath | None = None
     calibrate: bool = True
-    truncation_psi: float = 1.0
+    truncation_psi: Annotated[float, Range(-100, 100)] = 1.0
     noise: str = "random"
     labels: str = "data"
     mirror_reals: bool = False
@@ -114,10 +128,10 @@ class FidelitySettings:
             the run's time; 1 leaves none out.
     """
 
-    metrics: list[str] = field(default_factory=lambda: ["fid"])
-    num_samples: int = 50000
-    every_kimg: float = 0.0
-    max_share: float = 0.5
+    metrics: Annotated[list[str], Names()] = field(default_factory=lambda: ["fid"])
+    num_samples: Annotated[int, Range(1, 100000000)] = 50000
+    every_kimg: Kimg = 0.0
+    max_share: Share = 0.5
 
 
 @dataclass
@@ -133,7 +147,7 @@ class SampleSettings:
         psis: the columns of the truncation figure.
         truncation_psi, truncation_cutoff: w_avg + psi (w - w_avg) in the first `cutoff` layers; null for all.
         noise: "const" as stored with the weights, "none", or "random", a function of the seed.
-        label: class index, also written `class=`; null draws one for each seed.
+        label: class, by name or index, also written `class=`; null draws one for each seed.
         batch_size: pictures at a time.
         scale: each pixel becomes scale x scale; null enlarges small pictures in figures to 64 px.
         columns: of a grid; null makes it square.
@@ -141,20 +155,22 @@ class SampleSettings:
         device: "auto", "cpu", "cuda" or "mps".
     """
 
-    snapshot: str = "???"
+    snapshot: FilePath = "???"
     mode: str = "images"
     seeds: str = "0-15"
     mix_seeds: str = "100-107"
     layers: str = "coarse"
-    psis: list[float] = field(default_factory=lambda: [-1.0, -0.7, -0.5, 0.0, 0.5, 0.7, 1.0])
-    truncation_psi: float = 0.7
-    truncation_cutoff: int | None = None
+    psis: Annotated[list[float], Range(-100, 100)] = field(
+        default_factory=lambda: [-1.0, -0.7, -0.5, 0.0, 0.5, 0.7, 1.0]
+    )
+    truncation_psi: Annotated[float, Range(-100, 100)] = 0.7
+    truncation_cutoff: Depth | None = None
     noise: str = "const"
-    label: int | None = None
-    batch_size: int = 16
-    scale: int | None = None
-    columns: int | None = None
-    out: str | None = None
+    label: str | None = None
+    batch_size: Count = 16
+    scale: Annotated[int, Range(1, 64)] | None = None
+    columns: Annotated[int, Range(1, 10000)] | None = None
+    out: FilePath | None = None
     device: str = "auto"
 
 
@@ -169,8 +185,8 @@ class EvaluateData:
             takes what the snapshot says.
     """
 
-    path: str | None = None
-    resolution: int | None = None
+    path: FilePath | None = None
+    resolution: Annotated[int, Range(8, 2048)] | None = None
     mirror: bool | None = None
 
 
@@ -196,19 +212,32 @@ class EvaluateSettings:
         device: "auto", "cpu", "cuda" or "mps".
     """
 
-    snapshot: str | None = None
-    images: str | None = None
-    metrics: list[str] = field(default_factory=lambda: ["fd_random_vgg16"])
-    num_samples: int = 50000
-    statistics: str | None = None
-    export: str | None = None
-    per_class: int = 0
-    neighbours: int = 0
-    out: str | None = None
+    snapshot: FilePath | None = None
+    images: FilePath | None = None
+    metrics: Annotated[list[str], Names()] = field(default_factory=lambda: ["fd_random_vgg16"])
+    num_samples: Annotated[int, Range(1, 100000000)] = 50000
+    statistics: FilePath | None = None
+    export: FilePath | None = None
+    per_class: Annotated[int, Range(0, 100000000)] = 0
+    neighbours: Annotated[int, Range(0, 4096)] = 0
+    out: FilePath | None = None
     again: bool = False
-    batch_size: int = 64
-    devices: int = 1
+    batch_size: Count = 64
+    devices: Annotated[int, Range(1, 1024)] = 1
     device: str = "auto"
+
+
+@dataclass
+class PrepareSettings:
+    """`python -m stylegen prepare`.
+
+    Attributes:
+        source: a folder, zip, LMDB or Parquet file of images, or `openmoji`.
+        out: the dataset, not there yet; .zip, .lmdb, or a folder.
+    """
+
+    source: FilePath = "???"
+    out: FilePath = "???"
 
 
 @dataclass
@@ -225,12 +254,12 @@ class StudySettings:
             it already is continued.
     """
 
-    name: str = "???"
-    total_kimg: float | None = None
+    name: FilePath = "???"
+    total_kimg: Annotated[float, Range(0.001, 1e7)] | None = None
     seeds: str = "0-2"
-    only: list[str] = field(default_factory=list)
+    only: Annotated[list[str], Names()] = field(default_factory=list)
     set: str = ""
-    output_dir: str | None = None
+    output_dir: FilePath | None = None
 
 
 @dataclass
@@ -245,6 +274,6 @@ class BenchSettings:
     """
 
     what: str = "data"
-    resolutions: list[int] = field(default_factory=lambda: [64, 256, 1024])
-    workers: list[int] = field(default_factory=lambda: [0, 1, 2])
-    seconds: float = 1.0
+    resolutions: Annotated[list[int], Range(8, 2048, count=(1, 16))] = field(default_factory=lambda: [64, 256, 1024])
+    workers: Annotated[list[int], Range(0, 256, count=(1, 16))] = field(default_factory=lambda: [0, 1, 2])
+    seconds: Annotated[float, Range(0, 3600, above=True)] = 1.0

@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import lightning as L
 import torch
@@ -194,7 +194,14 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
     content = {name: value for name, value in plain(config)["data"].items() if name not in _READING}
     if content["path"] != OPENMOJI:
         content["path"] = str(Path(content["path"]).expanduser().resolve())  # for whoever reads it elsewhere
-    info = {"stylegen": __version__, "data": content, "dataset": dataset.name, "fingerprint": dataset.fingerprint}
+    info: dict[str, Any] = {
+        "stylegen": __version__,
+        "data": content,
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+    }
+    if dataset.spec.num_classes:
+        info["class_names"] = dataset.class_names
     progress = ProgressBar(kimg)
     wandb = WandbRun(folder.root, plain(config), **config.logger)
     logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])

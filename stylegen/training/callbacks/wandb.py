@@ -4,10 +4,11 @@ import os
 import secrets
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import lightning as L
 
+from stylegen.bounds import Range
 from stylegen.errors import unknown_choice
 from stylegen.training.callbacks.logbook import Record
 
@@ -40,7 +41,7 @@ class WandbRun(L.Callback):
         project: str = "stylegen",
         entity: str | None = None,
         name: str | None = None,
-        init_timeout: float = 20.0,
+        init_timeout: Annotated[float, Range(0, 3600, above=True)] = 20.0,
     ) -> None:
         check_mode(mode)
         self.folder, self.config, self.mode = folder, config, mode

@@ -1,0 +1,176 @@
+"""What a setting may be, written beside the argument that takes it: `gamma: Annotated[float, Range(0, 1e6)]`.
+
+Imports no torch. `check` refuses a value before anything is built from it; whoever takes settings from a person or a
+file calls it.
+"""
+
+import functools
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from stylegen.errors import UserError
+
+MAX_TEXT = 4096  # characters
+MAX_NAME = 255  # bytes in one part of a path, on every common file system
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number; for a list, of each number in it.
+
+    Args:
+        least, most: the bounds, both allowed.
+        above: `least` itself is not allowed.
+        below: `most` itself is not allowed.
+        count: how many numbers a list holds, from and to.
+    """
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+    count: tuple[int, int] = (1, 64)
+
+    def __contains__(self, value: float) -> bool:
+        low = value > self.least if self.above else value >= self.least
+        return low and (value < self.most if self.below else value <= self.most)  # NaN fails both
+
+    def __str__(self) -> str:
+        low = f"above {self.least:.12g}" if self.above else f"from {self.least:.12g}"
+        return f"{low} to {'below ' if self.below else ''}{self.most:.12g}"
+
+
+@dataclass(frozen=True)
+class Names:
+    """How many names a list may hold."""
+
+    count: tuple[int, int] = (0, 1024)
+
+
+class NonzeroSum:
+    """Marks a list of numbers that are divided by their sum."""
+
+
+class PathRule:
+    """Marks a text as the path of a file or folder."""
+
+
+FilePath = Annotated[str, PathRule()]
+Share = Annotated[float, Range(0, 1)]
+Kimg = Annotated[float, Range(0, 1e7)]  # 1e10 images: 400 times StyleGAN's training
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+Count = Annotated[int, Range(1, 65536)]
+Width = Annotated[int, Range(1, 16384)]
+Depth = Annotated[int, Range(0, 64)]
+Taps = Annotated[Sequence[float], Range(-1000, 1000), NonzeroSum()]
+Interval = Annotated[int, Range(1, 10**6)]
+Weight = Annotated[float, Range(0, 1e6)]
+Deviation = Annotated[float, Range(0, 10)]  # of logarithms, shares or grey values
+ChannelBase = Annotated[int, Range(1, 2**22)]
+Clamp = Annotated[float, Range(0, 1e9, above=True)]
+
+
+@functools.cache
+def hints_of(constructor: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Argument -> annotation with its bounds, of a class or function; those in `without` left out."""
+    target = constructor.__init__ if inspect.isclass(constructor) else constructor
+    hints = typing.get_type_hints(target, include_extras=True)
+    return {name: hints[name] for name in inspect.signature(constructor).parameters if name not in without}
+
+
+def unwrap(hint: Any) -> tuple[Any, bool, tuple[Any, ...]]:
+    """An annotation as (bare type, whether None is allowed, its bounds)."""
+    optional, marks = False, ()
+    while True:
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin is Annotated:
+            hint, marks = arguments[0], (*marks, *arguments[1:])
+        elif origin in (typing.Union, types.UnionType) and type(None) in arguments:
+            rest = [argument for argument in arguments if argument is not type(None)]
+            optional, hint = True, rest[0] if len(rest) == 1 else typing.Union[tuple(rest)]  # noqa: UP007
+        else:
+            return hint, optional, marks
+
+
+def check(key: str, value: Any, hint: Any) -> None:
+    """Raise UserError unless `value` has the type of the annotation `hint` and lies within its bounds.
+
+    Args:
+        key: dotted name of the setting, for the message.
+    """
+    kind, optional, marks = unwrap(hint)
+    if value is None:
+        if not optional:
+            raise UserError(f"{key}=null", rule="it needs a value", fix=f"Leave {key} out for its default")
+        return
+    rule = _broken_rule(value, kind, marks)
+    if rule is not None:
+        raise UserError(f"{key}={brief(value)}", rule=rule, fix=f"Leave {key} out for its default, or change it")
+
+
+def brief(value: Any, length: int = 60) -> str:
+    """The value as a person types it, on one line of at most `length` characters."""
+    try:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        text = f"a number of {value.bit_length() * math.log10(2):.0f} digits"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: length + 1])
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def _broken_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
+    """What is wrong with a value that is not None, as the middle of an error message; None where all is well."""
+    limits = next((mark for mark in marks if isinstance(mark, Range)), None)
+    if typing.get_origin(kind) in (list, tuple, Sequence, typing.get_origin(Sequence[int])):
+        return _list_rule(value, typing.get_args(kind)[0], marks)
+    if kind is bool:
+        return None if isinstance(value, bool) else "it is true or false"
+    if kind in (int, float):
+        what = "a whole number" if kind is int else "a number"
+        named = f"it is {what} {limits}" if limits else f"it is {what}"
+        good = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        return None if good and (value in limits if limits else abs(value) < math.inf) else named
+    if kind is str or kind is Path or str in typing.get_args(kind):
+        is_path = any(isinstance(mark, PathRule) for mark in marks)
+        return _text_rule(str(value), is_path) if isinstance(value, str | Path) else "it is a text"
+    return None
+
+
+def _list_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
+    if not isinstance(value, list | tuple):
+        return "it is a list, as in [1,2]"
+    least, most = next((mark.count for mark in marks if isinstance(mark, Range | Names)), (0, 1024))
+    if not least <= len(value) <= most:
+        return f"it is a list of {least} to {most} values, not {len(value)}"
+    rules = (_broken_rule(item, kind, marks) for item in value)
+    rule = next((f"of each value, {rule}" for rule in rules if rule is not None), None)
+    if rule is None and any(isinstance(mark, NonzeroSum) for mark in marks):
+        cancels = abs(sum(value)) <= 1e-6 * sum(map(abs, value))
+        return "the sum of the values is not 0" if cancels else None
+    return rule
+
+
+def _text_rule(text: str, is_path: bool) -> str | None:
+    if len(text) > MAX_TEXT:
+        return f"it is a text of at most {MAX_TEXT} characters, not {len(text)}"
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", text):
+        return "it holds control characters"
+    if not is_path:
+        return None
+    if not text.strip():
+        return "it is the path of a file or folder, not an empty text"
+    if any(len(part.encode(errors="surrogateescape")) > MAX_NAME for part in text.split("/")):
+        return f"a name in a path has at most {MAX_NAME} bytes"
+    if text.startswith("~"):
+        try:
+            Path(text).expanduser()
+        except RuntimeError:
+            return f"there is no user {text.split('/')[0][1:]}"
+    return None

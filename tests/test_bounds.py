@@ -1,0 +1,72 @@
+"""Values are held against their annotations: type, bounds, length, and texts that are no path."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from stylegen.bounds import FilePath, Names, PathRule, Range, Taps, brief, check
+from stylegen.errors import UserError
+
+NUMBER = Annotated[float, Range(0, 10, above=True)]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (10, NUMBER),
+        (1e-300, NUMBER),
+        (None, NUMBER | None),
+        (0.5, Annotated[float, Range(0, 1, below=True)] | None),
+        ([1, 2.5], Annotated[Sequence[float], Range(0, 10)]),
+        ((), Annotated[Sequence[float], Range(0, 10, count=(0, 2))]),
+        (["a"], Annotated[list[str], Names()]),
+        ("~/a b\u202f(c)", FilePath),
+        (Path("x"), Annotated[str | Path, PathRule()]),
+        ("", str),
+        (True, bool),
+    ],
+)
+def test_good_values(value: Any, hint: Any) -> None:
+    check("key", value, hint)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "message"),
+    [
+        (0, NUMBER, "key=0: it is a number above 0 to 10. "),
+        (11, NUMBER, "above 0 to 10"),
+        (float("nan"), NUMBER, "key=nan"),
+        (float("inf"), float, "it is a number"),
+        (True, Annotated[int, Range(0, 2)], "key=true: it is a whole number from 0 to 2"),
+        (1.5, Annotated[int, Range(0, 2)], "a whole number"),
+        ("x", bool, "true or false"),
+        (None, NUMBER, "key=null: it needs a value"),
+        (1, Annotated[Sequence[float], Range(0, 10)], "it is a list"),
+        ([], Annotated[Sequence[float], Range(0, 10)], "1 to 64 values, not 0"),
+        ([0] * 40000, Annotated[Sequence[float], Range(0, 10)], "not 40000"),
+        ([float("nan")], Annotated[Sequence[float], Range(0, 10)], "of each value"),
+        ([1], Annotated[list[str], Names()], "it is a text"),
+        ("a\nb", str, r"a\\nb: it holds control characters"),
+        ([1, -1], Taps, "the sum of the values is not 0"),
+        ([0], Taps, "the sum"),
+        ("x" * 5000, str, "at most 4096 characters, not 5000"),
+        ("/a/" + "ä" * 200, FilePath, "at most 255 bytes"),
+        ("", FilePath, "not an empty text"),
+        ("~nosuchuser/x", FilePath, "no user nosuchuser"),
+    ],
+)
+def test_bad_values(value: Any, hint: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check("key", value, hint)
+
+
+def test_long_values_are_cut() -> None:
+    assert brief("\x1b[31m" + "x" * 100) == r"\x1b[31m" + "x" * 49 + "..."
+    assert len(brief([0.0] * 1000)) == 60
+
+
+def test_a_number_too_long_to_print() -> None:
+    with pytest.raises(UserError, match="key=a number of 5000 digits: it is a whole number from 1 to 2"):
+        check("key", 10**5000, Annotated[int, Range(1, 2)])
