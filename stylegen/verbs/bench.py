@@ -49,20 +49,12 @@ def run(config: DictConfig) -> BenchResult:
     """Measure what `what` names.
 
     Raises:
-        UserError: another `what`, resolution or number of workers.
+        UserError: another `what` or resolution.
     """
     if config.what != "data":
         raise unknown_choice("what", config.what, ["data"])
-    if not config.resolutions or not config.workers or min(config.workers) < 0:
-        raise UserError(
-            f"resolutions={list(config.resolutions)} workers={list(config.workers)}",
-            rule="both are lists with at least one number, workers from 0",
-            fix="Use resolutions=[64,256,1024] workers=[0,1,2]",
-        )
     for resolution in config.resolutions:
         ImageSpec(resolution)  # refuses what no dataset can have
-    if config.seconds <= 0:
-        raise UserError(f"seconds={config.seconds}", rule="it is above 0", fix="Use seconds=1")
     rates: dict[tuple[str, int, int], float | None] = {}
     for resolution in config.resolutions:
         with tempfile.TemporaryDirectory() as folder:

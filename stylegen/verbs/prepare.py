@@ -8,7 +8,6 @@ from omegaconf import DictConfig
 from stylegen.data.convert import Recipe
 from stylegen.data.prepare import Prepared, prepare
 from stylegen.data.source import Source, open_source
-from stylegen.errors import UserError
 
 _RECIPE = ("resolution", "crop", "filter", "channels", "background", "min_size")
 
@@ -35,8 +34,6 @@ def run(config: DictConfig) -> PrepareResult:
     Raises:
         UserError: see `stylegen.data.prepare.prepare`, and settings outside their ranges.
     """
-    if config.processes is not None and config.processes < 1:
-        raise UserError(f"processes={config.processes}", rule="it is at least 1", fix="Leave it out to use all cores")
     recipe = Recipe(**{name: config[name] for name in _RECIPE})
     done = prepare(
         *(_open(config.source), Path(config.out).expanduser(), recipe),

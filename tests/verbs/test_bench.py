@@ -53,8 +53,8 @@ def test_the_pictures_are_the_same_each_time_and_like_photographs():
     [
         ("what=everything", "Known: data"),
         ("resolutions=[100]", "powers of two"),
-        ("resolutions=[]", "at least one number"),
-        ("workers=[-1]", "workers from 0"),
+        ("resolutions=[]", "a list of 1 to 16 values, not 0"),
+        ("workers=[-1]", "a whole number from 0 to 256"),
         ("seconds=0", "seconds=0"),
     ],
 )
