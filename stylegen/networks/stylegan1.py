@@ -18,12 +18,11 @@ Letters: N batch, C channels, H W space, L style slots, D width of what steers a
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import ChannelBase, Depth, Range, Taps, Width
+from stylegen.bounds import ChannelBase, Depth, RateFactor, Resolution, Taps, Width
 from stylegen.layers.activation import bias_act
 from stylegen.layers.blur import Blur
 from stylegen.layers.conditioning import CONDITIONINGS
@@ -232,8 +231,7 @@ class Generator(StyleGenerator):
     truncation and mixing act on labels too, and what lies between two labels is a mixture of their styles.
 
     Raises:
-        UserError: an impossible resolution or setting, settings that leave the latent without any effect, or a
-            conditioning by labels for data that have none.
+        UserError: an impossible setting, a latent without any effect, or a conditioning by labels that are not there.
     """
 
     name = "stylegan1"
@@ -248,14 +246,14 @@ class Generator(StyleGenerator):
         w_dim: Width = 512,
         mapping_layers: Depth = 8,
         mapping_dim: Width | None = None,
-        mapping_lr_multiplier: Annotated[float, Range(1e-6, 1000)] = 0.01,
+        mapping_lr_multiplier: RateFactor = 0.01,
         const_input: bool | None = None,
         conditioning: str = "adain",
         channel_base: ChannelBase = 16384,
         channel_max: Width = 512,
         use_noise: bool = True,
         blur_taps: Taps = (1, 2, 1),
-        fused_from: Annotated[int, Range(4, 4096)] | None = 128,
+        fused_from: Resolution | None = 128,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import ChannelBase, Count, Range, Taps, Width
+from stylegen.bounds import ChannelBase, Count, Range, Resolution, Taps, Width
 from stylegen.layers.activation import bias_act
 from stylegen.layers.blur import Blur
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
@@ -116,7 +116,7 @@ class Discriminator(nn.Module):
         mbstd_group_size: Count = 4,
         mbstd_num_channels: Annotated[int, Range(0, 512)] = 1,
         blur_taps: Taps = (1, 2, 1),
-        fused_from: Annotated[int, Range(4, 4096)] | None = 128,
+        fused_from: Resolution | None = 128,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

@@ -10,12 +10,11 @@ Letters: N batch, C channels, H W space, L style slots, D latent width.
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import ChannelBase, Clamp, Depth, Range, Taps, Width
+from stylegen.bounds import ChannelBase, Clamp, Depth, RateFactor, Taps, Width
 from stylegen.errors import unknown_choice
 from stylegen.layers.activation import bias_act, get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
@@ -260,7 +259,7 @@ class Generator(StyleGenerator):
         z_dim: Width = 512,
         w_dim: Width = 512,
         mapping_layers: Depth = 8,
-        mapping_lr_multiplier: Annotated[float, Range(1e-6, 1000)] = 0.01,
+        mapping_lr_multiplier: RateFactor = 0.01,
         architecture: str = "skip",
         channel_base: ChannelBase = 32768,
         channel_max: Width = 512,
