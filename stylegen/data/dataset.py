@@ -19,12 +19,13 @@ from stylegen.data.metadata import Label
 from stylegen.data.pictures import Header, decode
 from stylegen.data.source import Source, open_source
 from stylegen.data.subset import choose
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import DamagedFile, UserError, unknown_choice
 from stylegen.spec import ImageSpec
 
 OPENMOJI = "openmoji"
 CACHES = ("auto", "memmap", "device", "off")
 MAX_BYTES_IN_MEMORY = 2 * 2**30
+_SPOT_CHECKS = 64  # pictures
 
 
 class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -92,6 +93,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         self._notices: list[str] = []
         self._pixels: Tensor | None = None
         self._decoded: DecodedPixels | None = None
+        self._digests, self._verified = self.source.digests(), bytearray(self.num_images)
         self._load(header, len(keys))
         self.source.close()
 
@@ -99,21 +101,19 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     def fingerprint(self) -> str:
         """Hash of decoded pixels and labels (see `stylegen.data.fingerprint`), whatever `use_labels` says.
 
-        A dataset that `prepare` has packed knows it, and so does its decoded cache; else every picture is read.
-        """
-        stored = self.source.metadata.get("fingerprint")
-        if isinstance(stored, str) and self._is_as_prepared():
-            return stored
-        if self._decoded is not None:
-            return combine((self._decoded.digests[number] for number in self._numbers), self._labels)
-        return combine((picture_digest(self._picture(i).cpu().numpy()) for i in range(self.num_images)), self._labels)
+        It is computed from the pixels where these are in memory. A decoded cache, or a dataset that `prepare` has
+        packed, holds a digest of each picture, with which every picture is compared when it is first read; some are
+        read now, so that no dataset passes for another one. Else all are read.
 
-    def _is_as_prepared(self) -> bool:
-        """The whole set, pictures and labels untouched; labels apart, for they stand in a file that people edit."""
-        keys, metadata = self.source.keys(), self.source.metadata
-        if len(self._numbers) != len(keys) or metadata.get("stamp") != self.source.stamp():
-            return False
-        return metadata.get("labels_stamp") == combine(keys, self._labels)
+        Raises:
+            UserError: a picture is not the one that its digest says.
+        """
+        if self._digests is None or self._pixels is not None:
+            digests = [picture_digest(self._picture(i).cpu().numpy()) for i in range(self.num_images)]
+            return combine(digests, self._labels)
+        for number in range(0, self.num_images, -(-self.num_images // _SPOT_CHECKS)):
+            self._picture(number)
+        return combine((self._digests[number] for number in self._numbers), self._labels)
 
     def notices(self) -> list[str]:
         """What the user should know before the training, one sentence each."""
@@ -195,7 +195,12 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         if self._decoded is not None:
             return self._decoded.gather([self._numbers[number]])[0]
         key = self._keys[number]
-        return decode(self.source.read(key), place_of(self.source, key))
+        picture = decode(self.source.read(key), place_of(self.source, key))
+        if self._digests is not None and not self._verified[number]:
+            if picture_digest(picture.numpy()) != self._digests[self._numbers[number]]:
+                raise _not_as_prepared(place_of(self.source, key))
+            self._verified[number] = 1
+        return picture
 
     def _all_keys(self, path: str | Path) -> list[str]:
         keys = self.source.keys()
@@ -217,6 +222,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             place = find_place(self.source, total, header)
             if place is not None:
                 self._decoded = open_decoded(self.source, header, place)
+                self._digests = self._decoded.digests
                 return
             if self.cache == "memmap":
                 raise no_room(self.source, total, header)
@@ -245,6 +251,14 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
                 fix="Set data.use_labels=false, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
             )
         return LabelTable(labels, self.class_names, str(self.source.path))
+
+
+def _not_as_prepared(where: str) -> DamagedFile:
+    return DamagedFile(
+        f"{where} is not the image that was prepared",
+        rule="its pixels match their digest in dataset.json",
+        fix="Copy or prepare the dataset again",
+    )
 
 
 def _class_names(source: Source) -> list[str] | None:

@@ -61,6 +61,9 @@ class FolderSource:
                 digest.update(os.fsencode(f"{key} {status.st_size} {status.st_mtime_ns}\n"))
         return digest.hexdigest()
 
+    def digests(self) -> list[str] | None:
+        return None
+
     def label(self, key: str) -> Label | None:
         return None if self._labels is None else self._labels[key]
 

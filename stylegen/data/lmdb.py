@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata
+from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
 from stylegen.errors import UserError
 
 FORMAT = b"stylegen pictures 1"
@@ -64,11 +64,12 @@ class LmdbSource:
         return None if self._labels is None else self._labels[key]
 
     def stamp(self) -> str:
-        """What `prepare` has stored; else from size and time of change of the file."""
-        if isinstance(stored := self.metadata.get("stamp"), str):
-            return stored
+        """From size and time of change of the file."""
         status = _file(self.path).stat()
         return hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns}".encode(), digest_size=16).hexdigest()
+
+    def digests(self) -> list[str] | None:
+        return stored_digests(self.metadata, len(self._numbers))
 
     def close(self) -> None:
         if self._environment is not None:

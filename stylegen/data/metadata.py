@@ -2,12 +2,13 @@
 
 The layout is the one that NVIDIA's StyleGAN2-ADA and StyleGAN3 read: a JSON object whose key `labels` is
 null or a list of pairs, ``[["00000/img00000000.png", 3], ...]``. All other top-level keys are ours (`name`,
-`class_names`, `licence`, `attribution`, `made_by`, `fingerprint`, `prepared`, `stamp`, ...); their reader
+`class_names`, `licence`, `attribution`, `made_by`, `fingerprint`, `digests`, `prepared`, `stamp`, ...); their reader
 passes over them.
 """
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -71,6 +72,14 @@ def parse_metadata(text: bytes, where: str) -> dict[str, Any]:
             fix='Write {"labels": null} or {"labels": [[file, class], ...]}',
         )
     return metadata
+
+
+def stored_digests(metadata: dict[str, Any], count: int) -> list[str] | None:
+    """The digests of `count` pictures that `prepare` has stored (see `stylegen.data.fingerprint`), or None."""
+    digests = metadata.get("digests")
+    if not isinstance(digests, list) or len(digests) != count:
+        return None
+    return digests if all(isinstance(d, str) and re.fullmatch("[0-9a-f]{32}", d) for d in digests) else None
 
 
 def parse_labels(metadata: dict[str, Any], keys: Iterable[str], where: str) -> dict[str, Label] | None:

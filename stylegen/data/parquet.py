@@ -70,6 +70,9 @@ class ParquetSource:
             )
         return data[:limit]
 
+    def digests(self) -> list[str] | None:
+        return None
+
     def label(self, key: str) -> Label | None:
         return None if self._labels is None else self._labels[key]
 

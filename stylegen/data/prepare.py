@@ -35,7 +35,7 @@ from stylegen.errors import UserError
 _KEPT_NOTES = ("licence", "license", "attribution", "source")  # what has to travel with the pictures
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")
 _LOOK_AT_SPACE_EVERY = 256  # pictures
-_VERSION = 1  # raise it when the same picture and recipe give other pixels
+_VERSION = 2  # raise it when the same picture and recipe give other pixels, or the journal another form
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _metadata(
         "labels": None if found.of is None else [list(pair) for pair in zip(names, labels, strict=True)],
         **({"class_names": found.names} if found.names else {}),
         "fingerprint": combine((entry["digest"] for entry in spool.kept), labels),
-        "labels_stamp": combine(names, labels),
+        "digests": [entry["digest"] for entry in spool.kept],
         "stamp": archive_stamp((entry["name"], entry["bytes"], entry["crc"]) for entry in spool.kept),
         "prepared": {**dataclasses.asdict(recipe), "resolution": spool.kept[0]["side"]},
     }

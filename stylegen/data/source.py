@@ -48,6 +48,11 @@ class Source(Protocol):
     def stamp(self) -> str:
         """32 hexadecimal digits that change with the pictures, found without reading them."""
 
+    def digests(self) -> list[str] | None:
+        """What the collection says of the pixels of each picture (see `stylegen.data.fingerprint`), in the order of the
+        keys; None where it says nothing, or was edited since. To be verified with each picture that is read.
+        """
+
     def close(self) -> None:
         """Close open files; a later `read` opens them again."""
 

@@ -1,14 +1,15 @@
 """The unfinished result of `prepare`: pictures so far, and a journal from which an interrupted run continues.
 
 Both lie hidden beside the output. The spool `.NAME.partial` is a zip without its directory, which is written last;
-the journal `.NAME.journal` has a line of JSON for each picture that was read, written after the picture itself.
-What a killed process had begun is cut off, so the bytes are those of an undisturbed run.
+the journal `.NAME.journal` has a line for each picture that was read, written after the picture itself: a hash over all
+lines so far, and JSON. What a killed process had begun is cut off, and so is everything from the first line or picture
+on that does not match its hash, so the bytes are those of an undisturbed run.
 """
 
+import hashlib
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class Spool:
 
     Attributes:
         entries: one for each picture of the source that was dealt with: ``{"left_out": reason}``, or ``{"name",
-            "bytes", "crc", "digest", "side", "enlarged", "at", "end"}`` with its place in the spool.
+            "bytes", "crc", "digest", "side", "enlarged", "at", "end", "sha256"}`` with its place in the spool and the
+            hash of what is there.
         started_anew: there was a journal of another work.
     """
 
@@ -41,8 +43,9 @@ class Spool:
         self.path.touch()
         self._file = self.path.open("r+b")
         self.entries = self._sound(lines[1:]) if known else []
+        self._chain = ""
         fresh = self.journal.with_name(f"{self.journal.name}.new")
-        fresh.write_text("".join(json.dumps(line) + "\n" for line in [{"identity": identity}, *self.entries]))
+        fresh.write_text("".join(map(self._chained, [{"identity": identity}, *self.entries])), encoding="utf-8")
         fresh.replace(self.journal)
         self._lines = self.journal.open("a", encoding="utf-8")
         self._kept = [entry for entry in self.entries if "name" in entry]
@@ -64,6 +67,7 @@ class Spool:
         name = f"{number // 1000:05d}/img{number:08d}.png"
         self._zip.writestr(zip_entry(name), picture.png)
         self._file.flush()
+        at, end = self._zip.filelist[-1].header_offset, self._file.tell()
         entry = {
             "name": name,
             "bytes": len(picture.png),
@@ -71,8 +75,9 @@ class Spool:
             "digest": picture.digest,
             "side": picture.side,
             "enlarged": picture.enlarged,
-            "at": self._zip.filelist[-1].header_offset,
-            "end": self._file.tell(),
+            "at": at,
+            "end": end,
+            "sha256": self._hash(at, end),
         }
         self._kept.append(entry)
         self.entries.append(entry)
@@ -110,8 +115,21 @@ class Spool:
         self.journal.unlink(missing_ok=True)
 
     def _note(self, line: dict[str, Any]) -> None:
-        self._lines.write(json.dumps(line) + "\n")
+        self._lines.write(self._chained(line))
         self._lines.flush()
+
+    def _chained(self, line: dict[str, Any]) -> str:
+        """A line of the journal, which vouches for those before it too."""
+        text = json.dumps(line)
+        self._chain = _link(self._chain, text)
+        return f"{self._chain} {text}\n"
+
+    def _hash(self, at: int, end: int) -> str:
+        """Of this part of the spool; the position is its end afterwards."""
+        self._file.seek(at)
+        digest = hashlib.sha256(self._file.read(end - at)).hexdigest()
+        self._file.seek(end)
+        return digest
 
     def _sound(self, entries: list[Any]) -> list[Any]:
         """The entries before the first whose picture is not in the spool, or damaged.
@@ -122,22 +140,28 @@ class Spool:
         return entries[: next(damaged, len(entries))]
 
     def _holds(self, entry: dict[str, Any]) -> bool:
-        self._file.seek(entry["at"])
-        head = self._file.read(entry["end"] - entry["bytes"] - entry["at"])
-        whole = head.startswith(b"PK\3\4") and head.endswith(entry["name"].encode())
-        return whole and zlib.crc32(self._file.read(entry["bytes"])) == entry["crc"]
+        return self._hash(entry["at"], entry["end"]) == entry["sha256"]
 
 
 def _read_lines(journal: Path) -> list[Any]:
-    """The whole lines; the last one may have been cut off."""
+    """The lines before the first that is cut off or damaged."""
     lines: list[Any] = []
+    chain = ""
     try:
         with journal.open(encoding="utf-8") as file:
             for line in file:
-                lines.append(json.loads(line))
+                found, _, text = line.rstrip("\n").partition(" ")
+                chain = _link(chain, text)
+                if found != chain or not line.endswith("\n"):
+                    break
+                lines.append(json.loads(text))
     except (OSError, ValueError):
         pass
     return lines
+
+
+def _link(before: str, text: str) -> str:
+    return hashlib.sha256(f"{before} {text}".encode()).hexdigest()
 
 
 def _member(entry: dict[str, Any]) -> zipfile.ZipInfo:

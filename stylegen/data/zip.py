@@ -26,6 +26,7 @@ from stylegen.data.metadata import (
     is_picture,
     parse_labels,
     parse_metadata,
+    stored_digests,
 )
 from stylegen.errors import UserError
 
@@ -66,6 +67,9 @@ class ZipSource:
     def stamp(self) -> str:
         """From sizes and checksums in the directory of the archive: it stays when the file is copied."""
         return archive_stamp((key, *self._members[key]) for key in self._keys)
+
+    def digests(self) -> list[str] | None:
+        return stored_digests(self.metadata, len(self._keys)) if self.metadata.get("stamp") == self.stamp() else None
 
     def label(self, key: str) -> Label | None:
         return None if self._labels is None else self._labels[key]

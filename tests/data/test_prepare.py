@@ -23,7 +23,8 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare import prepare
 from stylegen.data.source import open_source
 from stylegen.data.spool import Spool
-from stylegen.errors import UserError
+from stylegen.data.zip import ZipSource
+from stylegen.errors import DamagedFile, UserError
 from tests.data.messy import messy_pictures, photo, saved
 from tests.data.samples import encode, write_archive, write_folder
 
@@ -73,28 +74,90 @@ def test_zip_members_that_are_bombs_are_left_out(tmp_path, monkeypatch):
     assert done.written == 1
 
 
-def test_the_fingerprint_is_that_of_the_pixels(tmp_path):
-    done = run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip", labels="folders")
-    ds = ImageDataset(tmp_path / "out.zip")
-    ds.source.metadata.pop("fingerprint")
-    assert ds.fingerprint == done.metadata["fingerprint"]
-
-
-def test_the_stored_fingerprint_is_trusted_until_a_label_is_edited(tmp_path, monkeypatch):
-    done = run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip", labels="folders")
-    ds = ImageDataset(tmp_path / "out.zip")
-    with monkeypatch.context() as patch:
-        patch.setattr("stylegen.data.dataset.picture_digest", lambda picture: pytest.fail("read again"))
-        assert ds.fingerprint == done.metadata["fingerprint"]
-    with zipfile.ZipFile(tmp_path / "out.zip") as old, zipfile.ZipFile(tmp_path / "edited.zip", "w") as new:
+def edited(path: Path, out: Path, **changes: object) -> Path:
+    """A copy of a prepared zip with another note; its stamp, which covers the pictures only, stays right."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
             content = old.read(name)
             if name == "dataset.json":
-                note = json.loads(content)
-                note["labels"][0][1] = 1 - note["labels"][0][1]
-                content = json.dumps(note).encode()
+                content = json.dumps(json.loads(content) | changes).encode()
             new.writestr(name, content)
-    assert ImageDataset(tmp_path / "edited.zip").fingerprint != done.metadata["fingerprint"]
+    return out
+
+
+@pytest.fixture
+def prepared(tmp_path) -> Path:
+    run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip", labels="folders")
+    return tmp_path / "out.zip"
+
+
+@pytest.fixture
+def another(tmp_path) -> Path:
+    """As many pictures of the same size, and the same labels."""
+    files = {name: encode(100 + i, (16, 16)) for i, name in enumerate(FILES)}
+    run(write_folder(tmp_path / "in2", files), tmp_path / "another.zip", labels="folders")
+    return tmp_path / "another.zip"
+
+
+def note_of(path: Path) -> dict:
+    return open_source(path).metadata
+
+
+@pytest.mark.parametrize("cache", ["auto", "off", "memmap"])
+def test_the_fingerprint_is_that_of_the_pixels(prepared, tmp_path, cache):
+    expected = note_of(prepared)["fingerprint"]
+    assert ImageDataset(prepared, cache=cache).fingerprint == expected
+    bare = edited(prepared, tmp_path / "bare.zip", digests=None, fingerprint=None)
+    assert ImageDataset(bare, cache=cache).fingerprint == expected
+
+
+@pytest.mark.parametrize("cache", ["auto", "off", "memmap"])
+def test_a_dataset_cannot_claim_the_fingerprint_of_another(prepared, another, tmp_path, cache):
+    claim, own = note_of(prepared), note_of(another)
+    forged = edited(another, tmp_path / "forged.zip", fingerprint=claim["fingerprint"], labels_stamp="x")
+    assert ImageDataset(forged, cache=cache).fingerprint == own["fingerprint"] != claim["fingerprint"]
+    forged = edited(another, tmp_path / "forged2.zip", fingerprint=claim["fingerprint"], digests=claim["digests"])
+    if cache == "off":  # what else there is has been computed from the pixels
+        with pytest.raises(DamagedFile, match="is not the image that was prepared"):
+            assert ImageDataset(forged, cache=cache).fingerprint
+        with pytest.raises(DamagedFile, match="is not the image that was prepared"):
+            ImageDataset(forged, cache=cache).batch([11])
+    else:
+        assert ImageDataset(forged, cache=cache).fingerprint == own["fingerprint"]
+
+
+def test_one_exchanged_picture_is_noticed_when_it_is_read(prepared, another, tmp_path):
+    """Its stamp and digests are those of a dataset with the other picture."""
+    digests = note_of(prepared)["digests"]
+    digests[5] = note_of(another)["digests"][5]
+    ds = ImageDataset(edited(prepared, tmp_path / "forged.zip", digests=digests), cache="off")
+    ds.batch([0, 4, 6])
+    with pytest.raises(DamagedFile, match="img00000005.png is not the image"):
+        ds.batch([5])
+
+
+def test_the_lmdb_has_no_stamp_but_its_file(prepared, another, tmp_path):
+    run(another, tmp_path / "another.lmdb")
+    source = open_source(tmp_path / "another.lmdb")
+    before = source.stamp()
+    source.metadata["stamp"] = note_of(prepared)["stamp"]
+    assert source.stamp() == before != note_of(prepared)["stamp"]
+    source.close()
+
+
+def test_digests_save_reading_until_a_label_is_edited(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("stylegen.data.dataset._SPOT_CHECKS", 3)
+    reads = []
+    read = ZipSource.read
+    monkeypatch.setattr(ZipSource, "read", lambda *a: (reads.append(a[1]), read(*a))[1])
+    ds = ImageDataset(prepared, cache="off")
+    reads.clear()
+    assert ds.fingerprint == note_of(prepared)["fingerprint"]
+    assert len(reads) == 3
+    labels = note_of(prepared)["labels"]
+    labels[0][1] = 1 - labels[0][1]
+    relabelled = edited(prepared, tmp_path / "edited.zip", labels=labels)
+    assert ImageDataset(relabelled, cache="off").fingerprint != note_of(prepared)["fingerprint"]
 
 
 def test_round_trips_between_all_formats(tmp_path):
