@@ -132,7 +132,7 @@ def test_one_exchanged_picture_is_noticed_when_it_is_read(prepared, another, tmp
     digests[5] = note_of(another)["digests"][5]
     ds = ImageDataset(edited(prepared, tmp_path / "forged.zip", digests=digests), cache="off")
     ds.batch([0, 4, 6])
-    with pytest.raises(DamagedFile, match="img00000005.png is not the image"):
+    with pytest.raises(DamagedFile, match=r"img00000005\.png is not the image"):
         ds.batch([5])
 
 
