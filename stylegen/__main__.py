@@ -8,7 +8,7 @@ from stylegen import __version__
 from stylegen.errors import RunError, Stopped, UserError, unknown_choice
 
 VERBS = {
-    "train": "train a generator: train data.path=FOLDER_OR_ZIP total_kimg=1000",
+    "train": "train a generator: train experiment=auto data.path=FOLDER_OR_ZIP",
     "sample": "draw pictures: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "score a snapshot or a set of pictures: evaluate snapshot=RUN metrics=[fid]",
     "prepare": "make a dataset of any pictures: prepare source=DIR out=FILE.zip resolution=256",
@@ -63,6 +63,10 @@ def _run(verb: str, arguments: list[str]) -> int:
             raise UserError(" ".join(arguments[position:]), rule="--cfg shows the job's settings", fix="Use --cfg job")
         del arguments[position : position + 2]
     config = compose_config(verb, arguments)
+    if verb == "train":
+        from stylegen.verbs.own_settings import settle
+
+        config = settle(config, arguments)
     if show:
         from omegaconf import OmegaConf
 

@@ -3,23 +3,22 @@
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from stylegen.errors import UserError
 from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.datamodule import other_data
 from stylegen.training.module import StyleGANModule
-from stylegen.training.optimizer import AdamSettings
 from stylegen.training.processes import is_first_process
 from stylegen.training.run_folder import RunFolder, next_run_folder
 from stylegen.training.run_lock import check_unlocked
 from stylegen.verbs.config import plain
+from stylegen.verbs.own_settings import flatten, read_own
 from stylegen.verbs.places import check_new, output_root, typed_path
-from stylegen.verbs.settings import TrainSettings
 
 # What may differ between a run and its continuation: it changes no algorithm. (Threads and devices may change the
 # rounding of sums; a bit-exact continuation keeps them.) The data are compared by their content, not by their path.
@@ -193,18 +192,7 @@ def _checkpoint_of(path: Path) -> Path:
 def _refuse_changes(config: DictConfig, before: Path) -> None:
     if not before.exists():
         return
-    try:
-        loaded = OmegaConf.load(before)
-        assert isinstance(loaded, DictConfig)
-        assert len(loaded), "an empty file"
-        old = _flatten(plain(loaded))
-    except Exception as error:  # the parser raises many kinds
-        raise UserError(
-            f"{before}", rule="it is no configuration of a run", fix="Restore it, or name another output_dir"
-        ) from error
-    new = _flatten(plain(config))
-    younger = _flatten(asdict(TrainSettings()) | {"optimizer": asdict(AdamSettings())})
-    old = younger | old  # a setting that is younger than the run has its default there
+    old, new = flatten(plain(read_own(before))), flatten(plain(config))
     changed = [key for key in sorted(old.keys() | new.keys()) if _matters(key) and old.get(key) != new.get(key)]
     if changed:
         listing = "; ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed)
@@ -217,10 +205,3 @@ def _refuse_changes(config: DictConfig, before: Path) -> None:
 
 def _matters(key: str) -> bool:
     return not (key in _FREE or key.startswith(_FREE_GROUPS) or key.endswith("_every_kimg"))
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -50,7 +50,14 @@ def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.Capture
     import re
 
     folder = pictures(tmp_path / "data", *shapes)
-    arguments = ["train", *TINY_RUN, "data=images", f"data.path={folder}", f"output_dir={tmp_path / 'run'}"]
+    arguments = [
+        "train",
+        *TINY_RUN,
+        "experiment=openmoji",
+        "data=images",
+        f"data.path={folder}",
+        f"output_dir={tmp_path / 'run'}",
+    ]
     arguments = [a for a in arguments if a != "data.resolution=16"]
     assert re.search(message, refused(arguments, tmp_path, capsys))
 
@@ -150,7 +157,7 @@ def test_folders_that_hold_another_run(tmp_path: Path, capsys: pytest.CaptureFix
 def test_data_that_changed_under_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = pictures(tmp_path / "data", *[(3, 16, 16)] * 8)
     run = [a for a in TINY_RUN if a != "data.resolution=16"]
-    run += ["data=images", f"data.path={data}", f"output_dir={tmp_path / 'run'}"]
+    run += ["experiment=openmoji", "data=images", f"data.path={data}", f"output_dir={tmp_path / 'run'}"]
     assert main(["train", *run, "total_kimg=0.008"]) == 0
     write_png(data / "0.png", torch.full((3, 16, 16), 99, dtype=torch.uint8))
     assert main(["train", *run, "total_kimg=0.016"]) == 2

@@ -139,7 +139,12 @@ def test_pictures_with_an_alpha_channel(tmp_path: Path) -> None:
     for i in range(8):
         write_png(tmp_path / "data" / f"{i}.png", torch.full((4, 16, 16), i, dtype=torch.uint8))
     arguments = [a for a in TINY_RUN if a != "data.resolution=16"]
-    arguments += ["data=images", f"data.path={tmp_path / 'data'}", f"output_dir={tmp_path / 'run'}"]
+    arguments += [
+        "experiment=openmoji",
+        "data=images",
+        f"data.path={tmp_path / 'data'}",
+        f"output_dir={tmp_path / 'run'}",
+    ]
     assert main(["train", *arguments, "total_kimg=0.008"]) == 0
     assert main(["sample", f"snapshot={tmp_path / 'run'}", f"out={tmp_path / 'out'}", "seeds=0"]) == 0
     assert load_snapshot(tmp_path / "run").generator.channels == 4

@@ -1,0 +1,127 @@
+"""Which settings a training has: those of the command line, or of the run that it continues.
+
+A run that is continued has the settings of its own config.yaml; the command line changes those that it names. A recipe
+that it names, `experiment=`, is taken whole, so that all its differences from the run are found.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from stylegen.data.dataset import OPENMOJI
+from stylegen.errors import UserError
+from stylegen.training.run_folder import RunFolder
+from stylegen.verbs.command_line import key_of
+from stylegen.verbs.config import compose_config, config_directory, plain
+from stylegen.verbs.places import output_root, typed_path
+
+_NOW = ("output_dir", "resume")  # say which run is meant, and are never taken from it
+
+
+def settle(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The settings of one `train` command.
+
+    Args:
+        config: composed of `overrides`.
+
+    Raises:
+        UserError: the demo's recipe for other data; a config.yaml that is none.
+    """
+    given = {key_of(override): override.partition("=")[2] for override in overrides}
+    folder = _continued(config)
+    if folder is None:
+        _refuse_the_demo(config, given)
+        return config
+    own = read_own(folder.config)
+    if "experiment" in given:
+        return config
+    with open_dict(own):
+        for key in [*_NOW, *_keys_of(given, config)]:
+            OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)
+    return own
+
+
+def read_own(path: Path) -> DictConfig:
+    """The settings in a run's config.yaml; one that is younger than the run has its default.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    try:
+        loaded = OmegaConf.load(path)
+        assert isinstance(loaded, DictConfig)
+        assert len(loaded), "an empty file"
+        return _typed(plain(loaded))
+    except Exception as error:  # the parser and the schema raise many kinds
+        raise UserError(
+            f"{path}", rule="it is no configuration of a run", fix="Restore it, or name another output_dir"
+        ) from error
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of settings by dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _continued(config: DictConfig) -> RunFolder | None:
+    """The run that will be continued, or begun again where it has no checkpoint; None for a new one."""
+    if config.resume == "never":
+        return None
+    path = output_root(config) if config.resume == "auto" else typed_path("resume", config.resume)
+    if path is None:
+        return None
+    try:
+        folder = RunFolder(path.parent.parent if path.is_file() else path)
+        return folder if folder.is_run() else None
+    except OSError:  # said when the folder is opened
+        return None
+
+
+def _typed(own: dict[str, Any]) -> DictConfig:
+    """Plain settings with the schema's types and defaults."""
+    regularizers = own.get("regularizers") or {}
+    groups = {
+        "experiment": "none",
+        "data": "images",
+        "generator": own["generator"]["name"],
+        "discriminator": own["discriminator"]["name"],
+        "loss": own["loss"]["name"],
+        "regularizers": "r1_path_length" if "path_length" in regularizers else "r1",
+        "augment": own["augment"]["name"] if own.get("augment") else "none",
+        "growth": "stylegan1" if own.get("growth") else "none",
+    }
+    typed = compose_config("train", [f"{group}={option}" for group, option in groups.items()])
+    with open_dict(typed):
+        for name in [name for name in typed.regularizers if name not in regularizers]:
+            del typed.regularizers[name]
+        merged = OmegaConf.merge(typed, own)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
+    """What the command line sets in `config`: settings, whole groups, and what debug= names."""
+    keys = [key for key in given if key != "debug" and (key in config or "." in key)]
+    file = config_directory() / "debug" / f"{given.get('debug')}.yaml"
+    if file.is_file():
+        loaded = OmegaConf.load(file)
+        assert isinstance(loaded, DictConfig)
+        keys += flatten(plain(loaded))
+    return keys
+
+
+def _refuse_the_demo(config: DictConfig, given: Mapping[str, str]) -> None:
+    if "experiment" in given or OmegaConf.is_missing(config.data, "path") or config.data.path == OPENMOJI:
+        return
+    path = shlex.quote(f"data.path={config.data.path}")
+    raise UserError(
+        f"data.path={config.data.path}",
+        rule="the default recipe, experiment=openmoji, is a tiny network for the OpenMoji portraits",
+        fix=f"Use experiment=auto {path} for settings that fit your images, or name a recipe with experiment=",
+    )

@@ -1,0 +1,81 @@
+"""A run that is continued keeps its own settings, and the demo's recipe is for the demo's images."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from stylegen.__main__ import main
+from stylegen.images import write_png
+from stylegen.training.run_folder import RunFolder
+from tests.integration.test_run_folders import content
+from tests.tiny import TINY_RUN
+
+RUN = [setting for setting in TINY_RUN if setting != "data.resolution=16"]
+RUN += ["experiment=none", "data=images", "regularizers=r1", "logger.mode=disabled", "growth=none", "threads=1"]
+RUN += ["generator=stylegan1", "discriminator=stylegan1", "total_kimg=0.008", "sample_count=4"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for i in range(8):
+        write_png(folder / f"{i}.png", torch.full((3, 16, 16), 16 * i, dtype=torch.uint8))
+    return folder
+
+
+@pytest.fixture
+def run(data: Path, tmp_path: Path) -> Path:
+    torch.set_num_threads(1)
+    assert main(["train", *RUN, f"data.path={data}", f"output_dir={tmp_path / 'run'}"]) == 0
+    return tmp_path / "run"
+
+
+def test_a_run_is_continued_by_its_folder_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = content(run)
+    assert main(["train", f"output_dir={run}"]) == 0
+    assert "was finished already at 0.008 kimg" in capsys.readouterr().out
+    assert main(["train", f"output_dir={run}", "optimizer.g_lr=0.1"]) == 2
+    assert "these settings differ from those it was trained with: optimizer.g_lr:" in capsys.readouterr().err
+    assert main(["train", f"output_dir={run}", "experiment=openmoji", "total_kimg=1"]) == 2
+    assert "generator.name: stylegan1 -> stylegan2" in capsys.readouterr().err
+    assert content(run) == before
+    assert main(["train", f"output_dir={run}", "total_kimg=0.016", "sample_every_kimg=0.008"]) == 0
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["generator"]["name"] == "stylegan1"
+    assert (config["total_kimg"], config["batch_size"]) == (0.016, 8)
+    assert config["output_dir"] == str(run)
+
+
+def test_resume_from_elsewhere_has_the_settings_of_that_run(run: Path, tmp_path: Path) -> None:
+    assert main(["train", f"resume={run}", f"output_dir={tmp_path / 'other'}", "total_kimg=0.016"]) == 0
+    assert yaml.safe_load((tmp_path / "other" / "config.yaml").read_text())["generator"]["name"] == "stylegan1"
+    assert main(["train", f"output_dir={tmp_path / 'other'}", "total_kimg=0.024"]) == 0
+
+
+def test_other_data_are_refused_before_anything_is_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content(run)
+    for i in range(8):
+        write_png(tmp_path / "other" / f"{i}.png", torch.full((3, 16, 16), 9, dtype=torch.uint8))
+    assert main(["train", f"output_dir={run}", f"data.path={tmp_path / 'other'}", "total_kimg=1"]) == 2
+    assert "not those that the run was trained on" in capsys.readouterr().err
+    assert content(run) == before
+
+
+def test_a_setting_that_is_younger_than_the_run_has_its_default(run: Path) -> None:
+    path = RunFolder(run).config
+    config = yaml.safe_load(path.read_text())
+    del config["generator"]["mapping_layers"], config["bad_steps"], config["data"]["mirror"]
+    path.write_text(yaml.safe_dump(config))
+    assert main(["train", f"output_dir={run}"]) == 0
+
+
+def test_the_demos_recipe_is_for_its_own_images(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", f"data.path={data}", f"output_dir={tmp_path / 'new'}"]) == 2
+    assert f"Use experiment=auto data.path={data}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
