@@ -73,9 +73,7 @@ def test_a_setting_that_is_younger_than_the_run_has_its_default(run: Path) -> No
     assert main(["train", f"output_dir={run}"]) == 0
 
 
-def test_the_demos_recipe_is_for_its_own_images(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_demos_recipe_is_for_its_own_images(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", f"data.path={data}", f"output_dir={tmp_path / 'new'}"]) == 2
     assert f"Use experiment=auto data.path={data}" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
