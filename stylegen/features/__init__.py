@@ -8,6 +8,7 @@ import torch
 from stylegen.errors import unknown_choice
 from stylegen.features.extractor import FeatureExtractor as FeatureExtractor
 from stylegen.features.extractor import PairDistance as PairDistance
+from stylegen.features.extractor import ieee_float32 as ieee_float32
 from stylegen.features.fidelity import VGG16, Inception
 from stylegen.features.lpips import LPIPS, RandomLPIPS
 from stylegen.features.nvidia_vgg16 import NvidiaVGG16

@@ -72,19 +72,34 @@ def as_rgb(images: Tensor) -> Tensor:
 
 
 @contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Inference in IEEE float32, whatever autocast, TF32 or bfloat16 setting the training around it uses.
+def ieee_float32(device: torch.device) -> Iterator[None]:
+    """Context manager: products in IEEE float32, whatever autocast, TF32 or bfloat16 setting the process has.
 
-    TF32 alone moves convolution features by about 1e-3, more than the differences that scores report.
+    PyTorch lets an NVIDIA GPU round the factors of convolutions to TF32 unless told otherwise. That moves features by
+    about 1e-3, more than the differences that metrics report, and a path length, whose step is 1e-4, many times over.
     """
     backends: Any = torch.backends  # its precision switches are set at run time
-    switches = [backends.cudnn.conv, backends.cuda.matmul, backends.mkldnn.conv, backends.mkldnn.matmul]
+    cuda = [backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul]
+    switches = [*cuda, backends.mkldnn.conv, backends.mkldnn.matmul]
     before = [switch.fp32_precision for switch in switches]
+    matmul = torch.get_float32_matmul_precision()
     try:
+        # PyTorch has an older and a newer interface, and refuses to multiply where the two disagree.
+        backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
         for switch in switches:
             switch.fp32_precision = "ieee"
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        with torch.autocast(device.type, enabled=False):
             yield
     finally:
+        backends.cudnn.allow_tf32 = before[0] == "tf32"
+        torch.set_float32_matmul_precision(matmul)
         for switch, value in zip(switches, before, strict=True):
             switch.fp32_precision = value
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Context manager: `ieee_float32` for a frozen network, without gradients."""
+    with ieee_float32(device), torch.inference_mode():
+        yield

@@ -37,6 +37,7 @@ class MetricCard:
         protocol: the choices of `stylegen.metrics.protocol`, which stand in the metrics' names too.
         covariance: what it is divided by, by metric.
         reals: which of them counted.
+        device: on which the networks ran. All compute in IEEE float32, never in TF32 or half precision.
         classes: for each class of a conditional model its own scores; empty where they were not asked for.
     """
 
@@ -53,6 +54,7 @@ class MetricCard:
     seed: int
     protocol: dict[str, object] = field(default_factory=lambda: asdict(OFFICIAL))
     covariance: str = "divided by N - 1"
+    device: str = "cpu"
     reals: str = "all pictures of the dataset, unmirrored"
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     protocol_version: int = PROTOCOL_VERSION

@@ -4,7 +4,7 @@ Several processes may run this together, all with the same arguments (see `ranks
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,9 @@ def compute_metrics(
     key = None if identity is None else _key(identity, ids, num_fakes, reals, views)
     with Continuation(store, key, [view.drawn for view in views]) as state:
         draw(_numbered(fakes), num_fakes, reals, views, state)
-        return _card(ids, views, num_fakes, reals, options, protocol, calibrate, seed, store, sampling or {}, walks)
+        said = sampling or {}
+        card = _card(ids, views, num_fakes, reals, options, protocol, calibrate, seed, store, said, walks)
+    return replace(card, device=_device_name(torch.device(device)))
 
 
 def _groups(extractor: str, ids: list[str]) -> list[list[str]]:
@@ -211,6 +213,11 @@ def _key(identity: str, ids: Sequence[str], num_fakes: int, reals: RealImages, v
         "resolution": reals.spec.resolution,
         "channels": reals.spec.channels,
     }
+
+
+def _device_name(device: torch.device) -> str:
+    """ "cpu", or "cuda: NVIDIA H200"."""
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def _covariance(ids: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stylegen.errors import UserError
-from stylegen.features import PairDistance
+from stylegen.features import PairDistance, ieee_float32
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.card import MetricCard
 from stylegen.metrics.checks import check_metrics
@@ -53,7 +53,9 @@ class GeneratedPictures:
         size = self.sampler.batch_size
         for start in range(0, len(numbers), size):
             part = numbers[start : start + size]
-            yield self.sampler.images(part + part[-1:] * (size - len(part)))[: len(part)]
+            with ieee_float32(self.sampler.device):
+                images = self.sampler.images(part + part[-1:] * (size - len(part)))
+            yield images[: len(part)]
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
         """See `metrics.path_length`."""
@@ -151,7 +153,8 @@ def at_level(reals: LabelledImages, resolution: int) -> LabelledImages:
 def _said(generator: StyleGenerator, protocol: ScoreProtocol) -> dict[str, object]:
     """How the fakes were made, for the card."""
     return {
-        "weights": "moving average",
+        "weights": "EMA",
+        "precision": "float32",
         "psi": protocol.truncation_psi,
         "noise": protocol.noise,
         "labels": "every class alike" if protocol.labels == "uniform" else "drawn from the dataset",

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegen import randomness
-from stylegen.features import PairDistance
+from stylegen.features import PairDistance, ieee_float32
 from stylegen.latent.seeds import random_labels
 from stylegen.metrics.metric import FeatureSet, MetricOptions, Walk
 from stylegen.networks import StyleGenerator
@@ -36,7 +36,8 @@ def path_distances(
     """d / epsilon^2 of the paths with these numbers: float32 [n, 1], a batch at a time. Path i is a function of i."""
     for start in range(0, len(numbers), batch_size):
         part = numbers[start : start + batch_size]
-        first, second = _pictures(generator, label_table, walk, part)
+        with ieee_float32(next(generator.parameters()).device):
+            first, second = _pictures(generator, label_table, walk, part)
         yield (distance(first, second) / EPSILON**2).cpu()
 
 
