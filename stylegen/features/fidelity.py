@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stylegen.errors import UserError
 from stylegen.features.extractor import as_rgb, full_precision
-from stylegen.features.weights import PUBLISHED, require_weights, sha256
+from stylegen.features.weights import PUBLISHED, is_published, require_weights, sha256
 
 RNG_SEED = 2020  # torch-fidelity's default: its shuffling (isc) and its subsets (kid) belong to the metric
 
@@ -44,8 +44,9 @@ class Inception:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         self._network = _build(FeatureExtractorInceptionV3, self.name, "2048", path, device)
         self.device = torch.device(device)
-        self.weights_id = f"sha256:{sha256(path)[:16]}"
-        self.recipe = _recipe("Inception-v3 of 2015-12-05", "2048", path)
+        digest = sha256(path)
+        self.weights_id = f"sha256:{digest[:16]}"
+        self.recipe = _recipe("Inception-v3 of 2015-12-05", "2048", path, is_published(self.name, digest))
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 [N, 1 or 3, H, W] -> float32 [N, 2048]; see `FeatureExtractor`."""
@@ -76,8 +77,9 @@ class VGG16:
             from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
         self._network = _build(FeatureExtractorVGG16, self.name, "fc2_relu", path, device)
         self.device = torch.device(device)
-        self.weights_id = f"sha256:{sha256(path)[:16]}"
-        self.recipe = _recipe("VGG16, torchvision IMAGENET1K_V1", "fc2_relu", path)
+        digest = sha256(path)
+        self.weights_id = f"sha256:{digest[:16]}"
+        self.recipe = _recipe("VGG16, torchvision IMAGENET1K_V1", "fc2_relu", path, is_published(self.name, digest))
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 [N, 1 or 3, H, W] -> float32 [N, 4096]; see `FeatureExtractor`."""
@@ -160,8 +162,7 @@ def unusable(extractor: str, path: Path, reason: str) -> UserError:
     )
 
 
-def _recipe(network: str, layer: str, path: Path) -> dict[str, object]:
-    published = any(path.name == known.filename for known in PUBLISHED.values())
+def _recipe(network: str, layer: str, path: Path, published: bool) -> dict[str, object]:
     return {
         "network": network,
         "implementation": f"torch-fidelity {version('torch-fidelity')}",

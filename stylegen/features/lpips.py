@@ -18,7 +18,7 @@ from torch.nn import functional
 from stylegen.features.extractor import full_precision
 from stylegen.features.fidelity import load_weights, unusable
 from stylegen.features.random_vgg16 import LAYERS, SEED, VERSION, random_weights
-from stylegen.features.weights import sha256
+from stylegen.features.weights import is_published, sha256
 
 MIN_SIDE = 16  # four poolings leave one position
 _TAPS = (2, 4, 7, 10, 13)  # convolutions after whose ReLU a map is taken
@@ -109,11 +109,13 @@ class LPIPS(_Distance):
         if [len(w) for w in layers] != [64, 128, 256, 512, 512]:
             raise unusable("lpips_layers", layers_path, "its tensors are not the five layers of LPIPS")
         super().__init__(kernels, [trunk[f"{name}.bias"] for name in names], layers, device)
-        self.weights_id = f"sha256:{sha256(trunk_path)[:16]}+{sha256(layers_path)[:16]}"
+        trunk_digest, layers_digest = sha256(trunk_path), sha256(layers_path)
+        self.weights_id = f"sha256:{trunk_digest[:16]}+{layers_digest[:16]}"
         self.recipe: dict[str, object] = {
             "paper": "arXiv 1801.03924",
             "network": "LPIPS v0.1 on VGG16, torchvision IMAGENET1K_V1",
             "weights_file": f"{trunk_path.name}, {layers_path.name}",
+            "weights_published": is_published("vgg16", trunk_digest) and is_published("lpips_layers", layers_digest),
             "precision": "float32",
         }
 

@@ -110,6 +110,11 @@ def is_own_file(weights: str | Path | None) -> bool:
     return weights is not None and Path(weights).expanduser().is_file() and Path(weights).name not in names
 
 
+def is_published(name: str, digest: str) -> bool:
+    """Whether a file of this SHA-256 is the one that the authors of the extractor `name` publish."""
+    return digest.startswith(PUBLISHED[name].hash_prefix)
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

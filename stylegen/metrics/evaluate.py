@@ -3,11 +3,11 @@
 Several processes may run this together, all with the same arguments (see `ranks`); each returns the card.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -71,34 +71,57 @@ def compute_metrics(
     Raises:
         UserError: see `check_metrics`; fakes unlike the reals in size or channels, or too few; features not finite.
     """
-    walks = isinstance(fakes, WalkablePictures)
-    check = partial(check_metrics, weights=weights, options=options, protocol=protocol, walks=walks, open_weights=False)
-    ranks.together(lambda: check(ids, num_fakes, reals))
-    reals = MirroredReals(reals) if protocol.mirror_reals else reals
-    calibrate = calibrate and not isinstance(reals, PublishedReals)
+    asked = _Question(ids, num_fakes, reals, options, protocol, seed, isinstance(fakes, WalkablePictures))
+    asked = ranks.together(partial(asked.checked, weights))
     store = StatisticsCache((cache_dir or default_folder()) if cache else None)
     look = partial(_way, weights=weights, device=device, batch_size=batch_size, progress=progress)
-    views = [
-        View.of(group, way, reals, calibrate, seed, store)
-        for way, every in ((look(name), every) for name, every in by_extractor(ids).items())
-        for group in _groups(way.extractor.name, every)
-    ]
-    key = None if identity is None else _key(identity, ids, num_fakes, reals, views)
+    calibrate = calibrate and not isinstance(asked.reals, PublishedReals)
+    views = [View.of(group, way, asked.reals, calibrate, seed, store) for way, group in _groups(ids, look)]
+    key = None if identity is None else _key(identity, asked, views)
     with Continuation(store, key, [view.drawn for view in views]) as state:
-        draw(_numbered(fakes), num_fakes, reals, views, state)
-        said = sampling or {}
-        card = _card(ids, views, num_fakes, reals, options, protocol, calibrate, seed, store, said, walks)
-    return replace(card, device=_device_name(torch.device(device)))
+        draw(_numbered(fakes), num_fakes, asked.reals, views, state)
+        for view in views:
+            view.drawn = view.drawn.gathered(num_fakes)
+        beside = _references(views, options, seed, store) if calibrate else {}
+        made = {"quantisation": QUANTISATION, **(sampling or {})}
+        return ranks.from_first(partial(_card, asked, views, beside, made, torch.device(device)))
 
 
-def _groups(extractor: str, ids: list[str]) -> list[list[str]]:
-    """Metrics of one extractor that share fakes and reals; each path length has paths of its own."""
-    if extractor in DISTANCES:
-        return [[i] for i in ids]
-    groups: dict[int | None, list[str]] = {}
-    for metric_id in ids:
-        groups.setdefault(METRICS[metric_id].first_reals, []).append(metric_id)
-    return list(groups.values())
+@dataclass(frozen=True)
+class _Question:
+    """What is measured, and how; see `compute_metrics`. `generated`: the fakes come from a generator."""
+
+    ids: Sequence[str]
+    num_fakes: int
+    reals: RealImages
+    options: MetricOptions
+    protocol: Protocol
+    seed: int
+    generated: bool
+
+    def checked(self, weights: str | Path | None) -> Self:
+        """Itself, with mirror images among the reals where the protocol says so; UserError: see `check_metrics`."""
+        check_metrics(
+            *(self.ids, self.num_fakes, self.reals),
+            weights=weights,
+            options=self.options,
+            protocol=self.protocol,
+            walks=self.generated,
+            open_weights=False,
+        )
+        return replace(self, reals=MirroredReals(self.reals)) if self.protocol.mirror_reals else self
+
+
+def _groups(ids: Sequence[str], look: Callable[[str], Extraction]) -> Iterator[tuple[Extraction, list[str]]]:
+    """Metrics that share an extractor, fakes and reals; each path length has paths of its own."""
+    for name, every in by_extractor(ids).items():
+        way = look(name)
+        groups: dict[object, list[str]] = {}
+        for metric_id in every:
+            shared = metric_id if name in DISTANCES else METRICS[metric_id].first_reals
+            groups.setdefault(shared, []).append(metric_id)
+        for group in groups.values():
+            yield way, group
 
 
 def _way(
@@ -109,76 +132,53 @@ def _way(
 
 
 def _card(
-    ids: Sequence[str],
+    asked: _Question,
     views: Sequence[View],
-    num_fakes: int,
-    reals: RealImages,
-    options: MetricOptions,
-    protocol: Protocol,
-    calibrate: bool,
-    seed: int,
-    store: StatisticsCache,
+    beside: Mapping[str, dict[str, float]],
     sampling: Mapping[str, object],
-    walks: bool,
+    device: torch.device,
 ) -> MetricCard:
-    """Gather what the processes have seen, and take the scores; see `compute_metrics` for the arguments."""
+    """The numbers of these fakes, and `beside` them those of the calibration."""
+    scores: dict[str, float] = {}
+    names: dict[str, str] = {}
     for view in views:
-        view.drawn = view.drawn.gathered(num_fakes)
-    beside = _references(views, options, seed, store) if calibrate else {}
-    choices: dict[str, Any] = {
-        "num_samples": num_fakes,
-        "seed": seed,
-        "protocol": asdict(protocol),
-        "options": asdict(options),
-    }
-    choices["sampling"] = {"quantisation": QUANTISATION, **sampling}
-    names = _full_names(ids, reals, protocol, walks)
-    return ranks.from_first(
-        lambda: MetricCard(
-            **_scores(ids, views, options, beside, names), **_sides(ids, views, reals, seed, bool(beside)), **choices
-        )
+        for metric_id in view.ids:
+            scores |= METRICS[metric_id].compute(view.drawn, view.reals, view.way.extractor, asked.options)
+            names |= full_names(metric_id, asked.reals, asked.protocol, asked.generated, view.published)
+    better = {key: sense for metric_id in asked.ids for key, sense in METRICS[metric_id].keys.items()}
+    picture = {"picture": chosen_picture(asked.reals.num_images, asked.seed)} if beside else {}
+    return MetricCard(
+        metrics={names[key]: scores[key] for key in better},
+        better={names[key]: sense for key, sense in better.items()},
+        references={names[key]: values for key, values in beside.items()},
+        num_samples=asked.num_fakes,
+        num_reals=asked.reals.num_images,
+        dataset={"name": asked.reals.name, "fingerprint": asked.reals.fingerprint, **asdict(asked.reals.spec)},
+        reals=_which(views, asked.reals),
+        extractors={view.way.extractor.name: view.recipe() for view in views},
+        covariance=_covariance(asked.ids),
+        calibration={**REFERENCES, **picture} if beside else {},
+        options=asdict(asked.options),
+        protocol=asdict(asked.protocol),
+        sampling=dict(sampling),
+        seed=asked.seed,
+        device=f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
     )
 
 
-def _full_names(ids: Sequence[str], reals: RealImages, protocol: Protocol, generated: bool) -> dict[str, str]:
-    """Every number's name with the departures that move it."""
-    names: dict[str, str] = {}
-    for metric in (METRICS[i] for i in ids):
-        suffix = protocol.suffix(generated, walked=metric.walk is not None, against_reals=metric.uses_reals)
-        names |= {key: f"{key}{suffix}{suffix_of(reals)}" for key in metric.keys}
-    return names
+def full_names(
+    metric_id: str, reals: RealImages, protocol: Protocol, generated: bool = True, published: bool = True
+) -> dict[str, str]:
+    """Every number's name with the departures that move it.
 
-
-def _scores(
-    ids: Sequence[str],
-    views: Sequence[View],
-    options: MetricOptions,
-    beside: Mapping[str, dict[str, float]],
-    names: Mapping[str, str],
-) -> dict[str, Any]:
-    """The card's `metrics`, `better` and `references`, in the order that was asked for, under their full names."""
-    scores: dict[str, float] = {}
-    for view in views:
-        for metric_id in view.ids:
-            scores |= METRICS[metric_id].compute(view.drawn, view.reals, view.way.extractor, options)
-    better = {key: sense for metric_id in ids for key, sense in METRICS[metric_id].keys.items()}
-    return {
-        "metrics": {names[key]: scores[key] for key in better},
-        "better": {names[key]: sense for key, sense in better.items()},
-        "references": {names[key]: values for key, values in beside.items()},
-    }
-
-
-def _sides(ids: Sequence[str], views: Sequence[View], reals: RealImages, seed: int, calibrated: bool) -> dict[str, Any]:
-    """What the card says of the reals and of the ways in which pictures were looked at."""
-    return {
-        "num_reals": reals.num_images,
-        "dataset": {"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
-        "reals": _which(views, reals),
-        "extractors": {view.way.extractor.name: view.recipe() for view in views},
-        "covariance": _covariance(ids),
-        "calibration": {**REFERENCES, "picture": chosen_picture(reals.num_images, seed)} if calibrated else {},
-    }
+    Args:
+        generated: the fakes come from a generator.
+        published: the extractor's weights are the published ones.
+    """
+    metric = METRICS[metric_id]
+    suffix = protocol.suffix(generated, walked=metric.walk is not None, against_reals=metric.uses_reals)
+    weights = "" if published else "_unpublished-weights"
+    return {key: f"{key}{suffix}{weights}{suffix_of(reals)}" for key in metric.keys}
 
 
 def _references(
@@ -200,7 +200,7 @@ def _numbered(fakes: Fakes) -> NumberedPictures:
     return Stream(fakes() if callable(fakes) else fakes)
 
 
-def _key(identity: str, ids: Sequence[str], num_fakes: int, reals: RealImages, views: Sequence[View]) -> Key:
+def _key(identity: str, asked: _Question, views: Sequence[View]) -> Key:
     """Everything on which what is gathered of the fakes depends."""
     return {
         "kind": "unfinished",
@@ -208,16 +208,11 @@ def _key(identity: str, ids: Sequence[str], num_fakes: int, reals: RealImages, v
         "weights": "+".join(view.way.extractor.weights_id for view in views),
         "protocol": PROTOCOL_VERSION,
         "fakes": identity,
-        "metrics": "+".join(ids),
-        "num_fakes": num_fakes,
-        "resolution": reals.spec.resolution,
-        "channels": reals.spec.channels,
+        "metrics": "+".join(asked.ids),
+        "num_fakes": asked.num_fakes,
+        "resolution": asked.reals.spec.resolution,
+        "channels": asked.reals.spec.channels,
     }
-
-
-def _device_name(device: torch.device) -> str:
-    """ "cpu", or "cuda: NVIDIA H200"."""
-    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def _covariance(ids: Sequence[str]) -> str:

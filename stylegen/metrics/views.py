@@ -60,6 +60,11 @@ class View:
         whole = FeatureSet.of(reals.moments(), None) if isinstance(reals, PublishedReals) else known.feature_set()
         return cls(ids, way, reals, known, whole, FeatureSet(way.extractor.dim, _kinds(ids)))
 
+    @property
+    def published(self) -> bool:
+        """Whether the extractor's weights, if it has a file of them, are those that its authors publish."""
+        return bool(self.way.extractor.recipe.get("weights_published", True))
+
     def recipe(self) -> dict[str, object]:
         return {"weights_id": self.way.extractor.weights_id, **self.way.extractor.recipe}
 

@@ -15,6 +15,7 @@ from stylegen.metrics.frechet import Moments, distance
 from tests.features.random_networks import SmallVGG16, seeded_state, write_inception
 from tests.metrics.pictures import Reals, noisy, portraits
 
+UNPUBLISHED = "_unpublished-weights"  # random ones, in every number's name
 EIGENVALUES, EIGENVECTORS = np.linalg.eigvals, torch.linalg.eigh
 
 
@@ -87,7 +88,7 @@ def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("stylegen.metrics.registry.MIN_PER_SPLIT", 1)  # more images would take minutes
     weights = write_inception(tmp_path / "inception.pth")
     reals, fakes = portraits(8), noisy(portraits(7, first=50), 60)
-    ours = compute_metrics(
+    card = compute_metrics(
         ["isc", "fid", "kid"],
         [fakes],  # in the library's batches: in others, convolutions may add in another order
         7,
@@ -97,7 +98,9 @@ def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         options=MetricOptions(kid_subsets=5, kid_subset_size=6, isc_splits=2),
         calibrate=False,
         cache=False,
-    ).metrics
+    )
+    assert all(name.endswith(UNPUBLISHED) for name in card.metrics)
+    ours = {name.removesuffix(UNPUBLISHED): value for name, value in card.metrics.items()}
     other = theirs(fakes, reals, weights, fid=True, kid=True, isc=True, kid_subsets=5, kid_subset_size=6, isc_splits=2)
     assert list(ours) == ["isc", "isc_std", "fid", "kid", "kid_std"]
     assert ours["isc"] > 1.001
@@ -117,10 +120,11 @@ def test_precision_and_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     torch.save(seeded_state(SmallVGG16()), tmp_path / "vgg.pth")
     reals = portraits(60)
     fakes = noisy(portraits(100, first=60)[torch.arange(100) % 10 < 5], 30)  # half of the modes
-    ours = compute_metrics(["prc"], [fakes], 50, Reals(reals), weights=tmp_path / "vgg.pth", cache=False)
+    card = compute_metrics(["prc"], [fakes], 50, Reals(reals), weights=tmp_path / "vgg.pth", cache=False)
     other = theirs(fakes, reals, tmp_path / "vgg.pth", prc=True)
     assert 0 < other["precision"] < 1
     assert 0 < other["recall"] < 1
-    assert ours.metrics == pytest.approx({key: other[key] for key in ("precision", "recall")})
-    assert ours.references["recall"]["one_picture_repeated"] == pytest.approx(1 / 60)  # itself, and nothing else
-    assert set(ours.references) == {"precision", "recall"}
+    assert card.metrics == pytest.approx({f"{key}{UNPUBLISHED}": other[key] for key in ("precision", "recall")})
+    repeated = card.references[f"recall{UNPUBLISHED}"]["one_picture_repeated"]
+    assert repeated == pytest.approx(1 / 60)  # itself, and nothing else
+    assert set(card.references) == set(card.metrics)

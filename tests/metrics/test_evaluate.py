@@ -9,7 +9,7 @@ from torch import Tensor
 from stylegen import features
 from stylegen.errors import UserError
 from stylegen.metrics import METRICS, MetricOptions, Protocol, check_metrics, compute_metrics
-from stylegen.metrics.evaluate import _full_names
+from stylegen.metrics.evaluate import full_names
 from stylegen.metrics.registry import sense_of
 from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
 
@@ -181,8 +181,20 @@ def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tenso
 def test_a_departure_that_plays_no_part_in_a_number_is_no_part_of_its_name() -> None:
     departed = Protocol(0.7, "const", "uniform", mirror_reals=True)
     assert departed.suffix(walked=True, against_reals=False) == "_labels-uniform"
-    names = _full_names(["isc", "fid"], Reals(portraits(2, side=16)), Protocol(mirror_reals=True), generated=True)
-    assert names == {"isc": "isc", "isc_std": "isc_std", "fid": "fid_mirrored-reals"}
+    reals, mirrored = Reals(portraits(2, side=16)), Protocol(mirror_reals=True)
+    assert full_names("isc", reals, mirrored) == {"isc": "isc", "isc_std": "isc_std"}
+    assert full_names("fid", reals, mirrored) == {"fid": "fid_mirrored-reals"}
+
+
+def test_other_weights_than_the_published_ones_change_the_name(
+    reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Thumbnail()
+    other.recipe["weights_published"] = False
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: other)
+    card = compute_metrics(FD, [fakes], 30, reals, cache=False)
+    assert list(card.metrics) == list(card.better) == list(card.references) == ["fd_random_vgg16_unpublished-weights"]
+    assert sense_of("fd_random_vgg16_unpublished-weights") == "lower"
 
 
 def test_an_own_weights_file_is_opened_beforehand(reals: Reals, tmp_path: Path) -> None:
