@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from stylegen.errors import UserError
+from stylegen.errors import UserError, printable
 
 MAX_TEXT = 4096  # characters
 MAX_NAME = 255  # bytes in one part of a path, on every common file system
@@ -123,7 +123,7 @@ def brief(value: Any, length: int = 60) -> str:
         text = str(value).lower() if isinstance(value, bool) else str(value)
     except ValueError:  # Python prints no integer of more than 4,300 digits
         text = f"a number of {value.bit_length() * math.log10(2):.0f} digits"
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: length + 1])
+    text = printable(text[: length + 1])
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 

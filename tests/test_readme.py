@@ -43,7 +43,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert {c[0] for c in found} >= {"train", "sample", "evaluate"}
     for arguments in found:
         assert main(in_small(arguments)) == 0, arguments
-    assert (tmp_path / "runs" / "portraits" / "sampled" / "mixing.png").exists()
+    assert list((tmp_path / "runs" / "portraits" / "sampled").glob("*-mixing-*.png"))
 
 
 @pytest.mark.parametrize("end", SET_UP)

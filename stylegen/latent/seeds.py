@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.bounds import brief
 from stylegen.errors import UserError
 
 MAX_SEED = 2**63 - 1
+MAX_SEEDS = 1_000_000
 LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
 
 
@@ -20,12 +22,13 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
     """
     seeds: list[int] = []
     for part in str(text).split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        match = re.fullmatch(r"\s*(\d{1,19})\s*(?:-\s*(\d{1,19})\s*)?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last or last > MAX_SEED or last - first >= 10_000_000:
+        if first > last or last > MAX_SEED or len(seeds) + last - first >= MAX_SEEDS:
             raise UserError(
-                f"{setting}={text}",
-                rule=f"{part.strip() or 'an empty part'!r} is no seed from 0 to {MAX_SEED} and no rising range of them",
+                f"{setting}={brief(text)}",
+                rule=f"{brief(part.strip()) or 'an empty part'!r} is no seed from 0 to {MAX_SEED} and no rising "
+                f"range of them, {MAX_SEEDS:,} in all",
                 fix=f"Write numbers and ranges separated by commas, as in {setting}=0-15,40",
             )
         seeds.extend(range(first, last + 1))

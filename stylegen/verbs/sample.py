@@ -1,9 +1,9 @@
 """Draw pictures from a snapshot: single images, a grid, and the figures of truncation, style mixing and noise."""
 
+import itertools
 import math
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,26 +13,34 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.errors import UserError, unknown_choice
-from stylegen.images import make_grid, write_png
+from stylegen.images import make_grid
 from stylegen.latent.mixing import mix
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_layers, parse_seeds
 from stylegen.verbs.device import choose_device
+from stylegen.verbs.outputs import find_output, write_images
 
 NOISE_DRAWS = 100
+MAX_FIGURE_PIXELS = 2**28
 FIGURE_CELL_PX = 64  # figures of small pictures are enlarged to this, so that they can be looked at
+
+Figure = tuple[Tensor, int]  # cells [N, C, H, W] and columns
 
 
 @dataclass(frozen=True)
 class SampleResult:
-    """The files that were written."""
+    """The files that were written, and by how much their pixels were enlarged."""
 
     paths: list[Path]
+    resolution: int
+    scale: int
 
     def __str__(self) -> str:
-        if len(self.paths) == 1:
-            return f"{self.paths[0]}"
-        return f"{len(self.paths)} pictures in {self.paths[0].parent}"
+        size = f"{self.resolution}x{self.resolution} px, scale {self.scale}"
+        if self.scale == 1 and self.resolution < FIGURE_CELL_PX:
+            size += f"; scale={FIGURE_CELL_PX // self.resolution} enlarges them"
+        count = "" if len(self.paths) == 1 else f"{len(self.paths)} images in "
+        return f"{count}{self.paths[0] if len(self.paths) == 1 else self.paths[0].parent} ({size})"
 
 
 def run(config: DictConfig) -> SampleResult:
@@ -41,17 +49,15 @@ def run(config: DictConfig) -> SampleResult:
     Raises:
         UserError: a bad snapshot, mode, seed, layer, class, or an output that cannot be written.
     """
-    modes: dict[str, Callable[..., SampleResult]] = {
-        "images": _images,
+    figures: dict[str, Callable[..., Figure]] = {
         "grid": _grid,
         "truncation": _truncation,
         "mixing": _mixing,
         "noise": _noise,
     }
-    if config.mode not in modes:
-        raise unknown_choice("mode", config.mode, modes)
+    if config.mode not in ("images", *figures):
+        raise unknown_choice("mode", config.mode, ("images", *figures))
     seeds = parse_seeds(config.seeds)
-    _check(config)
     snapshot = load_snapshot(config.snapshot)
     sampler = Sampler(
         snapshot.generator.to(choose_device(config.device)),
@@ -61,7 +67,17 @@ def run(config: DictConfig) -> SampleResult:
         label=_class_index(config.label, snapshot),
         batch_size=config.batch_size,
     )
-    return modes[config.mode](config, sampler, seeds, _output(config, snapshot))
+    out = find_output(config, snapshot)
+    resolution = sampler.generator.level.resolution
+    if config.mode == "images":
+        scale = config.scale or 1
+        images: Iterable[tuple[str, Tensor]] = _images(sampler, seeds)
+    else:
+        scale = config.scale or max(1, FIGURE_CELL_PX // resolution)
+        _check_size(config, len(seeds), resolution * scale)
+        cells, columns = figures[config.mode](config, sampler, seeds)
+        images = [("", make_grid(cells, columns))]
+    return SampleResult(write_images(images, out, scale, keep_both=config.out is None), resolution, scale)
 
 
 def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
@@ -78,30 +94,24 @@ def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
     return names.index(label)
 
 
-def _images(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
-    paths = [out / f"seed{seed:06d}.png" for seed in seeds]
-    start = 0
+def _images(sampler: Sampler, seeds: list[int]) -> Iterator[tuple[str, Tensor]]:
+    names = (f"seed{seed:06d}.png" for seed in seeds)
     for batch in sampler.batches(seeds):
-        for path, image in zip(paths[start:], batch, strict=False):
-            write_png(path, image, config.scale or 1)
-        start += len(batch)
-    return SampleResult(paths)
+        yield from zip(itertools.islice(names, len(batch)), batch, strict=True)
 
 
-def _grid(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
-    columns = config.columns or math.ceil(math.sqrt(len(seeds)))
-    return _write_figure(config, sampler.images(seeds), columns, out)
+def _grid(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
+    return sampler.images(seeds), config.columns or math.ceil(math.sqrt(len(seeds)))
 
 
-def _truncation(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
+def _truncation(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
     """Rows seeds, columns psi; the cutoff, if any, holds for all."""
     ws = sampler.ws(seeds)
     columns = [sampler.render(ws, seeds, psi) for psi in config.psis]
-    cells = torch.stack(columns, dim=1).flatten(0, 1)
-    return _write_figure(config, cells, len(config.psis), out)
+    return torch.stack(columns, dim=1).flatten(0, 1), len(config.psis)
 
 
-def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
+def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
     """Sources along both edges; each cell is its row's picture with `layers` from its column's (figure 3)."""
     generator = sampler.generator
     if generator.num_ws == 1:
@@ -118,10 +128,10 @@ def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -
     for i, seed in enumerate(seeds):
         mixed = mix(rows[i : i + 1].expand_as(columns), columns, layers)
         cells += [left[i : i + 1], sampler.render(mixed, [seed] * len(others))]
-    return _write_figure(config, torch.cat(cells), len(others) + 1, out)
+    return torch.cat(cells), len(others) + 1
 
 
-def _noise(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) -> SampleResult:
+def _noise(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
     """Rows seeds; columns: without noise, three draws of it, and the deviation over many draws (figures 4 and 5).
 
     The deviation is that of grey values, scaled so that the figure's largest is white.
@@ -131,38 +141,23 @@ def _noise(config: DictConfig, sampler: Sampler, seeds: list[int], out: Path) ->
     deviation = torch.stack(draws).float().mean(dim=2, keepdim=True).std(dim=0)
     white = (deviation / deviation.max().clamp(min=1e-8) * 255).to(torch.uint8)
     columns = [sampler.render(ws, seeds, noise="none"), *draws[:3], white.expand_as(draws[0])]
-    return _write_figure(config, torch.stack(columns, dim=1).flatten(0, 1), len(columns), out)
+    return torch.stack(columns, dim=1).flatten(0, 1), len(columns)
 
 
-def _write_figure(config: DictConfig, cells: Tensor, columns: int, out: Path) -> SampleResult:
-    scale = config.scale or max(1, FIGURE_CELL_PX // cells.shape[-1])
-    write_png(out, make_grid(cells, columns), scale)
-    return SampleResult([out])
-
-
-def _check(config: DictConfig) -> None:
-    for setting in ("scale", "columns"):
-        value = config[setting]
-        if value is not None and value < 1:
-            raise UserError(f"{setting}={value}", rule="it is at least 1", fix=f"Leave {setting} out or use 1 or more")
-    if not config.psis:
-        raise UserError("psis=[]", rule="the truncation figure has at least one column", fix="Use psis=[-1,0,1]")
-
-
-def _output(config: DictConfig, snapshot: Snapshot) -> Path:
-    """Where to write; a parent that cannot be written is refused before anything is drawn."""
-    if config.out is not None:
-        out = Path(config.out).expanduser()
-    else:
-        folder = snapshot.path.parent
-        folder = folder.parent if folder.name == "snapshots" else folder
-        out = folder / "sampled" / (config.mode if config.mode == "images" else f"{config.mode}.png")
-    if config.mode != "images" and out.suffix.lower() != ".png":
-        raise UserError(f"out={out}", rule=f"mode={config.mode} writes one PNG file", fix=f"Use out={out}.png")
-    existing = out
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    folder_needed = existing != out or config.mode == "images"
-    if (folder_needed and not existing.is_dir()) or not os.access(existing, os.W_OK):
-        raise UserError(f"out={out}", rule=f"{existing} cannot be written to", fix="Name a place that you may write to")
-    return out
+def _check_size(config: DictConfig, seeds: int, side: int) -> None:
+    """Refuse a figure too large for a PNG viewer, or for memory, before anything is sampled."""
+    others = len(parse_seeds(config.mix_seeds, "mix_seeds"))
+    columns = {
+        "grid": config.columns or math.ceil(math.sqrt(seeds)),
+        "truncation": len(config.psis),
+        "mixing": others + 1,
+        "noise": NOISE_DRAWS,  # all are in memory at once
+    }[config.mode]
+    rows = -(-seeds // columns) if config.mode == "grid" else seeds + 1
+    pixels = rows * columns * side**2
+    if pixels > MAX_FIGURE_PIXELS:
+        raise UserError(
+            f"mode={config.mode} with {seeds} seeds, {columns} columns and images of {side} px",
+            rule=f"it would have {pixels / 1e6:,.0f} million pixels, of at most {MAX_FIGURE_PIXELS / 1e6:,.0f}",
+            fix="Use fewer seeds or columns, scale=1, or mode=images",
+        )

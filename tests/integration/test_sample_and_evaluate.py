@@ -65,10 +65,52 @@ def test_mixing_all_layers_copies_the_column_and_none_keeps_the_row(run_folder: 
     assert column.tobytes() == cell.tobytes()
 
 
-def test_default_output_stands_with_the_run(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sample", f"snapshot={run_folder}", "mode=grid"]) == 0
-    assert (run_folder / "sampled" / "grid.png").exists()
-    assert str(run_folder / "sampled" / "grid.png") in capsys.readouterr().out
+def test_default_names_say_what_was_sampled(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sampled = run_folder / "sampled"
+    for override in ("truncation_psi=0.7", "truncation_psi=1", "truncation_psi=0.7"):
+        assert main(["sample", f"snapshot={run_folder}", "mode=grid", "seeds=0-3,9", override]) == 0
+    assert {path.name for path in sampled.iterdir()} == {
+        "000001.000-grid-psi0.7-seeds0-3,9.png",
+        "000001.000-grid-psi1-seeds0-3,9.png",
+    }
+    assert f"{sampled / '000001.000-grid-psi0.7-seeds0-3,9.png'} (16x16 px, scale 4)" in capsys.readouterr().out
+    assert main(["sample", f"snapshot={run_folder}", "seeds=3"]) == 0
+    folder = sampled / "000001.000-images-psi0.7"
+    assert capsys.readouterr().out == f"{folder / 'seed000003.png'} (16x16 px, scale 1; scale=4 enlarges them)\n"
+
+
+def test_a_long_list_of_seeds_makes_a_short_name(run_folder: Path) -> None:
+    seeds = ",".join(map(str, range(0, 40, 2)))
+    assert main(["sample", f"snapshot={run_folder}", "mode=grid", f"seeds={seeds}"]) == 0
+    (path,) = (run_folder / "sampled").iterdir()
+    assert path.name.startswith("000001.000-grid-psi0.7-seeds0,2,4,6,8,10,12_")
+    assert len(path.name) < 80
+
+
+def test_what_differs_is_not_overwritten(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name of one's own is refused, a default one gets a number; the same bytes may take their own place."""
+    out = tmp_path / "figure.png"
+    arguments = ["sample", f"snapshot={run_folder}", "mode=grid", "seeds=0-3"]
+    assert main([*arguments, f"out={out}"]) == main([*arguments, f"out={out}"]) == 0
+    before = out.read_bytes()
+    assert main([*arguments, f"out={out}", "columns=1"]) == 2
+    assert "is there already with other contents" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", run_folder.name]
+    assert main(arguments) == main([*arguments, "columns=1"]) == 0
+    names = sorted(path.name for path in (run_folder / "sampled").iterdir())
+    assert names == ["000001.000-grid-psi0.7-seeds0-3.png", "000001.000-grid-psi0.7-seeds0-3_2.png"]
+
+
+def test_class_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "named.safetensors"
+    info = {"images_seen": 0, "class_names": ["cat", "dog"]}
+    save_snapshot(path, tiny_generator(num_classes=2), info)
+    for out, label in (("a", "dog"), ("b", "1")):
+        assert main(["sample", f"snapshot={path}", "seeds=0", f"class={label}", f"out={tmp_path / out}"]) == 0
+    assert (tmp_path / "a" / "seed000000.png").read_bytes() == (tmp_path / "b" / "seed000000.png").read_bytes()
+    assert main(["sample", f"snapshot={path}", "class=dgo"]) == 2
+    assert "Did you mean dog?" in capsys.readouterr().err
 
 
 def test_evaluate_prints_one_json_object_last(

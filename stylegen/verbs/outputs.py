@@ -1,0 +1,123 @@
+"""Where `sample` writes: names that say what was sampled, nothing overwritten that differs, checked before any work."""
+
+import filecmp
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from omegaconf import DictConfig
+from torch import Tensor
+
+from stylegen.checkpoints.snapshot import Snapshot, kimg_name
+from stylegen.errors import UserError
+from stylegen.images import write_png
+
+_LONG = 32  # characters of a setting's value in a file name
+
+
+def default_name(config: DictConfig, snapshot: Snapshot) -> str:
+    """kimg, mode and the choices that change the images: "000064.000-grid-psi0.7-seeds0-63"."""
+    images_seen = snapshot.info.get("images_seen")
+    parts = [kimg_name(images_seen) if isinstance(images_seen, int) else snapshot.path.stem, config.mode]
+    if config.mode == "truncation":
+        parts.append("psis" + _short(",".join(f"{psi:g}" for psi in config.psis)))
+    else:
+        parts.append(f"psi{config.truncation_psi:g}")
+    if config.truncation_cutoff is not None:
+        parts.append(f"cutoff{config.truncation_cutoff}")
+    if config.label is not None:
+        parts.append("class" + _short(config.label))
+    if config.noise != "const" and config.mode != "noise":
+        parts.append(f"noise-{config.noise}")
+    if config.mode != "images":  # whose files are named after their seeds
+        parts.append("seeds" + _short(config.seeds))
+    if config.mode == "mixing":
+        parts.append(f"{_short(config.layers)}-from{_short(config.mix_seeds)}")
+    return "-".join(parts)
+
+
+def _short(text: str) -> str:
+    """The text as part of a file name: as it is where that is possible, else its beginning and a hash."""
+    plain = "".join(c if c.isalnum() or c in "-_.," else "_" for c in text)
+    if plain == text and len(text) <= _LONG:
+        return plain
+    return f"{plain[: _LONG // 2]}_{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def find_output(config: DictConfig, snapshot: Snapshot) -> Path:
+    """The file or folder to write.
+
+    Raises:
+        UserError: a folder where nothing can be written, a file where a folder is needed, or the reverse.
+    """
+    several = config.mode == "images"
+    if config.out is None:
+        folder = snapshot.path.parent
+        folder = folder.parent if folder.name == "snapshots" else folder
+        out = folder / "sampled" / (default_name(config, snapshot) + ("" if several else ".png"))
+    else:
+        out = Path(config.out).expanduser()
+    if not several and out.suffix.lower() != ".png":
+        raise UserError(f"out={out}", rule=f"mode={config.mode} writes one PNG file", fix=f"Use out={out}.png")
+    try:
+        if out.exists() and out.is_dir() != several:
+            kind = "a folder" if several else "one file"
+            raise UserError(f"out={out}", rule=f"mode={config.mode} writes {kind}, and it is none", fix="Use another")
+        existing = out if several else out.parent
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(
+            f"out={out}", rule=f"it cannot be written ({reason})", fix="Use a folder of your own"
+        ) from error
+    return out
+
+
+def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, keep_both: bool) -> list[Path]:
+    """Write PNGs: into the folder `out`, or, where the one name is empty, to the file `out`.
+
+    All are written beside their place first, so that either all of them appear or none.
+
+    Args:
+        images: names and uint8 [C, H, W].
+        keep_both: what is there already with other contents stays, and `out` gets a number; else it is refused.
+
+    Raises:
+        UserError: a file with other contents is there.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.stem[:100]}.", dir=out.parent) as folder:
+        names = []
+        for name, image in images:
+            names.append(name)
+            write_png(Path(folder) / (name or "figure.png"), image, scale)
+        place, number = out, 1
+        while (other := _other_content(Path(folder), names, place)) is not None:
+            if not keep_both:
+                raise UserError(
+                    f"out={out}",
+                    rule=f"{other} is there already with other contents",
+                    fix="Use another name, or move it",
+                )
+            number += 1
+            place = out.with_name(f"{out.name.removesuffix('.png')}_{number}{'.png' if '' in names else ''}")
+        paths = [place / name if name else place for name in names]
+        for name, path in zip(names, paths, strict=True):
+            path.parent.mkdir(exist_ok=True)
+            (Path(folder) / (name or "figure.png")).replace(path)
+    return paths
+
+
+def _other_content(folder: Path, names: list[str], place: Path) -> Path | None:
+    """The first file at `place` that differs from the new one of its name."""
+    for name in names:
+        path = place / name if name else place
+        with suppress(FileNotFoundError):
+            if not filecmp.cmp(path, folder / (name or "figure.png"), shallow=False):
+                return path
+    return None
