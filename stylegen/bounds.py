@@ -10,7 +10,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,6 +117,17 @@ def check(key: str, value: Any, hint: Any) -> None:
         raise UserError(f"{key}={brief(value)}", rule=rule, fix=f"Leave {key} out for its default, or change it")
 
 
+def check_arguments(section: str, constructor: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """`check` every argument of `constructor` that is in `values`; a constructor passes its own `locals()`.
+
+    Args:
+        section: of the settings, for the message.
+    """
+    for name, hint in hints_of(constructor).items():
+        if name in values:
+            check(f"{section}.{name}", values[name], hint)
+
+
 def brief(value: Any, length: int = 60) -> str:
     """The value as a person types it, on one line of at most `length` characters."""
     try:
@@ -146,11 +157,12 @@ def _broken_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
 
 
 def _list_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, Sequence) or isinstance(value, str):
         return "it is a list, as in [1,2]"
     least, most = next((mark.count for mark in marks if isinstance(mark, Range | Names)), (0, 1024))
     if not least <= len(value) <= most:
-        return f"it is a list of {least} to {most} values, not {len(value)}"
+        counts = f"{least} to {most}" if least < most else f"{least}"
+        return f"it is a list of {counts} values, not {len(value)}"
     rules = (_broken_rule(item, kind, marks) for item in value)
     rule = next((f"of each value, {rule}" for rule in rules if rule is not None), None)
     if rule is None and any(isinstance(mark, NonzeroSum) for mark in marks):

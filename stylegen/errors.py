@@ -63,19 +63,6 @@ class Stopped(Exception):
         self.status = status
 
 
-def check_between(setting: str, value: float, low: float, high: float, use: float) -> None:
-    """Raise UserError unless low <= value <= high; NaN fails too.
-
-    Args:
-        setting: its full key.
-        use: a value that is in range, for the fix.
-    """
-    if not low <= value <= high:
-        raise UserError(
-            f"{setting}={value}", rule=f"it is a number from {low:g} to {high:g}", fix=f"Use {setting}={use:g}"
-        )
-
-
 def unknown_choice(setting: str, value: object, choices: Iterable[str]) -> UserError:
     """The error for a name outside a closed set; offers the nearest names first."""
     names = sorted(choices)

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from stylegen.bounds import Interval, Range, Share
-from stylegen.errors import UserError
+from stylegen.bounds import Interval, Range, Share, check_arguments
 
 
 class Controller:
@@ -34,11 +33,7 @@ class Controller:
         every: Interval = 4,
         speed_kimg: Annotated[float, Range(0.001, 1e7)] = 500.0,
     ) -> None:
-        if not 0 <= p <= 1:
-            raise UserError(f"augment.p={p}", rule="it is a probability", fix="Use a number from 0 to 1")
-        for setting, value, least in (("every", every, 1), ("speed_kimg", speed_kimg, 1e-3)):
-            if value < least:
-                raise UserError(f"augment.{setting}={value}", rule=f"it is at least {least}", fix="Use a larger number")
+        check_arguments("augment", Controller, locals())
         self.p, self.target, self.every, self.speed_kimg = float(p), target, every, speed_kimg
         self._steps = 0
         self._total = torch.zeros(2)  # sum of signs, pictures; of all ranks, since the last move

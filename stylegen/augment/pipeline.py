@@ -11,7 +11,7 @@ from stylegen.augment import bands, blitting, color, cutout, geometry, noise
 from stylegen.augment.affine import compose
 from stylegen.augment.draws import AugmentDraws
 from stylegen.augment.warp import warp
-from stylegen.bounds import Deviation, Share
+from stylegen.bounds import Deviation, Share, check_arguments
 from stylegen.errors import unknown_choice
 
 _FAMILIES = {
@@ -49,7 +49,7 @@ class AdaPipeline:
         cutout_size: side of the box that is cut out, as a share of the picture's.
 
     Raises:
-        UserError: a name in `preset` that is none.
+        UserError: a name in `preset` that is none, or a strength outside its bounds.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class AdaPipeline:
         noise_std: Deviation = 0.1,
         cutout_size: Share = 0.5,
     ) -> None:
+        check_arguments("augment", AdaPipeline, locals())
         self.operations = operations_of(preset)
         self.xint_max = xint_max
         self.geometry_strengths = (scale_std, rotate_max, aniso_std, xfrac_std)

@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from stylegen.errors import UserError
-
 
 @dataclass(frozen=True)
 class CriticBatch:
@@ -43,10 +41,11 @@ class SynthesisBatch:
 
 
 class Regularizer(nn.Module, ABC):
-    """Measures every picture with the network, then makes one scalar of the measurements.
+    """Measures every image with the network, then makes one scalar of the measurements.
 
     The two halves are apart so that a batch may be spread over processes and micro-batches: `measure` sees a part of
     it, `combine` all measurements. State that training must keep (a moving mean) is a buffer and moves in `combine`.
+    A subclass annotates its arguments with their bounds and calls `check_arguments` first.
 
     Args:
         every: the term is evaluated at every n-th training step and then counts n-fold (lazy regularisation,
@@ -55,7 +54,7 @@ class Regularizer(nn.Module, ABC):
 
     Attributes:
         network: "G" or "D": the one whose parameters the term trains, which also decides the record.
-        coupled: `combine` is more than a mean of something of each picture alone, so parts of the batch cannot be
+        coupled: `combine` is more than a mean of something of each image alone, so parts of the batch cannot be
             combined one by one.
     """
 
@@ -64,16 +63,11 @@ class Regularizer(nn.Module, ABC):
 
     def __init__(self, every: int, batch_shrink: int = 1) -> None:
         super().__init__()
-        for setting, value in (("every", every), ("batch_shrink", batch_shrink)):
-            if value < 1:
-                raise UserError(
-                    f"{setting}={value}", rule="a regulariser's interval and shrink are at least 1", fix="Use 1 or more"
-                )
         self.every, self.batch_shrink = every, batch_shrink
 
     @abstractmethod
     def measure(self, batch: Any) -> Tensor:
-        """One number for each picture, differentiable: `CriticBatch` or `SynthesisBatch` -> [N]."""
+        """One number for each image, differentiable: `CriticBatch` or `SynthesisBatch` -> [N]."""
 
     @abstractmethod
     def combine(self, values: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from stylegen.bounds import Count, Interval, Share, Weight
+from stylegen.bounds import Count, Interval, Share, Weight, check_arguments
 from stylegen.regularizers.base import Regularizer, SynthesisBatch
 
 
@@ -29,6 +29,9 @@ class PathLength(Regularizer):
         decay: share of the new mean in each update of a.
         every, batch_shrink: see `Regularizer`.
 
+    Raises:
+        UserError: a value outside its bounds.
+
     The buffer `mean` [] holds a; it moves before it is subtracted, and stays part of the graph.
     """
 
@@ -43,6 +46,7 @@ class PathLength(Regularizer):
         every: Interval = 4,
         batch_shrink: Count = 2,
     ) -> None:
+        check_arguments("regularizers.path_length", PathLength, locals())
         super().__init__(every, batch_shrink)
         self.weight, self.decay = weight, decay
         self.register_buffer("mean", torch.zeros(()))

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from stylegen.bounds import Interval, Weight
+from stylegen.bounds import Interval, Weight, check_arguments
 from stylegen.regularizers.base import CriticBatch, Regularizer
 
 
@@ -32,11 +32,15 @@ class R1(Regularizer):
     Args:
         gamma: weight, for images in [-1, 1].
         every: see `Regularizer`.
+
+    Raises:
+        UserError: a value outside its bounds.
     """
 
     network: ClassVar[str] = "D"
 
     def __init__(self, gamma: Weight = 10.0, every: Interval = 16) -> None:
+        check_arguments("regularizers.r1", R1, locals())
         super().__init__(every)
         self.gamma = gamma
 

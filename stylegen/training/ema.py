@@ -4,8 +4,7 @@ section 5; the ramp-up is StyleGAN2-ADA's)."""
 import torch
 from torch import nn
 
-from stylegen.bounds import Kimg, Share
-from stylegen.errors import check_between
+from stylegen.bounds import Kimg, Share, check_arguments
 
 
 class EMA:
@@ -20,13 +19,11 @@ class EMA:
             the first step would replace the trained average.
 
     Raises:
-        UserError: a half-life that is negative or beyond 10^9 kimg, a share outside 0 to 1.
+        UserError: a half-life or share outside its bounds.
     """
 
     def __init__(self, kimg: Kimg = 10.0, rampup: Share | None = 0.05) -> None:
-        check_between("ema.kimg", kimg, 0, 1e9, 10)
-        if rampup is not None:
-            check_between("ema.rampup", rampup, 0, 1, 0.05)
+        check_arguments("ema", EMA, locals())
         self.kimg, self.rampup = kimg, rampup
 
     def decay(self, images_seen: int, batch_size: int) -> float:

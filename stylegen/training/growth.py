@@ -8,7 +8,6 @@ its share alpha of the picture rising from 0 to 1, and so on up to the data's ow
 Everything here is a function of the images seen, so a run resumes in the middle of a fade without any state.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +15,7 @@ from typing import Annotated
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylegen.bounds import Kimg, Range
+from stylegen.bounds import Kimg, Range, check_arguments
 from stylegen.errors import UserError
 
 
@@ -52,8 +51,8 @@ class Growth:
         rates: factors on the learning rates, listed likewise; empty for 1.
 
     Raises:
-        UserError: a start above the data's resolution or no power of two, phases of negative or no length, batches or
-            rates that are not positive.
+        UserError: a value outside its bounds, a start above the data's resolution or no power of two, phases of no
+            length.
     """
 
     def __init__(
@@ -66,6 +65,7 @@ class Growth:
         batch_sizes: Annotated[Sequence[int], Range(1, 65536, count=(0, 16))] = (),
         rates: Annotated[Sequence[float], Range(0, 1000, above=True, count=(0, 16))] = (),
     ) -> None:
+        check_arguments("growth", Growth, locals())
         self.resolution, self.start_resolution = resolution, start_resolution
         self.batch_sizes, self.rates = list(batch_sizes) or [batch_size], list(rates) or [1.0]
         if not 4 <= start_resolution <= resolution or start_resolution & (start_resolution - 1):
@@ -74,19 +74,12 @@ class Growth:
                 rule=f"growth begins at a power of two from 4 to the data's {resolution} pixels",
                 fix=f"Use growth.start_resolution={min(8, resolution)}, or growth=none",
             )
-        possible = 0 <= stable_kimg < math.inf and 0 <= fade_kimg < math.inf
-        self.stable, self.fade = (round(kimg * 1000) if possible else 0 for kimg in (stable_kimg, fade_kimg))
+        self.stable, self.fade = round(stable_kimg * 1000), round(fade_kimg * 1000)
         if self.stable + self.fade == 0:
             raise UserError(
                 f"growth.stable_kimg={stable_kimg} growth.fade_kimg={fade_kimg}",
-                rule="neither is negative or infinite, and a resolution takes some images",
+                rule="a resolution is trained with at least one image",
                 fix="Use growth.stable_kimg=600 growth.fade_kimg=600, as published, or fewer",
-            )
-        if min(self.batch_sizes) < 1 or not all(0 < rate < math.inf for rate in self.rates):
-            raise UserError(
-                f"growth.batch_sizes={list(batch_sizes)} growth.rates={list(rates)}",
-                rule="batch sizes are at least 1 and rates greater than 0",
-                fix="Leave both empty for the same batch and rate throughout",
             )
 
     @property

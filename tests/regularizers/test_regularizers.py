@@ -51,9 +51,26 @@ def test_the_moving_mean_follows_and_stays_in_the_graph() -> None:
     torch.testing.assert_close(torch.autograd.grad(value, matrix)[0], torch.autograd.grad(expected, matrix)[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("r1", {"gamma": -1}, r"regularizers.r1.gamma=-1: it is a number from 0 to 1000000\. "),
+        ("r1", {"gamma": math.nan}, r"regularizers.r1.gamma=nan"),
+        ("r1", {"gamma": math.inf}, r"regularizers.r1.gamma=inf"),
+        ("path_length", {"weight": -0.5}, r"regularizers.path_length.weight=-0.5"),
+        ("path_length", {"weight": math.nan}, r"regularizers.path_length.weight=nan"),
+        ("path_length", {"decay": 1.5}, r"regularizers.path_length.decay=1.5"),
+        ("path_length", {"batch_shrink": 0}, r"regularizers.path_length.batch_shrink=0"),
+    ],
+)
+def test_impossible_settings(name: str, arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        REGULARIZERS[name](**arguments)
+
+
 @pytest.mark.parametrize("name", REGULARIZERS)
 def test_an_interval_below_one_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match="every=0"):
+    with pytest.raises(UserError, match=rf"regularizers\.{name}\.every=0"):
         REGULARIZERS[name](every=0)
     assert REGULARIZERS[name].network in ("G", "D")
     assert math.isfinite(REGULARIZERS[name](every=2).every)
