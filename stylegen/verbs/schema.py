@@ -4,6 +4,7 @@ Every argument can so be overridden without `+`, has its type checked, and stand
 """
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
@@ -142,8 +143,9 @@ def _structured(parts: Sequence[Part], **extra: Any) -> DictConfig:
     return OmegaConf.create(extra | {key: node._get_node(key) for node in nodes for key in node})
 
 
+@functools.cache
 def register_schema() -> None:
-    """Put every schema where conf/ finds it: schema/<group>/<name>."""
+    """Put every schema where conf/ finds it: schema/<group>/<name>. Once for a process, whose store keeps them."""
     store = ConfigStore.instance()
     for name, parts in (VERBS | SECTIONS).items():
         store.store(group="schema", name=name, node=_structured(parts))
