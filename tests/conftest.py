@@ -11,9 +11,9 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    """Sums have one order, and tests beside each other do not fight for cores."""
-    torch.set_num_threads(1)
+def _threads() -> None:
+    """Tests beside each other do not fight for cores; `OMP_NUM_THREADS` sets another number."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,6 @@
 """Every conditioning from the command line: trains, resumes, draws, mixes where it has styles; and what is refused."""
 
-import os
 import re
-import subprocess
-import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -16,10 +12,7 @@ from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics
 from stylegen.verbs.study import load_study
 from tests.integration.test_bad_input import refused
 from tests.tiny import TINY_RUN
-from tests.training.two_processes import assert_same_state
-from tests.training.two_processes import main as train_in_double
 
-ROOT = Path(__file__).parents[2]
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1"]
 RUN = [*TINY_RUN, "data.use_labels=true", *STYLEGAN1]
 RUN += [
@@ -78,20 +71,6 @@ def test_the_average_is_saved_with_statistics_of_its_own(tmp_path: Path) -> None
     torch.manual_seed(0)
     generator(torch.randn(256, 8), torch.eye(6)[torch.arange(256) % 6], noise="none")
     torch.testing.assert_close(seen[0].mean(dim=(0, 2, 3)), first.running_mean, rtol=0.1, atol=0.05)
-
-
-def test_two_processes_train_batch_norms_as_one(tmp_path: Path) -> None:
-    """With path length, whose gradient passes the reduced statistics twice."""
-    settings = [*STYLEGAN1, "generator.conditioning=batch_film", "trainer.accelerator=cpu"]
-    command = [sys.executable, "-m", "tests.training.two_processes", str(tmp_path / "2.pt"), "2", "0", *settings]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning's, on a trainer without the settings of the command
-        train_in_double(tmp_path / "1.pt", 1, 0, *settings)
-    states = [torch.load(tmp_path / f"{devices}.pt", weights_only=True)["state"] for devices in (1, 2)]
-    assert any("running_var" in name for name in states[0])
-    assert_same_state(states[1], states[0])
 
 
 @pytest.mark.parametrize(

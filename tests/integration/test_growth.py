@@ -1,10 +1,7 @@
 """A growing StyleGAN1 from the command line: levels, resume in a fade, several processes, and what is refused."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +15,7 @@ from stylegen.latent.sampler import Sampler
 from stylegen.networks import StyleGenerator
 from tests.integration.test_train import assert_equal, lines, state
 from tests.tiny import TINY_RUN
-from tests.training.two_processes import assert_same_state
 
-ROOT = Path(__file__).parents[2]
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
 # Of three batches the run meets two; the third would be for 32 px.
 SCHEDULE = ["growth.stable_kimg=0.096", "growth.fade_kimg=0.16", "growth.batch_sizes=[16,8,6]", "growth.rates=[1,1.5]"]
@@ -100,18 +95,6 @@ def test_a_score_that_was_owed_is_that_of_its_moment(
     calls.clear()
     assert main(["train", *scored, f"output_dir={killed}"]) == 0
     assert not calls  # it is finished now
-
-
-def test_two_processes_grow_as_one(tmp_path: Path) -> None:
-    results = []
-    for devices in ("1", "2"):
-        out = tmp_path / f"{devices}.pt"
-        overrides = [*STYLEGAN1, "growth.stable_kimg=0.03", "growth.fade_kimg=0.03", "growth.batch_sizes=[16,16]"]
-        command = [sys.executable, "-m", "tests.training.two_processes", str(out), devices, "0", *overrides]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
-        results.append(torch.load(out, weights_only=True)["state"])
-    assert_same_state(results[1], results[0])
 
 
 def test_samples_of_a_level(grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

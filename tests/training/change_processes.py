@@ -1,10 +1,6 @@
-"""Trainings in float64 that change their number of processes: `python -m tests.training.change_processes FOLDER`.
-
-Two processes train the beginning and save two.ckpt, then go on from one.ckpt, which one process has made.
-"""
+"""Trainings in float64 that change their number of processes."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,7 @@ from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.config import compose_config
 from tests.tiny import TINY_RUN
-from tests.training.two_processes import EPS, Double, DoubleImages
+from tests.training.double import EPS, Double, DoubleImages
 
 BATCH, BEGINNING, STEPS = 8, 2, 5
 OVERRIDES = [*TINY_RUN, "regularizers=r1_path_length", f"batch_size={BATCH}", EPS, "data.use_labels=true"]
@@ -51,8 +47,8 @@ def train(folder: Path, devices: int, steps: int, load: Path | None = None, save
     return {"state": state, "record": record}
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def begin_and_continue(folder: Path) -> None:
+    """On two processes: train the beginning and save two.ckpt, then go on from one.ckpt, which one process has made."""
     train(folder, 2, BEGINNING, save=folder / "two.ckpt")
     result = train(folder, 2, STEPS, load=folder / "one.ckpt")
     if result["record"]:

@@ -1,36 +1,10 @@
 """Processes that come, go and change their number."""
 
 import os
-import subprocess
-import sys
-import warnings
-from pathlib import Path
 
 import pytest
-import torch
 
 from stylegen.training import processes
-from tests.training.change_processes import BEGINNING, STEPS, train
-from tests.training.two_processes import assert_same_state
-
-ROOT = Path(__file__).parents[2]
-
-
-def test_a_checkpoint_continues_on_another_number_of_processes(tmp_path: Path) -> None:
-    """From 1 to 2 and from 2 to 1: as one process all the way; records, which are float32, included."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning's, on a trainer without the settings of the command
-        train(tmp_path, 1, BEGINNING, save=tmp_path / "one.ckpt")
-        command = [sys.executable, "-m", "tests.training.change_processes", str(tmp_path)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
-        (tmp_path / "alone").mkdir()
-        alone = train(tmp_path / "alone", 1, STEPS)
-        two_then_one = train(tmp_path, 1, STEPS, load=tmp_path / "two.ckpt")
-    one_then_two = torch.load(tmp_path / "result.pt", weights_only=True)
-    for changed in (one_then_two, two_then_one):
-        assert_same_state(changed["state"], alone["state"])
-        assert changed["record"] == pytest.approx(alone["record"], rel=1e-5)
 
 
 class Child:

@@ -1,60 +1,75 @@
 """Two gloo processes, and micro-batches, give the same training as one process with the same global batch."""
 
-import functools
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.tiny import TINY_RUN
-from tests.training.two_processes import assert_same_state
+from tests.training import change_processes
+from tests.training.double import assert_same_state
+from tests.training.two_processes import CASES, train
 
 ROOT = Path(__file__).parents[2]
 
 
+# Lightning's, about a trainer without the settings of the command.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
 @pytest.fixture(scope="module")
-def train(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes have trained: `CASES`, and on from what one process began."""
     folder = tmp_path_factory.mktemp("processes")
-
-    @functools.cache
-    def run(*arguments: int) -> dict[str, Any]:
-        out = folder / f"{arguments}.pt"
-        command = [sys.executable, "-m", "tests.training.two_processes", str(out), *map(str, arguments)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=300)
-        return torch.load(out, weights_only=True)
-
-    return run
-
-
-@pytest.mark.parametrize("split", [(2,), (1, 8), (1, 4), (2, 4)], ids=str)
-def test_processes_and_micro_batches_train_as_one(split: tuple[int, ...], train: Callable[..., dict[str, Any]]) -> None:
-    """`split`: processes, and pictures that each works on at a time."""
-    one, parts = train(1), train(*split)
-    assert_same_state(parts["state"], one["state"])
-    assert one["statistics"].keys() == parts["statistics"].keys()
-    for name, value in one["statistics"].items():
-        # Means in float32 of values of order 1: 2^-24 for each of 20 additions or fewer.
-        assert abs(parts["statistics"][name] - value) <= 20 * 2**-24 * max(abs(value), 1), name
-
-
-def test_the_command_starts_its_processes_and_ends_with_one_result(tmp_path: Path) -> None:
-    overrides = [*TINY_RUN, "batch_size=8", "total_kimg=0.016", "trainer.accelerator=cpu", "trainer.devices=2"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *overrides],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    change_processes.train(folder, 1, change_processes.BEGINNING, save=folder / "one.ckpt")
+    command = [sys.executable, "-m", "tests.training.two_processes", str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("snapshot  ") == 1
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One process with the whole batch at once."""
+    return train(tmp_path_factory.mktemp("alone") / "whole.pt", 1)
+
+
+def assert_same_training(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert_same_state(found["state"], expected["state"])
+    assert found["statistics"].keys() == expected["statistics"].keys()
+    for name, value in expected["statistics"].items():
+        # Means in float32 of values of order 1: 2^-24 for each of 20 additions or fewer.
+        assert abs(found["statistics"][name] - value) <= 20 * 2**-24 * max(abs(value), 1), name
+
+
+@pytest.mark.parametrize("images", [8, 4])
+def test_micro_batches_train_as_one(images: int, alone: dict[str, Any], tmp_path: Path) -> None:
+    """`images`: as many at a time."""
+    assert_same_training(train(tmp_path / "parts.pt", 1, images), alone)
+
+
+@pytest.mark.parametrize("case", ["whole", "micro_batches"])
+def test_processes_train_as_one(case: str, folder: Path, alone: dict[str, Any]) -> None:
+    assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), alone)
+
+
+@pytest.mark.parametrize("case", ["batch_norm", "growth"])
+def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Path) -> None:
+    """With path length, whose gradient passes the reduced statistics of batch normalisation twice."""
+    expected = train(tmp_path / "alone.pt", 1, *CASES[case])
+    assert any("running_var" in name for name in expected["state"]) == (case == "batch_norm")
+    assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)
+
+
+def test_a_checkpoint_continues_on_another_number_of_processes(folder: Path, tmp_path: Path) -> None:
+    """From 1 to 2 and from 2 to 1: as one process all the way; records, which are float32, included."""
+    alone = change_processes.train(tmp_path, 1, change_processes.STEPS)
+    two_then_one = change_processes.train(folder, 1, change_processes.STEPS, load=folder / "two.ckpt")
+    one_then_two = torch.load(folder / "result.pt", weights_only=True)
+    for changed in (one_then_two, two_then_one):
+        assert_same_state(changed["state"], alone["state"])
+        assert changed["record"] == pytest.approx(alone["record"], rel=1e-5)

@@ -1,6 +1,8 @@
-"""A tiny training in float64: `python -m tests.training.two_processes OUT DEVICES [BATCH_PER_DEVICE [OVERRIDES]]`.
+"""Tiny trainings in float64 on two processes, one after another, for starting processes takes longer than training.
 
-A BATCH_PER_DEVICE of 0 stands for the whole share.
+    python -m tests.training.two_processes FOLDER
+
+The results of `CASES` are FOLDER/<case>.pt; then come the trainings of `change_processes`.
 """
 
 import sys
@@ -10,64 +12,32 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
 
-from stylegen.augment.draws import KeyedAugmentDraws
-from stylegen.images import to_float
 from stylegen.training.datamodule import TrainingData
 from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.config import compose_config
 from tests.tiny import TINY_RUN
+from tests.training import change_processes
+from tests.training.double import EPS, Double, DoubleImages
 
 STEPS, BATCH = 5, 16
-# With the default of 1e-8 Adam divides a gradient that is 0 but for rounding by 1e-8, and the weights after it are as
-# far apart as the learning rate allows. With this one a step passes a difference on times lr / eps, which is 2.5.
-EPS = "optimizer.eps=1e-3"
+STYLEGAN1 = ("generator=stylegan1", "discriminator=stylegan1")
+GROWING = ("growth=stylegan1", "growth.stable_kimg=0.03", "growth.fade_kimg=0.03", "growth.batch_sizes=[16,16]")
+# Images that a process works on at a time, 0 for all of its own, and settings.
+CASES: dict[str, tuple[int, Sequence[str]]] = {
+    "whole": (0, ()),
+    "micro_batches": (4, ()),
+    "batch_norm": (0, (*STYLEGAN1, "generator.conditioning=batch_film")),
+    "growth": (0, (*STYLEGAN1, *GROWING)),
+}
 
 
-def assert_same_state(state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Equal up to the order of sums in float64: 2^-53 for each of 2^16 terms or fewer is 1e-11 of the largest sum, and
-    a few steps of Adam pass it on times 2.5 each."""
-    assert state.keys() == expected.keys()
-    for name, tensor in expected.items():
-        torch.testing.assert_close(state[name], tensor, rtol=1e-10, atol=1e-13, msg=name)
+def train(out: Path, devices: int, batch_per_device: int = 0, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Train from the beginning -> the module's state and statistics, on the first process also in `out`.
 
-
-class Double:
-    """Anything that returns tensors, returning them in float64."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *arguments: double(getattr(self.inner, name)(*arguments))
-
-
-def double(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    if isinstance(value, KeyedAugmentDraws):
-        return Double(value)
-    return [double(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-class DoubleImages:
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.dataset, name)
-
-    def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        images, labels = self.dataset.batch(indices)
-        return to_float(images).double(), labels.double()
-
-
-def main(out: Path, devices: int, batch_per_device: int = 0, *more: str) -> None:
+    A `batch_per_device` of 0 is the whole share.
+    """
     torch.set_num_threads(1)
     augment = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2"]
     overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true", *augment]
@@ -87,10 +57,14 @@ def main(out: Path, devices: int, batch_per_device: int = 0, *more: str) -> None
         use_distributed_sampler=False, default_root_dir=out.parent,
     )  # fmt: skip
     trainer.fit(module, data)
-    statistics = module.statistics.collect()
+    result = {"state": module.state_dict(), "statistics": module.statistics.collect()}
     if trainer.is_global_zero:
-        torch.save({"state": module.state_dict(), "statistics": statistics}, out)
+        torch.save(result, out)
+    return result
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:4]), *sys.argv[4:])
+    folder = Path(sys.argv[1])
+    for case, (batch_per_device, settings) in CASES.items():
+        train(folder / f"{case}.pt", 2, batch_per_device, settings)
+    change_processes.begin_and_continue(folder)
