@@ -114,5 +114,6 @@ def test_data_that_are_not_there() -> None:
 
 
 @pytest.mark.parametrize("override", ["data.resolution=0", "trainer.devices=0", "batch_size=0"])
-def test_impossible_numbers_are_left_to_the_checks(override: str) -> None:
-    compose_config("train", ["experiment=auto", "data.path=openmoji", override])
+def test_impossible_numbers_are_refused_before_anything_follows_from_them(override: str) -> None:
+    with pytest.raises(UserError, match=override):
+        compose_config("train", ["experiment=auto", "data.path=openmoji", override])
