@@ -1,11 +1,12 @@
 """`python -m stylegen VERB [overrides]`, also installed as the command `stylegen`."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from stylegen import __version__
-from stylegen.errors import RunError, Stopped, UserError, unknown_choice
+from stylegen.errors import RunError, Stopped, UserError, printable, unknown_choice
 
 VERBS = {
     "train": "train a generator: train experiment=auto data.path=FOLDER_OR_ZIP",
@@ -40,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read standard output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:  # a disk that is full, a folder that was deleted or may not be read
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return 1
     except Stopped as stopped:
         if str(stopped):  # processes other than the first have nothing to say

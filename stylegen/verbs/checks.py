@@ -10,7 +10,7 @@ from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import UserError, unknown_choice
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.evaluate import check_metrics
-from stylegen.training.callbacks.wandb import check_mode
+from stylegen.training.callbacks.wandb import check_logger
 from stylegen.training.growth import Growth
 from stylegen.training.precision import Precision
 from stylegen.training.slurm import slurm_environment
@@ -34,7 +34,7 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     _check_launcher(config)
     clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
-    check_mode(config.logger.mode)
+    check_logger(config.logger.mode, config.logger.project)
     if config.fidelity.metrics:
         fidelity, options = config.fidelity, metric_options(config.fidelity)
         reals = protocol_reals(config, dataset)

@@ -17,6 +17,7 @@ from stylegen.spec import ImageSpec
 from stylegen.training.module import StyleGANModule
 from stylegen.verbs.build import new_discriminator, new_generator
 from stylegen.verbs.config import plain
+from stylegen.verbs.yaml_file import load_yaml
 
 
 def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> str | None:
@@ -56,7 +57,7 @@ def _with_settings(weights: TrainedWeights) -> TrainedWeights:
     if weights.settings or not path.is_file():
         return weights
     try:
-        loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        loaded = OmegaConf.to_container(load_yaml(path), resolve=True)
         assert isinstance(loaded, dict)
         settings = {network: dict(loaded[network]) for network in ("generator", "discriminator")}
     except Exception as error:  # the parser raises many kinds

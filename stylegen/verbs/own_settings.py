@@ -17,6 +17,8 @@ from stylegen.training.run_folder import RunFolder
 from stylegen.verbs.command_line import key_of
 from stylegen.verbs.config import compose_config, config_directory, plain
 from stylegen.verbs.places import output_root, typed_path
+from stylegen.verbs.schema import check_config
+from stylegen.verbs.yaml_file import load_yaml
 
 _NOW = ("output_dir", "resume")  # say which run is meant, and are never taken from it
 
@@ -51,14 +53,17 @@ def read_own(path: Path) -> DictConfig:
         UserError: it cannot be read, or holds something else.
     """
     try:
-        loaded = OmegaConf.load(path)
+        loaded = load_yaml(path)
         assert isinstance(loaded, DictConfig)
         assert len(loaded), "an empty file"
-        return _typed(plain(loaded))
+        own = _typed(plain(loaded))
+        check_config("train", plain(own))
     except Exception as error:  # the parser and the schema raise many kinds
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise UserError(
-            f"{path}", rule="it is no configuration of a run", fix="Restore it, or name another output_dir"
+            f"{path}", rule=f"it is no configuration of a run ({reason})", fix="Restore it, or name another output_dir"
         ) from error
+    return own
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

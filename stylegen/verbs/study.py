@@ -34,6 +34,7 @@ from stylegen.verbs.device import choose_device
 from stylegen.verbs.fidelity import extraction_options, protocol_reals
 from stylegen.verbs.resume import find_start
 from stylegen.verbs.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
+from stylegen.verbs.yaml_file import load_yaml
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,11 @@ def load_study(name: str) -> Study:
     if not path.is_file() or (path.parent == folder and path.stem not in {p.stem for p in folder.glob("*.yaml")}):
         raise unknown_choice("name", name, [p.stem for p in folder.glob("*.yaml")])
     try:
-        loaded: Any = OmegaConf.to_container(OmegaConf.load(path))
+        loaded: Any = OmegaConf.to_container(load_yaml(path))
         study = Study(**loaded)
         well = study.variants and all(map(_is_list_of_strings, [study.common, study.show, *study.variants.values()]))
     except Exception as error:  # the parser raises many kinds
-        raise _malformed(path, str(error).splitlines()[0]) from error
+        raise _malformed(path, (str(error) or type(error).__name__).splitlines()[0][:200]) from error
     if not well or not all(re.fullmatch(r"[\w.+-]+", variant) for variant in study.variants):
         raise _malformed(path, "variants are names of letters and digits, each with a list of overrides")
     return study

@@ -5,20 +5,34 @@ import secrets
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import lightning as L
 
 from stylegen.bounds import Range
-from stylegen.errors import unknown_choice
+from stylegen.errors import UserError, unknown_choice
 from stylegen.training.callbacks.logbook import Record
 
 MODES = ("auto", "online", "offline", "disabled")
 
 
-def check_mode(mode: str) -> None:
-    """Raise UserError unless `mode` is one of `MODES`."""
+_OLDER_MODES = {"dryrun": "offline", "run": "online"}
+_NOT_IN_A_PROJECT = "/\\#?%:"
+
+
+def check_logger(mode: str, project: str = "stylegen") -> None:
+    """Raise UserError for what W&B refuses in any mode: an unknown one, and impossible names of projects."""
     if mode not in MODES:
         raise unknown_choice("logger.mode", mode, MODES)
+    variable = os.environ.get("WANDB_MODE", "auto")
+    if mode == "auto" and _OLDER_MODES.get(variable, variable) not in MODES:
+        raise unknown_choice("WANDB_MODE", variable, MODES)
+    if mode != "disabled" and (set(project) & set(_NOT_IN_A_PROJECT) or not 1 <= len(project) <= 128):
+        raise UserError(
+            f"logger.project={project}",
+            rule=f"W&B takes names of 1 to 128 characters without {' '.join(_NOT_IN_A_PROJECT)}",
+            fix="Use logger.project=stylegen, say; logger.entity is the account",
+        )
 
 
 class WandbRun(L.Callback):
@@ -43,7 +57,7 @@ class WandbRun(L.Callback):
         name: str | None = None,
         init_timeout: Annotated[float, Range(0, 3600, above=True)] = 20.0,
     ) -> None:
-        check_mode(mode)
+        check_logger(mode, project)
         self.folder, self.config, self.mode = folder, config, mode
         self.identity: dict[str, Any] = {"project": project, "entity": entity, "name": name or folder.name}
         self.init_timeout = init_timeout
@@ -73,15 +87,18 @@ class WandbRun(L.Callback):
 
     def _effective_mode(self) -> str:
         mode = os.environ.get("WANDB_MODE", "auto") if self.mode == "auto" else self.mode
-        mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)  # W&B's older words
-        check_mode(mode)
+        mode = _OLDER_MODES.get(mode, mode)
+        if mode != "disabled" and not _is_address(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")):
+            address = os.environ.pop("WANDB_BASE_URL")  # W&B cannot even log offline with it
+            warnings.warn(f"WANDB_BASE_URL={address} is no http(s) address; logging offline", stacklevel=2)
+            return "offline"
         if mode != "auto":
             return mode
         import wandb  # seconds to import, so only where it is used
 
         try:
             return "online" if wandb.login(prompt=False, verify=False) else "offline"
-        except wandb.errors.Error as error:
+        except (wandb.errors.Error, ValueError) as error:
             warnings.warn(f"Weights & Biases refuses the key ({error}); logging offline", stacklevel=2)
             return "offline"
 
@@ -90,7 +107,7 @@ class WandbRun(L.Callback):
 
         try:
             return self._init(mode)
-        except wandb.errors.Error as error:
+        except (wandb.errors.Error, ValueError) as error:
             if mode == "offline":
                 raise
             warnings.warn(
@@ -121,3 +138,11 @@ class WandbRun(L.Callback):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(secrets.token_hex(4))
         return path.read_text().strip()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets or ports that are none
+        return False

@@ -8,7 +8,7 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.images import write_png
-from stylegen.training.callbacks.wandb import WandbRun
+from stylegen.training.callbacks.wandb import WandbRun, check_logger
 from tests.training.callbacks.wandb_file import read_run
 
 
@@ -73,3 +73,28 @@ def test_disabled_writes_nothing(tmp_path: Path) -> None:
 def test_unknown_mode() -> None:
     with pytest.raises(UserError, match="offline"):
         WandbRun(Path(), {}, mode="ofline")
+
+
+def test_the_variable_is_named_where_it_is_the_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "ofline")
+    with pytest.raises(UserError, match=r"^WANDB_MODE=ofline.*Did you mean offline"):
+        check_logger("auto")
+    check_logger("offline")
+
+
+@pytest.mark.parametrize("project", ["a/b", "a:b", "x" * 129, ""])
+def test_a_project_that_cannot_be(project: str) -> None:
+    with pytest.raises(UserError, match=r"^logger\.project="):
+        check_logger("offline", project)
+
+
+@pytest.mark.parametrize("address", ["not a url", "http://[::1", "ftp://x"])
+def test_a_bad_address_turns_the_run_offline_with_one_warning(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    with pytest.warns(UserWarning, match="WANDB_BASE_URL=") as caught:
+        log_something(WandbRun(tmp_path, {}), tmp_path, 1.0)
+    assert len([w for w in caught if "offline" in str(w.message)]) == 1
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
