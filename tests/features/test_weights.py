@@ -37,6 +37,7 @@ def put(folder: Path, name: str = NAME, content: bytes = CONTENT) -> Path:
 
 def test_published_names_end_in_hashes() -> None:
     assert {name: published.hash_prefix[:8] for name, published in PUBLISHED.items()} == {
+        "efficientnet_lite0": "57934424",
         "inception": "6726825d",
         "vgg16": "397923af",
         "lpips_layers": "a78928a0",
