@@ -2,7 +2,8 @@
 
 EfficientNet (Tan and Le 2019, arXiv 1905.11946, table 1) without squeeze-and-excitation and with ReLU6 for swish, as
 Google published it in 2020. Blocks are those of MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381, figure 3d): expand
-1x1, depthwise k x k, project 1x1, plus the input where shapes agree. Padding is TensorFlow's SAME, batch-norm epsilon 1e-3.
+1x1, depthwise k x k, project 1x1, plus the input where shapes agree. Padding is TensorFlow's SAME, the epsilon of batch
+norms 1e-3.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from stylegen.features.weights import sha256
 
 SIDE = 224  # the resolution of training
 SMALL_SIDE, SMALL = 128, 64
-"""Images of at most 64 px are enlarged to 128 px instead: four times as fast (150 images/s on a CPU core, 37 at 224 px),
-and as sensitive. On 127 portraits of 32 px, in units of the covariance's trace at 128 / 224 px: blur of half a pixel
-0.19 / 0.24, one pixel 1.15 / 1.41, salt and pepper on 5 % of the pixels 0.59 / 0.86, noise of 8 levels 0.45 / 0.49, JPEG
-75 0.73 / 0.76, two pairs of patches swapped 0.80 / 0.78.
+"""Images of at most 64 px are enlarged to 128 px: 150 images/s on a CPU core, where 224 px gives 37, at nearly the same
+sensitivity. On 127 portraits of 32 px, Frechet distance by the trace of the covariance at 128 and 224 px: blur of sigma
+0.5 px 0.19 and 0.24, 1 px 1.15 and 1.41, salt and pepper on 5 % of the pixels 0.59 and 0.86, noise of 8 levels 0.45 and
+0.49, JPEG 75 0.73 and 0.76, two pairs of patches swapped 0.80 and 0.78.
 """
 VERSION = 1  # of everything between an image and its features
 EPSILON = 1e-3
@@ -86,7 +87,9 @@ def shapes() -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {"_fc.weight": (CLASSES, HEAD), "_fc.bias": (CLASSES,)}
     for layer in (layer for block in BLOCKS for layer in block):
         found[f"{layer.conv}.weight"] = layer.shape
-        found |= {f"{layer.norm}.{name}": (layer.shape[0],) for name in ("weight", "bias", "running_mean", "running_var")}
+        found |= {
+            f"{layer.norm}.{name}": (layer.shape[0],) for name in ("weight", "bias", "running_mean", "running_var")
+        }
         found[f"{layer.norm}.num_batches_tracked"] = ()
     return found
 
@@ -119,7 +122,7 @@ class EfficientNetLite0:
             "network": "EfficientNet-Lite0, ImageNet",
             "weights_file": path.name,
             "version": VERSION,
-            "input": f"bicubic with antialiasing to {SIDE} px ({SMALL_SIDE} px for images up to {SMALL} px), (x - 127) / 128",
+            "input": f"antialiased bicubic to {SIDE} px ({SMALL_SIDE} px up to {SMALL} px), (x - 127) / 128",
             "features": "head after ReLU6, mean over positions",
             "dim": self.dim,
             "precision": "float32",
@@ -158,7 +161,7 @@ class EfficientNetLite0:
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor, stride: int) -> Tensor:
-    """Convolution with TensorFlow's SAME padding: ceil(side / stride) positions, the odd zero below and to the right."""
+    """Convolution with TensorFlow's SAME padding: ceil(side / stride) positions, the odd zero right and below."""
     groups = x.shape[1] // kernel.shape[1]
     size = kernel.shape[-1]
     pads = [max((-(-side // stride) - 1) * stride + size - side, 0) for side in (x.shape[-1], x.shape[-2])]

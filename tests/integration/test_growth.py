@@ -82,7 +82,11 @@ def test_a_score_that_was_owed_is_that_of_its_moment(
         return SimpleNamespace(metrics={"fid": value}, to_json=lambda indent: "{}")
 
     monkeypatch.setattr("stylegen.verbs.train.score_generator", score)
-    scored = [a for a in RUN if a != "fidelity=none"] + ["fidelity.every_kimg=0.2", "fidelity.max_share=1"]
+    scored = [a for a in RUN if a != "fidelity=none"] + [
+        "fidelity=random_vgg16",
+        "fidelity.every_kimg=0.2",
+        "fidelity.max_share=1",
+    ]
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
     with pytest.raises(SystemError):
         main(["train", *scored, f"output_dir={killed}"])

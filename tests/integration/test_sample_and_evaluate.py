@@ -116,11 +116,12 @@ def test_class_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_evaluate_prints_one_json_object_last(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With nothing chosen but the numbers: the default metric needs no download."""
+    """With nothing chosen but the numbers: the weights of the default metric are in a package."""
     data = pictures(tmp_path / "data", 60)
     assert main(["evaluate", f"snapshot={run_folder}", f"data.path={data}", "num_samples=64"]) == 0
     card = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert card["metrics"]["fd_random_vgg16"] > card["references"]["fd_random_vgg16"]["real_vs_real"]
+    assert card["metrics"]["fd_efficientnet_lite0"] > card["references"]["fd_efficientnet_lite0"]["real_vs_real"]
+    assert {"prdc_efficientnet_lite0_coverage", "prdc_efficientnet_lite0_recall"} < set(card["metrics"])
     assert card["num_samples"] == 64
     beside = run_folder / "snapshots" / "000001.000.metrics.json"
     assert json.loads(beside.read_text())["metrics"] == card["metrics"]

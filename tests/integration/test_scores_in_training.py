@@ -24,7 +24,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_training_refuses_impossible_settings_before_it_writes(
     setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = [a for a in TINY_RUN if a != "fidelity=none"]
+    settings = [*(a for a in TINY_RUN if a != "fidelity=none"), f"fidelity.metrics=[{FD}]"]
     assert main(["train", *settings, setting, f"output_dir={tmp_path / 'run'}"]) == 2
     assert setting in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -32,6 +32,7 @@ def test_a_training_refuses_impossible_settings_before_it_writes(
 
 SCORED_RUN = [
     *(a for a in TINY_RUN if a != "fidelity=none"),
+    f"fidelity.metrics=[{FD}]",
     *("fidelity.num_samples=8", "fidelity.every_kimg=0.016", "fidelity.max_share=1", "total_kimg=0.048"),
     *("checkpoint_every_kimg=0.016", "log_every_kimg=0.016"),
 ]
