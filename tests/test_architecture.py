@@ -10,7 +10,7 @@ PACKAGE = ROOT / "stylegen"
 
 # From the ground floor up. A room may import the rooms of lower floors and itself; rooms of one floor not each other.
 FLOORS = [
-    {"errors", "bounds", "files", "spec", "images", "randomness"},
+    {"errors", "bounds", "files", "spec", "images", "one_hot", "randomness"},
     {"layers"},
     {"networks", "losses", "regularizers", "augment", "data"},
     {"checkpoints", "features"},

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from stylegen.errors import DamagedFile, UserError
-from stylegen.files import replacing
+from stylegen.files import parse_json, replacing
 
 FORMAT = "stylegen-snapshot-1"
 NOT_HASHED = "not verified: the file is from before snapshots had a hash"
@@ -78,8 +78,8 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
     except SafetensorError as error:
         raise damaged(f"{setting}={path}", f"it is truncated or no safetensors file ({error})") from error
     try:
-        description = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        description = parse_json(text)
+    except ValueError as error:
         raise damaged(f"{setting}={path}", f"its metadata cannot be read ({error})") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise UserError(

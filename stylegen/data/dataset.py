@@ -20,6 +20,7 @@ from stylegen.data.pictures import Header, decode
 from stylegen.data.source import Source, open_source
 from stylegen.data.subset import choose
 from stylegen.errors import DamagedFile, UserError, unknown_choice
+from stylegen.one_hot import OneHot
 from stylegen.spec import ImageSpec
 
 OPENMOJI = "openmoji"
@@ -156,9 +157,9 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
         return images, self._rows(numbers)
 
-    def labels(self) -> Tensor:
-        """float32 [num_images, num_classes]: the labels of all pictures."""
-        return self._rows(torch.arange(self.num_images)).cpu()
+    def labels(self) -> Tensor | OneHot:
+        """[num_images, num_classes]: the labels of all pictures."""
+        return torch.empty(self.num_images, 0) if self._table is None else self._table.table.to(torch.device("cpu"))
 
     def to_device(self, device: torch.device) -> None:
         """Keep all pixels and labels on `device`; batches come from there, and the dataset needs no workers.

@@ -26,6 +26,7 @@ from stylegen.data.pool import ordered_map
 from stylegen.data.progress import show_progress
 from stylegen.data.source import Source
 from stylegen.errors import DamagedFile, UserError
+from stylegen.files import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,11 +118,11 @@ def open_decoded(source: Source, header: Header, place: Path, processes: int | N
 
 def _open(source: Source, place: Path, shape: tuple[int, ...]) -> DecodedPixels:
     try:
-        note = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
+        note = parse_json(place.with_suffix(".json").read_text(encoding="utf-8"))
         array = np.load(place, mmap_mode="r")
         sound = array.shape == shape and array.dtype == np.uint8
         digests = stored_digests(note, len(array))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _mismatch(source, place, f"cannot be read ({error})") from error
     if digests is None or note.pop("sha256", None) not in (None, _note_hash(note)):  # older ones have no hash
         raise _damaged(place, "its note does not match its SHA-256")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.limits import MAX_PICTURE_BYTES
+from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
 from stylegen.data.metadata import (
     FILE_NAME,
     Label,
@@ -38,7 +38,9 @@ class FolderSource:
         self.passed_over = [key for key in files if is_passed_over(key)]
         self._known = frozenset(self._keys)
         note = path / FILE_NAME
-        self.metadata: dict[str, Any] = parse_metadata(_read(note, None), str(note)) if note.is_file() else {}
+        self.metadata: dict[str, Any] = (
+            parse_metadata(_read(note, None, MAX_NOTE_BYTES), str(note)) if note.is_file() else {}
+        )
         self._labels = parse_labels(self.metadata, self._keys, str(note))
 
     def keys(self) -> list[str]:
@@ -92,12 +94,12 @@ def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: di
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _read(path: Path, limit: int | None, largest: int | None = None) -> bytes:
+def _read(path: Path, limit: int | None, largest: int) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
             raise OSError(0, "no regular file")
-        if largest is not None and status.st_size > largest:
+        if status.st_size > largest:
             raise OSError(0, f"{status.st_size // 2**20} MiB, more than {largest // 2**20}")
         with path.open("rb") as file:
             return file.read() if limit is None else file.read(limit)

@@ -2,15 +2,18 @@
 
 import csv
 import io
-import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stylegen.data.limits import MAX_NOTE_BYTES
 from stylegen.data.metadata import Label, parse_labels
 from stylegen.data.source import Source
 from stylegen.errors import UserError, unknown_choice
+from stylegen.files import parse_json
 
+_MAX_DIGITS = 18
 SEPARATOR = "|"  # between several classes of one picture, in a cell of a CSV
 
 
@@ -50,10 +53,14 @@ def find_labels(choice: str, source: Source) -> Labels:
     if path.suffix.lower() not in (".csv", ".json"):
         raise unknown_choice("labels", choice, ("auto", "none", "folders", "FILE.csv", "FILE.json"))
     try:
+        size = path.stat().st_size
+        if size > MAX_NOTE_BYTES or not path.is_file():
+            raise OSError(0, f"{size // 2**20} MiB, more than {MAX_NOTE_BYTES // 2**20}" if size else "no regular file")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UserError(
-            f"labels={path} cannot be read ({error})", rule="it is a text file in UTF-8", fix="Give another file"
+            f"labels={path} cannot be read ({reason})", rule="it is a text file in UTF-8", fix="Give another file"
         ) from error
     if path.suffix.lower() == ".csv":
         return _from_csv(text, keys, str(path))
@@ -103,6 +110,12 @@ def _parse_cells(rows: list[list[str]], where: str) -> list[tuple[str, int | str
     if empty := next((key for key, cell in rows if not cell), None):
         raise UserError(f"{where} has no label for {empty}", rule="each picture has a class", fix="Add it")
     if all(cell.isdecimal() for _, cell in rows):
+        if long := next((cell for _, cell in rows if len(cell) > _MAX_DIGITS), None):
+            raise UserError(
+                f"{where} holds the class {long[:_MAX_DIGITS]}... of {len(long)} digits",
+                rule="classes are numbers from 0, or names",
+                fix="Number them anew",
+            )
         return [(key, int(cell)) for key, cell in rows]
     return [(key, cell) for key, cell in rows]
 
@@ -112,8 +125,8 @@ _HEADINGS = ("", "file", "filename", "file_name", "name", "path", "image", "imag
 
 def _from_json(text: str, keys: list[str], where: str) -> Labels:
     try:
-        note = json.loads(text, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
+        note = parse_json(text, object_pairs_hook=_object)
+    except ValueError as error:
         raise UserError(f"{where} cannot be read ({error})", rule="it is JSON", fix="Mend it") from error
     if not isinstance(note, dict):
         raise UserError(f"{where} holds a {type(note).__name__}", rule="it holds one JSON object", fix="Mend it")
@@ -126,7 +139,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object whose keys are unique; of several alike, `json` would silently keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"{twice} stands in it twice")
     return found
 

@@ -17,8 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stylegen.data.limits import MAX_NOTE_BYTES
 from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
 from stylegen.errors import UserError
+from stylegen.files import parse_json
 
 FORMAT = b"stylegen pictures 1"
 
@@ -42,16 +44,22 @@ class LmdbSource:
         self.passed_over: list[str] = []
         self._environment: Any = None
         self._owner = 0
-        if not self._is_ours():
+        try:
+            self._read_notes()
+        except BaseException:
             self.close()
+            raise
+
+    def _read_notes(self) -> None:
+        if self._find(b"stylegen") != FORMAT:
             raise UserError(
-                f"{path} was not written by stylegen",
+                f"{self.path} was not written by stylegen",
                 rule="an LMDB has no common layout, so only stylegen's own is read",
                 fix="Unpack it into a folder with the tool that came with it, and prepare that",
             )
-        self._numbers = {str(name): number for number, name in enumerate(json.loads(self._get(b"names")))}
-        where = f"{path}/{FILE_NAME}"
-        self.metadata: dict[str, Any] = parse_metadata(self._get(FILE_NAME.encode()), where)
+        self._numbers = {name: number for number, name in enumerate(self._names())}
+        where = f"{self.path}/{FILE_NAME}"
+        self.metadata: dict[str, Any] = parse_metadata(self._note(FILE_NAME.encode()), where)
         self._labels = parse_labels(self.metadata, self._numbers, where)
 
     def keys(self) -> list[str]:
@@ -79,13 +87,32 @@ class LmdbSource:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_environment": None}
 
-    def _is_ours(self) -> bool:
+    def _names(self) -> list[str]:
         try:
-            return self._get(b"stylegen") == FORMAT
-        except KeyError:
-            return False
+            names = parse_json(self._note(b"names"))
+        except ValueError as error:
+            raise _broken(self.path, f"its names are damaged: {error}") from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _broken(self.path, "its names are no list of texts")
+        if len(set(names)) < len(names):
+            raise _broken(self.path, "two of its pictures have one name")
+        return names
+
+    def _note(self, key: bytes) -> bytes:
+        text = self._get(key)
+        if len(text) > MAX_NOTE_BYTES:
+            raise _broken(
+                self.path, f"{key.decode()} has {len(text) // 2**20} MiB, more than {MAX_NOTE_BYTES // 2**20}"
+            )
+        return text
 
     def _get(self, key: bytes) -> bytes:
+        value = self._find(key)
+        if value is None:
+            raise _broken(self.path, f"{key.decode()} is missing")
+        return value
+
+    def _find(self, key: bytes) -> bytes | None:
         if self._environment is None or self._owner != os.getpid():  # LMDB's handles do not survive a fork
             self._environment, self._owner = _open(self.path), os.getpid()
         try:
@@ -93,9 +120,7 @@ class LmdbSource:
                 value = transaction.get(key)
         except package().Error as error:
             raise _broken(self.path, error) from error
-        if value is None:
-            raise KeyError(key.decode())
-        return bytes(value)
+        return None if value is None else bytes(value)
 
 
 def write_lmdb(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any], size: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from stylegen.errors import UserError
+from stylegen.files import parse_json
 
 FILE_NAME = "dataset.json"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -23,7 +24,7 @@ OTHER_SUFFIXES = (
 )
 """Files that people take for pictures too; `prepare` reports them as left out."""
 
-MAX_CLASSES = 10**6  # each is a row of an embedding: more are numbers of something else
+MAX_CLASSES = 10**5  # each is a row of an embedding: more are numbers of something else
 MAX_FLOAT32 = 3e38
 
 Label = int | tuple[float, ...]
@@ -58,8 +59,8 @@ def parse_metadata(text: bytes, where: str) -> dict[str, Any]:
         UserError: no JSON, or no object at its top.
     """
     try:
-        metadata = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        metadata = parse_json(text)
+    except ValueError as error:
         raise UserError(
             f"{where} cannot be read ({error})",
             rule="it holds one JSON object",

@@ -8,7 +8,6 @@ train with its decoded cache. Needs the extra `parquet`.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,8 +15,10 @@ from typing import Any
 
 from stylegen.data.metadata import Label, parse_labels
 from stylegen.errors import UserError
+from stylegen.files import parse_json
 
 MAX_GROUP_BYTES = 4 * 2**30
+_LEAST_PICTURE = 32  # bytes; the smallest PNG has 67
 
 _PICTURE_NAMES = ("image", "img", "picture", "png", "jpg", "jpeg", "webp")
 _LABEL_NAMES = ("label", "labels", "fine_label", "class", "attributes")
@@ -44,6 +45,7 @@ class ParquetSource:
         self._owner = os.getpid()
         schema = self._open(self._shards[0]).schema_arrow
         self._column = _picture_column(schema, path)
+        self._check_rows()
         self._places = {
             f"{shard.stem}/{row:08d}": (shard, group, row - start)
             for shard in self._shards
@@ -61,7 +63,7 @@ class ParquetSource:
         if (shard, group) != self._group or self._owner != os.getpid():
             self._rows, self._group = self._read_group(shard, group), (shard, group)
         value = self._rows[row].as_py()
-        data = value["bytes"] if isinstance(value, dict) else value
+        data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
             raise UserError(
                 f"{self.path}: {key} holds no bytes",
@@ -96,9 +98,20 @@ class ParquetSource:
             parquet = _package("pyarrow.parquet")
             try:
                 self._files[shard] = parquet.ParquetFile(shard)
-            except (OSError, _package("pyarrow").ArrowException) as error:
+            except _errors() as error:
                 raise _broken(shard, error) from error
         return self._files[shard]
+
+    def _check_rows(self) -> None:
+        """A few bytes of repetition can claim rows without number."""
+        rows = sum(self._open(shard).metadata.num_rows for shard in self._shards)
+        size = sum(shard.stat().st_size for shard in self._shards)
+        if not 0 <= rows <= size // _LEAST_PICTURE:
+            raise UserError(
+                f"{self.path} claims {rows} rows in {size} bytes",
+                rule=f"a picture has at least {_LEAST_PICTURE} bytes",
+                fix="Give a dataset of pictures, each in its own row",
+            )
 
     def _groups(self, shard: Path) -> Iterable[tuple[int, int, int]]:
         """Number, first row and end of each group of rows."""
@@ -125,7 +138,7 @@ class ParquetSource:
             )
         try:
             return file.read_row_group(group, columns=[self._column], use_threads=False).column(0)
-        except (OSError, _package("pyarrow").ArrowException) as error:
+        except _errors() as error:
             raise _broken(shard, error) from error
 
     def _read_labels(self, schema: Any) -> dict[str, Label] | None:
@@ -136,7 +149,7 @@ class ParquetSource:
         for shard in self._shards:
             try:
                 values += self._open(shard).read(columns=[column], use_threads=False).column(0).to_pylist()
-            except (OSError, _package("pyarrow").ArrowException) as error:
+            except _errors() as error:
                 raise _broken(shard, error) from error
         if all(value == -1 for value in values):  # the hub's mark for a test set whose labels are secret
             return None
@@ -180,11 +193,17 @@ def _picture_column(schema: Any, path: Path) -> str:
 def _class_names(schema: Any, column: str) -> list[str] | None:
     """What the hub notes beside the schema: {"info": {"features": {"label": {"names": [...]}}}}."""
     try:
-        note = json.loads((schema.metadata or {})[b"huggingface"])
+        note = parse_json((schema.metadata or {})[b"huggingface"])
         names = note["info"]["features"][column]["names"]
     except (KeyError, TypeError, ValueError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What damaged bytes make the parser raise."""
+    kinds = (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError)
+    return (*kinds, _package("pyarrow").ArrowException)
 
 
 def _broken(path: Path, error: Exception) -> UserError:

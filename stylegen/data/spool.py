@@ -17,6 +17,7 @@ from typing import Any
 from stylegen.data.convert import Converted
 from stylegen.data.metadata import FILE_NAME, dump_metadata
 from stylegen.data.zip import zip_entry
+from stylegen.files import parse_json
 
 
 class Spool:
@@ -154,7 +155,7 @@ def _read_lines(journal: Path) -> list[Any]:
                 chain = _link(chain, text)
                 if found != chain or not line.endswith("\n"):
                     break
-                lines.append(json.loads(text))
+                lines.append(parse_json(text))
     except (OSError, ValueError):
         pass
     return lines

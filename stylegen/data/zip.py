@@ -17,7 +17,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stylegen.data.limits import MAX_PICTURE_BYTES
+from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
 from stylegen.data.metadata import (
     FILE_NAME,
     Label,
@@ -94,10 +94,11 @@ class ZipSource:
     def _read(self, name: str, limit: int | None) -> bytes:
         archive = self._open()
         size = archive.getinfo(name).file_size  # zipfile reads no more than this, whatever is packed
-        if size > MAX_PICTURE_BYTES:
+        largest = MAX_NOTE_BYTES if name == FILE_NAME else MAX_PICTURE_BYTES
+        if size > largest:
             raise UserError(
                 f"{self.path}/{name} unpacks to {size // 2**20} MiB",
-                rule=f"at most {MAX_PICTURE_BYTES // 2**20} MiB each are read",
+                rule=f"at most {largest // 2**20} MiB are read",
                 fix="Remove it from the archive",
             )
         try:

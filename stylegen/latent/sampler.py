@@ -12,6 +12,7 @@ from stylegen.images import to_uint8
 from stylegen.latent.seeds import latents, random_labels
 from stylegen.latent.truncation import truncate
 from stylegen.networks import StyleGenerator
+from stylegen.one_hot import OneHot
 
 NOISE_MODES = ("const", "none", "random")
 
@@ -39,7 +40,7 @@ class Sampler:
         cutoff: int | None = None,
         noise: str = "const",
         label: int | None = None,
-        label_table: Tensor | None = None,
+        label_table: Tensor | OneHot | None = None,
         batch_size: int = 16,
     ) -> None:
         if noise not in NOISE_MODES:
@@ -89,9 +90,9 @@ class Sampler:
     def _labels(self, seeds: list[int]) -> Tensor:
         """c [N, num_classes]."""
         classes = self.generator.num_classes
-        table = torch.eye(classes) if self.label_table is None else self.label_table
         if self.label is not None:
-            return torch.eye(classes, device=self.device)[[self.label] * len(seeds)]
+            return OneHot.identity(classes)[torch.tensor([self.label] * len(seeds))].to(self.device)
+        table = OneHot.identity(classes) if self.label_table is None else self.label_table
         return random_labels(seeds, table).to(self.device)
 
     def _noise_for(self, seeds: list[int]) -> list[Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from stylegen import randomness
 from stylegen.bounds import brief
 from stylegen.errors import UserError
+from stylegen.one_hot import OneHot
 
 MAX_SEED = 2**63 - 1
 MAX_SEEDS = 1_000_000
@@ -77,7 +78,7 @@ def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu") ->
     return randomness.normal(0, "sample/z", torch.tensor(seeds, device=device), (z_dim,))
 
 
-def random_labels(seeds: list[int], table: Tensor) -> Tensor:
+def random_labels(seeds: list[int], table: Tensor | OneHot) -> Tensor:
     """[N, num_classes]: a random row of `table` [M, num_classes] for each seed, a function of the seed alone."""
     rows = randomness.integers(max(len(table), 1), 0, "sample/label", torch.tensor(seeds))
     return table[rows] if table.shape[1] else torch.zeros(len(seeds), 0)

@@ -24,13 +24,14 @@ from stylegen.metrics.protocol import Protocol as ScoreProtocol
 from stylegen.metrics.real_sets import ClassReals, PublishedReals, ReducedReals
 from stylegen.metrics.reals import RealImages
 from stylegen.networks import StyleGenerator
+from stylegen.one_hot import OneHot, members
 
 
 class LabelledImages(RealImages, Protocol):
     """Reals whose labels the generated pictures take."""
 
-    def labels(self) -> Tensor:
-        """float32 [num_images, num_classes]."""
+    def labels(self) -> Tensor | OneHot:
+        """[num_images, num_classes]."""
         ...
 
 
@@ -61,9 +62,9 @@ class GeneratedPictures:
         """See `metrics.path_length`."""
         table, label = self.sampler.label_table, self.sampler.label
         if table is None or label is not None:
-            table = torch.eye(self.sampler.generator.num_classes)
+            table = OneHot.identity(self.sampler.generator.num_classes)
         if label is not None:
-            table = table[label : label + 1]
+            table = table[torch.tensor([label])]
         return path_distances(self.sampler.generator, table, walk, numbers, self.sampler.batch_size, distance)
 
 
@@ -176,7 +177,9 @@ def _class_reals(
     names = getattr(reals, "class_names", None) or [str(k) for k in range(labels.shape[1])]
     if len(set(names)) < len(names):
         names = [f"{k} {name}" for k, name in enumerate(names)]
-    parts = {names[k]: ClassReals(reals, labels, k, names[k]) for k in range(labels.shape[1]) if labels[:, k].any()}
+    parts = {
+        names[k]: ClassReals(reals, labels, k, names[k]) for k in range(labels.shape[1]) if len(members(labels, k))
+    }
     settings = {name: options[name] for name in ("options", "weights") if name in options}
     for own in parts.values():
         try:

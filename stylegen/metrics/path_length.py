@@ -20,6 +20,7 @@ from stylegen.features import PairDistance, ieee_float32
 from stylegen.latent.seeds import random_labels
 from stylegen.metrics.metric import FeatureSet, MetricOptions, Walk
 from stylegen.networks import StyleGenerator
+from stylegen.one_hot import OneHot
 
 EPSILON = 1e-4
 SIDE = 256
@@ -27,7 +28,7 @@ SIDE = 256
 
 def path_distances(
     generator: StyleGenerator,
-    label_table: Tensor,
+    label_table: Tensor | OneHot,
     walk: Walk,
     numbers: list[int],
     batch_size: int,
@@ -42,7 +43,9 @@ def path_distances(
 
 
 @torch.no_grad()
-def _pictures(generator: StyleGenerator, label_table: Tensor, walk: Walk, numbers: list[int]) -> tuple[Tensor, Tensor]:
+def _pictures(
+    generator: StyleGenerator, label_table: Tensor | OneHot, walk: Walk, numbers: list[int]
+) -> tuple[Tensor, Tensor]:
     device = next(generator.parameters()).device
     index = torch.tensor(numbers, device=device)
     ends = [randomness.normal(0, f"ppl/z{k}", index, (generator.z_dim,)) for k in range(2)]

@@ -10,6 +10,7 @@ from stylegen import randomness
 from stylegen.errors import UserError
 from stylegen.metrics.frechet import Moments
 from stylegen.metrics.reals import RealImages
+from stylegen.one_hot import OneHot, members
 from stylegen.spec import ImageSpec
 
 
@@ -105,9 +106,9 @@ class ClassReals:
         label: of the class; `class_name` is what it is called.
     """
 
-    def __init__(self, reals: RealImages, labels: Tensor, label: int, class_name: str) -> None:
+    def __init__(self, reals: RealImages, labels: Tensor | OneHot, label: int, class_name: str) -> None:
         self.inner, self.label = reals, label
-        self.numbers = torch.nonzero(labels[:, label] > 0)[:, 0]
+        self.numbers = members(labels, label)
         self.spec, self.name, self.suffix = reals.spec, f"{reals.name} class {class_name}", suffix_of(reals)
         self.num_images = len(self.numbers)
 
@@ -133,7 +134,7 @@ class ReducedReals:
     def fingerprint(self) -> str:
         return f"{self.inner.fingerprint}{self.suffix}"
 
-    def labels(self) -> Tensor:
+    def labels(self) -> Tensor | OneHot:
         return self.inner.labels()  # type: ignore[attr-defined]
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stylegen import randomness
 from stylegen.augment import AugmentDraws, KeyedAugmentDraws
+from stylegen.one_hot import OneHot
 from stylegen.randomness import attempt_purpose
 
 
@@ -63,7 +64,7 @@ class KeyedDraws:
         mixing_prob: probability of style mixing a picture (Karras et al. 2019, section 3.1).
     """
 
-    def __init__(self, seed: int, z_dim: int, label_table: Tensor, mixing_prob: float = 0.9) -> None:
+    def __init__(self, seed: int, z_dim: int, label_table: Tensor | OneHot, mixing_prob: float = 0.9) -> None:
         self.seed, self.z_dim, self.label_table, self.mixing_prob = seed, z_dim, label_table, mixing_prob
         self.attempt = 0
 
@@ -75,7 +76,7 @@ class KeyedDraws:
 
     def labels(self, phase: str, indices: Tensor) -> Tensor:
         if self.label_table.shape[1] == 0:
-            return self.label_table.new_zeros(len(indices), 0, device=indices.device)
+            return torch.zeros(len(indices), 0, device=indices.device)
         if self.label_table.device != indices.device:
             self.label_table = self.label_table.to(indices.device)  # once
         items = randomness.integers(len(self.label_table), self.seed, self._purpose(phase, "label"), indices)

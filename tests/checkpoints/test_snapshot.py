@@ -166,7 +166,7 @@ def test_a_snapshot_from_before_there_were_hashes(path: Path) -> None:
         ({"mapping_layers": "8"}, "mapping_layers='8'"),
         ({"num_classes": 300_000}, "num_classes=300000"),
         ({"resample_taps": [1] * 40_000}, "resample_taps has 40000 entries, more than 64"),
-        ({"w_dim": 99_999_999}, "tensors do not fit"),
+        ({"w_dim": 99_999_999}, "w_dim=99999999"),
         ({"resolution": 2**40}, "make no network"),
     ],
 )

@@ -23,3 +23,11 @@ def test_a_picture_that_went_away(tmp_path):
     (tmp_path / "top" / "y.png").unlink()
     with pytest.raises(UserError, match=r"y\.png cannot be read"):
         source.read("y.png")
+
+
+def test_a_note_of_gigabytes_is_not_read(tmp_path):
+    path = write_folder(tmp_path / "data", {"a.png": encode(0)})
+    with (path / "dataset.json").open("wb") as file:
+        file.truncate(3 * 2**30)  # takes no room
+    with pytest.raises(UserError, match=r"dataset\.json cannot be read \(3072 MiB, more than 128\)"):
+        FolderSource(path)

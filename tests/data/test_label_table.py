@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from stylegen.data.label_table import LabelTable
+from stylegen.data.metadata import parse_labels
 from stylegen.errors import UserError
+from stylegen.latent.seeds import random_labels
+from stylegen.one_hot import OneHot, members
+from stylegen.training.draws import KeyedDraws
 
 
 def test_indices_are_one_hot():
@@ -23,3 +27,35 @@ def test_vectors_stay():
 def test_names_fit(labels, names):
     with pytest.raises(UserError, match="class_names"):
         LabelTable(labels, names, "x")
+
+
+def test_a_table_of_many_classes_takes_no_room():
+    """A table of rows would take 100,000 x 100,000 x 4 bytes = 37 GiB."""
+    table = LabelTable([99_999, *range(99_999)], None, "x")
+    assert table.table.shape == (100_000, 100_000)
+    assert table.rows(torch.tensor([0, 7])).argmax(1).tolist() == [99_999, 6]
+    assert members(table.table, 6).tolist() == [7]
+
+
+def test_one_hot_is_the_table_of_its_rows():
+    indices = torch.tensor([2, 0, 2])
+    table = OneHot(indices, 4)
+    assert torch.equal(table.dense(), torch.eye(4)[indices])
+    assert torch.equal(OneHot.identity(3).dense(), torch.eye(3))
+    for label in range(4):
+        assert torch.equal(members(table, label), members(table.dense(), label))
+
+
+def test_generated_labels_come_from_indices_too():
+    rows = torch.eye(3)[[0, 0, 0, 1]]
+    for table in (rows, OneHot(rows.argmax(1), 3)):
+        assert torch.equal(random_labels([4, 5, 6, 7], table), random_labels([4, 5, 6, 7], rows))
+        drawn = KeyedDraws(1, 4, table).labels("G_main", torch.arange(9))
+        assert torch.equal(drawn, KeyedDraws(1, 4, rows).labels("G_main", torch.arange(9)))
+
+
+def test_too_many_classes_are_refused():
+    with pytest.raises(UserError, match="100001 class_names"):
+        LabelTable([0], ["x"] * 100_001, "x")
+    with pytest.raises(UserError, match="from 0 to 99999"):
+        parse_labels({"labels": [["a.png", 999_999]]}, ["a.png"], "x")

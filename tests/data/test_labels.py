@@ -85,11 +85,16 @@ def test_json(source, write, note, labels, names):
         ("l.csv", "".join(f"{key},nan,1\n" for key in KEYS), "finite numbers"),
         ("l.json", {"labels": [["cat/1.png", "c"], 5]}, "labels holds 5"),
         ("l.json", {"labels": [["cat/1.png", "c"], ["cat/2.png", "c", 1]]}, "labels holds ['cat/2.png', 'c', 1]"),
-        ("l.json", dict.fromkeys(KEYS, 10**30), "an integer from 0 to 999999"),
+        ("l.json", dict.fromkeys(KEYS, 10**30), "an integer from 0 to 99999"),
         ("l.json", {key: [10**400] for key in KEYS}, "finite numbers"),
         ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "cat/1.png stands in it twice"),
         ("l.csv", "cat/1.png,1,x\ncat/2.png,0,1\ndög/1.png,1,1", "could not convert string to float: 'x'"),
         ("l.json", "{", "is JSON"),
+        ("l.json", "[" * 100_000, "nested too deeply"),
+        ("l.json", '{"cat/1.png": ' + "9" * 5000 + "}", "Exceeds the limit"),
+        ("l.csv", "".join(f"{key},{'9' * 5000}\n" for key in KEYS), "of 5000 digits"),
+        ("l.csv", "".join(f"{key},{'9' * 5000},1\n" for key in KEYS), "finite numbers"),
+        ("l.json", '{"a\\u001b[31m": 0}', r"\x1b[31m"),
         ("l.json", [], "holds a list"),
         ("l.json", {"labels": [["cat/1.png", "c"]], "class_names": ["a"]}, "'c' is not in class_names"),
         ("l.json", dict(zip(KEYS, [0, "a", 1], strict=True)), "labels holds"),
@@ -112,3 +117,11 @@ def test_unreadable_files_and_pictures_without_a_folder(tmp_path, source):
     flat = FolderSource(write_folder(tmp_path / "flat", {"x.png": encode(1)}))
     with pytest.raises(UserError, match=r"x\.png lies in no sub-folder"):
         find_labels("folders", flat)
+
+
+def test_a_file_of_gigabytes_is_not_read(source, tmp_path):
+    for name in ("l.csv", "l.json"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(3 * 2**30)  # takes no room
+        with pytest.raises(UserError, match="3072 MiB, more than 128"):
+            find_labels(str(tmp_path / name), source)

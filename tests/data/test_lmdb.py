@@ -120,3 +120,29 @@ def test_without_the_package(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(UserError, match=r"stylegen\[lmdb\]"):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (b"names", None, "names is missing"),
+        (b"dataset.json", None, "dataset.json is missing"),
+        (b"names", b"[1, 2]", "no list of texts"),
+        (b"names", b"{}", "no list of texts"),
+        (b"names", b"[" * 100_000, "nested too deeply"),
+        (b"names", b'["a.png", "a.png"]', "one name"),
+        (b"names", b"\xff", "damaged"),
+        (b"dataset.json", b"[]", "holds a list"),
+        (b"image/00000002", None, "image/00000002 is missing"),
+    ],
+)
+def test_missing_and_odd_entries_are_refused(path, key, value, words):
+    with lmdb.open(str(path), subdir=False) as environment, environment.begin(write=True) as transaction:
+        _ = transaction.delete(key) if value is None else transaction.put(key, value)
+    with pytest.raises(UserError, match=words):
+        ImageDataset(path)
+    if "image" not in words:
+        assert not module._opened
+    for environment, _ in module._opened.values():
+        environment.close()
+    module._opened.clear()

@@ -134,3 +134,31 @@ def test_without_the_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(UserError, match=r"stylegen\[parquet\]"):
         open_source(path)
+
+
+def test_shards_whose_columns_have_other_types(tmp_path):
+    rows = [{"bytes": data, "path": None} for data in PICTURES]
+    write(tmp_path / "a.parquet", {"image": rows})
+    for column in ([{"path": "x"}] * 5, [7] * 5, [None] * 5):
+        write(tmp_path / "b.parquet", {"image": column})
+        source = open_source(tmp_path)
+        with pytest.raises(UserError, match="holds no bytes"):
+            contents(source)
+        source.close()
+
+
+def test_a_column_of_labels_that_one_shard_lacks(tmp_path):
+    write(tmp_path / "a.parquet", {"image": PICTURES, "label": [0] * 5})
+    write(tmp_path / "b.parquet", {"image": PICTURES})
+    with pytest.raises(UserError, match="all shards in a folder have the same columns"):
+        open_source(tmp_path)
+    write(tmp_path / "b.parquet", {"image": PICTURES, "label": [None] * 5})
+    with pytest.raises(UserError, match="labels holds"):
+        open_source(tmp_path)
+
+
+def test_rows_without_number_are_not_counted_one_by_one(tmp_path):
+    path = write(tmp_path / "x.parquet", {"image": [PICTURES[0]] * 100_000}, use_dictionary=True)
+    assert path.stat().st_size < 32 * 100_000
+    with pytest.raises(UserError, match="claims 100000 rows"):
+        open_source(path)

@@ -49,7 +49,7 @@ def test_datasets_keep_the_indices_of_classes(tmp_path):
     path = write_folder(tmp_path / "data", {f"{i}.png": encode(i) for i in range(7)}, note)
     ds = ImageDataset(path, use_labels=True, classes=["owl"], max_images=1, subset_seed=2, mirror=True)
     assert (ds.num_images, len(ds), ds.spec.num_classes) == (1, 2, 3)
-    assert ds.labels().tolist() == [[0, 0, 1]]
+    assert ds.labels().dense().tolist() == [[0, 0, 1]]
 
 
 def test_users_are_told_of_labels_that_are_not_used(tmp_path):

@@ -74,7 +74,7 @@ def test_notes_that_are_bombs(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", encode(1))
         archive.writestr("dataset.json", b" " * (3 * 2**20) + b"{}")
-    monkeypatch.setattr(zip_module, "MAX_PICTURE_BYTES", 2 * 2**20)
+    monkeypatch.setattr(zip_module, "MAX_NOTE_BYTES", 2 * 2**20)
     assert "dataset.json unpacks to 3 MiB" in refused(path)
 
 
