@@ -24,11 +24,12 @@ from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import build_phases, lazy_correction
 from stylegen.verbs.build import build_module
 from stylegen.verbs.config import check_complete, compose_config, plain
-from tests.verbs.experiment_headers import NAMES, PAGE, page, read_header
+from tests.verbs.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
 from tests.verbs.published import PUBLISHED, Row
 
 OURS = ("auto", "none", "openmoji", "openmoji_ada", "openmoji_conditional", "openmoji_stylegan1")
 TRAINED = [name for name in NAMES if name != "none"]
+_PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
 
 
 @functools.cache
@@ -201,6 +202,17 @@ def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
 
 def test_the_page_lists_all_experiments() -> None:
     assert PAGE.read_text() == page(), "run `python -m tests.verbs.experiment_headers`"
+
+
+def test_the_datasets_page_says_how_the_data_are_prepared() -> None:
+    text = (PAGE.parent / "datasets.md").read_text()
+    commands = [read_header(name).command for name in PUBLISHED]
+    files = {match[1] for command in commands for match in re.finditer(r"data\.path=(\S+)", command)}
+    files |= {
+        match[1] for path in (DIRECTORY.parent / "data").glob("*.yaml") for match in _PATH.finditer(path.read_text())
+    }
+    assert len(files) > 12
+    assert not [name for name in files if f"out={name}" not in text]
 
 
 def test_transfer_begins_with_weights_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
