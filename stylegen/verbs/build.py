@@ -105,21 +105,9 @@ def build_augmentation(settings: dict[str, Any]) -> Augmentation | None:
 
 
 def _construct(group: str, settings: dict[str, Any], table: dict[str, Any], **given: Any) -> Any:
-    """The part that `settings` name, with the other settings as its arguments.
-
-    Raises:
-        UserError: an unknown name, or one under which the group's other settings mean nothing.
-    """
-    constructor = _choose(f"{group}.name", settings["name"], table)
+    """The part that `settings` name, with the other settings as its arguments; UserError for an unknown name."""
     arguments = {key: value for key, value in settings.items() if key != "name"}
-    foreign = [key for key in arguments if key not in inspect.signature(constructor).parameters]
-    if foreign:
-        raise UserError(
-            f"{group}.name={settings['name']}",
-            rule=f"it has no setting {group}.{foreign[0]}",
-            fix=f"Use {group}={settings['name']}, which brings its own settings",
-        )
-    return constructor(**arguments, **given)
+    return _choose(f"{group}.name", settings["name"], table)(**arguments, **given)
 
 
 def _choose(setting: str, name: str, table: dict[str, Any]) -> Any:

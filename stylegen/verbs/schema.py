@@ -172,10 +172,20 @@ def check_config(verb: str, config: Mapping[str, Any]) -> None:
                 if not (isinstance(value, str) and value == MISSING):
                     check(f"{prefix}{name}", value, hints[name])
             elif section or name not in _GROUPS[verb]:
-                raise unknown_choice(f"{prefix}{brief(name)}", brief(value), [f"{prefix}{known}" for known in hints])
+                raise _unknown(section, f"{prefix}{brief(name)}", value, node, [f"{prefix}{known}" for known in hints])
         deleted = next((name for name in hints if name not in node), None)
         if deleted is not None:
             raise _deleted(f"{prefix}{deleted}")
+
+
+def _unknown(section: str, key: str, value: Any, node: Mapping[str, Any], known: list[str]) -> UserError:
+    if section not in NAMED:
+        return unknown_choice(key, brief(value), known)
+    return UserError(
+        f"{key}={brief(value)}",
+        rule=f"{section}.name={node['name']} has no such setting",
+        fix=f"Use {section}={node['name']}, which brings {', '.join(known)}",
+    )
 
 
 def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
