@@ -1,7 +1,6 @@
 """What a training does about trouble: it goes back to where all was well, or says what would help."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,6 +9,7 @@ from omegaconf import DictConfig
 from stylegen.errors import RunError, UserError
 from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.module import StyleGANModule
+from stylegen.training.run_log import RunLog
 from stylegen.verbs.checks import num_processes
 from stylegen.verbs.resume import Start
 
@@ -45,10 +45,9 @@ def go_back(begun: Start, module: StyleGANModule, attempts: int) -> tuple[Start,
             "larger regularizers.r1.gamma or lower optimizer.g_lr and optimizer.d_lr"
         )
     if module.global_rank == 0:
-        print(
+        RunLog(start.folder.log).say(
             f"warning: {module.bad_steps} steps in a row without finite gradients up to {where}; going back to "
-            f"{start.images_seen / 1000:g} kimg with other random numbers (attempt {attempt - saved} of {attempts})",
-            file=sys.stderr,
+            f"{start.images_seen / 1000:g} kimg with other random numbers (attempt {attempt - saved} of {attempts})"
         )
         start.folder.prepare(new=start.checkpoint is None)
     return start, attempt

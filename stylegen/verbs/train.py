@@ -2,7 +2,6 @@
 
 import logging
 import shlex
-import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from stylegen.metrics.generated import score_generator
 from stylegen.training.callbacks.checkpoints import REQUEUE, Checkpoints
 from stylegen.training.callbacks.fidelity import Fidelity, read_card
 from stylegen.training.callbacks.logbook import Logbook
+from stylegen.training.callbacks.opening import Opening, Plan
 from stylegen.training.callbacks.pictures import SampleGrids, Snapshots
 from stylegen.training.callbacks.progress import ProgressBar
 from stylegen.training.callbacks.standing import StandingStatistics
@@ -32,6 +32,7 @@ from stylegen.training.precision import Precision
 from stylegen.training.processes import is_first_process
 from stylegen.training.run_folder import RunFolder, write_text
 from stylegen.training.run_lock import RunLock
+from stylegen.training.run_log import RunLog
 from stylegen.training.slurm import requeue_job, slurm_environment
 from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
@@ -101,7 +102,9 @@ def run(config: DictConfig) -> TrainResult | None:
         if num_processes(config) > 1:
             share_start(start)
         try:
-            return _result(start.folder, _train(config, dataset, module, start))
+            result = _result(start.folder, _train(config, dataset, module, start))
+            RunLog(start.folder.log).say(str(result), terminal=False)
+            return result
         finally:
             forget_start()
 
@@ -126,7 +129,7 @@ def _open_folder(config: DictConfig, start: Start, notes: list[str]) -> None:
     start.folder.prepare(new=start.checkpoint is None)
     write_text(start.folder.config, OmegaConf.to_yaml(config, resolve=True))
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        RunLog(start.folder.log).say(f"note: {note}")
 
 
 def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start, hours: float) -> bool:
@@ -202,12 +205,18 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
     }
     if dataset.spec.num_classes:
         info["class_names"] = dataset.class_names
-    progress = ProgressBar(kimg)
+    log = RunLog(folder.log)
+    progress = ProgressBar(kimg, log)
     wandb = WandbRun(folder.root, plain(config), **config.logger)
     logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])
     columns = max(1, round(config.sample_count**0.5))
     drawing = (config.sample_every_kimg, config.snapshot_every_kimg, config.fidelity.every_kimg)
+    plan = Plan(
+        *(kimg, config.batch_size, config.precision, list(config.fidelity.metrics)),
+        *(config.fidelity.every_kimg, config.sample_count, columns),
+    )
     callbacks: list[L.Callback] = [
+        Opening(folder, dataset, plan, log),
         StandingStatistics(drawing, kimg),
         wandb,
         progress,

@@ -59,7 +59,7 @@ def test_the_folder_holds_what_the_table_promises(undisturbed: Path) -> None:
     config = yaml.safe_load((undisturbed / "config.yaml").read_text())
     assert config["generator"]["mapping_lr_multiplier"] == 0.01  # defaults of constructors stand there too
     names = ["000000.048", "000000.096", "000000.144"]
-    assert sorted(p.stem for p in (undisturbed / "samples").glob("*.png")) == ["000000.000", *names]
+    assert sorted(p.stem for p in (undisturbed / "samples").glob("*.png")) == ["000000.000", *names, "reals"]
     assert sorted(p.stem for p in (undisturbed / "snapshots").glob("*.safetensors")) == names
     records = lines(undisturbed)
     assert [r["kimg"] for r in records] == [0.048, 0.096, 0.144]

@@ -1,0 +1,40 @@
+"""What a training says: each line on standard error and in the run folder's log.txt."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+
+class RunLog:
+    """Writes lines; a log that cannot be written never stops a training.
+
+    Args:
+        path: the file, which lines are appended to; None for standard error alone.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def say(self, line: str, terminal: bool = True) -> None:
+        """Write one line, or several.
+
+        Args:
+            terminal: on standard error too, and not in the file alone.
+        """
+        if terminal:
+            print(line, file=sys.stderr, flush=True)
+        if self.path is not None:
+            with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def duration(seconds: float) -> str:
+    """A time to be read at a glance: "40 s", "9 min", "3 h 20 min", "12 d 4 h"."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} d {hours % 24} h"

@@ -1,0 +1,109 @@
+"""What a training says before its first step, and while steps are slow."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylegen.__main__ import main
+from stylegen.training import estimate
+from stylegen.training.callbacks import progress
+from stylegen.training.callbacks.opening import Opening, Plan
+from stylegen.training.callbacks.progress import ProgressBar
+from stylegen.training.run_folder import RunFolder
+from stylegen.training.run_log import RunLog, duration
+from stylegen.verbs.build import build_dataset, build_module
+from stylegen.verbs.config import compose_config
+from tests.tiny import TINY_RUN
+
+RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.016"]
+GROWING = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1", "growth.stable_kimg=0.008"]
+GROWING += ["growth.fade_kimg=0.008", "growth.batch_sizes=[8,8]", "growth.rates=[]", "total_kimg=0.032"]
+
+
+def read_png(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_a_training_says_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    assert main(["train", *RUN, f"output_dir={folder}"]) == 0
+    error = capsys.readouterr().err
+    log = (folder / "log.txt").read_text()
+    assert log.startswith(error)
+    first = error.index("/0.016 kimg  left")
+    for line in (
+        f"run        {folder}\n",
+        "data       openmoji, 894 images and their mirror images of 16x16 px in 3 channel(s), no classes\n",
+        "device     cpu, 1 process(es) of 1 CPU thread(s), fp32\n",
+        "length     0.016 kimg, 8 images a step\n",
+        "evaluation none\n",
+        "time       about ",
+    ):
+        assert 0 <= error.index(line) < first
+    assert "next      python sample.py" in log  # the result too
+    reals, samples = (read_png(folder / "samples" / f"{name}.png") for name in ("reals", "000000.000"))
+    assert reals.shape == samples.shape
+    assert reals.std() > 10
+    assert main(["train", f"output_dir={folder}", "total_kimg=0.024"]) == 0
+    assert f"run        {folder}, continued from 0.016 kimg\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("growth", [[], GROWING])
+def test_the_estimate_counts_passes_and_changes_nothing(growth: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose_config("train", [*RUN, *growth])
+    module = build_module(config, build_dataset(config))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    level = module.G_ema.level
+    passes = {8: (1.0, 2.0), 16: (10.0, 20.0)}
+    monkeypatch.setattr(estimate, "_timed_passes", lambda module, count: passes[module.G_ema.level.resolution])
+    # 4 passes of G, 8 of D, and 7 / 16 for R1 at every 16th step; growing: 5 of the 16 moments at 8 px.
+    at_16 = 4 * 10 + (8 + 7 / 16) * 20
+    expected = (5 / 10 + 11) / 16 * at_16 * 32 if growth else at_16 * 16
+    assert estimate.seconds_left(module, 32 if growth else 16, 8, 1) == pytest.approx(expected)
+    assert module.G_ema.level == level
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize(("every", "seen", "due"), [(0, 0, 64), (10, 0, 10), (10, 10_000, 20), (10, 61_000, 64)])
+def test_the_next_evaluation(every: float, seen: int, due: float) -> None:
+    plan = Plan(64, 16, "fp32", ["fid", "kid"], every, 16, 4)
+    opening: Any = Opening(RunFolder(Path()), None, plan, RunLog(None))
+    assert opening._evaluation(seen) == f"fid, kid at {due} kimg"
+
+
+class Rank0:
+    is_global_zero = True
+
+
+def module_at(images_seen: int) -> Any:
+    config = compose_config("train", RUN)
+    module = build_module(config, build_dataset(config))
+    module.images_seen = images_seen
+    return module
+
+
+def test_slow_steps_have_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_FIRST_STEP", 0.01)
+    bar, module, clock = ProgressBar(64, RunLog(tmp_path / "log.txt")), module_at(0), [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    bar.on_train_start(Rank0(), module)
+    bar._first_step.join()
+    for seconds in (29, 61, 91, 120, 152):
+        clock[0], module.images_seen = float(seconds), module.images_seen + 16
+        bar.on_train_batch_end(Rank0(), module, None, None, 0)
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert lines[0].endswith("the first step has taken 0.01 s and goes on")
+    assert [line.split("/")[0].strip() for line in lines[1:]] == ["0.032", "0.080"]
+    assert "left 1 d 9:" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(40, "40 s"), (540, "9 min"), (12_000, "3 h 20 min"), (1_051_200, "12 d 4 h")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
