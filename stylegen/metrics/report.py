@@ -1,7 +1,5 @@
 """Many cards side by side: which can be compared, a table, and a plot of score against kimg."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,16 +74,6 @@ def table(scored: Sequence[Scored]) -> list[str]:
     return [
         "  ".join(cell.rjust(w) for cell, w in zip(row[:-1], widths, strict=False)) + f"  {row[-1]}" for row in rows
     ]
-
-
-def to_csv(scored: Sequence[Scored]) -> str:
-    """The same table, every digit of it."""
-    keys, text = list(scored[0].card["metrics"]), io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["snapshot", "kimg", *keys])
-    for s in scored:
-        writer.writerow([s.name, "" if s.kimg is None else s.kimg, *(repr(s.card["metrics"][k]) for k in keys)])
-    return text.getvalue()
 
 
 def to_svg(scored: Sequence[Scored]) -> str:

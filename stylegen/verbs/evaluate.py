@@ -17,18 +17,20 @@ from stylegen.features import DISTANCES, build_extractor
 from stylegen.images import write_png
 from stylegen.metrics import ranks
 from stylegen.metrics.cache import StatisticsCache, default_folder
+from stylegen.metrics.card_file import add_card
 from stylegen.metrics.checks import check_metrics
 from stylegen.metrics.generated import at_level
 from stylegen.metrics.neighbours import neighbour_figure
 from stylegen.metrics.real_sets import PublishedReals
 from stylegen.metrics.reals import Extraction, real_statistics
 from stylegen.metrics.registry import METRICS
-from stylegen.metrics.report import Scored, best_of, check_comparable, table, to_csv, to_svg
+from stylegen.metrics.report import Scored
 from stylegen.metrics.statistics_file import write_statistics
 from stylegen.verbs.bars import ProgressBars
 from stylegen.verbs.device import choose_device
 from stylegen.verbs.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
 from stylegen.verbs.processes import in_processes, process_group
+from stylegen.verbs.score_report import report, report_folder
 from stylegen.verbs.scoring import (
     PublishedOrReals,
     Subject,
@@ -86,7 +88,7 @@ def _evaluate(config: DictConfig, device: torch.device) -> str:
     if len(scored) == 1:
         print("\n".join(describe(dict(scored[0].card))), file=sys.stderr)
         return json.dumps(scored[0].card, allow_nan=False)
-    return _report(config, scored, subjects)
+    return report(config, scored, subjects)
 
 
 def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list[Path], PublishedOrReals]:
@@ -146,31 +148,10 @@ def _score(
         earlier = ranks.from_first(lambda: earlier_card(subject, path, config, reals))
     card = earlier or subject.score(reals, options).to_dict()
     if ranks.is_first() and earlier is None:
-        _write(path, json.dumps(card, indent=2, allow_nan=False) + "\n")
+        add_card(path, card)
     if config.neighbours:
         _draw_neighbours(config, subject, path, reals, device)
     return Scored(subject.name, subject.kimg, card)
-
-
-def _report(config: DictConfig, scored: Sequence[Scored], subjects: Sequence[Subject]) -> str:
-    """Table and plot beside the run; the JSON object for the last line."""
-    check_comparable(scored)
-    folder = _report_folder(config, subjects)
-    _write(folder / "scores.csv", to_csv(scored))
-    _write(folder / "scores.svg", to_svg(scored))
-    print("\n".join(table(scored)), file=sys.stderr)
-    result = {
-        "metrics": {key: [s.card["metrics"][key] for s in scored] for key in scored[0].card["metrics"]},
-        "better": scored[0].card["better"],
-        "snapshots": [s.name for s in scored],
-        "kimg": [s.kimg for s in scored],
-        "best": best_of(scored),
-        "num_samples": config.num_samples,
-        "cards": [str(s.card) for s in subjects],
-        "table": str(folder / "scores.csv"),
-        "plot": str(folder / "scores.svg"),
-    }
-    return json.dumps(result, allow_nan=False)
 
 
 def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, options: dict[str, Any]) -> None:
@@ -202,7 +183,9 @@ def _draw_neighbours(
         return
     figure = neighbour_figure(subject.pictures(near, config.neighbours), near, way, known)
     name = card.name.removesuffix(".json").removesuffix(".metrics")
-    write_png(card.with_name(f"{name}.neighbours.png"), figure, max(1, _FIGURE_CELL_PX // near.spec.resolution))
+    path = card.with_name(f"{name}.neighbours.png")
+    write_png(path, figure, max(1, _FIGURE_CELL_PX // near.spec.resolution))
+    print(f"neighbours: {path}", file=sys.stderr)
 
 
 def _check_settings(config: DictConfig) -> None:
@@ -240,19 +223,12 @@ def _card_paths(config: DictConfig, subjects: Sequence[Subject]) -> list[Path]:
     if config.out is not None and len(subjects) == 1:
         paths = [Path(config.out).expanduser()]
     elif len(subjects) > 1:
-        _check_writable(_report_folder(config, subjects) / "scores.csv")
+        _check_writable(report_folder(config, subjects) / "scores.csv")
     for path in paths:
         _check_writable(path)
     if config.export is not None:
         _check_writable(Path(config.export).expanduser())
     return paths
-
-
-def _report_folder(config: DictConfig, subjects: Sequence[Subject]) -> Path:
-    if config.out is not None:
-        return Path(config.out).expanduser()
-    folder = Path(os.path.commonpath([s.card.absolute().parent for s in subjects]))
-    return folder.parent if folder.name == "snapshots" else folder
 
 
 def _check_writable(path: Path) -> None:
@@ -287,11 +263,3 @@ def _store(config: DictConfig) -> StatisticsCache:
     return StatisticsCache(
         (Path(folder).expanduser() if folder else default_folder()) if config.fidelity.cache else None
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)

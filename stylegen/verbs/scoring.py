@@ -16,6 +16,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.features.weights import FILES_OF, require_weights, sha256
 from stylegen.metrics.card import MetricCard
+from stylegen.metrics.card_file import read_cards
 from stylegen.metrics.checks import by_extractor
 from stylegen.metrics.evaluate import compute_metrics
 from stylegen.metrics.fakes import StoredPictures
@@ -229,13 +230,9 @@ def question(config: DictConfig, digest: str, reals: RealImages) -> str:
 
 
 def earlier_card(subject: Subject, path: Path, config: DictConfig, reals: RealImages) -> dict[str, Any] | None:
-    """The card at `path`, if it answers the same question."""
-    try:
-        card = json.loads(path.read_text())
-        same = card["sampling"]["question"] == question(config, subject.digest, reals)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return card if same else None
+    """The newest card at `path` that answers the same question."""
+    asked = question(config, subject.digest, reals)
+    return next((card for card in reversed(read_cards(path)) if card["sampling"].get("question") == asked), None)
 
 
 _HASHES: dict[tuple[str, int, int], str] = {}

@@ -22,6 +22,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.errors import Stopped, UserError, unknown_choice
 from stylegen.latent.seeds import parse_seeds
 from stylegen.metrics import METRICS
+from stylegen.metrics.card_file import add_card
 from stylegen.metrics.generated import score_generator
 from stylegen.training.callbacks.fidelity import read_card
 from stylegen.training.run_folder import RunFolder, write_text
@@ -220,7 +221,7 @@ def _score(config: DictConfig, folder: RunFolder, images_seen: int) -> dict[str,
         config.fidelity.num_samples,
         **extraction_options(config.fidelity),
     )
-    write_text(folder.score(images_seen), card.to_json(indent=2) + "\n")
+    add_card(folder.score(images_seen), card.to_dict())
     return card.to_dict()
 
 

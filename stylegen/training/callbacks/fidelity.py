@@ -1,8 +1,8 @@
 """Scores during training: the averaged generator against the dataset, at intervals and at the end."""
 
-import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import lightning as L
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.metrics import ranks
 from stylegen.metrics.card import MetricCard
+from stylegen.metrics.card_file import add_card, read_cards
 from stylegen.metrics.registry import sense_of
-from stylegen.networks import StyleGenerator
 from stylegen.training.callbacks.base import EveryKimg
 from stylegen.training.callbacks.logbook import Logbook
 from stylegen.training.module import StyleGANModule
 from stylegen.training.run_folder import RunFolder, write_text
 
-Score = Callable[[StyleGenerator], MetricCard]
+Score = Callable[..., MetricCard]  # generator, sampling={...} -> card
 
 
 class Fidelity(EveryKimg):
@@ -30,7 +30,7 @@ class Fidelity(EveryKimg):
 
     Args:
         folder: the run's.
-        score: generator -> card.
+        score: generator, sampling -> card; see `score_generator`.
         logbook: where the values go.
         every_kimg, total_kimg: see `EveryKimg`.
         before: called on every rank before a score is taken.
@@ -90,10 +90,11 @@ class Fidelity(EveryKimg):
 
     def _take(self, trainer: L.Trainer, module: StyleGANModule) -> None:
         begun = time.perf_counter()
-        card = self.score(module.G_ema)
+        made = {"snapshot": self.folder.snapshot(module.images_seen).name, "kimg": module.images_seen / 1000}
+        card = self.score(module.G_ema, sampling=made)
         self._owed = False
         if trainer.is_global_zero:
-            write_text(self.folder.score(module.images_seen), card.to_json(indent=2) + "\n")
+            add_card(self.folder.score(module.images_seen), card.to_dict())
         self._keep_best(trainer, module, card)
         self._spent += time.perf_counter() - begun
         values = {f"metric/{name}": value for name, value in card.metrics.items()}
@@ -113,7 +114,8 @@ class Fidelity(EveryKimg):
         if trainer.is_global_zero:
             info = {"images_seen": module.images_seen, **self.info, "best": self.best}
             save_snapshot(best_snapshot(self.folder), module.G_ema, info)
-            write_text(best_snapshot(self.folder).with_suffix(".metrics.json"), card.to_json(indent=2) + "\n")
+            text = replace(card, sampling={**card.sampling, "snapshot": best_snapshot(self.folder).name}).to_json(2)
+            write_text(best_snapshot(self.folder).with_suffix(".metrics.json"), f"{text}\n")
 
     def _total(self) -> float:
         return self._elapsed + time.perf_counter() - self._started
@@ -129,6 +131,6 @@ def best_snapshot(folder: RunFolder) -> Path:
 
 
 def read_card(folder: RunFolder, images_seen: int) -> dict[str, Any] | None:
-    """The card written at this moment as plain JSON values, or None."""
-    path = folder.score(images_seen)
-    return json.loads(path.read_text()) if path.exists() else None
+    """The card that training wrote at this moment as plain JSON values, or None; not those of `evaluate`."""
+    cards = [card for card in read_cards(folder.score(images_seen)) if "question" not in card["sampling"]]
+    return cards[-1] if cards else None
