@@ -81,7 +81,7 @@ def _key(
 def _values(
     metric: Metric, sets: dict[str, tuple[FeatureSet, FeatureSet]], extraction: Extraction, options: MetricOptions
 ) -> Arrays:
-    """`<key>/<what>` -> value, for keys of which one sense is better."""
+    """`<key>/<what>` -> value, for keys that are no spread."""
     values: Arrays = {}
     for what, (fakes, others) in sets.items():
         if metric.kind == "features":
@@ -89,7 +89,7 @@ def _values(
             if few:
                 continue
         for key, value in metric.compute(fakes, others, extraction.extractor, options).items():
-            if metric.keys[key] is not None:
+            if not key.endswith("_std"):
                 values[f"{key}/{what}"] = np.asarray(value)
     return values
 

@@ -176,7 +176,12 @@ def full_names(
         published: the extractor's weights are the published ones.
     """
     metric = METRICS[metric_id]
-    suffix = protocol.suffix(generated, walked=metric.walk is not None, against_reals=metric.uses_reals)
+    suffix = protocol.suffix(
+        generated,
+        walked=metric.walk is not None,
+        against_reals=metric.uses_reals,
+        conditional=reals.spec.num_classes > 0,
+    )
     weights = "" if published else "_unpublished-weights"
     return {key: f"{key}{suffix}{weights}{suffix_of(reals)}" for key in metric.keys}
 

@@ -30,12 +30,12 @@ class WalkablePictures(NumberedPictures, Protocol):
 
 
 class StoredPictures:
-    """The first pictures of a dataset.
+    """The images of a dataset in a given order.
 
     Args:
         images: the dataset.
-        batch_size: pictures at a time.
-        order: numbers of the pictures that count, by default all in their order.
+        batch_size: images at a time.
+        order: numbers of the images that count, by default all in their order.
     """
 
     def __init__(self, images: RealImages, batch_size: int, order: list[int] | None = None) -> None:

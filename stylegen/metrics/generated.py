@@ -101,7 +101,7 @@ def score_generator(
     reals = at_level(reals, generator.level.resolution)
     parts = _class_reals(generator, reals, ids, per_class, options) if per_class else {}
     common: dict[str, Any] = {"protocol": protocol, "device": next(generator.parameters()).device, **options}
-    common["sampling"] = _said(generator, protocol) | (sampling or {})
+    common["sampling"] = _said(generator, protocol, num_samples) | (sampling or {})
     draw = partial(sampler_of, generator, reals, protocol, min(sampler_batch, num_samples))
     card = compute_metrics(ids, GeneratedPictures(draw()), num_samples, reals, **common)
     if not parts:
@@ -151,14 +151,16 @@ def at_level(reals: LabelledImages, resolution: int) -> LabelledImages:
     return ReducedReals(reals, resolution)
 
 
-def _said(generator: StyleGenerator, protocol: ScoreProtocol) -> dict[str, object]:
+def _said(generator: StyleGenerator, protocol: ScoreProtocol, num_samples: int) -> dict[str, object]:
     """How the fakes were made, for the card."""
+    labels = "every class alike" if protocol.labels == "uniform" else "drawn from the dataset"
     return {
         "weights": "EMA",
         "precision": "float32",
         "psi": protocol.truncation_psi,
         "noise": protocol.noise,
-        "labels": "every class alike" if protocol.labels == "uniform" else "drawn from the dataset",
+        "labels": labels if generator.num_classes else "none: the generator is unconditional",
+        "seeds": f"0 to {num_samples - 1}",
         "resolution_drawn": generator.level.resolution,
     }
 

@@ -40,7 +40,9 @@ class Protocol:
                 problem, rule="it is a finite number", fix="Use fidelity.truncation_psi=1, as the papers do"
             )
 
-    def suffix(self, generated: bool = True, walked: bool = False, against_reals: bool = True) -> str:
+    def suffix(
+        self, generated: bool = True, walked: bool = False, against_reals: bool = True, conditional: bool = True
+    ) -> str:
         """What is appended to a metric's name: "" by the protocol, "_psi0.7_noise-const" for these departures.
 
         A departure that plays no part in the number is no part of its name.
@@ -48,14 +50,15 @@ class Protocol:
         Args:
             generated: False for pictures that are measured as stored.
             walked: the number is a path length, which knows neither truncation nor kinds of noise.
-            against_reals: real pictures are looked at.
+            against_reals: the metric compares with real images.
+            conditional: the generator takes labels.
         """
         parts = []
         if generated and not walked and self.truncation_psi != 1:
             parts.append(f"_psi{self.truncation_psi:g}")
         if generated and not walked and self.noise != "random":
             parts.append(f"_noise-{self.noise}")
-        if generated and self.labels != "data":
+        if generated and conditional and self.labels != "data":
             parts.append(f"_labels-{self.labels}")
         if against_reals and self.mirror_reals:
             parts.append("_mirrored-reals")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from stylegen import randomness
 from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
@@ -20,7 +21,7 @@ from stylegen.metrics.card_file import read_cards
 from stylegen.metrics.checks import by_extractor
 from stylegen.metrics.evaluate import compute_metrics
 from stylegen.metrics.fakes import StoredPictures
-from stylegen.metrics.generated import at_level, sampler_of, score_generator
+from stylegen.metrics.generated import GeneratedPictures, at_level, sampler_of, score_generator
 from stylegen.metrics.real_sets import PublishedReals, mirrors
 from stylegen.metrics.reals import PROTOCOL_VERSION, RealImages
 from stylegen.metrics.registry import METRICS
@@ -99,7 +100,12 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
             config.num_samples,
             sampler_batch=config.batch_size,
             per_class=config.per_class,
-            sampling={"snapshot": path.name, "snapshot_sha256": digest, "question": question(config, digest, reals)},
+            sampling={
+                **({} if seen is None else {"kimg": seen / 1000}),
+                "snapshot": path.name,
+                "snapshot_sha256": digest,
+                "question": question(config, digest, reals),
+            },
             **options
             | {"identity": f"{digest} {protocol_of(config.fidelity).suffix()} {_labels(config, reals, spec)}"},
         )
@@ -107,7 +113,7 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
     def pictures(reals: RealImages, count: int) -> torch.Tensor:
         generator = load_snapshot(path).generator.to(device)
         sampler = sampler_of(generator, reals, protocol_of(config.fidelity), config.batch_size)  # type: ignore[arg-type]
-        return sampler.images(list(range(count))).cpu()
+        return torch.cat(list(GeneratedPictures(sampler).batches(list(range(count))))).cpu()
 
     card = path.with_suffix(".metrics.json")
     kimg = None if seen is None else seen / 1000
@@ -115,20 +121,23 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
 
 
 def images_subject(config: DictConfig, device: torch.device) -> Subject:
-    """A folder or zip of pictures, measured as stored; the first `num_samples` count."""
+    """A folder or zip of images, measured as stored. Of more than `num_samples` a keyed choice counts."""
     images = ImageDataset(config.images)
     count = min(config.num_samples, images.num_images)
+    whole = count == images.num_images
+    order = list(range(count)) if whole else chosen_images(images.num_images, count)
     kinds = sorted({Path(key).suffix.lower() for key in images.source.keys()})  # noqa: SIM118
 
     def score(reals: RealImages, options: dict[str, Any]) -> MetricCard:
         return compute_metrics(
             config.metrics,
-            StoredPictures(images, config.batch_size),
+            StoredPictures(images, config.batch_size, order),
             count,
             reals,
             device=device,
             sampling={
                 "images": images.name,
+                "chosen": "all" if whole else f"{count} of {images.num_images}, keyed by seed 0",
                 "fingerprint": images.fingerprint,
                 "files": ", ".join(kinds),  # a lossy format moves a score: FFHQ as JPEG q90 by 6 of FID
                 "quantisation": "as stored",
@@ -138,9 +147,14 @@ def images_subject(config: DictConfig, device: torch.device) -> Subject:
         )
 
     card = Path(f"{Path(config.images).stem}.metrics.json")
-    first = lambda reals, n: images.batch(range(min(n, count)))[0].cpu()  # noqa: E731
+    first = lambda reals, n: images.batch(order[:n])[0].cpu()  # noqa: E731
     side = images.spec.resolution
     return Subject(images.name, card, None, images.fingerprint, images.spec, side, {}, count, score, first)
+
+
+def chosen_images(num_images: int, count: int) -> list[int]:
+    """Numbers of `count` images of a folder in a keyed order: its first ones may be of one class, or one session."""
+    return randomness.permutation(num_images, 0, "metrics/images")[:count].tolist()
 
 
 def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:

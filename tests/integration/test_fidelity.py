@@ -1,5 +1,6 @@
 """`evaluate` as a job: many snapshots, folders, statistics files, continuing, bad input."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stylegen.images import write_png
 from stylegen.networks import StyleGenerator
 from stylegen.verbs.config import compose_config
 from stylegen.verbs.fidelity import fill_defaults
+from stylegen.verbs.scoring import chosen_images
 from tests.metrics.pictures import Thumbnail, noisy, portraits
 from tests.tiny import TINY_RUN, tiny_generator
 
@@ -69,13 +71,61 @@ def test_many_snapshots(run_folder: Path, capsys: pytest.CaptureFixture[str], mo
     best = result["snapshots"][int(np.argmin(result["metrics"][FD]))]
     assert result["best"] == {FD: best}
     rows = (run_folder / "scores.csv").read_text().splitlines()
-    assert rows[0] == f"snapshot,kimg,{FD}"
+    assert rows[0] == f"snapshot,kimg,{FD},num_samples,choices"
     assert float(rows[1].split(",")[2]) == result["metrics"][FD][0]
     assert (run_folder / "scores.svg").read_text().count("<circle") == 3
     for name, value in zip(result["snapshots"], result["metrics"][FD], strict=True):
         card = json.loads((run_folder / "snapshots" / f"{name}.metrics.json").read_text())
         assert card["metrics"][FD] == value
         assert len(card["sampling"]["snapshot_sha256"]) == 32
+
+
+def test_evaluating_a_part_keeps_the_other_rows_and_cards(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of other choices too; a damaged card is put aside."""
+    snapshots = run_folder / "snapshots"
+    all_three = evaluate(capsys, f"snapshot={snapshots}/*.safetensors", "num_samples=16")
+    part = f"snapshot={snapshots}/000001.000.safetensors,{snapshots}/000002.000.safetensors"
+    (snapshots / "000002.000.metrics.json").write_text("{")
+    fewer = evaluate(capsys, part, "num_samples=8")
+    evaluate(capsys, part, "num_samples=16")
+    with (run_folder / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = {(row["snapshot"], row["num_samples"]): float(row[FD]) for row in rows}
+    names = all_three["snapshots"]
+    assert found == {(n, "16"): v for n, v in zip(names, all_three["metrics"][FD], strict=True)} | {
+        (n, "8"): v for n, v in zip(names, fewer["metrics"][FD], strict=False)
+    }
+    assert (run_folder / "scores.svg").read_text().count("<circle") == 3
+    card = json.loads((snapshots / "000001.000.metrics.json").read_text())
+    assert (card["num_samples"], card["sampling"]["kimg"]) == (8, 1)  # reused, not taken again
+    assert [earlier["num_samples"] for earlier in card["earlier"].values()] == [16]
+    assert (snapshots / "000002.000.metrics.json.damaged").read_text() == "{"
+
+
+def test_snapshots_of_two_runs_have_names_of_their_own(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = run_folder.parent / "other" / "snapshots" / "000001.000.safetensors"
+    save_snapshot(other, tiny_generator(seed=7), {**INFO, "images_seen": 1000})
+    both = f"snapshot={run_folder}/snapshots/000001.000.safetensors,{other}"
+    result = evaluate(capsys, both, "num_samples=16", f"data.path={run_folder.parent / 'data'}")
+    assert result["snapshots"] == ["run/snapshots/000001.000", "other/snapshots/000001.000"]
+    assert len((run_folder.parent / "scores.csv").read_text().splitlines()) == 3
+
+
+def test_of_a_large_folder_a_keyed_choice_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the first images, which may be of one class: here black ones come first."""
+    images = portraits(30, side=16)
+    images[:10] = 0
+    fakes, reals = folder(tmp_path / "fakes", images), folder(tmp_path / "reals", portraits(40, side=16))
+    arguments = [f"images={fakes}", f"data.path={reals}", f"out={tmp_path / 'card.json'}", "neighbours=2"]
+    card = evaluate(capsys, *arguments, "num_samples=10")
+    assert card["sampling"]["chosen"] == "10 of 30, keyed by seed 0"
+    chosen = chosen_images(30, 10)
+    assert len(set(chosen)) == 10
+    assert chosen != list(range(10))
+    measured = folder(tmp_path / "chosen", images[chosen])
+    alone = evaluate(capsys, f"images={measured}", f"data.path={reals}", f"out={tmp_path / 'other.json'}")
+    assert card["metrics"][FD] == pytest.approx(alone["metrics"][FD], rel=1e-9)
+    assert alone["sampling"]["chosen"] == "all"
 
 
 def test_an_interrupted_job_continues_where_it_was(
@@ -142,7 +192,11 @@ def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.Cap
     fakes = folder(tmp_path / "fakes", noisy(portraits(30, side=16, first=100), 20))
     out, file = tmp_path / "card.json", tmp_path / "it's (all).npz"
     metrics = f"metrics=[{FD},prdc_random_vgg16]"
-    card = evaluate(capsys, f"images={fakes}", f"data.path={reals}", f"out={out}", metrics, "neighbours=3")
+    figure = f"neighbours: {tmp_path / 'card.neighbours.png'}\n"
+    assert main(["evaluate", f"images={fakes}", f"data.path={reals}", f"out={out}", metrics, "neighbours=3"]) == 0
+    captured = capsys.readouterr()
+    card = json.loads(captured.out.splitlines()[-1])
+    assert figure in captured.err
     assert card == json.loads(out.read_text())
     assert (card["num_samples"], card["num_reals"]) == (30, 40)
     assert card["sampling"]["files"] == ".png"

@@ -9,6 +9,8 @@ import pytest
 from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.training.callbacks.fidelity import read_card
+from stylegen.training.run_folder import RunFolder
 from tests.metrics.pictures import Thumbnail
 from tests.tiny import TINY_RUN
 
@@ -57,6 +59,26 @@ def test_scores_during_training(tmp_path: Path) -> None:
     assert best.info["best"] == {"metric": FD, "value": scores[kimg], "kimg": kimg}
     assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == scores[kimg]
     assert load_snapshot(run).info["images_seen"] == 48  # a run folder still means its newest
+    best_card = json.loads((run / "best.metrics.json").read_text())["sampling"]
+    assert (best_card["snapshot"], best_card["kimg"]) == ("best.safetensors", kimg)
+
+
+def test_evaluating_keeps_the_card_of_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    settings = [*(a for a in SCORED_RUN if "total_kimg" not in a), "total_kimg=0.016", f"output_dir={run}"]
+    assert main(["train", *settings]) == 0
+    path = run / "snapshots" / "000000.016.metrics.json"
+    trained = json.loads(path.read_text())
+    assert (trained["sampling"]["snapshot"], trained["sampling"]["kimg"]) == ("000000.016.safetensors", 0.016)
+    capsys.readouterr()
+    assert main(["evaluate", f"snapshot={run}", "num_samples=12", "metrics=[fd_random_vgg16]"]) == 0
+    card = json.loads(capsys.readouterr().out.splitlines()[-1])
+    both = json.loads(path.read_text())
+    assert list(both.pop("earlier").values()) == [trained]
+    assert both == card
+    assert read_card(RunFolder(run), 16) == trained
+    path.write_text(path.read_text()[:100])  # a finished run says so all the same
+    assert main(["train", *settings]) == 0
 
 
 def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

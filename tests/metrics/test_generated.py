@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from stylegen.features import ieee_float32
+from stylegen.metrics import Protocol
 from stylegen.metrics.generated import score_generator
+from stylegen.spec import ImageSpec
 from tests.metrics.pictures import Reals, portraits
+from tests.metrics.shared_work import Conditional
 from tests.tiny import tiny_generator
 
 FD = "fd_random_vgg16"
@@ -57,6 +60,29 @@ def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
     assert all(not any(rounded) and not autocast for rounded, autocast in seen)
     assert switches() == before
     assert (card.device, card.sampling["precision"]) == ("cpu", "float32")
+    assert card.sampling["seeds"] == "0 to 3"
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_the_card_says_where_labels_come_from() -> None:
+    """An unconditional generator has none, and a setting for them is no part of the name."""
+    uniform = Protocol(labels="uniform")
+    conditional = Conditional(portraits(8, side=16))
+    conditional.spec = ImageSpec(16, 3, num_classes=3)
+    words = []
+    for reals, generator in (
+        (Reals(portraits(8, side=16)), tiny_generator()),
+        (conditional, tiny_generator(num_classes=3)),
+    ):
+        for protocol in (Protocol(), uniform):
+            card = score_generator(generator, reals, [FD], 4, protocol=protocol, cache=False, calibrate=False)
+            words.append((card.sampling["labels"], *card.metrics))
+    assert words == [
+        ("none: the generator is unconditional", FD),
+        ("none: the generator is unconditional", FD),
+        ("drawn from the dataset", FD),
+        ("every class alike", f"{FD}_labels-uniform"),
+    ]
 
 
 def test_switches_are_restored_after_an_error(rounding: None) -> None:

@@ -17,7 +17,7 @@ from stylegen.metrics.kernel import official, squared_mmd
 from stylegen.metrics.metric import DEFAULT_OPTIONS, FeatureSet
 from stylegen.metrics.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
 from stylegen.metrics.precision_recall import precision_recall
-from stylegen.metrics.registry import METRICS
+from stylegen.metrics.registry import METRICS, sense_of
 from tests.metrics.pictures import Thumbnail
 
 
@@ -158,6 +158,23 @@ def test_authenticity() -> None:
     assert authentic_share(reals + 1e-4, reals) == 0  # copies
     assert authentic_share(features(100, 4, "others"), reals) == pytest.approx(0.5, abs=0.15)
     assert authentic_share(features(100, 4, "far") + 50, reals) == 1
+    assert sense_of("authenticity_random_vgg16") is None  # an untrained network has 1, and is no better for it
+
+
+def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None:
+    """Against the definition: a real's ball reaches to the nearest real that is another image."""
+    distinct = features(60, 4, "reals")
+    twins = distinct[:20] * (1 + 1e-7 * features(20, 1, "rounding"))  # one image through the network, twice
+    reals = torch.cat([distinct, twins])
+    fakes = torch.cat([distinct[:20] + 0.01 * features(20, 4, "noise"), features(40, 4, "others")])
+    shares = []
+    for fake in fakes.double():
+        away = (reals.double() - fake).norm(dim=1)
+        others = (reals.double() - reals[away.argmin()].double()).norm(dim=1)
+        shares.append(float(away.min() > others[others > 1e-3].min()))
+    assert sum(shares[:20]) == 0
+    assert authentic_share(fakes, reals) == np.mean(shares)
+    assert authentic_share(features(5, 4, "far"), reals[:1].expand(3, -1)) == 0  # one image: no other to be nearer to
 
 
 def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
