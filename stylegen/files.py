@@ -1,12 +1,15 @@
-"""Files that appear whole or not at all, and JSON from strangers."""
+"""Files that appear whole or not at all, folders that disappear, and JSON from strangers."""
 
 import json
 import os
+import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 
 def parse_json(text: str | bytes, **options: Any) -> Any:
@@ -15,6 +18,29 @@ def parse_json(text: str | bytes, **options: Any) -> Any:
         return json.loads(text, **options)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Context manager: a new folder for temporary files, removed at the end, also when the end is SIGTERM.
+
+    The signal then ends the process with status 143, as it does without us. Where somebody else handles it, or outside
+    the main thread, theirs is left alone.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    ours = main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _exit)
+    try:
+        with tempfile.TemporaryDirectory(prefix="stylegen-") as folder:
+            yield Path(folder)
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageColor
 
 from stylegen.bounds import Range
 from stylegen.data.fingerprint import picture_digest
-from stylegen.data.limits import FORMATS, MAX_PIXELS
+from stylegen.data.limits import CONVERTIBLE_FORMATS, MAX_PIXELS
 from stylegen.errors import UserError, unknown_choice
 from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two
 
@@ -114,16 +114,18 @@ class Recipe:
         except UnusableError:
             raise
         except Image.UnidentifiedImageError as error:
-            raise UnusableError("not a PNG, JPEG or WebP picture" if data else "an empty file") from error
+            raise UnusableError(_unidentified(data)) from error
         except Exception as error:  # damaged bytes make the parsers raise nearly anything
             raise UnusableError(f"cannot be decoded: {error or type(error).__name__}") from error
 
     def _convert(self, data: bytes) -> Converted:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(data), formats=CONVERTIBLE_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 size = f"{picture.width}x{picture.height}"
                 raise UnusableError(f"{size} pixels are more than {MAX_PIXELS // 10**6} megapixels")
-            picture.load()  # the first frame of an animation
+            if picture.format == "TIFF" and picture.mode in ("I", "F"):
+                raise UnusableError("32 bits a channel have no range that is known")
+            picture.load()  # the first frame of an animation, the first page of a TIFF
             return self._finish(_upright(picture))
 
     def _finish(self, upright: Image.Image) -> Converted:
@@ -177,6 +179,23 @@ class Recipe:
             square.paste(picture, ((side - size[0]) // 2, (side - size[1]) // 2))
             picture = square
         return picture, side > longer
+
+
+NOT_READ = "only PNG, JPEG, WebP, TIFF, GIF and BMP are read"
+HEIC_NOT_READ = "HEIC is not read: convert it to JPEG or PNG first"
+
+
+def why_not_read(name: str) -> str:
+    """The reason for which a file with this name is left out unread."""
+    return HEIC_NOT_READ if name.lower().endswith((".heic", ".heif")) else NOT_READ
+
+
+def _unidentified(data: bytes) -> str:
+    if not data:
+        return "an empty file"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+        return HEIC_NOT_READ  # whatever it is called
+    return "no PNG, JPEG, WebP, TIFF, GIF or BMP"
 
 
 def _upright(picture: Image.Image) -> Image.Image:

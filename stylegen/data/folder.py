@@ -11,6 +11,7 @@ from typing import Any
 from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
 from stylegen.data.metadata import (
     FILE_NAME,
+    PICTURE_SUFFIXES,
     Label,
     dump_metadata,
     is_passed_over,
@@ -26,16 +27,19 @@ class FolderSource:
 
     Links to folders are followed, each folder once, since large collections are often linked together.
 
+    Args:
+        suffixes: of the names of pictures.
+
     Raises:
         UserError: a folder below that may not be listed; a `dataset.json` that cannot be read or does not fit
             the pictures.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> None:
         self.path = path
         files = _find_files(path)
-        self._keys = [key for key in files if is_picture(key)]
-        self.passed_over = [key for key in files if is_passed_over(key)]
+        self._keys = [key for key in files if is_picture(key, suffixes)]
+        self.passed_over = [key for key in files if is_passed_over(key, suffixes)]
         self._known = frozenset(self._keys)
         note = path / FILE_NAME
         self.metadata: dict[str, Any] = (

@@ -18,11 +18,13 @@ from stylegen.files import parse_json
 
 FILE_NAME = "dataset.json"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+CONVERTIBLE_SUFFIXES = (*PICTURE_SUFFIXES, ".tif", ".tiff", ".gif", ".bmp", ".jfif", ".jpe")
+"""What `prepare` reads."""
 OTHER_SUFFIXES = (
     *(".apng", ".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".jfif", ".jp2"),
     *(".jpe", ".jxl", ".nef", ".orf", ".pgm", ".ppm", ".psd", ".raf", ".rw2", ".svg", ".tga", ".tif", ".tiff"),
 )
-"""Files that people take for pictures too; `prepare` reports them as left out."""
+"""Files that people take for pictures too; `prepare` converts some, and reports the others as left out."""
 
 MAX_CLASSES = 10**5  # each is a row of an embedding: more are numbers of something else
 MAX_FLOAT32 = 3e38
@@ -33,14 +35,14 @@ Label = int | tuple[float, ...]
 _LABELS_RULE = 'labels are null or one pair for each picture, [["00000/img00000000.png", 3], ...]'
 
 
-def is_picture(key: str) -> bool:
+def is_picture(key: str, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> bool:
     """Whether this relative path names a picture; hidden files and macOS's `__MACOSX` copies are none."""
-    return key.lower().endswith(PICTURE_SUFFIXES) and not _is_hidden(key)
+    return key.lower().endswith(suffixes) and not _is_hidden(key)
 
 
-def is_passed_over(key: str) -> bool:
+def is_passed_over(key: str, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> bool:
     """Whether this relative path names a picture in a format that is not read."""
-    return key.lower().endswith(OTHER_SUFFIXES) and not _is_hidden(key)
+    return key.lower().endswith(OTHER_SUFFIXES) and not is_picture(key, suffixes) and not _is_hidden(key)
 
 
 def _is_hidden(key: str) -> bool:

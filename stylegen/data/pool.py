@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,8 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stylegen.errors import UserError
+from stylegen.errors import RunError, UserError
+from stylegen.files import temporary_folder
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,7 +44,7 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
 
     Raises:
         UserError: as raised by the job.
-        RuntimeError: a process died, as when the machine runs out of memory.
+        RunError: a process died, as when the machine runs out of memory.
     """
     count = min(cores(), len(items) // _WORTH_A_PROCESS + 1) if processes is None else processes
     if count <= 1:
@@ -65,9 +65,9 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
             while waiting:
                 yield _result(waiting.popleft())
         except BrokenProcessPool as error:
-            raise RuntimeError(
-                f"one of {count} worker processes died: for lack of memory (use fewer), or because the main script "
-                'has no `if __name__ == "__main__":` before what it does'
+            raise RunError(
+                f"one of {count} worker processes died: for lack of memory (use fewer, as with processes=1), because "
+                'it was killed, or because the main script has no `if __name__ == "__main__":` before what it does'
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -76,8 +76,8 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
 @contextmanager
 def _stored(job: Callable[[Any], Any]) -> Iterator[str]:
     """The job in a file: a child that dies while it starts leaves its parent waiting if its arguments are long."""
-    with tempfile.TemporaryDirectory(prefix="stylegen-") as folder:
-        path = Path(folder) / "job"
+    with temporary_folder() as folder:
+        path = folder / "job"
         path.write_bytes(ForkingPickler.dumps(job))
         yield str(path)
 
@@ -85,6 +85,7 @@ def _stored(job: Callable[[Any], Any]) -> Iterator[str]:
 def _start(path: str) -> None:
     global _job
     _job = ForkingPickler.loads(Path(path).read_bytes())
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells the person, and ends the pool
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

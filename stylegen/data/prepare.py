@@ -12,20 +12,21 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import PIL
 
 from stylegen.bounds import FilePath, Range, Seed
-from stylegen.data.convert import Converted, Recipe, UnusableError
+from stylegen.data.convert import Converted, Recipe, UnusableError, why_not_read
 from stylegen.data.fingerprint import combine
 from stylegen.data.folder import FolderSource, write_folder
 from stylegen.data.labels import Labels, find_labels
 from stylegen.data.lmdb import package, write_lmdb
 from stylegen.data.lock import exclusive
 from stylegen.data.pool import ordered_map
+from stylegen.data.prepare_report import Prepared, notices, write_report
 from stylegen.data.progress import show_progress
 from stylegen.data.source import Source
 from stylegen.data.spool import Spool
@@ -36,28 +37,6 @@ _KEPT_NOTES = ("licence", "license", "attribution", "source")  # what has to tra
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")
 _LOOK_AT_SPACE_EVERY = 256  # pictures
 _VERSION = 2  # raise it when the same picture and recipe give other pixels, or the journal another form
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What was written, and what was not.
-
-    Attributes:
-        out, report: the dataset, and the JSON report beside it: which file became which, and what was left out.
-        written, left_out: numbers of pictures.
-        enlarged: pictures that had fewer pixels than the result.
-        continued: pictures that an interrupted run had dealt with.
-        metadata: as stored with the dataset.
-    """
-
-    out: Path
-    report: Path
-    written: int
-    left_out: int
-    enlarged: int
-    continued: int
-    metadata: dict[str, Any]
-    notices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,19 +83,26 @@ def prepare(
     keys = _choose(source, out, max_images, seed)
     found = find_labels(labels, source)
     if strict and source.passed_over:
-        raise _fatal(source.passed_over[0], "only PNG, JPEG and WebP are read")
+        raise _fatal(source.passed_over[0], why_not_read(source.passed_over[0]))
     with exclusive(out, wait=False), _unfinished(out, _identity(source, recipe, keys), len(keys)) as spool:
         continued = len(spool.entries)
         _fill(spool, _Job(source, recipe), keys, strict, processes)
         metadata = _metadata(spool, source, recipe, keys, found, out)
-        report = _write_report(out, spool, source, keys, metadata)
+        report = write_report(out, spool, source, keys, metadata)
         _finish(spool, out, metadata, report)
     source.close()
-    entries = spool.entries
+    total, passed_over = len(source.keys()), len(source.passed_over)
     return Prepared(
-        *(out, report, len(spool.kept), len(entries) - len(spool.kept) + len(source.passed_over)),
-        *(sum(entry["enlarged"] for entry in spool.kept), continued, metadata),
-        _notices(spool, labels, keys, found),
+        out=out,
+        report=report,
+        found=total + passed_over,
+        written=len(spool.kept),
+        left_out=len(keys) - len(spool.kept) + passed_over,
+        not_chosen=total - len(keys),
+        enlarged=sum(entry["enlarged"] for entry in spool.kept),
+        continued=continued,
+        metadata=metadata,
+        notices=notices(spool, source, labels, keys, found),
     )
 
 
@@ -182,31 +168,6 @@ def _metadata(
     }
 
 
-def _write_report(out: Path, spool: Spool, source: Source, keys: Sequence[str], metadata: dict[str, Any]) -> Path:
-    left_out = [
-        {"file": key, "reason": entry["left_out"]}
-        for key, entry in zip(keys, spool.entries, strict=True)
-        if "left_out" in entry
-    ]
-    left_out += [{"file": key, "reason": "only PNG, JPEG and WebP are read"} for key in source.passed_over]
-    files = {entry["name"]: key for key, entry in zip(keys, spool.entries, strict=True) if "name" in entry}
-    report = {
-        "dataset": out.name,
-        **{key: metadata[key] for key in ("fingerprint", "prepared")},
-        "written": len(files),
-        "left_out": left_out,
-        "files": files,
-    }
-    path = out.with_name(f"{out.name}.report.json")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
-
-
 def _finish(spool: Spool, out: Path, metadata: dict[str, Any], report: Path) -> None:
     try:
         if out.suffix.lower() == ".lmdb":
@@ -227,7 +188,7 @@ def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> lis
         others = f" (but {len(source.passed_over)} of other formats)" if source.passed_over else ""
         raise UserError(
             f"source={source.path} holds no pictures{others}",
-            rule="pictures are .png, .jpg, .jpeg or .webp files, at any depth",
+            rule="pictures are .png, .jpg, .jpeg, .webp, .tif, .gif or .bmp files, at any depth",
             fix="Give the path of a folder or archive with pictures",
         )
     if max_images is None or max_images >= len(keys):
@@ -286,13 +247,3 @@ def _no_space(out: Path, done: str) -> UserError:
 
 def _fatal(key: str, reason: str) -> UserError:
     return UserError(f"{key}: {reason}", rule="strict=true leaves nothing out", fix="Mend or remove the file")
-
-
-def _notices(spool: Spool, labels: str, keys: Sequence[str], found: Labels) -> list[str]:
-    notices = []
-    if spool.started_anew:
-        notices.append("an interrupted run with another source or other settings was thrown away")
-    folders = {key.partition("/")[0] for key in keys}
-    if found.of is None and labels == "auto" and 1 < len(folders) < len(keys) and all("/" in key for key in keys):
-        notices.append(f"no labels; labels=folders takes the {len(folders)} sub-folders as classes")
-    return notices

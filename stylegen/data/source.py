@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from stylegen.data.folder import FolderSource
 from stylegen.data.lmdb import LmdbSource
-from stylegen.data.metadata import Label
+from stylegen.data.metadata import PICTURE_SUFFIXES, Label
 from stylegen.data.parquet import ParquetSource
 from stylegen.data.zip import ZipSource
 from stylegen.errors import UserError
@@ -57,11 +57,12 @@ class Source(Protocol):
         """Close open files; a later `read` opens them again."""
 
 
-def open_source(path: str | Path, setting: str = "data.path") -> Source:
+def open_source(path: str | Path, setting: str = "data.path", suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> Source:
     """The source at `path`: a folder of pictures or of Parquet shards, a .zip, an .lmdb, or a .parquet file.
 
     Args:
         setting: which setting the path comes from, for errors.
+        suffixes: of the names of pictures in a folder or zip.
 
     Raises:
         UserError: nothing there, or nothing that is known; a broken archive; labels that do not fit; the
@@ -72,11 +73,11 @@ def open_source(path: str | Path, setting: str = "data.path") -> Source:
     if place.is_dir() and (place / "data.mdb").is_file():
         return LmdbSource(place)
     if place.is_dir():
-        folder = FolderSource(place)
+        folder = FolderSource(place, suffixes)
         shards = [] if folder.keys() else sorted(place.glob("*.parquet"))
         return ParquetSource(place, shards) if shards else folder
     if place.is_file() and suffix == ".zip":
-        return ZipSource(place)
+        return ZipSource(place, suffixes)
     if place.is_file() and suffix == ".lmdb":
         return LmdbSource(place)
     if place.is_file() and suffix == ".parquet":

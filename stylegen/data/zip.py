@@ -20,6 +20,7 @@ from typing import Any
 from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
 from stylegen.data.metadata import (
     FILE_NAME,
+    PICTURE_SUFFIXES,
     Label,
     dump_metadata,
     is_passed_over,
@@ -36,21 +37,24 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, Runt
 class ZipSource:
     """Keeps the protocol `stylegen.data.source.Source`.
 
+    Args:
+        suffixes: of the names of pictures.
+
     Raises:
         UserError: a broken archive; an encrypted or duplicate member, a link, a path that climbs out of the
             archive; a `dataset.json` that does not fit the pictures. A member that unpacks to more than 256 MiB
             is refused when it is read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> None:
         self.path = path
         self._archive: zipfile.ZipFile | None = None
         self._owner = 0
         members = self._open().infolist()
         _check_members(members, path)
-        self._members = {m.filename: (m.file_size, m.CRC) for m in members if is_picture(m.filename)}
+        self._members = {m.filename: (m.file_size, m.CRC) for m in members if is_picture(m.filename, suffixes)}
         self._keys = sorted(self._members)
-        self.passed_over = sorted(member.filename for member in members if is_passed_over(member.filename))
+        self.passed_over = sorted(m.filename for m in members if is_passed_over(m.filename, suffixes))
         where = f"{path}/{FILE_NAME}"
         has_note = any(member.filename == FILE_NAME for member in members)
         self.metadata: dict[str, Any] = parse_metadata(self._read(FILE_NAME, None), where) if has_note else {}

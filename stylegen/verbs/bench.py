@@ -1,7 +1,6 @@
 """Measure this machine: how many pictures a second each source and each cache gives, for each number of workers."""
 
 import io
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from stylegen.data.lmdb import write_lmdb
 from stylegen.data.parquet import write_parquet
 from stylegen.data.zip import write_zip
 from stylegen.errors import UserError, unknown_choice
+from stylegen.files import temporary_folder
 from stylegen.images import to_pil
 from stylegen.randomness import normal
 from stylegen.spec import ImageSpec
@@ -57,8 +57,8 @@ def run(config: DictConfig) -> BenchResult:
         ImageSpec(resolution)  # refuses what no dataset can have
     rates: dict[tuple[str, int, int], float | None] = {}
     for resolution in config.resolutions:
-        with tempfile.TemporaryDirectory() as folder:
-            for way, dataset in _datasets(Path(folder), resolution):
+        with temporary_folder() as folder:
+            for way, dataset in _datasets(folder, resolution):
                 for workers in config.workers:
                     rate = None if dataset is None else _rate(dataset, workers, config.seconds)
                     rates[way, resolution, workers] = rate

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from stylegen.data.convert import Recipe
+from stylegen.data.metadata import CONVERTIBLE_SUFFIXES
 from stylegen.data.prepare import Prepared, prepare
 from stylegen.data.source import Source, open_source
 
@@ -21,9 +22,10 @@ class PrepareResult:
     def __str__(self) -> str:
         done = self.prepared
         side, channels = (done.metadata["prepared"][key] for key in ("resolution", "channels"))
-        facts = [f"{done.written} pictures, {side}x{side} {channels}", _labels(done)]
+        facts = [f"{done.written} of {done.found} images, {side}x{side} {channels}", _labels(done)]
         facts += [f"{done.enlarged} of them enlarged"] * (done.enlarged > 0)
         facts += [f"fingerprint {done.metadata['fingerprint']}"]
+        facts += [f"{done.not_chosen} not chosen (max_images)"] * (done.not_chosen > 0)
         facts += [f"{done.left_out} left out, see {done.report}"] if done.left_out else ["none left out"]
         return "\n".join([*(f"note: {notice}" for notice in done.notices), f"{done.out}: {', '.join(facts)}"])
 
@@ -47,7 +49,7 @@ def _open(path: str) -> Source:
         from stylegen.data.openmoji import MAX_RESOLUTION, dataset_path
 
         return open_source(dataset_path(MAX_RESOLUTION), "source")
-    return open_source(path, "source")
+    return open_source(path, "source", CONVERTIBLE_SUFFIXES)
 
 
 def _labels(done: Prepared) -> str:

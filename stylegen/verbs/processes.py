@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +14,7 @@ import torch.multiprocessing as mp
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen.errors import RunError, UserError
+from stylegen.files import temporary_folder
 
 # The others wait while the first compares every pair of pictures, which can take longer than the usual ten minutes.
 _PATIENCE = timedelta(hours=6)
@@ -43,16 +43,16 @@ def in_processes(work: Work, config: DictConfig, count: int) -> str:
         UserError: what any of them raised.
         RunError: one of them died.
     """
-    with tempfile.TemporaryDirectory(prefix="stylegen-") as folder:
+    with temporary_folder() as folder:
         content = OmegaConf.to_container(config, resolve=True)
         threads = max(1, torch.get_num_threads() // count)
         try:
             mp.start_processes(
-                _process, args=(count, threads, work, content, folder), nprocs=count, start_method="spawn"
+                _process, args=(count, threads, work, content, str(folder)), nprocs=count, start_method="spawn"
             )
         except mp.ProcessExitedException as error:
             raise RunError(f"a process of devices={count} has died ({error})") from error
-        result = json.loads((Path(folder) / "result.json").read_text())
+        result = json.loads((folder / "result.json").read_text())
     if "problem" in result:
         raise UserError(result["problem"], rule=result["rule"], fix=result["fix"])
     return str(result["text"])

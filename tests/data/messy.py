@@ -82,7 +82,7 @@ BAD: dict[str, tuple[str, Maker]] = {
     "half": (".png", lambda n, s: (data := encode(n, (s, s)))[: len(data) // 2]),
     "empty": (".png", lambda n, s: b""),
     "renamed": (".jpg", lambda n, s: b"These are no pixels.\n" * 9),
-    "gif": (".png", lambda n, s: saved(photo(n, (s, s)), "GIF")),
+    "ico": (".png", lambda n, s: saved(photo(n, (s, s)), "ICO")),
     "bomb": (".png", lambda n, s: bomb()),
     "text_bomb": (".png", lambda n, s: text_bomb()),
     "zipped": (".png", lambda n, s: _zipped()),

@@ -36,11 +36,11 @@ def test_every_kind_gives_every_kind(kind, channels, shape):
         ("truncated", "cannot be decoded"),
         ("half", "cannot be decoded"),
         ("empty", "an empty file"),
-        ("renamed", "not a PNG, JPEG or WebP"),
-        ("gif", "not a PNG, JPEG or WebP"),
+        ("renamed", "no PNG, JPEG, WebP, TIFF, GIF or BMP"),
+        ("ico", "no PNG, JPEG, WebP, TIFF, GIF or BMP"),
         ("bomb", "cannot be decoded.*bomb"),
         ("text_bomb", "cannot be decoded.*too large"),
-        ("zipped", "not a PNG, JPEG or WebP"),
+        ("zipped", "no PNG, JPEG, WebP, TIFF, GIF or BMP"),
     ],
 )
 def test_bad_pictures_say_why(kind, words):

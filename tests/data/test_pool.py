@@ -9,7 +9,7 @@ import time
 import pytest
 
 from stylegen.data.pool import cores, ordered_map
-from stylegen.errors import UserError
+from stylegen.errors import RunError, UserError
 
 
 def double(number: int) -> int:
@@ -36,7 +36,7 @@ def test_errors_of_users_arrive(processes):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_a_process_that_dies_is_noticed():
-    with pytest.raises(RuntimeError, match="worker processes died"):
+    with pytest.raises(RunError, match="worker processes died"):
         list(ordered_map(double, [1, 8], 2))
 
 

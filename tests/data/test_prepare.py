@@ -18,13 +18,14 @@ import torch
 from PIL import Image
 
 from stylegen.data import prepare as module
-from stylegen.data.convert import Recipe
+from stylegen.data.convert import Recipe, UnusableError
 from stylegen.data.dataset import ImageDataset
+from stylegen.data.metadata import CONVERTIBLE_SUFFIXES
 from stylegen.data.prepare import prepare
 from stylegen.data.source import open_source
 from stylegen.data.spool import Spool
 from stylegen.data.zip import ZipSource
-from stylegen.errors import DamagedFile, UserError
+from stylegen.errors import DamagedFile, RunError, UserError
 from tests.data.messy import messy_pictures, photo, saved
 from tests.data.samples import encode, write_archive, write_folder
 
@@ -32,7 +33,9 @@ FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(12)}
 
 
 def run(source: Path, out: Path, recipe: Recipe | None = None, **options):
-    return prepare(open_source(source), out, recipe or Recipe(), **{"processes": 1, **options})
+    return prepare(
+        open_source(source, suffixes=CONVERTIBLE_SUFFIXES), out, recipe or Recipe(), **{"processes": 1, **options}
+    )
 
 
 def left_beside(out: Path) -> list[str]:
@@ -212,7 +215,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from stylegen.data import prepare
-from stylegen.data.convert import Recipe
+from stylegen.data.convert import Recipe, UnusableError
 from stylegen.data.source import open_source
 convert = Recipe.__call__
 Recipe.__call__ = lambda self, data: (time.sleep(0.02), convert(self, data))[1]
@@ -297,9 +300,9 @@ def test_max_images_is_a_choice_by_seed(tmp_path):
 
 
 def test_other_formats_and_sub_folders_are_mentioned(tmp_path):
-    done = run(write_folder(tmp_path / "in", {**FILES, "a/x.gif": b"GIF89a", "a/notes.txt": b""}), tmp_path / "o.zip")
+    done = run(write_folder(tmp_path / "in", {**FILES, "a/x.svg": b"<svg/>", "a/notes.txt": b""}), tmp_path / "o.zip")
     assert json.loads(done.report.read_text())["left_out"] == [
-        {"file": "a/x.gif", "reason": "only PNG, JPEG and WebP are read"}
+        {"file": "a/x.svg", "reason": "only PNG, JPEG, WebP, TIFF, GIF and BMP are read"}
     ]
     assert done.left_out == 1
     assert "labels=folders takes the 2 sub-folders" in done.notices[0]
@@ -321,7 +324,7 @@ def test_licences_travel_with_the_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("out.zip", {"strict": True}, "b.png: not a PNG.*strict=true"),
+        ("out.zip", {"strict": True}, "b.png: no PNG.*strict=true"),
         ("taken.zip", {}, r"taken\.zip exists"),
         ("out.tar", {}, "written as .zip, .lmdb or a folder"),
         ("in/out", {}, "does not lie in its own source"),
@@ -344,13 +347,110 @@ def test_no_usable_picture(tmp_path):
     with pytest.raises(UserError, match=r"none of 1 pictures can be used \(x\.png: an empty file\)"):
         run(write_folder(tmp_path / "in", {"x.png": b""}), tmp_path / "out.zip")
     with pytest.raises(UserError, match=r"holds no pictures \(but 1 of other formats\)"):
-        run(write_folder(tmp_path / "gifs", {"x.gif": b""}), tmp_path / "out.zip")
+        run(write_folder(tmp_path / "svgs", {"x.svg": b""}), tmp_path / "out.zip")
     assert left_beside(tmp_path / "out.zip") == []
 
 
+@pytest.mark.parametrize("pack", [write_folder, write_archive])
+def test_tiff_gif_and_bmp_are_converted(tmp_path, pack):
+    """Without loss, so their pixels are those of the PNG; a GIF has at most 256 colours, so it holds few pixels."""
+    formats = {"PNG": "a.png", "TIFF": "b.TIFF", "BMP": "c.bmp", "GIF": "d.gif"}
+    done = run(
+        pack(tmp_path / "in.zip", {name: encode(3, (8, 8), 3, f) for f, name in formats.items()}), tmp_path / "o"
+    )
+    assert (done.found, done.written, done.left_out) == (4, 4, 0)
+    pixels = ImageDataset(tmp_path / "o").batch(range(4))[0]
+    assert torch.equal(pixels, pixels[:1].expand(4, -1, -1, -1))
+    with pytest.raises(UserError, match="holds no pictures"):  # training reads what it always has
+        ImageDataset(write_folder(tmp_path / "only", {"b.tif": encode(3, format="TIFF")}))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "I;16", "LA", "RGBA"])
+def test_modes_of_tiffs(mode):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(buffer, "TIFF")
+    if mode != "I;16":
+        buffer = io.BytesIO()
+        Image.new("RGBA" if mode == "LA" else "RGB", (8, 8), "red").convert(mode).save(buffer, "TIFF")
+    found = np.asarray(Image.open(io.BytesIO(Recipe()(buffer.getvalue()).png)))
+    expected = {"I;16": (156, 156, 156), "L": (76, 76, 76), "LA": (76, 76, 76)}.get(mode)
+    assert found.shape == (8, 8, 3)
+    if expected:
+        assert tuple(found[0, 0]) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_tiffs_of_32_bits_are_left_out(dtype):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 7, dtype)).save(buffer, "TIFF")
+    with pytest.raises(UnusableError, match="32 bits"):
+        Recipe()(buffer.getvalue())
+
+
+def test_heic_is_refused_by_message(tmp_path):
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    done = run(
+        write_folder(tmp_path / "in", {**FILES, "x.HEIC": heic, "y.heif": heic, "z.jpg": heic}), tmp_path / "o.zip"
+    )
+    report = json.loads(done.report.read_text())
+    reasons = {item["file"]: item["reason"] for item in report["left_out"]}
+    assert set(reasons) == {"x.HEIC", "y.heif", "z.jpg"}
+    assert set(reasons.values()) == {"HEIC is not read: convert it to JPEG or PNG first"}
+    assert "2 HEIC file(s) left out" in done.notices[0]
+
+
+def test_the_counts_add_up(tmp_path):
+    files = {**FILES, "x.svg": b"", "bad.png": b"", "small.png": encode(9, (4, 4)), "notes.txt": b""}
+    done = run(write_folder(tmp_path / "in", files), tmp_path / "o.zip", Recipe(min_size=8), max_images=13)
+    assert done.found == 15 == done.written + done.left_out + done.not_chosen
+    report = json.loads(done.report.read_text())
+    assert report["found"] == report["written"] + len(report["left_out"]) + report["not_chosen"]
+    assert report["not_chosen"] == 1
+
+
+def test_a_killed_worker_is_named_and_the_work_continues(tmp_path):
+    source, out = write_folder(tmp_path / "in", FILES), tmp_path / "out.zip"
+    run(source, tmp_path / "whole.zip")
+    with pytest.raises(RunError, match="one of 2 worker processes died"):
+        prepare(open_source(source), out, KilledRecipe(), processes=2)
+    assert not out.exists()
+    done = run(source, out)
+    assert done.written == 12
+    with zipfile.ZipFile(out) as found, zipfile.ZipFile(tmp_path / "whole.zip") as whole:
+        assert [found.read(name) for name in found.namelist()[:-1]] == [
+            whole.read(name) for name in whole.namelist()[:-1]
+        ]
+
+
+class KilledRecipe(Recipe):
+    def __call__(self, data: bytes):
+        if data == FILES["b/9.png"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM there")
+def test_sigterm_leaves_nothing_in_the_folder_of_temporary_files(tmp_path):
+    source = write_folder(tmp_path / "in", {f"{i}.png": encode(i, (16, 16)) for i in range(200)})
+    (tmp_path / "tmp").mkdir()
+    out = tmp_path / "out.zip"
+    journal = out.with_name(".out.zip.journal")
+    child = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(source), str(out), "2"], env={**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    )
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > 2):
+        assert child.poll() is None
+        time.sleep(0.01)
+    assert list((tmp_path / "tmp").iterdir())
+    child.terminate()
+    assert child.wait() == 128 + signal.SIGTERM
+    assert not list((tmp_path / "tmp").iterdir())
+    assert run(source, out, Recipe(resolution=16)).continued > 0
+
+
 def test_strict_refuses_other_formats_first(tmp_path):
-    with pytest.raises(UserError, match=r"x\.gif: only PNG, JPEG and WebP"):
-        run(write_folder(tmp_path / "in", {**FILES, "x.gif": b""}), tmp_path / "out.zip", strict=True)
+    with pytest.raises(UserError, match=r"x\.svg: only PNG, JPEG, WebP, TIFF"):
+        run(write_folder(tmp_path / "in", {**FILES, "x.svg": b""}), tmp_path / "out.zip", strict=True)
 
 
 def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
@@ -391,7 +491,7 @@ FINISHING = """
 import os, signal, sys
 from pathlib import Path
 from stylegen.data import prepare
-from stylegen.data.convert import Recipe
+from stylegen.data.convert import Recipe, UnusableError
 from stylegen.data.source import open_source
 from stylegen.data.spool import Spool
 pictures = Spool.pictures

@@ -37,7 +37,8 @@ def test_every_setting_arrives(tmp_path, capsys):
     report = json.loads((tmp_path / "süß.zip.report.json").read_text(encoding="utf-8"))
     assert report["written"] + len(report["left_out"]) == 4
     last = out.out.splitlines()[-1]
-    assert f"{report['written']} pictures, 8x8 gray, 2 classes" in last
+    assert f"{report['written']} of 5 images, 8x8 gray, 2 classes" in last
+    assert "1 not chosen (max_images)" in last
     assert f"fingerprint {note['fingerprint']}" in last
     assert last.endswith(f"left out, see {tmp_path / 'süß.zip.report.json'}") == bool(report["left_out"])
 
@@ -48,7 +49,7 @@ def test_what_is_left_out_stands_in_the_last_line(tmp_path, capsys, out):
     assert prepare(source, tmp_path / out, "resolution=16") == 0
     lines = capsys.readouterr().out.splitlines()
     assert "labels=folders takes the 2 sub-folders as classes" in lines[0]
-    assert "5 pictures, 16x16 rgb, no labels, 1 of them enlarged, fingerprint" in lines[-1]
+    assert "5 of 6 images, 16x16 rgb, no labels, 1 of them enlarged, fingerprint" in lines[-1]
     assert lines[-1].endswith(f"1 left out, see {tmp_path / out}.report.json")
     assert ImageDataset(tmp_path / out).num_images == 5
 
