@@ -83,7 +83,7 @@ def _run(verb: str, arguments: list[str]) -> int:
     check_complete(config)
     result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)
     if result is not None:  # processes other than the first have nothing to say
-        print(result)
+        print(result, flush=True)
     return 0
 
 

@@ -64,8 +64,13 @@ def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> N
         picture = _captioned(picture, caption)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    picture.save(partial, format="PNG")
-    partial.replace(path)
+    try:
+        picture.save(partial, format="PNG")
+        partial.replace(path)
+    except OSError as error:  # a full disk has no file's name in its error
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _captioned(picture: Image.Image, text: str) -> Image.Image:

@@ -12,6 +12,8 @@ from stylegen.data.cache import cache_folder
 from stylegen.errors import UserError
 
 _PAUSE_SECONDS = 0.2
+_QUIET_SECONDS = 2.0  # before the first line that says so
+_TELL_SECONDS = 60.0  # between two of them
 
 
 @contextmanager
@@ -38,6 +40,7 @@ def exclusive(target: Path, *, wait: bool) -> Iterator[None]:
             fix="Set STYLEGEN_CACHE to a folder that can be written",
         ) from error
     with file:
+        told = time.monotonic() + _QUIET_SECONDS
         while not _try(file):
             if not wait:
                 raise UserError(
@@ -45,6 +48,9 @@ def exclusive(target: Path, *, wait: bool) -> Iterator[None]:
                     rule="one at a time",
                     fix="Wait for it, or name another output",
                 )
+            if time.monotonic() > told:
+                print(f"note: another process is writing {target}; waiting for it", file=sys.stderr, flush=True)
+                told += _TELL_SECONDS
             time.sleep(_PAUSE_SECONDS)
         yield
 

@@ -133,10 +133,8 @@ class RunFolder:
 
     def check_there(self) -> None:
         """Raise RunError where somebody has removed the folder of the training that calls this."""
-        if not self.config.is_file():
-            raise RunError(
-                f"the run folder {self.root} has been removed during the training, and its checkpoints with it: stopped"
-            )
+        if not self.root.is_dir():
+            raise RunError(f"the run folder {self.root} was removed during the training, with its checkpoints")
 
 
 def _named(folder: Path, suffix: str) -> list[Path]:

@@ -69,12 +69,24 @@ def _check_launcher(config: DictConfig) -> None:
     """torchrun or srun has started as many processes as are asked for; otherwise each would train by itself."""
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
     slurm_environment(devices, num_nodes)
+    _check_environment()
     started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else num_processes(config)
     if started != num_processes(config):
         raise UserError(
             f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
             rule=f"torchrun has started {started} processes",
             fix="Use torchrun's numbers: trainer.devices=NPROC_PER_NODE trainer.num_nodes=NNODES",
+        )
+
+
+def _check_environment() -> None:
+    """Another launcher's RANK and WORLD_SIZE mean nothing to a process that would train by itself."""
+    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
+    if rank is not None and size != "1" and not is_torchelastic_launched():
+        raise UserError(
+            f"WORLD_SIZE={size} RANK={rank} in the environment",
+            rule="processes are started by torchrun, srun or trainer.devices, and this one was not",
+            fix="Start with torchrun, or unset both and use trainer.devices=N",
         )
 
 

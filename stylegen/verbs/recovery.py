@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from stylegen.errors import RunError, UserError
 from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.module import StyleGANModule
+from stylegen.training.run_folder import RunFolder
 from stylegen.training.run_log import RunLog
 from stylegen.verbs.checks import num_processes
 from stylegen.verbs.resume import Start
@@ -51,6 +52,21 @@ def go_back(begun: Start, module: StyleGANModule, attempts: int) -> tuple[Start,
         )
         start.folder.prepare(new=start.checkpoint is None)
     return start, attempt
+
+
+@contextlib.contextmanager
+def explained_disk_errors(folder: RunFolder) -> Iterator[None]:
+    """Raise RunError, naming the file and what is safe, where the body cannot write the run's files."""
+    try:
+        yield
+    except OSError as error:
+        folder.check_there()
+        whole = folder.checkpoints()
+        state = f"{whole[0]} is whole" if whole else "there is no checkpoint yet"
+        raise RunError(
+            f"{error.filename or folder.root} cannot be used ({error.strerror or error}); {state}. "
+            f"Make room or restore the access, then give the same command with output_dir={folder.root}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,14 +65,8 @@ def find_start(
     """
     if (shared := _shared_start()) is not None:
         return shared
-    try:
+    with _readable(config):
         start, state = _find_start(config, name, module)
-    except OSError as error:
-        raise UserError(
-            f"output_dir={config.output_dir} resume={config.resume}",
-            rule=f"{error.filename or 'the folder'} cannot be read ({error.strerror or error})",
-            fix="Name a folder that you may read and write",
-        ) from error
     trained_on = state.get("TrainingData", {}).get("fingerprint", fingerprint)
     if fingerprint is not None and trained_on != fingerprint:
         raise other_data(f"data.path={config.data.path}")
@@ -120,7 +116,21 @@ def begins_anew(config: DictConfig) -> bool:
     if config.resume != "auto":
         return bool(config.resume == "never")
     output = output_root(config)
-    return output is None or not RunFolder(output).checkpoints()
+    with _readable(config):
+        return output is None or not RunFolder(output).checkpoints()
+
+
+@contextmanager
+def _readable(config: DictConfig) -> Iterator[None]:
+    """Raise UserError where the body may not look into a folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"output_dir={config.output_dir} resume={config.resume}",
+            rule=f"{error.filename or 'the folder'} cannot be read ({error.strerror or error})",
+            fix="Name a folder that you may read and write",
+        ) from error
 
 
 def _shared_start() -> Start | None:

@@ -41,8 +41,9 @@ from stylegen.verbs.config import plain
 from stylegen.verbs.fidelity import describe, extraction_options, protocol_reals
 from stylegen.verbs.initial import initialize
 from stylegen.verbs.places import check_data_apart
-from stylegen.verbs.recovery import explained_memory_errors, go_back
+from stylegen.verbs.recovery import explained_disk_errors, explained_memory_errors, go_back
 from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, share_start
+from stylegen.verbs.streams import unbroken_streams
 
 _READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 
@@ -80,6 +81,11 @@ def run(config: DictConfig) -> TrainResult | None:
     Raises:
         UserError: before anything is written, for any setting, data or folder that cannot be used.
     """
+    with unbroken_streams():
+        return _run(config)
+
+
+def _run(config: DictConfig) -> TrainResult | None:
     _quiet_lightning()
     check_data_apart(config)
     dataset = build_dataset(config)
@@ -97,7 +103,7 @@ def run(config: DictConfig) -> TrainResult | None:
         _train(config, dataset, module, start)
         return None
     start.folder.prepare(new=False)
-    with RunLock(start.folder.root):
+    with RunLock(start.folder.root), explained_disk_errors(start.folder):
         _open_folder(config, start, [*notices(config, dataset), *([note] if note else [])])
         if num_processes(config) > 1:
             share_start(start)
@@ -243,12 +249,18 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
 
 
 def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> TrainResult:
-    card = read_card(folder, images_seen)
+    try:
+        card = read_card(folder, images_seen)
+        score = describe(card) if card else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        score = [
+            f"{folder.score(images_seen)} is damaged; python -m stylegen evaluate snapshot={folder.root} again=true"
+        ]
     return TrainResult(
         folder.root,
         folder.sample(images_seen),
         folder.snapshot(images_seen),
-        describe(card) if card else [],
+        score,
         images_seen / 1000,
         continued,
     )

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from stylegen.data import lock
 from stylegen.data.lock import exclusive
 from stylegen.errors import UserError
 
@@ -40,3 +41,12 @@ def test_a_cache_folder_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(UserError, match="STYLEGEN_CACHE"), exclusive(tmp_path / "x", wait=False):
         pass
+
+
+def test_whoever_waits_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(lock, "_QUIET_SECONDS", 0.0)
+    held = iter([False, False, True])
+    monkeypatch.setattr(lock, "_try", lambda file: next(held))
+    with exclusive(tmp_path / "x", wait=True):
+        pass
+    assert capsys.readouterr().err == f"note: another process is writing {tmp_path / 'x'}; waiting for it\n"

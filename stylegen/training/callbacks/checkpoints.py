@@ -1,5 +1,6 @@
 """The checkpoints to continue from: the newest few and the best, and one more at once when the run must stop."""
 
+import contextlib
 import math
 import os
 import signal
@@ -113,6 +114,7 @@ class Checkpoints(EveryKimg):
         if not all(p.isfinite().all() for p in module.parameters()):
             raise RunError(f"the weights are not finite; {self.folder.checkpoint.parent} keeps the last good ones")
         path, best = self._path(module.images_seen), self._path(self._saved_at)
+        self.folder.check_there()
         trainer.save_checkpoint(path)
         if not module.in_bad_streak():
             self._good = path
@@ -188,7 +190,8 @@ class Checkpoints(EveryKimg):
             raise KeyboardInterrupt
         self.stopped_by = number
         # Not print: the signal may have come in the middle of one.
-        os.write(2, f"{signal.Signals(number).name}: saving a checkpoint after this step\n".encode())
+        with contextlib.suppress(OSError):  # nobody reads it
+            os.write(2, f"{signal.Signals(number).name}: saving a checkpoint after this step\n".encode())
 
     def _restore_handlers(self) -> None:
         for number, handler in self._previous.items():

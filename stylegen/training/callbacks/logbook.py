@@ -44,8 +44,11 @@ class Logbook(EveryKimg):
         if module.trainer.is_global_zero:
             record = {"kimg": module.images_seen / 1000, **values}
             record = {k: v if math.isfinite(v) else None for k, v in record.items()}  # JSON has no NaN
-            with self.path.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            try:
+                with self.path.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+            except OSError as error:  # a full disk has no file's name in its error
+                raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
             for listener in self.listeners:
                 listener(record)
 

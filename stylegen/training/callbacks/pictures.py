@@ -43,6 +43,7 @@ class SampleGrids(EveryKimg):
     def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
         if not trainer.is_global_zero:
             return
+        self.folder.check_there()
         images = Sampler(module.G_ema).images(list(range(self.count)))
         path = self.folder.sample(module.images_seen)
         level = module.G_ema.level
@@ -67,5 +68,6 @@ class Snapshots(EveryKimg):
 
     def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
         if trainer.is_global_zero:
+            self.folder.check_there()
             info = {"images_seen": module.images_seen, **self.info}
             save_snapshot(self.folder.snapshot(module.images_seen), module.G_ema, info)
