@@ -131,7 +131,7 @@ def check_arguments(section: str, constructor: Callable[..., Any], values: Mappi
 def brief(value: Any, length: int = 60) -> str:
     """The value as a person types it, on one line of at most `length` characters."""
     try:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
     except ValueError:  # Python prints no integer of more than 4,300 digits
         text = f"a number of {value.bit_length() * math.log10(2):.0f} digits"
     text = printable(text[: length + 1])

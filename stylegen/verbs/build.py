@@ -1,6 +1,7 @@
 """From a configuration to the parts of a training run."""
 
 import inspect
+import os
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ def build_dataset(config: DictConfig) -> ImageDataset:
 def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
     """Networks, loss, regularisers and draws, all a function of the configuration and its seed."""
     settings = plain(config)
+    check_memory(settings, dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/G"):
         generator = new_generator(settings["generator"], dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/D"):
@@ -58,6 +60,31 @@ def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
     )
     # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
     return module.to(memory_format=torch.channels_last)
+
+
+def check_memory(settings: dict[str, Any], spec: ImageSpec) -> None:
+    """Raise UserError for networks that this machine could not even hold; builds nothing.
+
+    In training G takes five numbers a parameter (weight, gradient, Adam's two moments, average), D four; activations
+    come on top.
+    """
+    with torch.device("meta"):
+        networks = new_generator(settings["generator"], spec), new_discriminator(settings["discriminator"], spec)
+    g, d = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
+    needed, there = 4 * (5 * g + 4 * d), _memory()
+    if needed > there:
+        raise UserError(
+            f"a generator of {g / 1e6:,.0f} million parameters and a discriminator of {d / 1e6:,.0f}",
+            rule=f"their training takes at least {needed / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f}",
+            fix="Use smaller channel_base, channel_max, w_dim or mapping_layers under generator.* and discriminator.*",
+        )
+
+
+def _memory() -> int:
+    """Bytes of the largest memory here: the machine's or a GPU's."""
+    sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else []
+    sizes += [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
+    return max(sizes, default=2**40)
 
 
 def new_generator(settings: dict[str, Any], spec: ImageSpec) -> StyleGenerator:

@@ -13,6 +13,45 @@ QUOTED_KEYS = {
 }
 ALIASES = {"class": "label"}  # a word of Python's own, which no settings class can have as a field
 
+# What people know from NVIDIA's and others' training scripts -> what it is here.
+OTHER_NAMES = {
+    **dict.fromkeys(("kimg", "nimg", "total_images", "epochs", "max_steps"), "total_kimg"),
+    **dict.fromkeys(("gpus", "num_gpus", "devices"), "trainer.devices"),
+    **dict.fromkeys(("lr", "learning_rate", "glr", "dlr"), "optimizer.g_lr and optimizer.d_lr"),
+    **dict.fromkeys(("batch", "bs"), "batch_size"),
+    "batch_gpu": "batch_per_device",
+    **dict.fromkeys(("snap", "snapshot_ticks"), "snapshot_every_kimg (and sample_every_kimg, checkpoint_every_kimg)"),
+    "tick": "log_every_kimg",
+    "gamma": "regularizers.r1.gamma",
+    **dict.fromkeys(("pl_weight", "plw"), "regularizers.path_length.weight"),
+    **dict.fromkeys(("mirror", "xflip"), "data.mirror"),
+    "cond": "data.use_labels",
+    "subset": "data.max_images",
+    **dict.fromkeys(("workers", "num_workers"), "data.workers"),
+    **dict.fromkeys(("outdir", "out_dir", "logdir"), "output_dir"),
+    **dict.fromkeys(("aug", "augpipe"), "augment (augment=ada, augment=none) and augment.preset"),
+    "p": "augment.p",
+    "target": "augment.target",
+    "initstrength": "augment.p",
+    "cfg": "experiment (experiment=auto for StyleGAN2-ADA's cfg=auto); `--cfg job` prints the settings",
+    "metrics": "fidelity.metrics",
+    "freezed": "freeze_d",
+    "cbase": "generator.channel_base and discriminator.channel_base",
+    "cmax": "generator.channel_max and discriminator.channel_max",
+    "map_depth": "generator.mapping_layers",
+    "mbstd_group": "discriminator.mbstd_group_size",
+    **dict.fromkeys(("fp16", "fp32", "bf16"), "precision (precision=fp32, bf16 or fp16)"),
+    "z_dim": "generator.z_dim",
+    "w_dim": "generator.w_dim",
+    **dict.fromkeys(("trunc", "psi", "truncation"), "truncation_psi"),
+    **dict.fromkeys(("network", "ckpt", "checkpoint", "model"), "snapshot"),
+    **dict.fromkeys(("rows", "row_seeds"), "seeds"),
+    **dict.fromkeys(("cols", "col_seeds"), "mix_seeds"),
+    "styles": "layers",
+    "noise_mode": "noise",
+    "dest": "out",
+}
+
 
 def quote_override(override: str) -> str:
     """`seeds=0-3,7` -> `seeds='0-3,7'`; anything else, quoted values and null come back as they were."""

@@ -11,9 +11,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from stylegen.bounds import brief
 from stylegen.errors import UserError, unknown_choice
 from stylegen.verbs.auto import apply_auto
-from stylegen.verbs.command_line import key_of, quote_override
+from stylegen.verbs.command_line import OTHER_NAMES, key_of, quote_override
 from stylegen.verbs.schema import check_config, register_schema
 
 
@@ -41,7 +42,7 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
             OmegaConf.resolve(config)  # numbers that a file of conf/ takes from the environment may be none
             derived = config.get("auto") or config.get("init") is not None
             given = _given_keys(verb, overrides) if derived else set()
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
             raise _explain(verb, overrides, error) from error
     check_config(verb, plain(config))
     if config.get("auto"):
@@ -97,8 +98,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError:
     """Hydra's failure as one line that names the override and the nearest known names."""
-    messages = [str(error)] + ([str(error.__cause__)] if error.__cause__ else [])
-    message = " ".join(line.strip() for line in messages[-1].splitlines()[:2])
+    cause = error.__cause__
+    messages = [str(error)] + ([str(cause)] if cause else [])
+    message = messages[-1].splitlines()[0].strip()[:200] if messages[-1] else type(error).__name__
     option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]+)'", messages[0])
     if option:
         options = [p.stem for p in (config_directory() / option[1]).glob("*.yaml")]
@@ -106,26 +108,35 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     known = _known_keys(verb, [o for o in overrides if (config_directory() / key_of(o)).is_dir()])
     for override in overrides:
         key = key_of(override)
-        if "=" not in override and not override.startswith("~"):
-            return UserError(override, rule="an override has the form setting=value", fix="Write it so")
-        if key not in known and not (config_directory() / key).is_dir():
-            error = unknown_choice(key, override.partition("=")[2], known)
-            return UserError(override, rule=f"{verb} has no setting or group of this name", fix=_nearest(key, known))
+        if "=" not in override and not override.startswith(("~", "-")):
+            rule = "an override has the form setting=value"
+            return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
+        if override.startswith("-") or (key not in known and not (config_directory() / key).is_dir()):
+            rule = f"{verb} has no setting or group of this name"
+            return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
     named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
     culprit = max(named, key=lambda o: len(key_of(o)), default=" ".join(overrides))  # batch_size is part of other keys
-    return UserError(culprit, rule=message, fix=f"See `python -m stylegen {verb} --cfg job` for settings and types")
+    full_key = getattr(cause or error, "full_key", None)
+    problem = brief(culprit, 80)
+    if full_key and not problem.lstrip("+~").startswith(str(full_key)):
+        problem += f" ({full_key})"
+    return UserError(problem, rule=message, fix=f"See `python -m stylegen {verb} --help` for settings and types")
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
     import difflib
 
+    key = key.lstrip("-").replace("-", "_")
+    other = OTHER_NAMES.get(key.lower(), "")
+    if other.partition(" ")[0] in known or (other and (config_directory() / other.partition(" ")[0]).is_dir()):
+        return f"Use {other}"
     tails = {k: k.rsplit(".", 1)[-1] for k in known}
     near = difflib.get_close_matches(key, known, 3, 0.6)
     near += [k for k, t in tails.items() if t == key.rsplit(".", 1)[-1] and k not in near]
     near += [k for k in known if tails[k] in difflib.get_close_matches(key.rsplit(".", 1)[-1], tails.values(), 2, 0.7)]
     names = list(dict.fromkeys(near))[:3]
     hint = f"Did you mean {' or '.join(names)}? " if names else ""
-    return f"{hint}`--cfg job` lists all settings"
+    return f"{hint}`--help` lists all settings"
 
 
 def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:

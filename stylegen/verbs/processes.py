@@ -25,9 +25,17 @@ Work = Callable[[DictConfig, torch.device], str]
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """This process's device, as one of those that torchrun has started; `device` itself where it has started none."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+    if os.environ.get("WORLD_SIZE", "1") in ("0", "1") or dist.is_initialized():
         yield device
         return
+    missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing or not all(os.environ[name].isdecimal() for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")):
+        raise UserError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']}",
+            rule=f"torchrun sets it with RANK, MASTER_ADDR and MASTER_PORT{': missing ' * bool(missing)}"
+            + ", ".join(missing),
+            fix="Start the command with torchrun, or unset WORLD_SIZE and use devices=2, say",
+        )
     device = _own(device, int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:

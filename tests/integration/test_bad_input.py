@@ -96,6 +96,9 @@ def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.Capture
         (["total_kimg=inf"], "total_kimg=inf"),
         (["checkpoint_every_kimg=inf"], "checkpoint_every_kimg=inf"),
         (["ema.kimg=nan"], "ema.kimg=nan"),
+        (["generator.w_dim=16384", "generator.z_dim=16384", "generator.mapping_layers=64"], "million parameters"),
+        (["output_dir=/"], "output_dir=/"),
+        (["logger.project=a/b"], "logger.project=a/b"),
     ],
 )
 def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +112,7 @@ def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("variables", "overrides", "message"),
     [
-        ({"SLURM_NTASKS_PER_NODE": "x"}, ["trainer=slurm"], "trainer=slurm: "),
+        ({"SLURM_NTASKS_PER_NODE": "x"}, ["trainer=slurm"], "trainer=slurm (trainer.devices): "),
         (
             {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"},
             ["trainer.accelerator=cpu"],
@@ -120,6 +123,8 @@ def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytes
             ["trainer.accelerator=cpu"],
             "trainer.devices=1 trainer.num_nodes=1: torchrun has started 4 processes",
         ),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, ["trainer.accelerator=cpu"], "WORLD_SIZE=2 RANK=0"),
+        ({"WANDB_MODE": "loud"}, ["trainer.accelerator=cpu"], "WANDB_MODE=loud"),
     ],
 )
 def test_launchers(
