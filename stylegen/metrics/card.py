@@ -31,7 +31,7 @@ class MetricCard:
         dataset: name, fingerprint, resolution, channels, classes.
         extractors: recipe and `weights_id` of every feature network.
         options: settings inside the metrics.
-        calibration: what the references are, and the picture that was repeated.
+        calibration: what the references are.
         sampling: how the fakes were made, as the caller says it, and how they became uint8.
         seed: of the calibration's keyed choices.
         protocol: the choices of `stylegen.metrics.protocol`, which stand in the metrics' names too.
@@ -49,7 +49,7 @@ class MetricCard:
     dataset: dict[str, str | int]
     extractors: dict[str, dict[str, object]]
     options: dict[str, int]
-    calibration: dict[str, str | int]
+    calibration: dict[str, str]
     sampling: dict[str, object]
     seed: int
     protocol: dict[str, object] = field(default_factory=lambda: asdict(OFFICIAL))

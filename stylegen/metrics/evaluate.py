@@ -15,7 +15,7 @@ from torch import Tensor
 from stylegen.features import DISTANCES, build_distance, build_extractor
 from stylegen.metrics import ranks
 from stylegen.metrics.cache import Key, StatisticsCache, default_folder
-from stylegen.metrics.calibration import REFERENCES, chosen_picture, references
+from stylegen.metrics.calibration import REFERENCES, references
 from stylegen.metrics.card import MetricCard
 from stylegen.metrics.checks import by_extractor, check_metrics
 from stylegen.metrics.continuation import Continuation
@@ -82,7 +82,7 @@ def compute_metrics(
         draw(_numbered(fakes), num_fakes, asked.reals, views, state)
         for view in views:
             view.drawn = view.drawn.gathered(num_fakes)
-        beside = _references(views, options, seed, store) if calibrate else {}
+        beside = _references(views, options, seed, store, num_fakes) if calibrate else {}
         made = {"quantisation": QUANTISATION, **(sampling or {})}
         return ranks.from_first(partial(_card, asked, views, beside, made, torch.device(device)))
 
@@ -146,7 +146,6 @@ def _card(
             scores |= METRICS[metric_id].compute(view.drawn, view.reals, view.way.extractor, asked.options)
             names |= full_names(metric_id, asked.reals, asked.protocol, asked.generated, view.published)
     better = {key: sense for metric_id in asked.ids for key, sense in METRICS[metric_id].keys.items()}
-    picture = {"picture": chosen_picture(asked.reals.num_images, asked.seed)} if beside else {}
     return MetricCard(
         metrics={names[key]: scores[key] for key in better},
         better={names[key]: sense for key, sense in better.items()},
@@ -157,7 +156,7 @@ def _card(
         reals=_which(views, asked.reals),
         extractors={view.way.extractor.name: view.recipe() for view in views},
         covariance=_covariance(asked.ids),
-        calibration={**REFERENCES, **picture} if beside else {},
+        calibration=dict(REFERENCES) if beside else {},
         options=asdict(asked.options),
         protocol=asdict(asked.protocol),
         sampling=dict(sampling),
@@ -187,13 +186,13 @@ def full_names(
 
 
 def _references(
-    views: Sequence[View], options: MetricOptions, seed: int, store: StatisticsCache
+    views: Sequence[View], options: MetricOptions, seed: int, store: StatisticsCache, num_fakes: int
 ) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for view in views:
         ids = [i for i in view.ids if METRICS[i].calibrated]
         if ids:
-            found |= references(ids, METRICS, view.source, view.way, view.known, options, seed, store)
+            found |= references(ids, METRICS, view.source, view.way, view.known, options, seed, store, num_fakes)
     return found
 
 

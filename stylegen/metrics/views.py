@@ -10,6 +10,7 @@ from stylegen.errors import UserError
 from stylegen.features import DISTANCES
 from stylegen.metrics import ranks
 from stylegen.metrics.cache import StatisticsCache
+from stylegen.metrics.calibration import MAX_PICTURES
 from stylegen.metrics.continuation import Continuation
 from stylegen.metrics.fakes import NumberedPictures, WalkablePictures
 from stylegen.metrics.metric import FeatureSet, Kind
@@ -48,6 +49,8 @@ class View:
         if first is not None:
             reals = FirstReals(reals, first, mirrors(reals))
         wanted = {METRICS[i].kind for i in ids if METRICS[i].uses_reals or (calibrate and METRICS[i].calibrated)}
+        if calibrate and "moments" in wanted and reals.num_images <= MAX_PICTURES:
+            wanted.add("features")  # of which the calibration takes subsets
         known = RealStatistics()
         if not isinstance(reals, PublishedReals):
             known = real_statistics(reals, way, sorted(wanted), seed, store)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,33 @@ def test_nvidias_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     extractor = NvidiaVGG16(tmp_path)
     assert extractor(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)).shape == (2, 3)
     assert extractor.weights_id.startswith("sha256:")
+
+
+def test_the_layers_come_from_the_installed_package(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then only VGG16 has to be fetched; the package's code is not imported, and another file is refused."""
+    site = tmp_path / "site"
+    (site / "lpips" / "weights" / "v0.1").mkdir(parents=True)
+    (site / "lpips-0.1.4.dist-info").mkdir()
+    (site / "lpips-0.1.4.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: lpips\nVersion: 0.1.4\n")
+    (site / "lpips" / "__init__.py").write_text("raise RuntimeError")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    own = weights.PUBLISHED["lpips_layers"]
+    inside = site / "lpips" / "weights" / "v0.1" / "vgg.pth"
+    monkeypatch.setitem(
+        weights.PUBLISHED, "lpips_layers", replace(own, package="lpips", member="lpips/weights/v0.1/vgg.pth")
+    )
+    (files / "lpips.pth").rename(inside)
+    assert weights.require_weights("lpips_layers", files) == inside
+    x = pictures(1, "x")
+    assert LPIPS(files)(x, x).item() == 0
+    inside.write_bytes(b"another")
+    with pytest.raises(UserError, match="pip install --force-reinstall --no-deps lpips"):
+        LPIPS(files)
+
+
+def test_lpips_package_has_the_published_layers() -> None:
+    published = weights.PUBLISHED["lpips_layers"]
+    assert (published.package, published.member) == ("lpips", "lpips/weights/v0.1/vgg.pth")

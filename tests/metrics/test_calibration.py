@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from stylegen import randomness
 from stylegen.features.random_vgg16 import RandomVGG16
 from stylegen.metrics.cache import StatisticsCache
-from stylegen.metrics.calibration import average_2x2, chosen_picture, references
+from stylegen.metrics.calibration import average_2x2, references
 from stylegen.metrics.frechet import Moments, distance
 from stylegen.metrics.metric import DEFAULT_OPTIONS, MetricOptions
 from stylegen.metrics.reals import Extraction, RealStatistics, halves_of, real_statistics
@@ -11,6 +12,7 @@ from stylegen.metrics.registry import METRICS
 from tests.metrics.pictures import Reals, Thumbnail, blurred, portraits
 
 NONE = StatisticsCache(None)
+WAY = Extraction(Thumbnail(), batch_size=64)
 
 
 def scores_of(
@@ -20,9 +22,10 @@ def scores_of(
     seed: int = 0,
     options: MetricOptions = DEFAULT_OPTIONS,
     known: RealStatistics | None = None,
+    num_fakes: int = 100,
 ) -> dict[str, dict[str, float]]:
     known = known or real_statistics(reals, way, ["features", "moments"], seed, NONE)
-    return references(ids, METRICS, reals, way, known, options, seed, NONE)
+    return references(ids, METRICS, reals, way, known, options, seed, NONE, num_fakes)
 
 
 def test_references_are_in_order() -> None:
@@ -43,9 +46,45 @@ def test_each_reference_by_its_definition() -> None:
         whole.update(way.features(reals.images))
         return distance(these, whole)
 
-    one = reals.images[chosen_picture(30, 5)].expand(30, -1, -1, -1)
-    assert scores["one_picture_repeated"] == pytest.approx(score(one), rel=1e-9)
+    every = sorted(score(image.expand(30, -1, -1, -1)) for image in reals.images)
+    assert scores["one_picture_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
     assert scores["averaged_2x2"] == pytest.approx(score(average_2x2(reals.images)), rel=1e-9)
+
+
+def gaussian(count: int, purpose: str) -> torch.Tensor:
+    """Features [count, 16] with a spectrum that falls, as those of networks do."""
+    return randomness.normal(0, f"tests/{purpose}", torch.arange(count), (16,)) * torch.linspace(0, 2, 16).exp()
+
+
+def test_the_perfect_generators_score_is_what_fresh_samples_score() -> None:
+    """300 reals, 20 perfect generators of 3,000 samples each: the fit is right, real against real far too high."""
+    reals = gaussian(300, "reals")
+    halves = halves_of(300, 0)
+    moments = [Moments(16), Moments(16)]
+    for side, rows in zip(moments, (reals[halves], reals[~halves]), strict=True):
+        side.update(rows)
+    known = RealStatistics((moments[0], moments[1]), reals)
+    scores = scores_of(Reals(portraits(300, 8)), WAY, ["fd_random_vgg16"], known=known, num_fakes=3000)
+    found = scores["fd_random_vgg16"]
+
+    def fresh(index: int) -> float:
+        these, others = Moments(16), Moments(16)
+        these.update(gaussian(3000, f"fakes{index}"))
+        others.update(gaussian(300, f"reals{index}"))
+        return distance(these, others)
+
+    truth = torch.tensor([fresh(i) for i in range(20)]).mean().item()
+    assert found["perfect_generator"] == pytest.approx(truth, rel=0.25)
+    assert found["real_vs_real"] > 2.5 * truth
+
+
+def test_more_samples_than_were_measured_lower_the_perfect_score_and_fewer_give_none() -> None:
+    reals = Reals(portraits(64, side=16))
+    values = [scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=n)["fd_random_vgg16"] for n in (64, 1000, 10**6)]
+    perfect = [value["perfect_generator"] for value in values]
+    assert perfect[0] > perfect[1] > perfect[2] > 0
+    few = scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
+    assert "perfect_generator" not in few
 
 
 def test_metrics_that_compare_pairs_have_references_too() -> None:

@@ -52,11 +52,11 @@ def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fa
 @pytest.mark.usefixtures("thumbnail")
 def test_reals_are_read_once(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
     first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
-    assert reals.pictures_read == 40 + 40 + 1  # statistics, averaged, one picture
+    assert reals.pictures_read == 40 + 40  # statistics, averaged
     assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
-    assert reals.pictures_read == 81
+    assert reals.pictures_read == 80
     compute_metrics(FD, [fakes], 30, reals, cache=False)
-    assert reals.pictures_read == 162
+    assert reals.pictures_read == 160
 
 
 @pytest.mark.parametrize("changed", ["pixel", "weights", "protocol"])
@@ -98,7 +98,7 @@ def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
     }  # fmt: skip
     assert values["extractors"] == {"random_vgg16": {"weights_id": "thumbnail", "network": "thumbnail"}}
     assert values["sampling"] == {"quantisation": "floor(127.5 x + 128) clamped to [0, 255]", "psi": 1.0}
-    assert set(values["references"]["fd_random_vgg16"]) < set(values["calibration"])
+    assert set(values["references"]["fd_random_vgg16"]) == set(values["calibration"])
     assert values["protocol_version"] >= 1
     assert {"stylegen", "torch", "torch-fidelity"} == set(values["versions"])
     assert told[-1][1:] == (40, 40)
