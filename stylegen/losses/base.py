@@ -10,7 +10,8 @@ class Loss(ABC):
     """What generator and discriminator minimise, given the discriminator's logits [N, 1]: no sigmoid is applied.
 
     Row i of the real logits and row i of the fake logits belong to one image index, whatever the number of processes
-    and micro-batches. The constructor's arguments become settings, `loss.<argument>`.
+    and micro-batches. The constructor's arguments become settings, `loss.<argument>`, within the bounds of their
+    annotations (`stylegen.bounds`).
 
     Attributes:
         generator_sees_real: the generator's side takes (real_logits, fake_logits), not (fake_logits). The real images
