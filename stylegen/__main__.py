@@ -22,20 +22,24 @@ usage: python -m stylegen VERB [setting=value ...] [--cfg job]
 
 {chr(10).join(f"  {verb:10s}{what}" for verb, what in VERBS.items())}
 
-Settings are Hydra overrides; `--cfg job` prints the whole configuration and stops.
+`VERB --help` lists its settings; `--cfg job` prints the whole configuration and stops.
+`source <(stylegen --completion bash)` (or zsh) completes verbs, settings and groups.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb -> exit status: 0, 1 for a failure at run time, 2 for unusable input, 128 + n for signal n."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help") or {"-h", "--help"} & set(arguments):
-        print(HELP, end="")
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(_help(arguments), end="")
         return 0
     if arguments[0] == "--version":
         print(__version__)
         return 0
     try:
+        if arguments[0] in ("--completion", "--complete"):
+            print(_completion(*arguments), end="")
+            return 0
         return _run(arguments[0], arguments[1:])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,6 +61,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _help(arguments: Sequence[str]) -> str:
+    if not arguments or arguments[0] not in VERBS:
+        return HELP
+    from stylegen.verbs.help import help_of
+
+    return help_of(arguments[0], f"stylegen {VERBS[arguments[0]]}")
+
+
+def _completion(option: str, value: str = "", *_: str) -> str:
+    """A shell's completion script, or the words that it offers after a verb (or for one)."""
+    from stylegen.verbs.help import COMPLETIONS, words
+
+    if option == "--complete":
+        return "\n".join(words(value) if value else VERBS) + "\n"
+    if value not in COMPLETIONS:
+        raise unknown_choice("--completion", value, COMPLETIONS)
+    return COMPLETIONS[value]
 
 
 def _run(verb: str, arguments: list[str]) -> int:

@@ -71,7 +71,7 @@ def prepare(
     Args:
         out: not there yet; .zip, .lmdb, or a folder.
         labels: see `stylegen.data.labels.find_labels`.
-        max_images: at most so many pictures, drawn with `seed`; they stay in the order of the source.
+        max_images, seed: at most so many pictures, drawn with `seed`; they stay in the order of the source.
         strict: the first picture that would be left out ends the work.
         processes: by default one for each core; see `stylegen.data.pool.ordered_map`.
 
