@@ -218,7 +218,15 @@ from stylegen.data import prepare
 from stylegen.data.convert import Recipe, UnusableError
 from stylegen.data.source import open_source
 convert = Recipe.__call__
-Recipe.__call__ = lambda self, data: (time.sleep(0.02), convert(self, data))[1]
+journal = Path(sys.argv[2]).with_name(f".{Path(sys.argv[2]).name}.journal")
+
+def slow(self, data):
+    while journal.exists() and journal.read_bytes().count(b"\\n") > 50:
+        time.sleep(1)  # the rest is never converted
+    time.sleep(0.02)
+    return convert(self, data)
+
+Recipe.__call__ = slow
 prepare.prepare(open_source(sys.argv[1]), Path(sys.argv[2]), Recipe(resolution=16), processes=int(sys.argv[3]))
 """
 

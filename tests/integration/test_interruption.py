@@ -120,6 +120,7 @@ def test_one_of_two_processes_is_killed(tmp_path: Path) -> None:
     peaceful, folder = tmp_path / "peaceful", tmp_path / "run"
     done = start(peaceful, *TWO, disturbance="calls 0 43 0")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("snapshot  ") == 1  # the second process writes no result
     # No question to the other process at every step: a gradient a phase, the mean of w and the signs' sum a step, the
     # path lengths, and one agreement on signals.
     counts = [json.loads(line.split(" ", 1)[1]) for line in done.stderr.splitlines() if line.startswith("collectives")]

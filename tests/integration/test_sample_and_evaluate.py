@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -136,12 +135,13 @@ def test_evaluate_pictures_against_themselves(tmp_path: Path) -> None:
 
 
 def test_help_answers_within_a_second_and_without_torch() -> None:
-    code = "import sys, stylegen.__main__ as m; m.main(['--help']); sys.exit('torch' in sys.modules)"
+    """Of processor time, which other work on the machine does not lengthen."""
+    code = "import sys, time, stylegen.__main__ as m; m.main(['--help'])\n"
+    code += "print(time.process_time(), file=sys.stderr); sys.exit('torch' in sys.modules)"
     seconds = []
-    for _ in range(3):  # the best of three: the machine may have something else to do
-        started = time.perf_counter()
+    for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-        seconds.append(time.perf_counter() - started)
         assert done.returncode == 0, "torch was imported"
         assert "evaluate" in done.stdout
+        seconds.append(float(done.stderr))
     assert min(seconds) < 1
