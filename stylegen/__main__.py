@@ -23,6 +23,7 @@ usage: python -m stylegen VERB [setting=value ...] [--cfg job]
 {chr(10).join(f"  {verb:10s}{what}" for verb, what in VERBS.items())}
 
 `VERB --help` lists its settings; `--cfg job` prints the whole configuration and stops.
+`train -m seed=0,1,2` trains once for each value.
 `source <(stylegen --completion bash)` (or zsh) completes verbs, settings and groups.
 """
 
@@ -93,6 +94,10 @@ def _run(verb: str, arguments: list[str]) -> int:
         if arguments[position + 1 : position + 2] != ["job"]:
             raise UserError(" ".join(arguments[position:]), rule="--cfg shows the job's settings", fix="Use --cfg job")
         del arguments[position : position + 2]
+    if {"-m", "--multirun"} & set(arguments):
+        from stylegen.verbs.sweep import FLAGS, run_sweep
+
+        return run_sweep(verb, [a for a in arguments if a not in FLAGS])
     config = compose_config(verb, arguments)
     if verb == "train":
         from stylegen.verbs.own_settings import settle

@@ -1,0 +1,50 @@
+"""`-m`: every combination is a run of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stylegen.__main__ import main
+from stylegen.verbs.sweep import _combinations
+from tests.tiny import TINY_RUN
+
+
+def test_combinations() -> None:
+    assert _combinations(["seed=0,1", "a.b=choice(x,y)", "total_kimg=1", "init=a,b"]) == [
+        [f"seed={seed}", f"a.b={value}", "total_kimg=1", "init=a,b"] for seed in (0, 1) for value in "xy"
+    ]
+    assert _combinations(["seed=range(0,2)", "output_dir=~/a b"]) == [
+        ["seed=0", "output_dir=~/a b/00000"],
+        ["seed=1", "output_dir=~/a b/00001"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "-m", "seeds=0,1"], "Sample takes several seeds"),
+        (["train", "-m", "seed=0,-1"], "seed=-1: it is a whole number from 0"),
+        (
+            ["train", "-m", "seed=range(0,100)", "batch_size=range(1,100)"],
+            "9900 combinations: a sweep has at most 1000",
+        ),
+        (["train", "-m", "seed=0,1", "data={a"], "data={a"),
+    ],
+)
+def test_what_cannot_be_swept(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_two_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*TINY_RUN, "total_kimg=0.008", "logger.mode=disabled", "seed=0,1", f"output_dir={tmp_path}"]
+    assert main(["train", "--multirun", *arguments]) == 0
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert first.split()[:3] == ["0", "seed=0", str(tmp_path / "00000")]
+    assert second.split()[:3] == ["1", "seed=1", str(tmp_path / "00001")]
+    for number in (0, 1):
+        lines = (tmp_path / f"{number:05d}" / "metrics.jsonl").read_text().splitlines()
+        assert json.loads(lines[-1])["kimg"] == 0.008
