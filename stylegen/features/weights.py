@@ -177,7 +177,7 @@ def _given(published: PublishedWeights, weights: str | Path | None) -> Path | No
         return path / published.filename if (path / published.filename).is_file() else None
     if not path.is_file():
         raise UserError(
-            f"weights={weights}",
+            f"fidelity.weights={weights}",
             rule="no such file or folder",
             fix=f"Give the path of {published.filename}, or of a folder that holds it",
         )
@@ -219,7 +219,7 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
             rule=f"{', '.join(map(str, _folders()))} do not hold them, and the download of "
             f"{published.megabytes} MB failed ({error})",
             fix=f"Fetch {published.url} where there is a network and put it into {folder}, or give "
-            "weights=PATH; or measure with fd_random_vgg16, which needs no file",
+            "fidelity.weights=PATH; or measure with fd_random_vgg16, which needs no file",
         ) from error
     finally:
         partial.unlink(missing_ok=True)

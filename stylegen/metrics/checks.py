@@ -22,12 +22,14 @@ def check_metrics(
     options: MetricOptions = DEFAULT_OPTIONS,
     protocol: Protocol = OFFICIAL,
     walks: bool = True,
+    prefix: str = "",
     open_weights: bool = True,
 ) -> None:
     """Everything that can be wrong with an evaluation, found before training starts; may download weights.
 
     Args:
         walks: the pictures come from a generator whose latents can be walked through.
+        prefix: of the settings' names in messages: "fidelity." in training.
         open_weights: also open a weights file of the user's own, which no published hash vouches for.
 
     Raises:
@@ -37,10 +39,10 @@ def check_metrics(
             had, or do not fit.
     """
     if not ids:
-        raise unknown_choice("metrics", "[]", METRICS)
+        raise unknown_choice(f"{prefix}metrics", "[]", METRICS)
     for metric_id in ids:
         if metric_id not in METRICS:
-            raise unknown_choice("metrics", metric_id, METRICS)
+            raise unknown_choice(f"{prefix}metrics", metric_id, METRICS)
     if reals.spec.channels not in (1, 3):
         raise UserError(
             f"{reals.name} has {reals.spec.channels} channels",
@@ -48,7 +50,7 @@ def check_metrics(
             fix="Flatten the pictures onto a background, or measure nothing (fidelity=none in training)",
         )
     for metric_id in ids:
-        _check_metric(metric_id, num_fakes, reals, options, walks)
+        _check_metric(metric_id, num_fakes, reals, options, walks, prefix)
         if protocol.mirror_reals and METRICS[metric_id].first_reals is not None:
             raise UserError(
                 f"fidelity.mirror_reals=true for {metric_id}",
@@ -69,25 +71,27 @@ def by_extractor(ids: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
-def _check_metric(metric_id: str, num_fakes: int, reals: RealImages, options: MetricOptions, walks: bool) -> None:
+def _check_metric(
+    metric_id: str, num_fakes: int, reals: RealImages, options: MetricOptions, walks: bool, prefix: str
+) -> None:
     metric = METRICS[metric_id]
     if metric.walk is not None and not walks:
         raise UserError(
-            f"metrics={metric_id}",
+            f"{prefix}metrics={metric_id}",
             rule="a path length is a generator's, and stored pictures have none",
             fix=f"Give snapshot= in place of images=, or leave {metric_id} out",
         )
     if metric.exact_fakes is not None and num_fakes != metric.exact_fakes:
         raise UserError(
-            f"num_samples={num_fakes}",
+            f"{prefix}num_samples={num_fakes}",
             rule=f"{metric_id} promises exactly {metric.exact_fakes} pictures, for a score moves with their number",
-            fix=f"Use num_samples={metric.exact_fakes}, or a metric of any number such as fid or fd_random_vgg16",
+            fix=f"Use {prefix}num_samples={metric.exact_fakes}, or a metric of any number such as fid",
         )
-    _check_count(metric_id, "num_samples", num_fakes, metric.min_fakes(options), options)
+    _check_count(metric_id, f"{prefix}num_samples", num_fakes, metric.min_fakes(options), options)
     if isinstance(reals, PublishedReals):
         if metric.kind != "moments" or metric.exact_fakes is not None:
             raise UserError(
-                f"metrics={metric_id}",
+                f"{prefix}metrics={metric_id}",
                 rule=f"{reals.name} holds a mean and a covariance divided by N - 1, and {metric_id} needs more",
                 fix="Use fid, or a fd_<extractor> whose statistics these are, or give the pictures",
             )

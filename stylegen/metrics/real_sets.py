@@ -1,6 +1,8 @@
 """Sets of real images other than a dataset as it is: statistics, mirror images, one class, a lower resolution."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +18,13 @@ from stylegen.spec import ImageSpec
 
 @dataclass(frozen=True)
 class PublishedReals:
-    """Real pictures of which somebody else's mean and covariance are known, and nothing more.
+    """Real images of which only mean and covariance are known, from a file.
 
     Args:
-        spec: of the pictures that are compared with them.
+        spec: of the images that are compared with them.
         name, fingerprint: of the file.
         mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
+        record: how stylegen made the file; None for a file of others.
     """
 
     spec: ImageSpec
@@ -29,7 +32,30 @@ class PublishedReals:
     fingerprint: str
     mean: Tensor
     covariance: Tensor
-    num_images: int = 0
+    record: Mapping[str, Any] | None = None
+
+    @property
+    def num_images(self) -> int:
+        """0 where the file does not say."""
+        return int((self.record or {}).get("num_images", 0))
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.record is not None else "_foreign-statistics"
+
+    def check_extractor(self, name: str, weights_id: str, dim: int) -> None:
+        """Raise UserError unless these are statistics of this extractor's features, as far as the file says."""
+        record = self.record or {}
+        rule = None
+        if len(self.mean) != dim:
+            rule = f"it describes {len(self.mean)} features, and {name} has {dim}"
+        elif record.get("extractor", name) != name:
+            rule = f"it describes features of {record['extractor']}, not of {name}"
+        elif record.get("weights_id", weights_id) != weights_id:
+            rule = f"it was made with other weights of {name} ({record['weights_id']}, not {weights_id})"
+        if rule is not None:
+            fix = "Name the metric whose extractor these statistics are of, or export them again"
+            raise UserError(f"statistics={self.name}", rule=rule, fix=fix)
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         raise NotImplementedError("statistics have no pictures")
@@ -157,7 +183,10 @@ def mirrors(reals: RealImages) -> bool:
 def describe_reals(reals: RealImages) -> str:
     """Which images count, for the card."""
     if isinstance(reals, PublishedReals):
-        return "statistics from a file; their images are not known"
+        record = reals.record
+        if record is None:
+            return "statistics of a file that does not say how they were made; its images are not known"
+        return f"statistics of all {reals.num_images} images of {record.get('dataset', 'a dataset')}, made by stylegen"
     if isinstance(reals, FirstReals):
         return reals.describe()
     if isinstance(reals, MirroredReals):

@@ -54,12 +54,8 @@ class View:
         known = RealStatistics()
         if not isinstance(reals, PublishedReals):
             known = real_statistics(reals, way, sorted(wanted), seed, store)
-        elif len(reals.mean) != way.extractor.dim:
-            raise UserError(
-                f"{reals.name} describes {len(reals.mean)} features",
-                rule=f"{way.extractor.name} has {way.extractor.dim}",
-                fix="Name the metric whose extractor these statistics are of",
-            )
+        else:
+            reals.check_extractor(way.extractor.name, way.extractor.weights_id, way.extractor.dim)
         whole = FeatureSet.of(reals.moments(), None) if isinstance(reals, PublishedReals) else known.feature_set()
         return cls(ids, way, reals, known, whole, FeatureSet(way.extractor.dim, _kinds(ids)))
 

@@ -45,6 +45,7 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
             weights=fidelity.weights,
             options=options,
             protocol=protocol_of(fidelity),
+            prefix="fidelity.",
         )
 
 

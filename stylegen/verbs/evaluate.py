@@ -162,7 +162,15 @@ def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, o
     moments = real_statistics(reals, way, ["moments"], 0, _store(config)).feature_set().moments
     if ranks.is_first():
         assert moments is not None
-        write_statistics(Path(config.export).expanduser(), moments)
+        made = {
+            "extractor": extractor.name,
+            "weights_id": extractor.weights_id,
+            "dataset": reals.name,
+            "fingerprint": reals.fingerprint,
+            "resolution": reals.spec.resolution,
+            "channels": reals.spec.channels,
+        }
+        write_statistics(Path(config.export).expanduser(), moments, made)
 
 
 def _draw_neighbours(
@@ -203,7 +211,11 @@ def _check_settings(config: DictConfig) -> None:
             raise UserError(f"{key}={value}", rule=f"it is at least {at_least}", fix=f"Use {key}={max(at_least, 1)}")
     protocol_of(config.fidelity)
     if config.images is not None and config.per_class:
-        raise UserError("per_class with images", rule="classes are a conditional model's", fix="Give snapshot= instead")
+        raise UserError(
+            f"per_class={config.per_class} with images=",
+            rule="classes are a conditional model's",
+            fix="Give snapshot= instead",
+        )
     if config.neighbours and not any(i.startswith("authenticity_") for i in config.metrics):
         _count_copies_too(config)
     if config.export is not None and (config.metrics[0] if config.metrics else "") not in METRICS:

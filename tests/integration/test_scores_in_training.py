@@ -22,13 +22,19 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
 
 
-@pytest.mark.parametrize("setting", ["fidelity.noise=loud", "fidelity.max_share=1.5", "fidelity.prdc_neighborhood=0"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("fidelity.noise=loud", "fidelity.max_share=1.5", "fidelity.prdc_neighborhood=0"),
+        *("fidelity.weights=nowhere fidelity.metrics=[fid]", "fidelity.num_samples=1", "fidelity.metrics=[beauty]"),
+    ],
+)
 def test_a_training_refuses_impossible_settings_before_it_writes(
     setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = [*(a for a in TINY_RUN if a != "fidelity=none"), f"fidelity.metrics=[{FD}]"]
-    assert main(["train", *settings, setting, f"output_dir={tmp_path / 'run'}"]) == 2
-    assert setting in capsys.readouterr().err
+    assert main(["train", *settings, *setting.split(), f"output_dir={tmp_path / 'run'}"]) == 2
+    assert setting.split()[0].replace("[", "").replace("]", "") in capsys.readouterr().err  # the key as it is typed
     assert not list(tmp_path.iterdir())
 
 
