@@ -7,7 +7,7 @@ trained on photographs, say little. They use the 4096 values after the second de
 size and the last map is averaged over positions.
 
 Why the map after pool5 and not relu5_3: the distance in random features answers to lost sharpness first. On
-792 emoji portraits at 32 px, a picture repeated scored 0.39 (relu4_3), 0.67 (relu5_3) and 0.80 (pool5) times
+an earlier set of 792 emoji portraits at 32 px, a picture repeated scored 0.39 (relu4_3), 0.67 (relu5_3) and 0.80 (pool5) times
 what the reals averaged over 2x2 pixels scored, half of the modes dropped 0.04, 0.07 and 0.09 times, noise of
 32 levels 0.025, 0.049 and 0.065 times. All three rise monotonically with blur, noise and dropped modes;
 pool5 sees the last two best.
@@ -38,7 +38,7 @@ class RandomVGG16:
     Input x / 127.5 - 1 at the picture's own size (smaller than 32 px: each pixel repeated until it is at
     least 32). 13 convolutions 3x3 with zero padding and ReLU, max pooling 2x2 after the 2nd, 4th, 7th, 10th
     and 13th; weights N(0, 2 / fan_in) (He et al. 2015, eq. 10), biases 0. Features: the map after the last
-    pooling, averaged over positions. About 300 pictures a second at 32 px on one CPU core.
+    pooling, averaged over positions.
 
     Args:
         device: where to run. CPU and GPU differ by rounding only, for the weights are the same numbers.
