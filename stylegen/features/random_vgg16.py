@@ -7,9 +7,9 @@ trained on photographs, say little. They use the 4096 values after the second de
 size and the last map is averaged over positions.
 
 Why the map after pool5 and not relu5_3: the distance in random features answers to lost sharpness first. On
-an earlier set of 792 emoji portraits at 32 px, a picture repeated scored 0.39 (relu4_3), 0.67 (relu5_3) and 0.80 (pool5) times
-what the reals averaged over 2x2 pixels scored, half of the modes dropped 0.04, 0.07 and 0.09 times, noise of
-32 levels 0.025, 0.049 and 0.065 times. All three rise monotonically with blur, noise and dropped modes;
+an earlier set of 792 emoji portraits at 32 px, a picture repeated scored 0.39 (relu4_3), 0.67 (relu5_3) and
+0.80 (pool5) times what the reals averaged over 2x2 pixels scored, half of the modes dropped 0.04, 0.07 and 0.09
+times, noise of 32 levels 0.025, 0.049 and 0.065 times. All three rise monotonically with blur, noise and dropped modes;
 pool5 sees the last two best.
 """
 
