@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegen.data.limits import MAX_NOTE_BYTES
+from stylegen.data.lmdb_check import find_damage
 from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
 from stylegen.errors import UserError
 from stylegen.files import parse_json
@@ -178,13 +179,15 @@ def _open(path: Path) -> Any:
         for other in [other for other in _opened if other[0] != key[0]]:
             _opened.pop(other)[0].close()  # inherited by a fork: counts as open, and must not be used
         try:
+            damage = find_damage(_file(path))
+        except OSError as error:
+            raise _broken(path, error.strerror or error) from error
+        if damage is not None:
+            raise _broken(path, damage)
+        try:
             environment = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
         except lmdb.Error as error:
             raise _broken(path, error) from error
-        pages, page = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
-        if _file(path).stat().st_size < pages * page:  # reading beyond the end would kill the process
-            environment.close()
-            raise _broken(path, "cut short")
         _opened[key] = [environment, 0]
     _opened[key][1] += 1
     return _opened[key][0]

@@ -42,7 +42,7 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
     if not path.is_file():
         raise UserError(problem, rule="there is no such file", fix=fix)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             mean, covariance = (torch.from_numpy(np.asarray(file[key], dtype=np.float64)) for key in ("mu", "sigma"))
             record = json.loads(str(file[_RECORD])) if _RECORD in file.files else None
     except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
