@@ -1,8 +1,8 @@
 """A walk over the pages of an LMDB before the library sees them.
 
 The library follows page numbers and lengths without looking: one flipped bit, and it reads beyond the end of its memory
-map, which kills the process. Layout: `lmdb.h` and `mdb.c` of LMDB 0.9, data version 1, on 64-bit machines. One pass over
-the tree, without the pictures themselves: about 2 microseconds a picture.
+map, which kills the process. Layout: `lmdb.h` and `mdb.c` of LMDB 0.9, data version 1, on 64-bit machines. One pass
+over the tree, without the pages of the pictures themselves.
 """
 
 import mmap

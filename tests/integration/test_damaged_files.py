@@ -1,8 +1,8 @@
 """Damaged files of every kind that the commands read: one line and status 2, or no consequence; nothing is deleted.
 
-Bits are flipped, parts cut off, overwritten, copied and inserted, by a seed; and there are contents that no format has.
-Bits of checkpoints and snapshots, decoded caches and journals are in the tests of their rooms, where what is accepted is
-compared with what was written.
+Bits are flipped, parts cut off, overwritten, copied and inserted, by a seed; and there are contents that no format
+has. Bits of checkpoints and snapshots, decoded caches and journals are in the tests of their rooms, where what is
+accepted is compared with what was written.
 """
 
 import json
