@@ -149,9 +149,10 @@ class SampleSettings:
         noise: "const" as stored with the weights, "none", or "random", a function of the seed.
         label: class, by name or index, also written `class=`; null draws one for each seed.
         batch_size: pictures at a time.
-        scale: each pixel becomes scale x scale; null enlarges small pictures in figures to 64 px.
+        scale: each pixel becomes scale x scale; null enlarges small images to 64 px in figures and leaves single ones.
         columns: of a grid; null makes it square.
-        out: file or folder; null writes beside the snapshot's run.
+        out: file or folder; null names it after kimg, psi and seeds, in sampled/ of the snapshot's run. Other contents
+            are never overwritten.
         device: "auto", "cpu", "cuda" or "mps".
     """
 
