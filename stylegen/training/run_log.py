@@ -37,4 +37,6 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     if hours < 48:
         return f"{minutes // 60} h {minutes % 60} min"
-    return f"{hours // 24} d {hours % 24} h"
+    if hours < 2400:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours // 24:,} d"

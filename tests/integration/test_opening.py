@@ -103,7 +103,8 @@ def test_slow_steps_have_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(40, "40 s"), (540, "9 min"), (12_000, "3 h 20 min"), (1_051_200, "12 d 4 h")]
+    ("seconds", "text"),
+    [(40, "40 s"), (540, "9 min"), (12_000, "3 h 20 min"), (1_051_200, "12 d 4 h"), (2e8, "2,314 d")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
