@@ -50,7 +50,7 @@ def test_two_processes_with_micro_batches_are_one_batch(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.losses.gradients", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ranks = [subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment) for rank in range(2)]
-    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
     for rank in range(2):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         for name, loss in VARIANTS.items():
