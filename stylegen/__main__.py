@@ -13,6 +13,7 @@ VERBS = {
     "sample": "draw pictures: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "score a snapshot or a set of pictures: evaluate snapshot=RUN metrics=[fid]",
     "prepare": "make a dataset of any pictures: prepare source=DIR out=FILE.zip resolution=256",
+    "sensitivity": "metrics on known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
     "bench": "measure this machine: bench what=data",
 }
@@ -20,7 +21,7 @@ HELP = f"""stylegen {__version__}: train, sample and measure StyleGANs.
 
 usage: python -m stylegen VERB [setting=value ...] [--cfg job]
 
-{chr(10).join(f"  {verb:10s}{what}" for verb, what in VERBS.items())}
+{chr(10).join(f"  {verb:12s}{what}" for verb, what in VERBS.items())}
 
 `VERB --help` lists its settings; `--cfg job` prints the whole configuration and stops.
 `train -m seed=0,1,2` trains once for each value.

@@ -37,6 +37,7 @@ from stylegen.verbs.settings import (
     LoaderSettings,
     PrepareSettings,
     SampleSettings,
+    SensitivitySettings,
     StudySettings,
     TrainerSettings,
     TrainSettings,
@@ -56,6 +57,7 @@ VERBS: dict[str, list[Part]] = {
     "train": [Part(TrainSettings)],
     "sample": [Part(SampleSettings)],
     "evaluate": [Part(EvaluateSettings)],
+    "sensitivity": [Part(SensitivitySettings)],
     "study": [Part(StudySettings)],
     "bench": [Part(BenchSettings)],
     "prepare": [Part(PrepareSettings), Part(prepare, ("source", "out", "recipe")), Part(Recipe)],
@@ -89,6 +91,7 @@ _GROUPS: dict[str, dict[str, str]] = {  # verb -> section of its configuration -
         )
     },
     "evaluate": {"data": "evaluate_data", "fidelity": "fidelity_options"},
+    "sensitivity": {"data": "evaluate_data", "fidelity": "fidelity_options"},
     **{verb: {} for verb in ("sample", "study", "bench", "prepare")},
 }
 _OPTIONAL = ("augment", "growth", "regularizers")

@@ -243,6 +243,25 @@ class PrepareSettings:
 
 
 @dataclass
+class SensitivitySettings:
+    """`python -m stylegen sensitivity`.
+
+    Attributes:
+        metrics: ids; null measures all that need no download.
+        num_images: at most so many reals are degraded, a keyed choice.
+        use_labels: read the dataset's classes, which some of the degradations drop.
+        out: a Markdown file; null prints the tables.
+        device: "auto", "cpu", "cuda" or "mps".
+    """
+
+    metrics: Annotated[list[str], Names((1, 1024))] | None = None
+    num_images: Annotated[int, Range(8, 10000)] = 10000
+    use_labels: bool = False
+    out: FilePath | None = None
+    device: str = "auto"
+
+
+@dataclass
 class StudySettings:
     """`python -m stylegen study`.
 
