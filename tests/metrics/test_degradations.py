@@ -18,7 +18,7 @@ NUM = 48
 
 @pytest.mark.parametrize("degradation", DAMAGING, ids=lambda d: d.name)
 def test_damage_grows_with_severity_and_is_a_function_of_the_images_number(degradation: Degradation) -> None:
-    images, numbers = portraits(40), torch.arange(40)
+    images, numbers = portraits(200, side=16), torch.arange(200)
     assert degradation.damage is not None
     changes = [0.0]
     for severity in degradation.severities:
