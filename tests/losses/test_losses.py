@@ -1,10 +1,9 @@
-"""What every loss keeps: large logits do not overflow, and the batch may be spread over processes and micro-batches."""
+"""What every loss keeps: large logits do not overflow, and the batch may be spread over micro-batches.
 
-import os
-import subprocess
-import sys
+`tests/training/test_strategy.py` spreads it over processes.
+"""
+
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +12,7 @@ from torch import Tensor
 from stylegen.losses import Loss
 from stylegen.training.phases import build_phases
 from tests.integration.test_augmented_train import step_of
-from tests.losses.gradients import VARIANTS, gradients
-
-ROOT = Path(__file__).parents[2]
+from tests.losses.gradients import VARIANTS, assert_same_gradients, gradients
 
 
 def generator_value(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
@@ -43,26 +40,4 @@ def test_the_generator_pays_for_real_logits_only_where_its_loss_needs_them(loss:
 
 @pytest.mark.parametrize("loss", VARIANTS.values(), ids=VARIANTS)
 def test_micro_batches_are_one_batch(loss: Loss) -> None:
-    assert_same(gradients(loss, micro_batch=2), gradients(loss))
-
-
-def test_two_processes_with_micro_batches_are_one_batch(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.losses.gradients", str(tmp_path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ranks = [subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment) for rank in range(2)]
-    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        for name, loss in VARIANTS.items():
-            assert_same(found[name], gradients(loss))
-
-
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Up to float64's rounding in sums of fewer than 2^16 terms, none larger than the phase's largest gradient."""
-    assert found.keys() == expected.keys()
-    assert {name.split("/")[0] for name in found} == {"G_main", "D_main"}
-    for phase in ("G_main", "D_main"):
-        names = [name for name in expected if name.startswith(phase)]
-        largest = max(expected[name].abs().max() for name in names)
-        for name in names:
-            assert (found[name] - expected[name]).abs().max() <= 2**16 * 2**-53 * largest, name
+    assert_same_gradients(gradients(loss, micro_batch=2), gradients(loss))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.losses.gradients import VARIANTS, assert_same_gradients, gradients
 from tests.training import change_processes
 from tests.training.double import assert_same_state
 from tests.training.two_processes import CASES, train
@@ -63,6 +64,14 @@ def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Pat
     expected = train(tmp_path / "alone.pt", 1, *CASES[case])
     assert any("running_var" in name for name in expected["state"]) == (case == "batch_norm")
     assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)
+
+
+@pytest.mark.parametrize("loss", VARIANTS)
+def test_processes_with_micro_batches_have_the_gradients_of_one_batch(loss: str, folder: Path) -> None:
+    expected = gradients(VARIANTS[loss])
+    for rank in range(2):
+        found = torch.load(folder / f"losses{rank}.pt", weights_only=True)[loss]
+        assert_same_gradients(found, expected)
 
 
 def test_a_checkpoint_continues_on_another_number_of_processes(folder: Path, tmp_path: Path) -> None:

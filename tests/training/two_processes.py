@@ -2,7 +2,8 @@
 
     python -m tests.training.two_processes FOLDER
 
-The results of `CASES` are FOLDER/<case>.pt; then come the trainings of `change_processes`.
+The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt; then come the
+trainings of `change_processes`.
 """
 
 import sys
@@ -12,11 +13,13 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch.distributed as dist
 
 from stylegen.training.datamodule import TrainingData
 from stylegen.training.strategy import FlatAllReduce
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.config import compose_config
+from tests.losses.gradients import VARIANTS, gradients
 from tests.tiny import TINY_RUN
 from tests.training import change_processes
 from tests.training.double import EPS, Double, DoubleImages
@@ -67,4 +70,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for case, (batch_per_device, settings) in CASES.items():
         train(folder / f"{case}.pt", 2, batch_per_device, settings)
+    rank = dist.get_rank()  # of the group that the trainings have formed
+    of_losses = {name: gradients(loss, rank, dist.get_world_size(), micro_batch=2) for name, loss in VARIANTS.items()}
+    torch.save(of_losses, folder / f"losses{rank}.pt")
     change_processes.begin_and_continue(folder)
