@@ -146,7 +146,7 @@ DEGRADATIONS = (
     Degradation("desaturated", "{:.0%}", (0.25, 0.5, 1), desaturate),
     Degradation("swapped patches", "{:g} pairs of 16 cells", (1, 2, 4), swap_patches),
     Degradation("translated", "{:g} px", (1, 3), translate),
-    Degradation("replaced by static", "{:.0%} of images", (0.05, 0.2, 1), replace_by_static),
+    Degradation("replaced by static", "{:.0%} of images", (0.01, 0.1, 1), replace_by_static),
     Degradation("dropped classes", "{:.0%} of classes", (1 / 6, 1 / 2, 5 / 6), choose=drop_classes, needs_classes=True),
     Degradation("memorised", "{:.0%} of images", (1 / 2, 1 / 4, 1 / 16), choose=memorise),
 )

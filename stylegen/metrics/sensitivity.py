@@ -111,7 +111,7 @@ def to_markdown(rows: Sequence[Row]) -> list[str]:
     """One table for each extractor: a row for each degraded set, a column for each number."""
     lines: list[str] = []
     for name, ids in by_extractor([i for i in METRICS if set(METRICS[i].keys) <= set(rows[0].values)]).items():
-        keys = [key for i in ids for key, sense in METRICS[i].keys.items() if sense is not None]
+        keys = [key for i in ids for key in METRICS[i].keys if not key.endswith("_std")]
         heads = [key.replace(f"_{name}", "").replace("prdc_", "") for key in keys]
         lines += [f"`{name}`:", "", f"| degradation | severity | {' | '.join(heads)} |"]
         lines += ["|---|---|" + "---:|" * len(keys)]
