@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from stylegen.features.extractor import as_rgb, full_precision
 from stylegen.features.fidelity import load_weights, unusable
-from stylegen.features.weights import sha256
+from stylegen.features.weights import is_published, sha256
 
 SIDE = 224  # the resolution of training
 SMALL_SIDE, SMALL = 128, 64
@@ -116,11 +116,13 @@ class EfficientNetLite0:
             raise unusable(self.name, path, "its tensors are not those of EfficientNet-Lite0")
         self.device = torch.device(device)
         self._folded = [[self._fold(layer, state) for layer in block] for block in BLOCKS]
-        self.weights_id = f"sha256:{sha256(path)[:16]}/v{VERSION}"
+        digest = sha256(path)
+        self.weights_id = f"sha256:{digest[:16]}/v{VERSION}"
         self.recipe: dict[str, object] = {
             "paper": "arXiv 1905.11946",
             "network": "EfficientNet-Lite0, ImageNet",
             "weights_file": path.name,
+            "weights_published": is_published(self.name, digest),
             "version": VERSION,
             "input": f"antialiased bicubic to {SIDE} px ({SMALL_SIDE} px up to {SMALL} px), (x - 127) / 128",
             "features": "head after ReLU6, mean over positions",

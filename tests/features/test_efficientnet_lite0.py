@@ -78,6 +78,13 @@ def test_other_tensors_are_refused(tmp_path: Path) -> None:
         EfficientNetLite0(tmp_path / "own.pth")
 
 
+def test_weights_of_ones_own_are_not_the_published_ones(extractor: EfficientNetLite0, tmp_path: Path) -> None:
+    """So the number's name ends in _unpublished-weights."""
+    torch.save({name: torch.zeros(shape) for name, shape in shapes().items()}, tmp_path / "own.pth")
+    assert EfficientNetLite0(tmp_path / "own.pth").recipe["weights_published"] is False
+    assert extractor.recipe["weights_published"] is True
+
+
 def test_a_package_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "weights.pth"
     changed.write_bytes(b"changed")
