@@ -64,7 +64,8 @@ def references(
     """For every number of these metrics its values for the sets of `REFERENCES`, from the cache or computed.
 
     Left out: real against real where the halves are fewer than a metric needs; the perfect generator for metrics other
-    than Frechet distances, and for an x beyond the fitted ones. On rank 0; empty on the others.
+    than Frechet distances, and for an x beyond the fitted ones; both where the halves share images
+    (`real_sets.FirstReals.repeats`). On rank 0; empty on the others.
 
     Args:
         ids: calibrated metrics of one extractor; `table` says what they are.
@@ -83,9 +84,12 @@ def references(
             found[i] = fit | _values(table[i], sets, extraction, options)
             cache.store(keys[i], found[i] or {})
     result: dict[str, dict[str, float]] = {}
+    shared = getattr(reals, "repeats", False)
     for arrays in found.values():
         for name, value in (arrays or {}).items():
             key, _, what = name.partition("/")
+            if shared and what in ("real_vs_real", _FIT):
+                continue
             if what != _FIT:
                 result.setdefault(key, {})[what] = float(value)
             elif (expected := _expected(value, 1 / num_fakes + 1 / reals.num_images)) is not None:

@@ -117,9 +117,14 @@ class FirstReals:
             images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
         return images, labels
 
+    @property
+    def repeats(self) -> bool:
+        """Whether some images count more than once, so that the halves of these reals share images."""
+        return self.num_images > self.inner.num_images
+
     def describe(self) -> str:
         """For the card."""
-        again = ", from the start again at its end" if self.num_images > self.inner.num_images else ""
+        again = ", from the start again at its end" if self.repeats else ""
         mirrored = "each mirrored with probability 1/2 (keyed, seed 0)" if self.mirror else "unmirrored"
         return f"the first {self.num_images} images in the dataset's order{again}, {mirrored}"
 

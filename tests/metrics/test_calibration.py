@@ -7,7 +7,8 @@ from stylegen.metrics.cache import StatisticsCache
 from stylegen.metrics.calibration import average_2x2, references
 from stylegen.metrics.frechet import Moments, distance
 from stylegen.metrics.metric import DEFAULT_OPTIONS, MetricOptions
-from stylegen.metrics.reals import Extraction, RealStatistics, halves_of, real_statistics
+from stylegen.metrics.real_sets import FirstReals
+from stylegen.metrics.reals import Extraction, RealImages, RealStatistics, halves_of, real_statistics
 from stylegen.metrics.registry import METRICS
 from tests.metrics.pictures import Reals, Thumbnail, blurred, portraits
 
@@ -16,7 +17,7 @@ WAY = Extraction(Thumbnail(), batch_size=64)
 
 
 def scores_of(
-    reals: Reals,
+    reals: RealImages,
     way: Extraction,
     ids: list[str],
     seed: int = 0,
@@ -85,6 +86,16 @@ def test_more_samples_than_were_measured_lower_the_perfect_score_and_fewer_give_
     assert perfect[0] > perfect[1] > perfect[2] > 0
     few = scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
     assert "perfect_generator" not in few
+
+
+def test_halves_that_share_images_say_nothing() -> None:
+    """20 images until there are 64: real against real, and what is fitted to it, would be close to 0."""
+    repeated = FirstReals(Reals(portraits(20, side=16)), 64, mirror=False)
+    assert set(scores_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
+        *("averaged_2x2", "one_picture_repeated"),
+    }
+    whole = FirstReals(Reals(portraits(64, side=16)), 64, mirror=False)
+    assert {"real_vs_real", "perfect_generator"} <= set(scores_of(whole, WAY, ["fd_random_vgg16"])["fd_random_vgg16"])
 
 
 def test_metrics_that_compare_pairs_have_references_too() -> None:
