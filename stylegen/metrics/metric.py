@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylegen.bounds import Range
-from stylegen.errors import UserError
+from stylegen.bounds import Range, check_arguments
 from stylegen.metrics import ranks
 from stylegen.metrics.frechet import Moments
 
@@ -29,7 +28,7 @@ class MetricOptions:
         prdc_neighborhood: the balls of `prdc_<extractor>` reach to this neighbour; 5 in the paper.
 
     Raises:
-        UserError: a value below 1 (below 2 for `kid_subset_size`).
+        UserError: a value out of its bounds.
     """
 
     kid_subsets: Annotated[int, Range(1, 100000)] = 100
@@ -39,10 +38,7 @@ class MetricOptions:
     prdc_neighborhood: Annotated[int, Range(1, 10000)] = 5
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            least = 2 if name == "kid_subset_size" else 1
-            if value < least:
-                raise UserError(f"fidelity.{name}={value}", rule=f"it is at least {least}", fix="Give a larger number")
+        check_arguments("fidelity", MetricOptions, vars(self))
 
 
 DEFAULT_OPTIONS = MetricOptions()

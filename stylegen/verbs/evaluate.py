@@ -204,11 +204,6 @@ def _check_settings(config: DictConfig) -> None:
             rule="one of the two is scored",
             fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
         )
-    least = {"batch_size": 1, "fidelity.batch_size": 1, "devices": 1, "per_class": 0, "neighbours": 0}
-    for key, at_least in least.items():
-        value = config.fidelity.batch_size if key.startswith("fidelity") else config[key]
-        if value < at_least:
-            raise UserError(f"{key}={value}", rule=f"it is at least {at_least}", fix=f"Use {key}={max(at_least, 1)}")
     protocol_of(config.fidelity)
     if config.images is not None and config.per_class:
         raise UserError(

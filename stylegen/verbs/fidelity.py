@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen.data.dataset import ImageDataset
-from stylegen.errors import UserError
 from stylegen.features.weights import PUBLISHED, is_present
 from stylegen.metrics.metric import MetricOptions
 from stylegen.metrics.protocol import Protocol
@@ -20,17 +19,12 @@ _WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
 
 def metric_options(fidelity: DictConfig) -> MetricOptions:
-    """The options of single metrics that stand under fidelity.*; refuses the other settings there that are impossible.
+    """The options of single metrics under fidelity.*.
 
     Raises:
-        UserError: see `MetricOptions` and `Protocol`; a share that is none.
+        UserError: see `MetricOptions` and `Protocol`.
     """
     protocol_of(fidelity)
-    share = fidelity.get("max_share", 1)
-    if not 0 <= share <= 1:
-        raise UserError(
-            f"fidelity.max_share={share}", rule="it is a share from 0 to 1", fix="Use 1 to leave no score out"
-        )
     return MetricOptions(**{name: fidelity[name] for name in MetricOptions.__dataclass_fields__})
 
 
