@@ -43,6 +43,12 @@ def _exit(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all; see `replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Context manager: a hidden, empty file beside `path` to write to, which takes its place on success.

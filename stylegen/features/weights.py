@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from stylegen.errors import UserError
+from stylegen.files import replacing
 
 _TIMEOUT_SECONDS = 30  # a firewall that drops packets must not hang a run
 _BLOCK = 2**20
@@ -205,14 +206,12 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
         )
     folder = _folders()[0]
     target = folder / published.filename
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            for block in _read_url(published.url):
-                file.write(block)
-        _check_hash(partial, published, f"Fetch {published.url} by other means and put it into {folder}")
-        partial.replace(target)
+        with replacing(target) as partial:
+            with partial.open("wb") as file:
+                for block in _read_url(published.url):
+                    file.write(block)
+            _check_hash(partial, published, f"Fetch {published.url} by other means and put it into {folder}")
     except (OSError, HTTPException) as error:  # no network, refused, timed out, cut short
         raise UserError(
             f"the {extractor} weights {published.filename} are not on this machine",
@@ -221,8 +220,6 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
             fix=f"Fetch {published.url} where there is a network and put it into {folder}, or give "
             "fidelity.weights=PATH; or measure with fd_random_vgg16, which needs no file",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

@@ -7,19 +7,22 @@ first. A file with a single card is that card, so a script that reads `metrics` 
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from stylegen.data.lock import exclusive
 from stylegen.errors import UserError
+from stylegen.files import parse_json, write_text
+from stylegen.metrics.card import MetricCard
 
 _LOG = logging.getLogger(__name__)
 _EARLIER = "earlier"
 # What evaluating the same snapshot in the same way twice may change.
 _NUMBERS = ("metrics", "references", "classes", "versions", "device", _EARLIER)
+_REQUIRED = {f.name for f in fields(MetricCard) if f.default is MISSING and f.default_factory is MISSING}
 
 
 def choices_digest(card: Mapping[str, Any]) -> str:
@@ -39,10 +42,7 @@ def add_card(path: Path, card: Mapping[str, Any]) -> None:
 
     A file that is damaged, or no file of cards, is renamed to <name>.damaged and reported. The new file appears whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with suppress(UserError):  # a cache folder that cannot be written costs the lock, not the card
-            stack.enter_context(exclusive(path, wait=True))
+    with updating(path):
         known = _read(path) if path.exists() else {}
         if path.exists() and not known:
             _LOG.warning("%s is renamed to %s", path, put_aside(path).name)
@@ -50,12 +50,16 @@ def add_card(path: Path, card: Mapping[str, Any]) -> None:
         write_text(path, json.dumps({**card, **({_EARLIER: known} if known else {})}, indent=2, allow_nan=False) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """A file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+@contextmanager
+def updating(path: Path) -> Iterator[None]:
+    """Context manager: other processes that update this file wait, so that none loses what another one added.
+
+    Without a cache folder that can be written there is no lock, which costs no numbers unless two write at once.
+    """
+    with ExitStack() as stack:
+        with suppress(UserError):
+            stack.enter_context(exclusive(path, wait=True))
+        yield
 
 
 def put_aside(path: Path) -> Path:
@@ -71,16 +75,21 @@ def put_aside(path: Path) -> Path:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """Cards by the digest of their choices, newest last; empty for a damaged file."""
     try:
-        newest = json.loads(path.read_text())
+        newest = parse_json(path.read_text())
         cards = [*newest.pop(_EARLIER, {}).values(), newest]
         return {choices_digest(card): card for card in cards if _checked(card)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         _LOG.warning("%s is damaged, or no metric card (%s)", path, error)
         return {}
 
 
 def _checked(card: Mapping[str, Any]) -> bool:
     """True; raises for what is no card."""
+    if missing := _REQUIRED - card.keys():
+        raise ValueError(f"without {', '.join(sorted(missing))}")
     if not all(isinstance(value, int | float) for value in card["metrics"].values()):
         raise ValueError("metrics that are no numbers")
+    if card["better"].keys() != card["metrics"].keys():
+        raise ValueError("its metrics and their senses are not the same")
+    json.dumps(card, allow_nan=False)  # ValueError for what could not be written again
     return isinstance(card["sampling"], dict) and isinstance(card["num_samples"], int)

@@ -7,7 +7,6 @@ So a number against a file without the record has `_foreign-statistics` in its n
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.features.weights import sha256
+from stylegen.files import replacing
 from stylegen.metrics.frechet import Moments
 from stylegen.metrics.real_sets import PublishedReals
 from stylegen.metrics.reals import PROTOCOL_VERSION
@@ -64,12 +64,9 @@ def write_statistics(path: Path, moments: Moments, made: Mapping[str, object] | 
         made: extractor, weights_id, dataset, fingerprint, resolution, channels: for the record.
     """
     record = {"protocol_version": PROTOCOL_VERSION, "num_images": moments.count, **(made or {})}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     arrays = {"mu": moments.mean.numpy(), "sigma": moments.covariance(1).numpy(), _RECORD: np.array(json.dumps(record))}
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
 
 
 def _check_record(record: Any, spec: ImageSpec, problem: str) -> None:

@@ -143,17 +143,6 @@ def _named(folder: Path, suffix: str) -> list[Path]:
     return [path for path in folder.glob(f"*{suffix}") if pattern.fullmatch(path.name)]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def next_run_folder(parent: Path, name: str) -> RunFolder:
     """`parent`/00007-<name>, one more than the highest number there."""
     pattern = re.compile(r"(\d{5})-.*")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stylegen.metrics.card_file import write_text
+from stylegen.files import write_text
+from stylegen.metrics.card_file import updating
 from stylegen.metrics.report import Scored, best_of, check_comparable, table, to_svg
 from stylegen.metrics.score_table import comparable, merged, rows_at, rows_of, to_csv
 from stylegen.verbs.scoring import Subject
@@ -20,8 +21,9 @@ def report(config: DictConfig, scored: Sequence[Scored], subjects: Sequence[Subj
     check_comparable(scored)
     folder = report_folder(config, subjects)
     scored = [replace(s, name=name) for s, name in zip(scored, _distinct_names(subjects), strict=True)]
-    rows = merged(rows_at(folder / "scores.csv"), rows_of(scored))
-    write_text(folder / "scores.csv", to_csv(rows))
+    with updating(folder / "scores.csv"):
+        rows = merged(rows_at(folder / "scores.csv"), rows_of(scored))
+        write_text(folder / "scores.csv", to_csv(rows))
     write_text(folder / "scores.svg", to_svg(comparable(rows, scored[0])))
     print("\n".join(table(scored)), file=sys.stderr)
     result = {

@@ -20,12 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import Stopped, UserError, unknown_choice
+from stylegen.files import write_text
 from stylegen.latent.seeds import parse_seeds
 from stylegen.metrics import METRICS
 from stylegen.metrics.card_file import add_card
 from stylegen.metrics.generated import score_generator
 from stylegen.training.callbacks.fidelity import read_card
-from stylegen.training.run_folder import RunFolder, write_text
+from stylegen.training.run_folder import RunFolder
 from stylegen.verbs import train
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.checks import check_settings, num_processes

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from stylegen import __version__
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped
+from stylegen.files import write_text
 from stylegen.metrics.generated import score_generator
 from stylegen.training.callbacks.checkpoints import REQUEUE, Checkpoints
 from stylegen.training.callbacks.fidelity import Fidelity, read_card
@@ -30,7 +31,7 @@ from stylegen.training.datamodule import TrainingData
 from stylegen.training.module import StyleGANModule
 from stylegen.training.precision import Precision
 from stylegen.training.processes import is_first_process
-from stylegen.training.run_folder import RunFolder, write_text
+from stylegen.training.run_folder import RunFolder
 from stylegen.training.run_lock import RunLock
 from stylegen.training.run_log import RunLog
 from stylegen.training.slurm import requeue_job, slurm_environment

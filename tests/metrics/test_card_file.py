@@ -1,14 +1,30 @@
 import json
+import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stylegen.metrics.card import MetricCard
 from stylegen.metrics.card_file import add_card, choices_digest, read_cards
 
 
 def card(value: float, **choices: Any) -> dict[str, Any]:
-    return {"metrics": {"fid": value}, "num_samples": 50, "sampling": {"psi": 1.0}, "device": "cpu"} | choices
+    made = MetricCard(
+        metrics={"fid": value},
+        better={"fid": "lower"},
+        references={},
+        num_samples=50,
+        num_reals=60,
+        dataset={"name": "reals"},
+        extractors={},
+        options={},
+        calibration={},
+        sampling={"psi": 1.0},
+        seed=0,
+    )
+    return made.to_dict() | choices
 
 
 def test_one_entry_for_each_set_of_choices(tmp_path: Path) -> None:
@@ -35,6 +51,10 @@ def test_one_entry_for_each_set_of_choices(tmp_path: Path) -> None:
         '{"metrics": 3}',
         '{"a": 1}',
         json.dumps({**card(1), "earlier": [1]}),
+        json.dumps({**card(1), "metrics": {"fid": math.nan}}),
+        json.dumps({**card(1), "references": {"fid": {"real_vs_real": 1}}}).replace(": 1}}", ": 1e999}}"),
+        json.dumps({**card(1), "better": {}}),
+        json.dumps({key: value for key, value in card(1).items() if key != "better"}),
         json.dumps({**card(1), "earlier": {"a": {"metrics": {"fid": "x"}}}}),
         "[" * 100_000,
         "\x00\xff",
@@ -58,3 +78,10 @@ def test_a_cache_folder_that_cannot_be_written_costs_no_card(tmp_path: Path, mon
     monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path / "file"))
     add_card(tmp_path / "a.metrics.json", card(1))
     assert read_cards(tmp_path / "a.metrics.json") == [card(1)]
+
+
+def test_two_writers_lose_no_card(tmp_path: Path) -> None:
+    path = tmp_path / "a.metrics.json"
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda n: add_card(path, card(1, num_samples=n)), range(2, 8)))
+    assert sorted(c["num_samples"] for c in read_cards(path)) == list(range(2, 8))

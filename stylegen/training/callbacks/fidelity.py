@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 
 from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.files import write_text
 from stylegen.metrics import ranks
 from stylegen.metrics.card import MetricCard
 from stylegen.metrics.card_file import add_card, read_cards
@@ -16,7 +17,7 @@ from stylegen.metrics.registry import sense_of
 from stylegen.training.callbacks.base import EveryKimg
 from stylegen.training.callbacks.logbook import Logbook
 from stylegen.training.module import StyleGANModule
-from stylegen.training.run_folder import RunFolder, write_text
+from stylegen.training.run_folder import RunFolder
 
 Score = Callable[..., MetricCard]  # generator, sampling={...} -> card
 
