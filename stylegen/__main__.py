@@ -1,12 +1,12 @@
 """`python -m stylegen VERB [overrides]`, also installed as the command `stylegen`."""
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from stylegen import __version__
 from stylegen.errors import RunError, Stopped, UserError, printable, unknown_choice
+from stylegen.verbs.streams import unbroken_streams
 
 VERBS = {
     "train": "train a generator: train experiment=auto data.path=FOLDER_OR_ZIP",
@@ -31,7 +31,11 @@ usage: python -m stylegen VERB [setting=value ...] [--cfg job]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb -> exit status: 0, 1 for a failure at run time, 2 for unusable input, 128 + n for signal n."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with unbroken_streams():  # `| head -1` ends no training; a pipe that breaks elsewhere is an error
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_help(arguments), end="")
         return 0
@@ -49,9 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read standard output, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:  # a disk that is full, a folder that was deleted or may not be read
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)

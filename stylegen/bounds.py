@@ -7,6 +7,7 @@ file calls it.
 import functools
 import inspect
 import math
+import os
 import re
 import types
 import typing
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from stylegen.errors import UserError, printable
+from stylegen.errors import UserError, printable, unknown_choice
 
 MAX_TEXT = 4096  # characters
 MAX_NAME = 255  # bytes in one part of a path, on every common file system
+MAX_PATH = 4096 - 256  # bytes, with room for the names of a run's files below it
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Names:
     count: tuple[int, int] = (0, 1024)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Marks a text as one of these names."""
+
+    names: tuple[str, ...]
+
+
 class NonzeroSum:
     """Marks a list of numbers that are divided by their sum."""
 
@@ -63,6 +72,7 @@ class PathRule:
 
 
 FilePath = Annotated[str, PathRule()]
+Device = Annotated[str, Choice(("auto", "cpu", "cuda", "mps"))]
 Share = Annotated[float, Range(0, 1)]
 Kimg = Annotated[float, Range(0, 1e7)]  # 1e10 images: 400 times StyleGAN's training
 Seed = Annotated[int, Range(0, 2**63 - 1)]
@@ -113,6 +123,9 @@ def check(key: str, value: Any, hint: Any) -> None:
             raise UserError(f"{key}=null", rule="it needs a value", fix=f"Leave {key} out for its default")
         return
     rule = _broken_rule(value, kind, marks)
+    choice = next((mark for mark in marks if isinstance(mark, Choice)), None)
+    if rule is None and choice is not None and value not in choice.names:
+        raise unknown_choice(key, brief(value), choice.names)
     if rule is not None:
         raise UserError(f"{key}={brief(value)}", rule=rule, fix=f"Leave {key} out for its default, or change it")
 
@@ -182,6 +195,8 @@ def _text_rule(text: str, is_path: bool) -> str | None:
         return "it is the path of a file or folder, not an empty text"
     if any(len(part.encode(errors="surrogateescape")) > MAX_NAME for part in text.split("/")):
         return f"a name in a path has at most {MAX_NAME} bytes"
+    if len(os.fsencode(text)) > MAX_PATH:
+        return f"a path has at most {MAX_PATH} bytes"
     if text.startswith("~"):
         try:
             Path(text).expanduser()

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 CAPTION_PX = 24
+MAX_FIGURE_PIXELS = 2**28  # a figure is built in memory
 
 
 def to_float(images: Tensor) -> Tensor:

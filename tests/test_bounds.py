@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from stylegen.bounds import FilePath, Names, PathRule, Range, Taps, brief, check
+from stylegen.bounds import Choice, FilePath, Names, PathRule, Range, Taps, brief, check
 from stylegen.errors import UserError
 
 NUMBER = Annotated[float, Range(0, 10, above=True)]
@@ -54,6 +54,9 @@ def test_good_values(value: Any, hint: Any) -> None:
         ("x" * 5000, str, "at most 4096 characters, not 5000"),
         ("/a/" + "ä" * 200, FilePath, "at most 255 bytes"),
         ("", FilePath, "not an empty text"),
+        ("a/" * 2000, FilePath, "at most 3840 bytes"),
+        ("fp8", Annotated[str, Choice(("fp32", "fp16"))], "key=fp8: no such key. Did you mean .*Known: fp16, fp32"),
+        (1, Annotated[str, Choice(("fp32", "fp16"))], "it is a text"),
         ("~nosuchuser/x", FilePath, "no user nosuchuser"),
     ],
 )

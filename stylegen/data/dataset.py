@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from stylegen.bounds import Names, PathRule, Range, Seed
+from stylegen.bounds import Choice, Names, PathRule, Range, Seed
 from stylegen.data import openmoji
 from stylegen.data.consistency import check_alike, check_trainable, header_of, place_of
 from stylegen.data.decoded import DecodedPixels, find_place, no_room, open_decoded
@@ -71,7 +71,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         classes: Annotated[Sequence[str], Names((0, 65536))] | None = None,
         max_images: Annotated[int, Range(1, 2**40)] | None = None,
         subset_seed: Seed = 0,
-        cache: str = "auto",
+        cache: Annotated[str, Choice(("auto", "memmap", "device", "off"))] = "auto",
     ) -> None:
         if cache not in CACHES:
             raise unknown_choice("data.cache", cache, CACHES)

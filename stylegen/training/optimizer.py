@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import Kimg, Range, Share, check_arguments
+from stylegen.bounds import Choice, Kimg, Range, Share, check_arguments
 from stylegen.errors import UserError, unknown_choice
 
 DECAYS = ("none", "linear", "cosine")
@@ -47,7 +47,7 @@ class AdamSettings:
     d_betas: Annotated[Sequence[float], Range(0, 1, below=True, count=(2, 2))] = (0.0, 0.99)
     eps: Annotated[float, Range(1e-30, 1)] = 1e-8
     rampup_kimg: Kimg = 0.0
-    decay: str = "none"
+    decay: Annotated[str, Choice(("none", "linear", "cosine"))] = "none"
     decay_start_kimg: Kimg = 0.0
     decay_kimg: Kimg = 0.0
     decay_to: Share = 0.0

@@ -8,6 +8,7 @@ from torch.distributed import is_torchelastic_launched
 
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import UserError, unknown_choice
+from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.evaluate import check_metrics
 from stylegen.training.callbacks.wandb import check_logger
@@ -30,6 +31,7 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     for batch in dict.fromkeys(batches):
         _check_batch_norm(config, batch, setting)
         _check_batch(config, dataset, batch, setting)
+    _check_sample_grid(config.sample_count, dataset.spec.resolution)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
     _check_launcher(config)
     clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
@@ -64,6 +66,16 @@ def notices(config: DictConfig, dataset: ImageDataset) -> list[str]:
 def num_processes(config: DictConfig) -> int:
     """Processes that share the batch."""
     return config.trainer.devices * config.trainer.num_nodes
+
+
+def _check_sample_grid(count: int, resolution: int) -> None:
+    most = MAX_FIGURE_PIXELS // resolution**2
+    if count > most:
+        raise UserError(
+            f"sample_count={count}",
+            rule=f"a grid has at most {MAX_FIGURE_PIXELS / 1e6:,.0f} million pixels: {most} images of {resolution} px",
+            fix=f"Use sample_count={most} or less",
+        )
 
 
 def _check_launcher(config: DictConfig) -> None:

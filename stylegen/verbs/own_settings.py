@@ -16,7 +16,7 @@ from stylegen.errors import UserError
 from stylegen.training.run_folder import RunFolder
 from stylegen.verbs.command_line import key_of
 from stylegen.verbs.config import compose_config, config_directory, plain
-from stylegen.verbs.places import output_root, typed_path
+from stylegen.verbs.places import output_root
 from stylegen.verbs.schema import check_config
 from stylegen.verbs.yaml_file import load_yaml
 
@@ -78,7 +78,7 @@ def _continued(config: DictConfig) -> RunFolder | None:
     """The run that will be continued, or begun again where it has no checkpoint; None for a new one."""
     if config.resume == "never":
         return None
-    path = output_root(config) if config.resume == "auto" else typed_path("resume", config.resume)
+    path = output_root(config) if config.resume == "auto" else Path(config.resume).expanduser()
     if path is None:
         return None
     try:

@@ -20,7 +20,7 @@ from stylegen.training.run_folder import RunFolder, next_run_folder
 from stylegen.training.run_lock import check_unlocked
 from stylegen.verbs.config import plain
 from stylegen.verbs.own_settings import flatten, read_own
-from stylegen.verbs.places import check_new, output_root, typed_path
+from stylegen.verbs.places import check_new, output_root
 
 # What may differ between a run and its continuation: it changes no algorithm. (Threads and devices may change the
 # rounding of sums; a bit-exact continuation keeps them.) The data are compared by their content, not by their path.
@@ -82,7 +82,7 @@ def _find_start(config: DictConfig, name: str, module: StyleGANModule | None) ->
             fix="Add output_dir=FOLDER and leave resume=auto",
         )
     if config.resume not in ("auto", "never"):
-        source = _checkpoint_of(typed_path("resume", config.resume))
+        source = _checkpoint_of(Path(config.resume).expanduser())
         folder = RunFolder(output or source.parent.parent)
         if folder.root.resolve() != source.parent.parent.resolve():
             if folder.config.exists():

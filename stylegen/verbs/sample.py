@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.errors import UserError, unknown_choice
-from stylegen.images import make_grid
+from stylegen.images import MAX_FIGURE_PIXELS, make_grid
 from stylegen.latent.mixing import mix
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_layers, parse_seeds
@@ -21,7 +21,6 @@ from stylegen.verbs.device import choose_device
 from stylegen.verbs.outputs import find_output, write_images
 
 NOISE_DRAWS = 100
-MAX_FIGURE_PIXELS = 2**28
 FIGURE_CELL_PX = 64  # figures of small pictures are enlarged to this, so that they can be looked at
 
 Figure = tuple[Tensor, int]  # cells [N, C, H, W] and columns

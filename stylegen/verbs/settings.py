@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from stylegen.bounds import Count, Depth, FilePath, Interval, Kimg, Names, Range, Seed, Share
+from stylegen.bounds import Choice, Count, Depth, Device, FilePath, Interval, Kimg, Names, Range, Seed, Share
 
 
 @dataclass
@@ -46,7 +46,7 @@ class TrainSettings:
     init: FilePath | None = None
     auto: bool = False
     freeze_d: Depth = 0
-    precision: str = "fp32"
+    precision: Annotated[str, Choice(("fp32", "tf32", "bf16", "fp16"))] = "fp32"
     half_resolutions: Annotated[int, Range(0, 16)] | None = 4
     bad_steps: Interval = 16
     attempts: Annotated[int, Range(0, 1000)] = 3
@@ -73,7 +73,7 @@ class TrainerSettings:
         requeue: under SLURM, save on SIGUSR1 and put the job back into the queue.
     """
 
-    accelerator: str = "auto"
+    accelerator: Annotated[str, Choice(("auto", "cpu", "gpu", "cuda", "mps"))] = "auto"
     devices: Annotated[int, Range(1, 1024)] = 1
     num_nodes: Annotated[int, Range(1, 1024)] = 1
     requeue: bool = False
@@ -111,8 +111,8 @@ class FidelityOptions:
     cache_dir: FilePath | None = None
     calibrate: bool = True
     truncation_psi: Annotated[float, Range(-100, 100)] = 1.0
-    noise: str = "random"
-    labels: str = "data"
+    noise: Annotated[str, Choice(("random", "const", "none"))] = "random"
+    labels: Annotated[str, Choice(("data", "uniform"))] = "data"
     mirror_reals: bool = False
 
 
@@ -157,7 +157,7 @@ class SampleSettings:
     """
 
     snapshot: FilePath = "???"
-    mode: str = "images"
+    mode: Annotated[str, Choice(("images", "grid", "truncation", "mixing", "noise"))] = "images"
     seeds: str = "0-15"
     mix_seeds: str = "100-107"
     layers: str = "coarse"
@@ -166,13 +166,13 @@ class SampleSettings:
     )
     truncation_psi: Annotated[float, Range(-100, 100)] = 0.7
     truncation_cutoff: Depth | None = None
-    noise: str = "const"
+    noise: Annotated[str, Choice(("const", "none", "random"))] = "const"
     label: str | None = None
     batch_size: Count = 16
     scale: Annotated[int, Range(1, 64)] | None = None
     columns: Annotated[int, Range(1, 10000)] | None = None
     out: FilePath | None = None
-    device: str = "auto"
+    device: Device = "auto"
 
 
 @dataclass
@@ -226,7 +226,7 @@ class EvaluateSettings:
     again: bool = False
     batch_size: Count = 64
     devices: Annotated[int, Range(1, 1024)] = 1
-    device: str = "auto"
+    device: Device = "auto"
 
 
 @dataclass
@@ -294,7 +294,7 @@ class BenchSettings:
         seconds: how long each cell of the table is measured, at least.
     """
 
-    what: str = "data"
+    what: Annotated[str, Choice(("data",))] = "data"
     resolutions: Annotated[list[int], Range(8, 2048, count=(1, 16))] = field(default_factory=lambda: [64, 256, 1024])
     workers: Annotated[list[int], Range(0, 256, count=(1, 16))] = field(default_factory=lambda: [0, 1, 2])
     seconds: Annotated[float, Range(0, 3600, above=True)] = 1.0

@@ -1,4 +1,4 @@
-"""Output that nobody reads any more: `train.py | head` closes the pipe, and training goes on; log.txt has its lines."""
+"""Output that nobody reads: `train.py | head` closes the pipe; the command goes on to its end."""
 
 import contextlib
 import os

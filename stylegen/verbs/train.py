@@ -44,7 +44,6 @@ from stylegen.verbs.initial import initialize
 from stylegen.verbs.places import check_data_apart
 from stylegen.verbs.recovery import explained_disk_errors, explained_memory_errors, go_back
 from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, share_start
-from stylegen.verbs.streams import unbroken_streams
 
 _READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 
@@ -82,11 +81,6 @@ def run(config: DictConfig) -> TrainResult | None:
     Raises:
         UserError: before anything is written, for any setting, data or folder that cannot be used.
     """
-    with unbroken_streams():
-        return _run(config)
-
-
-def _run(config: DictConfig) -> TrainResult | None:
     _quiet_lightning()
     check_data_apart(config)
     dataset = build_dataset(config)

@@ -124,6 +124,21 @@ def test_a_closed_pipe_ends_no_training(tmp_path: Path) -> None:
     assert "0.048/0.048 kimg" in (tmp_path / "run" / "log.txt").read_text()
 
 
+def test_another_broken_pipe_is_no_success(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(config: Any) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("stylegen.verbs.bench.run", broken)
+    assert main(["bench"]) == 1
+    assert capsys.readouterr().err == "error: Broken pipe\n"
+
+
+@pytest.mark.usefixtures("closed_pipe")
+def test_a_closed_pipe_changes_no_status() -> None:
+    assert main(["--help"]) == 0
+    assert main(["bench", "what=nothing"]) == 2
+
+
 def test_a_folder_that_may_not_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,11 +173,11 @@ def test_a_host_whose_locks_are_invisible(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("", "the path is empty"),
+        ("", "not an empty text"),
         ("/", "not empty and holds no run"),
-        ("~nosuchuser/run", "no user of this name"),
-        ("x" * 300, "a name has up to 255 bytes"),
-        ("/".join(["y" * 200] * 30), "a path up to 4096"),
+        ("~nosuchuser/run", "no user nosuchuser"),
+        ("x" * 300, "a name in a path has at most 255 bytes"),
+        ("/".join(["y" * 200] * 30), "at most 3840 bytes"),
         ("/proc/run", "cannot be"),
         ("{file}", "it is a file"),
         ("{file}/run", "cannot be"),

@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from stylegen.bounds import Range, unwrap
+from stylegen.bounds import Choice, Range, unwrap
+from stylegen.data.dataset import CACHES
 from stylegen.errors import UserError
+from stylegen.latent.sampler import NOISE_MODES
+from stylegen.metrics.protocol import LABELS, NOISES
+from stylegen.training.callbacks.wandb import MODES
+from stylegen.training.optimizer import DECAYS
+from stylegen.training.precision import PRECISIONS
 from stylegen.verbs import schema
 from stylegen.verbs.build import build_dataset, build_module
 from stylegen.verbs.checks import check_settings
 from stylegen.verbs.config import compose_config, plain
+from stylegen.verbs.device import DEVICES
 from tests.tiny import TINY_RUN
 
 NETWORKS = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
@@ -104,3 +111,25 @@ def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
                 check_settings(OmegaConf.create(new), dataset)
                 if "." in key and not key.startswith(("fidelity.", "trainer.", "logger.")):
                     build_module(OmegaConf.create(new), dataset)
+
+
+def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> None:
+    """The names stand beside the settings, where `--help` finds them, and where they are used."""
+    used = {
+        "precision": PRECISIONS,
+        "data.cache": CACHES,
+        "fidelity.noise": NOISES,
+        "fidelity.labels": LABELS,
+        "optimizer.decay": DECAYS,
+        "logger.mode": MODES,
+        "noise": NOISE_MODES,
+        "device": DEVICES,
+    }
+    verb, config = composed
+    for key, hint in annotated(verb, config):
+        choice = next((mark for mark in unwrap(hint)[2] if isinstance(mark, Choice)), None)
+        if choice is not None:
+            assert set(choice.names) == set(used.get(key, choice.names)), key
+            assert "Did you mean" in (refusal(verb, changed(config, key, f"{choice.names[0]}x")) or ""), key
+        else:
+            assert key not in used

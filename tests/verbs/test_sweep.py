@@ -1,7 +1,12 @@
 """`-m`: every combination is a run of its own."""
 
+import contextlib
+import io
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +44,16 @@ def test_what_cannot_be_swept(arguments: list[str], message: str, capsys: pytest
     assert len(error.splitlines()) == 1
 
 
-def test_two_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def in_this_process(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run` of the command `stylegen`, without a start of its own."""
+    assert command[:3] == [sys.executable, "-m", "stylegen"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        status = main(command[3:])
+    return subprocess.CompletedProcess(command, status, out.getvalue())
+
+
+def test_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(subprocess, "run", in_this_process)
     arguments = [*TINY_RUN, "total_kimg=0.008", "logger.mode=disabled", "seed=0,1", f"output_dir={tmp_path}"]
     assert main(["train", "--multirun", *arguments]) == 0
     first, second = capsys.readouterr().out.splitlines()[-2:]

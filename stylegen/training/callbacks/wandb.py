@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import lightning as L
 
-from stylegen.bounds import Range
+from stylegen.bounds import Choice, Range
 from stylegen.errors import UserError, unknown_choice
 from stylegen.training.callbacks.logbook import Record
 
@@ -51,7 +51,7 @@ class WandbRun(L.Callback):
         self,
         folder: Path,
         config: dict[str, Any],
-        mode: str = "auto",
+        mode: Annotated[str, Choice(("auto", "online", "offline", "disabled"))] = "auto",
         project: str = "stylegen",
         entity: str | None = None,
         name: str | None = None,
