@@ -20,7 +20,7 @@ from stylegen.verbs.places import output_root
 from stylegen.verbs.schema import check_config
 from stylegen.verbs.yaml_file import load_yaml
 
-_NOW = ("output_dir", "resume")  # say which run is meant, and are never taken from it
+_NOW = ("output_dir", "resume", "max_hours")  # of the command, and never taken from the run
 
 
 def settle(config: DictConfig, overrides: Sequence[str]) -> DictConfig:

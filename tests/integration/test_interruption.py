@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     for late in folder.glob("s*/000000.096.*"):  # the end of the shorter run, no moment of the longer one
         late.unlink()
     assert train(folder) == 0
-    assert "last.ckpt cannot be read" in capsys.readouterr().err
+    assert "last.ckpt is damaged" in capsys.readouterr().err
     assert_same(folder, undisturbed)
 
 
