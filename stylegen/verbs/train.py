@@ -244,18 +244,12 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
 
 
 def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> TrainResult:
-    try:
-        card = read_card(folder, images_seen)
-        score = describe(card) if card else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        score = [
-            f"{folder.score(images_seen)} is damaged; python -m stylegen evaluate snapshot={folder.root} again=true"
-        ]
+    card = read_card(folder, images_seen)
     return TrainResult(
         folder.root,
         folder.sample(images_seen),
         folder.snapshot(images_seen),
-        score,
+        describe(card) if card else [],
         images_seen / 1000,
         continued,
     )

@@ -95,12 +95,15 @@ def test_a_run_folder_that_is_removed_during_the_training(
     assert not folder.exists()
 
 
-def test_a_damaged_card_of_a_finished_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_card_of_a_finished_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "run"
     assert train(folder) == 0
     RunFolder(folder).score(48).write_text('{"metrics": {"fid"')
     assert train(folder) == 0
-    assert "000000.048.metrics.json is damaged" in capsys.readouterr().out
+    assert "000000.048.metrics.json is damaged" in caplog.text
+    assert "python -m stylegen evaluate" in capsys.readouterr().out
 
 
 @pytest.fixture
