@@ -43,7 +43,7 @@ def _short(text: str) -> str:
     plain = "".join(c if c.isalnum() or c in "-_.," else "_" for c in text)
     if plain == text and len(text) <= _LONG:
         return plain
-    return f"{plain[: _LONG // 2]}_{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    return f"{plain[: _LONG // 2].rstrip(',')}_{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def find_output(config: DictConfig, snapshot: Snapshot) -> Path:

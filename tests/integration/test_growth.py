@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.latent.sampler import Sampler
+from stylegen.metrics import MetricCard
 from stylegen.networks import StyleGenerator
 from tests.integration.test_train import assert_equal, lines, state
 from tests.tiny import TINY_RUN
@@ -79,7 +79,9 @@ def test_a_score_that_was_owed_is_that_of_its_moment(
         if len(calls) == number:
             raise SystemError("killed")
         value = Sampler(generator).images([0]).float().mean().item()
-        return SimpleNamespace(metrics={"fid": value}, to_json=lambda indent: "{}")
+        keys = ("better", "references", "dataset", "extractors", "options", "calibration")
+        empty: dict[str, Any] = {key: {} for key in keys}
+        return MetricCard({"fid": value}, num_samples=1, num_reals=1, sampling=options["sampling"], seed=0, **empty)
 
     monkeypatch.setattr("stylegen.verbs.train.score_generator", score)
     scored = [a for a in RUN if a != "fidelity=none"] + [
@@ -117,7 +119,7 @@ def test_samples_of_a_level(grown: Path, tmp_path: Path, capsys: pytest.CaptureF
     [
         (["total_kimg=0.2"], "total_kimg=0.2: growth takes 0.256 kimg to reach the data's 16 px"),
         (["growth.batch_sizes=[16,6]"], "growth.batch_sizes=6"),
-        (["growth.batch_sizes=[16.5]"], "error: growth.batch_sizes=[16.5]: "),
+        (["growth.batch_sizes=[16.5]"], "error: growth.batch_sizes=[16.5] (growth.batch_sizes[0]): "),
         (["growth.batch_sizes=[4096]"], "growth.batch_sizes=4096"),
         (["growth.start_resolution=32"], "growth.start_resolution=32"),
         (["generator=stylegan2"], "growth with generator=stylegan2"),
