@@ -100,11 +100,12 @@ def _run(verb: str, arguments: list[str]) -> int:
         from stylegen.verbs.sweep import FLAGS, run_sweep
 
         return run_sweep(verb, [a for a in arguments if a not in FLAGS])
-    config = compose_config(verb, arguments)
     if verb == "train":
-        from stylegen.verbs.own_settings import settle
+        from stylegen.verbs.own_settings import compose_train
 
-        config = settle(config, arguments)
+        config = compose_train(arguments)
+    else:
+        config = compose_config(verb, arguments)
     if show:
         from omegaconf import OmegaConf
 

@@ -23,23 +23,26 @@ from stylegen.verbs.yaml_file import load_yaml
 _NOW = ("output_dir", "resume", "max_hours")  # of the command, and never taken from the run
 
 
-def settle(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+def compose_train(overrides: Sequence[str]) -> DictConfig:
     """The settings of one `train` command.
 
     Args:
-        config: composed of `overrides`.
+        overrides: as typed, without flags.
 
     Raises:
-        UserError: the demo's recipe for other data; a config.yaml that is none.
+        UserError: an override that is refused; the demo's recipe for other data; a config.yaml that is none.
     """
     given = {key_of(override): override.partition("=")[2] for override in overrides}
-    folder = _continued(config)
+    folder = _continued([override for override in overrides if key_of(override) in _NOW])
     if folder is None:
+        config = compose_config("train", overrides)
         _refuse_the_demo(config, given)
         return config
     own = read_own(folder.config)
     if "experiment" in given:
-        return config
+        return compose_config("train", overrides)
+    groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
+    config = compose_config("train", [*groups, *overrides])
     with open_dict(own):
         for key in [*_NOW, *_keys_of(given, config)]:
             OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)
@@ -74,8 +77,11 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _continued(config: DictConfig) -> RunFolder | None:
-    """The run that will be continued, or begun again where it has no checkpoint; None for a new one."""
+def _continued(overrides: Sequence[str]) -> RunFolder | None:
+    """The run that output_dir= and resume= name, to continue it or to begin it again; None for a new one."""
+    if not overrides:
+        return None
+    config = compose_config("train", overrides)
     if config.resume == "never":
         return None
     path = output_root(config) if config.resume == "auto" else Path(config.resume).expanduser()
@@ -91,16 +97,7 @@ def _continued(config: DictConfig) -> RunFolder | None:
 def _typed(own: dict[str, Any]) -> DictConfig:
     """Plain settings with the schema's types and defaults."""
     regularizers = own.get("regularizers") or {}
-    groups = {
-        "experiment": "none",
-        "data": "images",
-        "generator": own["generator"]["name"],
-        "discriminator": own["discriminator"]["name"],
-        "loss": own["loss"]["name"],
-        "regularizers": "r1_path_length" if "path_length" in regularizers else "r1",
-        "augment": own["augment"]["name"] if own.get("augment") else "none",
-        "growth": "stylegan1" if own.get("growth") else "none",
-    }
+    groups = _groups_of(own)
     typed = compose_config("train", [f"{group}={option}" for group, option in groups.items()])
     with open_dict(typed):
         for name in [name for name in typed.regularizers if name not in regularizers]:
@@ -108,6 +105,20 @@ def _typed(own: dict[str, Any]) -> DictConfig:
         merged = OmegaConf.merge(typed, own)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:
+    """The choice of every group whose settings depend on it."""
+    return {
+        "experiment": "none",
+        "data": "images",
+        "generator": own["generator"]["name"],
+        "discriminator": own["discriminator"]["name"],
+        "loss": own["loss"]["name"],
+        "regularizers": "r1_path_length" if "path_length" in (own.get("regularizers") or {}) else "r1",
+        "augment": own["augment"]["name"] if own.get("augment") else "none",
+        "growth": "stylegan1" if own.get("growth") else "none",
+    }
 
 
 def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:

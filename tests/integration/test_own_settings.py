@@ -48,6 +48,16 @@ def test_a_run_is_continued_by_its_folder_alone(run: Path, capsys: pytest.Captur
     assert config["output_dir"] == str(run)
 
 
+def test_settings_of_a_group_that_only_the_run_has(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["train", f"output_dir={tmp_path / 'run'}"]
+    assert main([*run, *RUN, f"data.path={data}", "loss=relativistic"]) == 0
+    assert main([*run, "loss.pairing=average", "total_kimg=0.016"]) == 2
+    assert "loss.pairing: single -> average" in capsys.readouterr().err
+    assert main([*run, "loss.pairing=single", "total_kimg=0.016"]) == 0
+
+
 def test_resume_from_elsewhere_has_the_settings_of_that_run(run: Path, tmp_path: Path) -> None:
     assert main(["train", f"resume={run}", f"output_dir={tmp_path / 'other'}", "total_kimg=0.016"]) == 0
     assert yaml.safe_load((tmp_path / "other" / "config.yaml").read_text())["generator"]["name"] == "stylegan1"
