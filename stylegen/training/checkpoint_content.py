@@ -55,19 +55,20 @@ def _problems(checkpoint: Any, size: int, module: StyleGANModule | None) -> Iter
 
 def _tensor_problems(checkpoint: Any, size: int) -> Iterator[str]:
     """Before any arithmetic: a few bytes can claim to be a tensor of terabytes."""
-    for tensor in _tensors(checkpoint):
+    for tensor in tensors_in(checkpoint):
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
             yield "a tensor is sparse, quantised or has no values"
         elif tensor.numel() * tensor.element_size() > size:
             yield f"a tensor of shape {list(tensor.shape)} is larger than the file"
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """The tensors of nested dicts, lists and tuples."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, dict | list | tuple):
         for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from _tensors(value)
+            yield from tensors_in(value)
 
 
 def _clock_problems(clock: Mapping[str, Any]) -> Iterator[str]:

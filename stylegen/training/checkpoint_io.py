@@ -9,16 +9,14 @@ its last part, so that damage that comes later is noticed too (see `stylegen.che
 import errno
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
-from torch import Tensor
 
 from stylegen.checkpoints.sealed import damaged, load_sealed, save_sealed
 from stylegen.errors import RunError
-from stylegen.training.checkpoint_content import content_problem
+from stylegen.training.checkpoint_content import content_problem, tensors_in
 from stylegen.training.module import StyleGANModule
 
 _MARGIN = 2**20  # bytes for names, structure and alignment, beside two per cent of the tensors
@@ -109,17 +107,9 @@ def give_second_name(path: Path, name: str) -> None:
 
 def required_bytes(checkpoint: Any) -> int:
     """Size of the tensors in bytes, memory that several share counted once, and a margin for the rest."""
-    storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in _tensors(checkpoint))}
+    storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in tensors_in(checkpoint))}
     tensors = sum(storages.values())
     return tensors + tensors // 50 + _MARGIN
-
-
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, dict | list | tuple):
-        for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from _tensors(value)
 
 
 def _require_room(path: Path, size: int) -> None:

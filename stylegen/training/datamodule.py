@@ -1,15 +1,15 @@
 """The training data in the order that the clock dictates: a resumed run continues at the next picture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning as L
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sampler import BatchSampler
-from stylegen.errors import UserError
+from stylegen.errors import RunError, UserError
 from stylegen.training.module import StyleGANModule
 
 
@@ -59,7 +59,7 @@ class TrainingData(L.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        return DataLoader(
+        return _Loader(
             _WholeBatches(self.dataset),
             sampler=sampler if len(sampler) else [[]],  # or Lightning would ask no callback what is still to do
             batch_size=None,  # the sampler's items are whole batches already
@@ -85,4 +85,36 @@ class _WholeBatches(Dataset[Any]):
         self.dataset = dataset
 
     def __getitem__(self, indices: list[int]) -> Any:
-        return self.dataset.batch(indices) if indices else (torch.empty(0), torch.empty(0))
+        """A batch; or, in a worker, the error that an image raises: torch would make a RuntimeError of it."""
+        try:
+            return self.dataset.batch(indices) if indices else (torch.empty(0), torch.empty(0))
+        except (UserError, OSError) as error:
+            if get_worker_info() is None:
+                raise
+            return error
+
+
+class _Loader(DataLoader[Any]):
+    """Raises what its workers could not read as the training process would.
+
+    Raises:
+        RunError: a worker was killed.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        batches = super().__iter__()
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):
+                    raise
+                raise RunError(
+                    f"a process that reads images was killed ({str(error).splitlines()[0].rstrip('. ')}). "
+                    f"Use data.workers={max(self.num_workers // 2, 0)}, which takes less memory"
+                ) from error
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch

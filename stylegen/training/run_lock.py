@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from stylegen.errors import UserError
+from stylegen.files import parse_json
 
 HEARTBEAT = 15.0  # seconds between two touches of the file
 _MISSED = 3  # heartbeats, after which a host is taken to be gone
@@ -103,7 +104,7 @@ class RunLock:
                 continue
 
     def _in_use(self, owner: dict[str, Any]) -> UserError:
-        who = f"process {owner['pid']} on {owner['host']}" if owner.get("host") else "another process"
+        who = f"process {owner.get('pid')} on {owner['host']}" if owner.get("host") else "another process"
         return UserError(
             f"output_dir={self.root}",
             rule=f"{who} is training in it",
@@ -129,7 +130,7 @@ def check_unlocked(root: Path) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """Host and process of whoever wrote the lock last; empty where it was released."""
     try:
-        owner = json.loads(path.read_bytes()[:4096])
+        owner = parse_json(path.read_bytes()[:4096])
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}

@@ -7,6 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
 from stylegen.training.run_folder import RunFolder
+from stylegen.verbs.config import plain
+from stylegen.verbs.yaml_file import load_yaml
 
 
 def output_root(config: DictConfig) -> Path | None:
@@ -45,9 +47,23 @@ def check_new(folder: RunFolder) -> None:
                 rule="the folder is not empty and holds no run",
                 fix="Name a new or an empty folder",
             )
-    elif folder.saved.exists():
+    elif folder.saved.exists() or _is_beyond_a_checkpoint(folder):
         raise UserError(
             f"output_dir={root}",
             rule=f"the run has reached {folder.newest_moment() / 1000:g} kimg, and checkpoints/ holds no checkpoint",
             fix="Restore one, or name another output_dir to train from the beginning",
         )
+
+
+def _is_beyond_a_checkpoint(folder: RunFolder) -> bool:
+    """Whether the run has results from after the moment of its first checkpoint, by the interval in its config.yaml.
+
+    The mark `.saved` is hidden, so copies of a run may lack it; runs from before there was one lack it too.
+    """
+    try:
+        own = plain(load_yaml(folder.config))
+        batches = [own["batch_size"], *((own.get("growth") or {}).get("batch_sizes") or [])]
+        due = min(own["checkpoint_every_kimg"] or own["total_kimg"], own["total_kimg"]) * 1000
+        return folder.newest_moment() >= due + max(batches) * (due < own["total_kimg"] * 1000)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return folder.newest_moment() > 0  # nobody can tell

@@ -174,6 +174,8 @@ def _continue(
         try:
             state = read_checkpoint(candidate, module)
         except UserError as error:
+            if isinstance(error.__cause__, OSError):  # it may be whole, and an older one would take its place for good
+                raise
             _warn(f"{error.problem}: {error.rule}")
         else:
             owed = state["callbacks"].get("Fidelity", {}).get("owed", False)
@@ -192,7 +194,7 @@ def _warn(message: str) -> None:
 
 def _checkpoint_of(path: Path) -> Path:
     checkpoint = RunFolder(path).checkpoint if path.is_dir() else path
-    if not checkpoint.is_file():
+    if not checkpoint.is_file() and not (path.is_dir() and RunFolder(path).checkpoints()):
         raise UserError(
             f"resume={path}", rule=f"there is no {checkpoint}", fix="Name a run folder or a checkpoint, or use auto"
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.checkpoints.transfer import read_weights
@@ -29,8 +30,10 @@ from stylegen.errors import UserError
 from stylegen.metrics.cache import StatisticsCache
 from stylegen.metrics.statistics_file import read_statistics
 from stylegen.spec import ImageSpec
+from stylegen.verbs.config import compose_config
+from stylegen.verbs.own_settings import read_own
 from tests.data.samples import encode, write_archive, write_folder
-from tests.tiny import tiny_generator
+from tests.tiny import TINY_RUN, tiny_generator
 
 FILES = {f"{i}.png": encode(i) for i in range(4)} | {"4.jpg": encode(4, format="JPEG")} | {"5.webp": encode(5)}
 LABELS = {"labels": [[key, i % 2] for i, key in enumerate(FILES)], "class_names": ["a", "b"]}
@@ -130,6 +133,11 @@ def folder_file(name: str) -> Callable[[Path], Path]:
     return lambda top: write_folder(top / "data", FILES, LABELS) / name
 
 
+def run_config(top: Path) -> Path:
+    (top / "config.yaml").write_text(OmegaConf.to_yaml(compose_config("train", TINY_RUN), resolve=True))
+    return top / "config.yaml"
+
+
 def labelled(path: Path) -> None:
     find_labels(str(path), open_source(path.parent / "data"))
 
@@ -145,6 +153,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "dataset.json": (folder_file("dataset.json"), lambda path: dataset(path.parent)),
     "labels.csv": (labels_csv, labelled),
     "labels.json": (labels_json, labelled),
+    "config.yaml": (run_config, read_own),
     "snapshot": (snapshot, load_snapshot),
     "init": (snapshot, read_weights),
     "statistics": (statistics, lambda path: read_statistics(path, ImageSpec(8))),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -104,9 +105,43 @@ def test_the_newest_whole_checkpoint_takes_the_place_of_a_lost_one(
     assert last.is_file()
 
 
-def test_records_without_a_checkpoint_are_no_new_run(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_folder_is_continued_by_name_without_its_last_checkpoint(copied: Path) -> None:
+    (copied / "checkpoints" / "last.ckpt").unlink()
+    assert main(["train", f"resume={copied}", f"output_dir={copied}", "total_kimg=0.056"]) == 0
+    assert json.loads((copied / "metrics.jsonl").read_text().splitlines()[-1])["kimg"] == 0.056
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_given_up(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An older one would take its place, and it would be deleted."""
+    opened = Path.open
+
+    def refuse(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if self.name == "last.ckpt":
+            raise PermissionError(13, "Permission denied")
+        return opened(self, mode, *arguments, **options)
+
+    before = content(copied)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        assert train(f"output_dir={copied}", "total_kimg=0.064") == 2
+    assert "last.ckpt cannot be read (Permission denied)" in capsys.readouterr().err
+    assert content(copied) == before
+
+
+@pytest.mark.parametrize("left_out", [["checkpoints"], ["checkpoints", ".saved"], [".saved", "config"]])
+def test_records_without_a_checkpoint_are_no_new_run(
+    left_out: list[str], copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor where the mark `.saved` was lost on copying, or never written by an older version."""
     for path in (copied / "checkpoints").iterdir():
         path.unlink()
+    if ".saved" in left_out:
+        (copied / ".saved").unlink()
+    if "config" in left_out:
+        config = copied / "config.yaml"
+        config.write_text(config.read_text().replace("\ncheckpoint_every_kimg: 0.016", "\ncheckpoint_every_kimg: 0"))
     before = content(copied)
     assert train(f"output_dir={copied}", "total_kimg=0.064") == 2
     assert "the run has reached 0.048 kimg, and checkpoints/ holds no checkpoint" in capsys.readouterr().err
@@ -114,8 +149,10 @@ def test_records_without_a_checkpoint_are_no_new_run(copied: Path, capsys: pytes
 
 
 def test_an_attempt_before_its_first_checkpoint_begins_again(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in (*(copied / "checkpoints").iterdir(), copied / ".saved"):
+    late = [p for kimg in ("032", "048") for p in copied.rglob(f"000000.{kimg}.*")]
+    for path in {*late, *(copied / "checkpoints").iterdir(), copied / ".saved"}:
         path.unlink()
+    (copied / "metrics.jsonl").write_text((copied / "metrics.jsonl").read_text().splitlines()[0] + "\n")
     assert train(f"output_dir={copied}", "total_kimg=0.016") == 0
     assert "holds an attempt without a checkpoint; training starts at 0 kimg again" in capsys.readouterr().err
     records = [json.loads(line) for line in (copied / "metrics.jsonl").read_text().splitlines()]
