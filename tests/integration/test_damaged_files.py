@@ -10,6 +10,7 @@ import random
 import resource
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ FILES = {f"{i}.png": encode(i) for i in range(4)} | {"4.jpg": encode(4, format="
 LABELS = {"labels": [[key, i % 2] for i, key in enumerate(FILES)], "class_names": ["a", "b"]}
 KEY = {"extractor": "x", "kind": "moments"}
 MUTANTS = 60
+SLOW = {"config.yaml": 4}  # kinds whose reading composes a configuration: every 4th mutant
 ODD = [b"", b"\0" * 100, b"\xff" * 100, b"[" * 50_000, b'{"a":' * 50_000, b"9" * 5000, b"NaN", b"{}", b"[]"]
 ODD += [b'"\x1b[31m\n"']
 
@@ -168,7 +170,7 @@ def test_damage_is_one_line_and_quick(kind: str, tmp_path: Path, monkeypatch: py
     path = make(tmp_path)
     use(path)
     before, memory, refused = path.read_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
-    for bad in mutants(before):
+    for bad in islice(mutants(before), 0, None, SLOW.get(kind, 1)):
         path.write_bytes(bad)
         begun = time.process_time()
         try:

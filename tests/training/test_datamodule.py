@@ -21,7 +21,7 @@ def test_an_image_damaged_during_the_training_is_named(tmp_path: Path) -> None:
     dataset = ImageDataset(write_folder(tmp_path, {f"{i}.png": encode(i) for i in range(2)}), cache="off")
     assert len(load(dataset)) == 2
     (tmp_path / "1.png").write_bytes(encode(1)[:40])
-    with pytest.raises(UserError, match="1.png cannot be decoded"):
+    with pytest.raises(UserError, match=r"1\.png cannot be decoded"):
         load(dataset)
 
 
