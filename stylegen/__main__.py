@@ -97,6 +97,10 @@ def _run(verb: str, arguments: list[str]) -> int:
             raise UserError(" ".join(arguments[position:]), rule="--cfg shows the job's settings", fix="Use --cfg job")
         del arguments[position : position + 2]
     if {"-m", "--multirun"} & set(arguments):
+        if show:
+            raise UserError(
+                "-m with --cfg job", rule="--cfg shows the settings of one run", fix="Leave one of them out"
+            )
         from stylegen.verbs.sweep import FLAGS, run_sweep
 
         return run_sweep(verb, [a for a in arguments if a not in FLAGS])

@@ -185,7 +185,7 @@ def _list_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
 
 
 def _text_rule(text: str, is_path: bool) -> str | None:
-    if len(text) > MAX_TEXT:
+    if not is_path and len(text) > MAX_TEXT:
         return f"it is a text of at most {MAX_TEXT} characters, not {len(text)}"
     if re.search(r"[\x00-\x1f\x7f-\x9f]", text):
         return "it holds control characters"

@@ -116,6 +116,10 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
             return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
     named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
     culprit = max(named, key=lambda o: len(key_of(o)), default=" ".join(overrides))  # batch_size is part of other keys
+    if message.startswith("Ambiguous value"):  # Hydra's word for several values
+        return UserError(
+            brief(culprit, 80), rule="a run has one value", fix=f"Use {verb} -m {brief(culprit)} for one run each"
+        )
     full_key = getattr(cause or error, "full_key", None)
     problem = brief(culprit, 80)
     if full_key and not problem.lstrip("+~").startswith(str(full_key)):

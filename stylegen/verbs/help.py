@@ -46,6 +46,11 @@ SOURCES: dict[str, dict[str, list[str]]] = {
         "data.": ["verbs/settings.py:EvaluateData"],
         "fidelity.": ["verbs/settings.py:FidelityOptions", "metrics/metric.py:MetricOptions"],
     },
+    "sensitivity": {
+        "": ["verbs/settings.py:SensitivitySettings"],
+        "data.": ["verbs/settings.py:EvaluateData"],
+        "fidelity.": ["verbs/settings.py:FidelityOptions", "metrics/metric.py:MetricOptions"],
+    },
     "prepare": {"": ["verbs/settings.py:PrepareSettings", "data/prepare.py:prepare", "data/convert.py:Recipe"]},
     "study": {"": ["verbs/settings.py:StudySettings"]},
     "bench": {"": ["verbs/settings.py:BenchSettings"]},

@@ -258,7 +258,7 @@ class SensitivitySettings:
     num_images: Annotated[int, Range(8, 10000)] = 10000
     use_labels: bool = False
     out: FilePath | None = None
-    device: str = "auto"
+    device: Device = "auto"
 
 
 @dataclass

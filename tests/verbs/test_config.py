@@ -57,6 +57,7 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("experiment=openmoji,auto", "train -m experiment=openmoji,auto"),
         ("batch_siz=3", "batch_size"),
         ("generator.chanel_base=3", "generator.channel_base"),
         ("gamma=3", "regularizers.r1.gamma"),

@@ -29,6 +29,7 @@ def test_combinations() -> None:
     ("arguments", "message"),
     [
         (["sample", "-m", "seeds=0,1"], "Sample takes several seeds"),
+        (["train", "-m", "seed=0,1", "--cfg", "job"], "-m with --cfg job"),
         (["train", "-m", "seed=0,-1"], "seed=-1: it is a whole number from 0"),
         (
             ["train", "-m", "seed=range(0,100)", "batch_size=range(1,100)"],
