@@ -34,6 +34,9 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         UserError: an override that Hydra or the schema refuses, with the nearest names.
     """
+    for override in overrides:
+        if key_of(override).partition(".")[0] == "hydra":  # its folders and launchers play no part here
+            raise UserError(override, rule=f"{verb} has no setting of this name", fix="`--help` lists all settings")
     register_schema()
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):

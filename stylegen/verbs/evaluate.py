@@ -199,9 +199,10 @@ def _draw_neighbours(
 def _check_settings(config: DictConfig) -> None:
     nothing = config.snapshot is None and config.images is None and config.export is not None
     if (config.snapshot is None) == (config.images is None) and not nothing:
+        both = f"snapshot={config.snapshot} images={config.images}"
         raise UserError(
-            f"snapshot={config.snapshot} images={config.images}",
-            rule="one of the two is scored",
+            "snapshot is missing" if config.snapshot is None else both,
+            rule="either a snapshot or a set of images is evaluated",
             fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
         )
     protocol_of(config.fidelity)

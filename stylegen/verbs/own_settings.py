@@ -41,8 +41,11 @@ def compose_train(overrides: Sequence[str]) -> DictConfig:
     own = read_own(folder.config)
     if "experiment" in given:
         return compose_config("train", overrides)
-    groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
-    config = compose_config("train", [*groups, *overrides])
+    try:
+        config = compose_config("train", overrides)
+    except UserError:  # perhaps a setting of a group that the default recipe lacks and the run has
+        groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
+        config = compose_config("train", [*groups, *overrides])
     with open_dict(own):
         for key in [*_NOW, *_keys_of(given, config)]:
             OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)

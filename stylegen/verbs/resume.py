@@ -120,6 +120,14 @@ def begins_anew(config: DictConfig) -> bool:
         return output is None or not RunFolder(output).checkpoints()
 
 
+def last_saved(config: DictConfig) -> int | None:
+    """When last.ckpt of `output_dir` was written, in nanoseconds; None where there is none."""
+    output = output_root(config)
+    with _readable(config):
+        path = None if output is None else RunFolder(output).checkpoint
+        return path.stat().st_mtime_ns if path is not None and path.is_file() else None
+
+
 @contextmanager
 def _readable(config: DictConfig) -> Iterator[None]:
     """Raise UserError where the body may not look into a folder."""

@@ -122,6 +122,8 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
 
 def images_subject(config: DictConfig, device: torch.device) -> Subject:
     """A folder or zip of images, measured as stored. Of more than `num_samples` a keyed choice counts."""
+    if not Path(config.images).expanduser().exists():  # the dataset would blame data.path
+        raise UserError(f"images={config.images} does not exist", rule="it is a folder or a .zip", fix="Give its path")
     images = ImageDataset(config.images)
     count = min(config.num_samples, images.num_images)
     whole = count == images.num_images

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
 from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.errors import Stopped
+from stylegen.errors import Stopped, UserError
 from stylegen.files import write_text
 from stylegen.metrics.generated import score_generator
 from stylegen.training.callbacks.checkpoints import REQUEUE, Checkpoints
@@ -43,7 +43,7 @@ from stylegen.verbs.fidelity import describe, extraction_options, protocol_reals
 from stylegen.verbs.initial import initialize
 from stylegen.verbs.places import check_data_apart
 from stylegen.verbs.recovery import explained_disk_errors, explained_memory_errors, go_back
-from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, share_start
+from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, last_saved, share_start
 
 _READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 
@@ -83,6 +83,7 @@ def run(config: DictConfig) -> TrainResult | None:
     """
     _quiet_lightning()
     check_data_apart(config)
+    saved = last_saved(config)
     dataset = build_dataset(config)
     check_settings(config, dataset)
     if config.threads is not None:
@@ -99,6 +100,12 @@ def run(config: DictConfig) -> TrainResult | None:
         return None
     start.folder.prepare(new=False)
     with RunLock(start.folder.root), explained_disk_errors(start.folder):
+        if last_saved(config) != saved:
+            raise UserError(
+                f"output_dir={config.output_dir}",
+                rule="another training has saved a checkpoint there since this one chose where to begin",
+                fix="Give the same command again",
+            )
         _open_folder(config, start, [*notices(config, dataset), *([note] if note else [])])
         if num_processes(config) > 1:
             share_start(start)

@@ -190,6 +190,23 @@ def test_two_trainings_do_not_share_a_folder(
     assert (copied / ".lock").read_text() == ""
 
 
+def test_a_training_that_saved_before_the_lock_was_taken_is_noticed(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another training may have come and gone between choosing where to begin and taking the lock."""
+    enter = RunLock.__enter__
+
+    def late(lock: RunLock) -> RunLock:
+        os.utime(copied / "checkpoints" / "last.ckpt", ns=(1, 1))
+        return enter(lock)
+
+    before = (copied / "metrics.jsonl").read_bytes()
+    monkeypatch.setattr(RunLock, "__enter__", late)
+    assert train(f"output_dir={copied}", "total_kimg=0.064") == 2
+    assert "another training has saved a checkpoint there" in capsys.readouterr().err
+    assert (copied / "metrics.jsonl").read_bytes() == before
+
+
 def test_a_host_whose_locks_are_invisible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is still touched is in use; one that is not is stale."""
     monkeypatch.setattr(run_lock, "HEARTBEAT", 0.1)

@@ -102,7 +102,7 @@ def test_equal_pairs_have_equal_distances(dim: int, monkeypatch: pytest.MonkeyPa
     """Bit for bit, wherever they are: in other places, other blocks, and in the other order."""
     monkeypatch.setattr("stylegen.metrics.neighbours._BLOCK", 37)
     one, other = features(100, dim, "fakes", 3.0), features(90, dim, "reals")
-    order, back = torch.randperm(100), torch.empty(100, dtype=torch.int64)
+    order, back = torch.randperm(100, generator=torch.Generator().manual_seed(0)), torch.empty(100, dtype=torch.int64)
     back[order] = torch.arange(100)
     a, shuffled, b = fixed_point(one, one[order], other)
 

@@ -80,6 +80,7 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
         ("seed=${seed}", "Recursive interpolation"),
         ("~ema", "ema=null: it is a group of settings"),
         ("+foo=1", "foo=1: no such foo"),
+        ("hydra.run.dir=x", "hydra.run.dir=x: train has no setting of this name"),
         ("regularizers.r1.gamma=-1", r"regularizers.r1.gamma=-1.0: it is a number from 0"),
     ],
 )
