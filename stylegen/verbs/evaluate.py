@@ -201,8 +201,8 @@ def _check_settings(config: DictConfig) -> None:
     if (config.snapshot is None) == (config.images is None) and not nothing:
         both = f"snapshot={config.snapshot} images={config.images}"
         raise UserError(
-            "snapshot is missing" if config.snapshot is None else both,
-            rule="either a snapshot or a set of images is evaluated",
+            "snapshot and images are missing" if config.snapshot is None else both,
+            rule="one of the two is evaluated",
             fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
         )
     protocol_of(config.fidelity)
