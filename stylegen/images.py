@@ -4,13 +4,14 @@ Inside stylegen an image is float NCHW in [-1, 1]; outside (files, metrics, view
 [0, 255].
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from stylegen.files import replacing
 
 CAPTION_PX = 24
 MAX_FIGURE_PIXELS = 2**28  # a figure is built in memory
@@ -63,15 +64,11 @@ def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> N
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
     if caption:
         picture = _captioned(picture, caption)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        picture.save(partial, format="PNG")
-        partial.replace(path)
+        with replacing(path) as partial:
+            picture.save(partial, format="PNG")
     except OSError as error:  # a full disk has no file's name in its error
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _captioned(picture: Image.Image, text: str) -> Image.Image:

@@ -30,6 +30,7 @@ from stylegen.data.metadata import (
     stored_digests,
 )
 from stylegen.errors import UserError
+from stylegen.files import replacing
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, LZMAError)
 
@@ -124,16 +125,10 @@ def write_zip(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[
     The same input gives the same bytes: members are stored, in the order given, dated 1980. Several
     processes may write the same path at once; the last one to finish stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            for key, data in pictures:
-                archive.writestr(zip_entry(key), data)
-            archive.writestr(zip_entry(FILE_NAME), dump_metadata(metadata))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for key, data in pictures:
+            archive.writestr(zip_entry(key), data)
+        archive.writestr(zip_entry(FILE_NAME), dump_metadata(metadata))
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
