@@ -69,14 +69,14 @@ def _main(arguments: list[str]) -> int:
 def _help(arguments: Sequence[str]) -> str:
     if not arguments or arguments[0] not in VERBS:
         return HELP
-    from stylegen.verbs.help import help_of
+    from stylegen.config.help import help_of
 
     return help_of(arguments[0], f"stylegen {VERBS[arguments[0]]}")
 
 
 def _completion(option: str, value: str = "", *_: str) -> str:
     """A shell's completion script, or the words that it offers after a verb (or for one)."""
-    from stylegen.verbs.help import COMPLETIONS, words
+    from stylegen.config.help import COMPLETIONS, words
 
     if option == "--complete":
         return "\n".join(words(value) if value else VERBS) + "\n"
@@ -88,7 +88,7 @@ def _completion(option: str, value: str = "", *_: str) -> str:
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise unknown_choice("verb", verb, VERBS)
-    from stylegen.verbs.config import check_complete, compose_config
+    from stylegen.config.compose import check_complete, compose_config
 
     show = "--cfg" in arguments
     if show:
@@ -105,7 +105,7 @@ def _run(verb: str, arguments: list[str]) -> int:
 
         return run_sweep(verb, [a for a in arguments if a not in FLAGS])
     if verb == "train":
-        from stylegen.verbs.own_settings import compose_train
+        from stylegen.config.continued import compose_train
 
         config = compose_train(arguments)
     else:

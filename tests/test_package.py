@@ -23,7 +23,7 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     assert "stylegen/py.typed" in names
     assert not [n for n in names if n.startswith("tests")]
     code = (
-        "from stylegen.verbs.config import compose_config, config_directory\n"
+        "from stylegen.config.compose import compose_config, config_directory\n"
         "print(config_directory())\n"
         "print(compose_config('train', []).batch_size)"
     )

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.augment.controller import Controller
-from stylegen.augment.draws import AugmentDraws
 
 
 class Pipeline(Protocol):

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
-from stylegen.augment.draws import AugmentDraws
 from stylegen.augment.wavelets import SYM2
 
 OPERATIONS = ("imgfilter",)

@@ -18,7 +18,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from stylegen.augment.draws import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentDraws
 
 OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from stylegen.augment.draws import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentDraws
 
 OPERATIONS = ("cutout",)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.augment.cutout import cut_out
-from stylegen.augment.draws import AugmentDraws
 from stylegen.errors import unknown_choice
 
 POLICIES = ("color", "translation", "cutout")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.affine import rotation, scaling, translation
-from stylegen.augment.draws import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentDraws
 
 OPERATIONS = ("scale", "rotate", "aniso", "xfrac")
 

@@ -7,9 +7,9 @@ below about 0.8, the generator cannot profit from drawing augmented pictures (se
 import torch
 from torch import Tensor
 
-from stylegen.augment import bands, blitting, color, cutout, geometry, noise
+from stylegen.augment import bands, blitting, color, cutout, geometry, image_noise
 from stylegen.augment.affine import compose
-from stylegen.augment.draws import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.augment.warp import warp
 from stylegen.bounds import Deviation, Share, check_arguments
 from stylegen.errors import unknown_choice
@@ -19,7 +19,7 @@ _FAMILIES = {
     "geom": geometry.OPERATIONS,
     "color": color.OPERATIONS,
     "filter": bands.OPERATIONS,
-    "noise": noise.OPERATIONS,
+    "noise": image_noise.OPERATIONS,
     "cutout": cutout.OPERATIONS,
 }
 # Name -> operations: the families, and the paper's cumulative sets (figure 4), which take in one more each.
@@ -103,7 +103,7 @@ class AdaPipeline:
         if "imgfilter" in self.operations:
             images = bands.amplify_bands(images, draws, p, self.imgfilter_std)
         if "noise" in self.operations:
-            images = noise.add_noise(images, draws, p, self.noise_std)
+            images = image_noise.add_noise(images, draws, p, self.noise_std)
         if "cutout" in self.operations:
             images = cutout.cut_out(images, draws, p, self.cutout_size)
         return images

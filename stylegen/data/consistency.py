@@ -1,7 +1,7 @@
 """All pictures of a dataset are alike: square, of one size, with the same channels."""
 
 from stylegen.data.pictures import Header, read_header
-from stylegen.data.source import Source
+from stylegen.data.sources.source import Source
 from stylegen.errors import UserError
 from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two
 

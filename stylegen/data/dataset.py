@@ -15,9 +15,9 @@ from stylegen.data.consistency import check_alike, check_trainable, header_of, p
 from stylegen.data.decoded import DecodedPixels, find_place, no_room, open_decoded
 from stylegen.data.fingerprint import combine, picture_digest
 from stylegen.data.label_table import LabelTable
-from stylegen.data.metadata import Label
 from stylegen.data.pictures import Header, decode
-from stylegen.data.source import Source, open_source
+from stylegen.data.prepare.metadata import Label
+from stylegen.data.sources.source import Source, open_source
 from stylegen.data.subset import choose
 from stylegen.errors import DamagedFile, UserError, unknown_choice
 from stylegen.one_hot import OneHot

@@ -20,11 +20,11 @@ from stylegen.data.cache import cache_folder
 from stylegen.data.consistency import check_alike, place_of
 from stylegen.data.fingerprint import picture_digest
 from stylegen.data.lock import exclusive
-from stylegen.data.metadata import stored_digests
 from stylegen.data.pictures import Header, decode_array
-from stylegen.data.pool import ordered_map
+from stylegen.data.prepare.metadata import stored_digests
+from stylegen.data.prepare.pool import ordered_map
 from stylegen.data.progress import show_progress
-from stylegen.data.source import Source
+from stylegen.data.sources.source import Source
 from stylegen.errors import DamagedFile, UserError
 from stylegen.files import parse_json
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stylegen.data.metadata import Label
+from stylegen.data.prepare.metadata import Label
 
 
 def picture_digest(picture: np.ndarray) -> str:

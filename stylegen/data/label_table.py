@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylegen.data.metadata import MAX_CLASSES, Label
+from stylegen.data.prepare.metadata import MAX_CLASSES, Label
 from stylegen.errors import UserError
 from stylegen.one_hot import OneHot
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stylegen.data.limits import MAX_NOTE_BYTES
-from stylegen.data.metadata import Label, parse_labels
-from stylegen.data.source import Source
+from stylegen.data.prepare.metadata import Label, parse_labels
+from stylegen.data.sources.source import Source
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import parse_json
 

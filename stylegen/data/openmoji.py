@@ -18,7 +18,7 @@ from PIL import Image
 from stylegen.data.cache import cache_folder
 from stylegen.data.fingerprint import fingerprint
 from stylegen.data.portraits import CLASS_NAMES, Glyph, portrait
-from stylegen.data.zip import write_zip
+from stylegen.data.sources.zip import write_zip
 from stylegen.errors import UserError
 from stylegen.spec import is_power_of_two
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stylegen.data.metadata import Label
+from stylegen.data.prepare.metadata import Label
 from stylegen.errors import UserError, unknown_choice
 from stylegen.randomness import permutation
 

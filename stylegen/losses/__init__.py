@@ -1,6 +1,6 @@
 """Adversarial losses by name. A new one is one file and one row here."""
 
-from stylegen.losses.base import Loss as Loss
+from stylegen.losses.loss import Loss as Loss
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.losses.relativistic import Relativistic
 

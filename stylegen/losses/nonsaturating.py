@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylegen.losses.base import Loss
+from stylegen.losses.loss import Loss
 
 
 class Nonsaturating(Loss):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.errors import unknown_choice
-from stylegen.losses.base import Loss
+from stylegen.losses.loss import Loss
 
 PAIRINGS = ("single", "average")
 

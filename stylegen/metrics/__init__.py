@@ -4,9 +4,9 @@ Reading order: frechet, metric, registry, protocol, reals, calibration, evaluate
 continuation, card and report on the side.
 """
 
-from stylegen.metrics.card import MetricCard as MetricCard
-from stylegen.metrics.checks import check_metrics as check_metrics
-from stylegen.metrics.evaluate import compute_metrics as compute_metrics
-from stylegen.metrics.metric import MetricOptions as MetricOptions
-from stylegen.metrics.protocol import Protocol as Protocol
-from stylegen.metrics.registry import METRICS as METRICS
+from stylegen.metrics.engine.compute import compute_metrics as compute_metrics
+from stylegen.metrics.engine.requirements import check_metrics as check_metrics
+from stylegen.metrics.protocol.card import MetricCard as MetricCard
+from stylegen.metrics.protocol.metric import MetricOptions as MetricOptions
+from stylegen.metrics.protocol.protocol import Protocol as Protocol
+from stylegen.metrics.protocol.registry import METRICS as METRICS

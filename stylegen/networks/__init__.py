@@ -8,8 +8,8 @@ from torch import nn
 
 from stylegen.bounds import check, hints_of
 from stylegen.errors import unknown_choice
-from stylegen.networks.base import Level as Level
-from stylegen.networks.base import StyleGenerator as StyleGenerator
+from stylegen.networks.generator import Level as Level
+from stylegen.networks.generator import StyleGenerator as StyleGenerator
 from stylegen.networks.stylegan1 import Generator as StyleGAN1Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator as StyleGAN1Discriminator
 from stylegen.networks.stylegan2 import Generator as StyleGAN2Generator

@@ -31,7 +31,7 @@ from stylegen.layers.equalized import EqualizedConv2d
 from stylegen.layers.noise import Noise as NoiseLayer
 from stylegen.layers.scaled_conv import ScaledConv2d, nearest_upsample
 from stylegen.layers.synthesis_input import ConstantInput, LatentInput
-from stylegen.networks.base import Level, Noise, StyleGenerator, StyleSynthesis, check_level, layer_width
+from stylegen.networks.generator import Level, Noise, StyleGenerator, StyleSynthesis, check_level, layer_width
 from stylegen.networks.mapping import JointMapping
 from stylegen.spec import ImageSpec
 

@@ -19,7 +19,7 @@ from stylegen.layers.blur import Blur
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.scaled_conv import ScaledConv2d, box_downsample
-from stylegen.networks.base import Level, check_level, layer_width
+from stylegen.networks.generator import Level, check_level, layer_width
 from stylegen.spec import ImageSpec
 
 

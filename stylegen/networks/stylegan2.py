@@ -20,7 +20,7 @@ from stylegen.layers.activation import bias_act, get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.modulated_conv import modulated_conv2d
 from stylegen.layers.resample import fir_filter, upsample2d
-from stylegen.networks.base import Noise, StyleGenerator, StyleSynthesis, layer_width
+from stylegen.networks.generator import Noise, StyleGenerator, StyleSynthesis, layer_width
 from stylegen.networks.mapping import Mapping
 from stylegen.spec import ImageSpec
 

@@ -18,7 +18,7 @@ from stylegen.layers.activation import get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.resample import downsample2d, fir_filter
-from stylegen.networks.base import layer_width
+from stylegen.networks.generator import layer_width
 from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan2 import check_architecture
 from stylegen.spec import ImageSpec

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.bounds import Count, Interval, Share, Weight, check_arguments
-from stylegen.regularizers.base import Regularizer, SynthesisBatch
+from stylegen.regularizers.regularizer import Regularizer, SynthesisBatch
 
 
 def path_lengths(images: Tensor, ws: Tensor, direction: Tensor) -> Tensor:

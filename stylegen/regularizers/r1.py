@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from stylegen.bounds import Interval, Weight, check_arguments
-from stylegen.regularizers.base import CriticBatch, Regularizer
+from stylegen.regularizers.regularizer import CriticBatch, Regularizer
 
 
 def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:

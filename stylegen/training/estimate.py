@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from stylegen.training.module import StyleGANModule
+from stylegen.training.lightning.module import StyleGANModule
 
 _MAIN_G, _MAIN_D = 4, 8  # forward passes that both main phases are worth: G 1 + 2 + 1; D 1 + 1 and 2 + 2 * 2
 _TWICE = 7  # forward, backward, and the backward pass of both

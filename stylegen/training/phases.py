@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.augment import Augmentation
+from stylegen.distributed import gather_over_ranks
 from stylegen.losses import Loss
 from stylegen.networks import StyleGenerator
 from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
-from stylegen.training.draws import Draws
-from stylegen.training.strategy import gather_over_ranks
+from stylegen.training.random_inputs import Draws
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from stylegen.training.strategy import gather_over_ranks, is_distributed, mean_over_ranks
+from stylegen.distributed import gather_over_ranks, is_distributed, mean_over_ranks
 
 
 class Statistics:

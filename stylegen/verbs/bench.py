@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from torch.utils.data import DataLoader, Dataset
 
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.folder import write_folder
-from stylegen.data.lmdb import write_lmdb
-from stylegen.data.parquet import write_parquet
-from stylegen.data.zip import write_zip
+from stylegen.data.sources.folder import write_folder
+from stylegen.data.sources.lmdb import write_lmdb
+from stylegen.data.sources.parquet import write_parquet
+from stylegen.data.sources.zip import write_zip
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import temporary_folder
 from stylegen.images import to_pil

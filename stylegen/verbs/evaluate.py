@@ -12,24 +12,24 @@ import torch
 from omegaconf import DictConfig
 
 from stylegen.data.dataset import ImageDataset
+from stylegen.device import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.features import DISTANCES, build_extractor
 from stylegen.images import write_png
-from stylegen.metrics import ranks
-from stylegen.metrics.cache import StatisticsCache, default_folder
-from stylegen.metrics.card_file import add_card
-from stylegen.metrics.checks import check_metrics
-from stylegen.metrics.generated import at_level
-from stylegen.metrics.neighbours import neighbour_figure
-from stylegen.metrics.real_sets import PublishedReals
-from stylegen.metrics.reals import Extraction, real_statistics
-from stylegen.metrics.registry import METRICS
-from stylegen.metrics.report import Scored
-from stylegen.metrics.statistics_file import write_statistics
-from stylegen.verbs.bars import ProgressBars
-from stylegen.verbs.device import choose_device
+from stylegen.launching import in_processes, process_group
+from stylegen.metrics.engine import ranks
+from stylegen.metrics.engine.generated import at_level
+from stylegen.metrics.engine.real_sets import PublishedReals
+from stylegen.metrics.engine.reals import Extraction, real_statistics
+from stylegen.metrics.engine.requirements import check_metrics
+from stylegen.metrics.engine.statistics_cache import StatisticsCache, default_folder
+from stylegen.metrics.engine.statistics_file import write_statistics
+from stylegen.metrics.formulas.neighbours import neighbour_figure
+from stylegen.metrics.protocol.card_file import add_card
+from stylegen.metrics.protocol.registry import METRICS
+from stylegen.metrics.protocol.report import Scored
+from stylegen.progress import ProgressBars
 from stylegen.verbs.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
-from stylegen.verbs.processes import in_processes, process_group
 from stylegen.verbs.score_report import report, report_folder
 from stylegen.verbs.scoring import (
     PublishedOrReals,

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.features.weights import PUBLISHED, is_present
-from stylegen.metrics.metric import MetricOptions
-from stylegen.metrics.protocol import Protocol
-from stylegen.metrics.registry import DEFAULT_EXTRACTOR, DEFAULT_FAKES, FALLBACK_EXTRACTOR, METRICS
+from stylegen.metrics.protocol.metric import MetricOptions
+from stylegen.metrics.protocol.protocol import Protocol
+from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, DEFAULT_FAKES, FALLBACK_EXTRACTOR, METRICS
 
 _WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from stylegen.data.convert import Recipe
-from stylegen.data.metadata import CONVERTIBLE_SUFFIXES
-from stylegen.data.prepare import Prepared, prepare
-from stylegen.data.source import Source, open_source
+from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.metadata import CONVERTIBLE_SUFFIXES
+from stylegen.data.prepare.preparation import Prepared, prepare
+from stylegen.data.sources.source import Source, open_source
 
 _RECIPE = ("resolution", "crop", "filter", "channels", "background", "min_size")
 
@@ -34,7 +34,7 @@ def run(config: DictConfig) -> PrepareResult:
     """Prepare a dataset.
 
     Raises:
-        UserError: see `stylegen.data.prepare.prepare`, and settings outside their ranges.
+        UserError: see `stylegen.data.prepare.preparation.prepare`, and settings outside their ranges.
     """
     recipe = Recipe(**{name: config[name] for name in _RECIPE})
     done = prepare(

@@ -12,12 +12,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
+from stylegen.device import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import MAX_FIGURE_PIXELS, make_grid
 from stylegen.latent.mixing import mix
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_layers, parse_seeds
-from stylegen.verbs.device import choose_device
 from stylegen.verbs.outputs import find_output, write_images
 
 NOISE_DRAWS = 100

@@ -10,9 +10,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from stylegen.files import write_text
-from stylegen.metrics.card_file import updating
-from stylegen.metrics.report import Scored, best_of, check_comparable, table, to_svg
-from stylegen.metrics.score_table import comparable, merged, rows_at, rows_of, to_csv
+from stylegen.metrics.protocol.card_file import updating
+from stylegen.metrics.protocol.report import Scored, best_of, check_comparable, table, to_svg
+from stylegen.metrics.protocol.score_table import comparable, merged, rows_at, rows_of, to_csv
 from stylegen.verbs.scoring import Subject
 
 

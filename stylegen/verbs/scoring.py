@@ -16,16 +16,16 @@ from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.features.weights import FILES_OF, require_weights, sha256
-from stylegen.metrics.card import MetricCard
-from stylegen.metrics.card_file import read_cards
-from stylegen.metrics.checks import by_extractor
-from stylegen.metrics.evaluate import compute_metrics
-from stylegen.metrics.fakes import StoredPictures
-from stylegen.metrics.generated import GeneratedPictures, at_level, sampler_of, score_generator
-from stylegen.metrics.real_sets import PublishedReals, mirrors
-from stylegen.metrics.reals import PROTOCOL_VERSION, RealImages
-from stylegen.metrics.registry import METRICS
-from stylegen.metrics.statistics_file import read_statistics
+from stylegen.metrics.engine.compute import compute_metrics
+from stylegen.metrics.engine.fakes import StoredPictures
+from stylegen.metrics.engine.generated import GeneratedPictures, at_level, sampler_of, score_generator
+from stylegen.metrics.engine.real_sets import PublishedReals, mirrors
+from stylegen.metrics.engine.reals import PROTOCOL_VERSION, RealImages
+from stylegen.metrics.engine.requirements import by_extractor
+from stylegen.metrics.engine.statistics_file import read_statistics
+from stylegen.metrics.protocol.card import MetricCard
+from stylegen.metrics.protocol.card_file import read_cards
+from stylegen.metrics.protocol.registry import METRICS
 from stylegen.spec import ImageSpec
 from stylegen.verbs.fidelity import metric_options, protocol_of
 

@@ -9,13 +9,13 @@ from omegaconf import DictConfig
 
 import stylegen
 from stylegen.data.dataset import ImageDataset
+from stylegen.device import choose_device
 from stylegen.errors import UserError
 from stylegen.features.weights import is_present
-from stylegen.metrics.checks import check_metrics
-from stylegen.metrics.registry import DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR, METRICS
-from stylegen.metrics.sensitivity import sensitivity, to_markdown
-from stylegen.verbs.bars import ProgressBars
-from stylegen.verbs.device import choose_device
+from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
+from stylegen.metrics.engine.requirements import check_metrics
+from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR, METRICS
+from stylegen.progress import ProgressBars
 from stylegen.verbs.fidelity import metric_options
 
 

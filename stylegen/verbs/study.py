@@ -17,26 +17,26 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.config.command_line import key_of
+from stylegen.config.compose import compose_config, config_directory, plain
+from stylegen.config.rules import check_settings, num_processes
+from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import ImageDataset
+from stylegen.device import choose_device
 from stylegen.errors import Stopped, UserError, unknown_choice
 from stylegen.files import write_text
 from stylegen.latent.seeds import parse_seeds
 from stylegen.metrics import METRICS
-from stylegen.metrics.card_file import add_card
-from stylegen.metrics.generated import score_generator
-from stylegen.training.callbacks.fidelity import read_card
-from stylegen.training.run_folder import RunFolder
+from stylegen.metrics.engine.generated import score_generator
+from stylegen.metrics.protocol.card_file import add_card
+from stylegen.runs.build import build_dataset, build_module
+from stylegen.runs.start import find_start
+from stylegen.studies.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
+from stylegen.training.lightning.callbacks.evaluation import read_card
 from stylegen.verbs import train
-from stylegen.verbs.build import build_dataset, build_module
-from stylegen.verbs.checks import check_settings, num_processes
-from stylegen.verbs.command_line import key_of
-from stylegen.verbs.config import compose_config, config_directory, plain
-from stylegen.verbs.device import choose_device
 from stylegen.verbs.fidelity import extraction_options, protocol_reals
-from stylegen.verbs.resume import find_start
-from stylegen.verbs.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
-from stylegen.verbs.yaml_file import load_yaml
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from stylegen.bounds import brief
+from stylegen.config.command_line import key_of, quote_override
+from stylegen.config.compose import check_complete, compose_config
 from stylegen.errors import UserError
-from stylegen.verbs.command_line import key_of, quote_override
-from stylegen.verbs.config import check_complete, compose_config
 
 FLAGS = ("-m", "--multirun")
 MAX_RUNS = 1000

@@ -14,36 +14,36 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.config.compose import plain
+from stylegen.config.rules import check_settings, notices, num_processes
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped, UserError
 from stylegen.files import write_text
-from stylegen.metrics.generated import score_generator
-from stylegen.training.callbacks.checkpoints import REQUEUE, Checkpoints
-from stylegen.training.callbacks.fidelity import Fidelity, read_card
-from stylegen.training.callbacks.logbook import Logbook
-from stylegen.training.callbacks.opening import Opening, Plan
-from stylegen.training.callbacks.pictures import SampleGrids, Snapshots
-from stylegen.training.callbacks.progress import ProgressBar
-from stylegen.training.callbacks.standing import StandingStatistics
-from stylegen.training.callbacks.wandb import WandbRun
-from stylegen.training.checkpoint_io import CheckpointFiles
-from stylegen.training.datamodule import TrainingData
-from stylegen.training.module import StyleGANModule
+from stylegen.metrics.engine.generated import score_generator
+from stylegen.runs.build import build_dataset, build_module
+from stylegen.runs.initial import initialize
+from stylegen.runs.places import check_data_apart
+from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, go_back
+from stylegen.runs.run_lock import RunLock
+from stylegen.runs.start import Start, begins_anew, find_start, forget_start, last_saved, share_start
+from stylegen.training.lightning.callbacks.checkpoints import REQUEUE, Checkpoints
+from stylegen.training.lightning.callbacks.evaluation import Fidelity, read_card
+from stylegen.training.lightning.callbacks.logbook import Logbook
+from stylegen.training.lightning.callbacks.opening import Opening, Plan
+from stylegen.training.lightning.callbacks.progress_bar import ProgressBar
+from stylegen.training.lightning.callbacks.samples import SampleGrids, Snapshots
+from stylegen.training.lightning.callbacks.standing import StandingStatistics
+from stylegen.training.lightning.callbacks.wandb import WandbRun
+from stylegen.training.lightning.checkpoint_io import CheckpointFiles
+from stylegen.training.lightning.datamodule import TrainingData
+from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.lightning.processes import is_first_process
+from stylegen.training.lightning.run_log import RunLog
+from stylegen.training.lightning.slurm import requeue_job, slurm_environment
+from stylegen.training.lightning.strategy import FlatAllReduce
 from stylegen.training.precision import Precision
-from stylegen.training.processes import is_first_process
-from stylegen.training.run_folder import RunFolder
-from stylegen.training.run_lock import RunLock
-from stylegen.training.run_log import RunLog
-from stylegen.training.slurm import requeue_job, slurm_environment
-from stylegen.training.strategy import FlatAllReduce
-from stylegen.verbs.build import build_dataset, build_module
-from stylegen.verbs.checks import check_settings, notices, num_processes
-from stylegen.verbs.config import plain
 from stylegen.verbs.fidelity import describe, extraction_options, protocol_reals
-from stylegen.verbs.initial import initialize
-from stylegen.verbs.places import check_data_apart
-from stylegen.verbs.recovery import explained_disk_errors, explained_memory_errors, go_back
-from stylegen.verbs.resume import Start, begins_anew, find_start, forget_start, last_saved, share_start
 
 _READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylegen.checkpoints.importers import stylegan1 as importer
+from stylegen.checkpoints.importers import stylegan1_names as importer
 from stylegen.errors import UserError
 from stylegen.networks.stylegan1_discriminator import Discriminator
 

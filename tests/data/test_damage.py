@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from stylegen.data.convert import Recipe
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.spool import Spool
+from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.spool import Spool
 from stylegen.errors import UserError
 from tests.data.samples import encode, write_archive
 

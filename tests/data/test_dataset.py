@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 
 from stylegen.data import consistency
 from stylegen.data.dataset import ImageDataset
+from stylegen.data.order import BatchSampler
 from stylegen.data.pictures import decode
-from stylegen.data.sampler import BatchSampler
 from stylegen.errors import UserError
 from stylegen.spec import ImageSpec
 from tests.data.samples import encode, write_archive, write_folder

@@ -17,7 +17,7 @@ from stylegen.data.cache import cache_folder
 from stylegen.data.consistency import header_of
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.decoded import open_decoded
-from stylegen.data.source import open_source
+from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
 from tests.data.samples import encode, write_archive, write_folder
 
@@ -185,7 +185,7 @@ import sys
 from pathlib import Path
 from stylegen.data import decoded
 from stylegen.data.consistency import header_of
-from stylegen.data.source import open_source
+from stylegen.data.sources.source import open_source
 fill = decoded._Fill.__call__
 def counted(self, item):
     print("decoded", flush=True)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from stylegen.data.label_table import LabelTable
-from stylegen.data.metadata import parse_labels
+from stylegen.data.prepare.metadata import parse_labels
 from stylegen.errors import UserError
 from stylegen.latent.seeds import random_labels
 from stylegen.one_hot import OneHot, members
-from stylegen.training.draws import KeyedDraws
+from stylegen.training.random_inputs import KeyedDraws
 
 
 def test_indices_are_one_hot():

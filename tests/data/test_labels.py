@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from stylegen.data.folder import FolderSource
 from stylegen.data.labels import Labels, find_labels
+from stylegen.data.sources.folder import FolderSource
 from stylegen.errors import UserError
 from tests.data.samples import encode, write_folder
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegen.checkpoints.importers import stylegan1 as importer
+from stylegen.checkpoints.importers import stylegan1_names as importer
 from stylegen.latent.truncation import truncate
 from stylegen.layers.scaled_conv import box_downsample, nearest_upsample
 from stylegen.losses.nonsaturating import Nonsaturating

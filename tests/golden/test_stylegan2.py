@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegen.checkpoints.importers import stylegan2 as importer
+from stylegen.checkpoints.importers import stylegan2_names as importer
 from stylegen.latent.truncation import truncate
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan2 import Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from stylegen.regularizers.base import CriticBatch, SynthesisBatch
 from stylegen.regularizers.path_length import PathLength, path_lengths
 from stylegen.regularizers.r1 import R1, r1_penalty
+from stylegen.regularizers.regularizer import CriticBatch, SynthesisBatch
 from tests.golden.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegen.checkpoints.importers import stylegan2 as importer
+from stylegen.checkpoints.importers import stylegan2_names as importer
 from stylegen.losses import LOSSES
 from stylegen.networks.stylegan2 import Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
@@ -17,7 +17,7 @@ from stylegen.regularizers import Regularizer
 from stylegen.regularizers.path_length import PathLength
 from stylegen.regularizers.r1 import R1
 from stylegen.training.ema import EMA
-from stylegen.training.module import StyleGANModule
+from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
 from tests.golden.golden import Golden, assert_gradient, assert_output, files, load
 

@@ -12,8 +12,8 @@ from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.losses import LOSSES
 from stylegen.regularizers.r1 import R1, r1_penalty
-from stylegen.training.draws import KeyedDraws
 from stylegen.training.phases import Phase, Step, build_phases
+from stylegen.training.random_inputs import KeyedDraws
 from tests.integration.test_train import assert_equal, lines, train
 from tests.tiny import tiny_generator
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from stylegen.__main__ import main
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.training.phases import Phase
-from stylegen.training.run_folder import RunFolder
 from tests.integration.disturbed import Limited, at_phase, fill
 from tests.tiny import TINY_RUN
 

@@ -19,20 +19,20 @@ from omegaconf import OmegaConf
 
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.checkpoints.transfer import read_weights
-from stylegen.data.convert import Recipe
+from stylegen.config.compose import compose_config
+from stylegen.config.continued import read_own
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.labels import find_labels
-from stylegen.data.lmdb import _opened as opened_lmdb
-from stylegen.data.lmdb import write_lmdb
-from stylegen.data.parquet import write_parquet
-from stylegen.data.prepare import prepare
-from stylegen.data.source import open_source
+from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.preparation import prepare
+from stylegen.data.sources.lmdb import _opened as opened_lmdb
+from stylegen.data.sources.lmdb import write_lmdb
+from stylegen.data.sources.parquet import write_parquet
+from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
-from stylegen.metrics.cache import StatisticsCache
-from stylegen.metrics.statistics_file import read_statistics
+from stylegen.metrics.engine.statistics_cache import StatisticsCache
+from stylegen.metrics.engine.statistics_file import read_statistics
 from stylegen.spec import ImageSpec
-from stylegen.verbs.config import compose_config
-from stylegen.verbs.own_settings import read_own
 from tests.data.samples import encode, write_archive, write_folder
 from tests.tiny import TINY_RUN, tiny_generator
 

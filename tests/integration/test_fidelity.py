@@ -14,10 +14,10 @@ from PIL import Image
 from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.config.compose import compose_config
 from stylegen.data import openmoji
 from stylegen.images import write_png
 from stylegen.networks import StyleGenerator
-from stylegen.verbs.config import compose_config
 from stylegen.verbs.fidelity import fill_defaults
 from stylegen.verbs.scoring import chosen_images
 from tests.metrics.pictures import Thumbnail, noisy, portraits

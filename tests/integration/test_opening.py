@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 
 from stylegen.__main__ import main
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.config.compose import compose_config
+from stylegen.runs.build import build_dataset, build_module
 from stylegen.training import estimate
-from stylegen.training.callbacks import progress
-from stylegen.training.callbacks.opening import Opening, Plan
-from stylegen.training.callbacks.progress import ProgressBar
-from stylegen.training.run_folder import RunFolder
-from stylegen.training.run_log import RunLog, duration
-from stylegen.verbs.build import build_dataset, build_module
-from stylegen.verbs.config import compose_config
+from stylegen.training.lightning.callbacks import progress_bar as progress
+from stylegen.training.lightning.callbacks.opening import Opening, Plan
+from stylegen.training.lightning.callbacks.progress_bar import ProgressBar
+from stylegen.training.lightning.run_log import RunLog, duration
 from tests.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.016"]

@@ -7,8 +7,8 @@ import torch
 import yaml
 
 from stylegen.__main__ import main
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.images import write_png
-from stylegen.training.run_folder import RunFolder
 from tests.integration.test_run_folders import content
 from tests.tiny import TINY_RUN
 

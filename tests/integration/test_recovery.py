@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from stylegen.__main__ import main
-from stylegen.training.draws import KeyedDraws
-from stylegen.training.module import StyleGANModule
+from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.phases import Phase
+from stylegen.training.random_inputs import KeyedDraws
 from tests.integration.test_train import assert_equal, lines, state
 from tests.tiny import TINY_RUN
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from stylegen.__main__ import main
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.errors import UserError
 from stylegen.images import write_png
-from stylegen.training import run_lock
-from stylegen.training.run_folder import RunFolder
-from stylegen.training.run_lock import RunLock, check_unlocked
+from stylegen.runs import run_lock
+from stylegen.runs.run_lock import RunLock, check_unlocked
 from tests.tiny import TINY_RUN
 
 EVERY_16 = [f"{what}_every_kimg=0.016" for what in ("log", "sample", "snapshot", "checkpoint")]
@@ -159,7 +159,7 @@ def test_an_attempt_before_its_first_checkpoint_begins_again(copied: Path, capsy
     assert [record["kimg"] for record in records] == [0.016]
 
 
-HOLD = "import sys, time; from pathlib import Path; from stylegen.training.run_lock import RunLock\n"
+HOLD = "import sys, time; from pathlib import Path; from stylegen.runs.run_lock import RunLock\n"
 HOLD += "with RunLock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)"
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from stylegen import features
 from stylegen.__main__ import main
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
-from stylegen.training.callbacks.fidelity import read_card
-from stylegen.training.run_folder import RunFolder
+from stylegen.training.lightning.callbacks.evaluation import read_card
 from tests.metrics.pictures import Thumbnail
 from tests.tiny import TINY_RUN
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from stylegen.__main__ import main
-from stylegen.verbs.config import compose_config
+from stylegen.config.compose import compose_config
 from tests.tiny import TINY_RUN, tiny_generator
 
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.distributed import average_gradients
 from stylegen.losses import LOSSES, Loss
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from stylegen.training.draws import KeyedDraws
 from stylegen.training.ema import EMA
-from stylegen.training.module import StyleGANModule
+from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
-from stylegen.training.strategy import average_gradients
+from stylegen.training.random_inputs import KeyedDraws
 from tests.tiny import tiny_generator
 from tests.training.double import Double
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.losses.relativistic import Relativistic
-from stylegen.verbs.config import compose_config
 
 N = 5
 

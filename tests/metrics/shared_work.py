@@ -8,10 +8,10 @@ from omegaconf import DictConfig
 
 from stylegen import features
 from stylegen.errors import UserError
-from stylegen.metrics import ranks
-from stylegen.metrics.evaluate import compute_metrics
-from stylegen.metrics.fakes import StoredPictures
-from stylegen.metrics.generated import score_generator
+from stylegen.metrics.engine import ranks
+from stylegen.metrics.engine.compute import compute_metrics
+from stylegen.metrics.engine.fakes import StoredPictures
+from stylegen.metrics.engine.generated import score_generator
 from stylegen.verbs.evaluate import _evaluate
 from tests.metrics.pictures import Reals, Thumbnail, portraits
 from tests.tiny import tiny_generator

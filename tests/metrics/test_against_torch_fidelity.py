@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from stylegen import randomness
 from stylegen.metrics import MetricOptions, compute_metrics
-from stylegen.metrics.frechet import Moments, distance
+from stylegen.metrics.formulas.frechet import Moments, distance
 from tests.features.random_networks import SmallVGG16, seeded_state, write_inception
 from tests.metrics.pictures import Reals, noisy, portraits
 
@@ -85,7 +85,7 @@ def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("numpy.linalg.eigvals", eigenvalues_of_low_rank)  # half a minute of the full matrix
     monkeypatch.setattr("torch.linalg.eigh", eigenvectors_of_low_rank)
     compute_in_float64(monkeypatch)
-    monkeypatch.setattr("stylegen.metrics.registry.MIN_PER_SPLIT", 1)  # more images would take minutes
+    monkeypatch.setattr("stylegen.metrics.protocol.registry.MIN_PER_SPLIT", 1)  # more images would take minutes
     weights = write_inception(tmp_path / "inception.pth")
     reals, fakes = portraits(8), noisy(portraits(7, first=50), 60)
     card = compute_metrics(

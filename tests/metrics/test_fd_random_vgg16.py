@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stylegen.features.random_vgg16 import RandomVGG16
-from stylegen.metrics.frechet import Moments, distance
+from stylegen.metrics.formulas.frechet import Moments, distance
 from tests.metrics.pictures import NUM_MODES, blurred, noisy, portraits
 
 NUM = 60

@@ -11,7 +11,7 @@ from stylegen import features
 from stylegen.errors import UserError
 from stylegen.features import fidelity
 from stylegen.metrics import METRICS, MetricCard, Protocol, check_metrics, compute_metrics
-from stylegen.metrics.real_sets import ClassReals, FirstReals, mirrors
+from stylegen.metrics.engine.real_sets import ClassReals, FirstReals, mirrors
 from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
 
 FAKES, FIRST = 40, 30
@@ -46,7 +46,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(METRICS, metric_id, replace(METRICS[metric_id], exact_fakes=FAKES, first_reals=first))
     monkeypatch.setitem(features.EXTRACTORS, "inception", lambda weights, device: SmallInception())
     monkeypatch.setitem(features.EXTRACTORS, "nvidia_vgg16", lambda weights, device: SmallVGG16())
-    monkeypatch.setattr("stylegen.metrics.checks.require_all_weights", lambda extractor, weights: None)
+    monkeypatch.setattr("stylegen.metrics.engine.requirements.require_all_weights", lambda extractor, weights: None)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def thumbnails(images: Tensor) -> np.ndarray:
 
 def test_the_published_counts() -> None:
     assert features.EXTRACTORS["inception"] is not fidelity.Inception  # the fixture's
-    from stylegen.metrics import registry
+    from stylegen.metrics.protocol.protocol import registry
 
     assert (registry.OFFICIAL_FAKES, registry.FIRST_REALS) == (50_000, 50_000)
 

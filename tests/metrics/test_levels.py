@@ -7,9 +7,9 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.metrics import Protocol
-from stylegen.metrics.generated import score_generator
-from stylegen.metrics.real_sets import PublishedReals, ReducedReals
-from stylegen.metrics.registry import sense_of
+from stylegen.metrics.engine.generated import score_generator
+from stylegen.metrics.engine.real_sets import PublishedReals, ReducedReals
+from stylegen.metrics.protocol.registry import sense_of
 from tests.metrics.pictures import Reals, portraits
 from tests.tiny import tiny_generator
 

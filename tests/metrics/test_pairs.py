@@ -10,14 +10,14 @@ from torch import Tensor
 
 from stylegen import randomness
 from stylegen.features import fidelity
-from stylegen.metrics.authenticity import authentic_share
-from stylegen.metrics.density_coverage import density_coverage
-from stylegen.metrics.frechet import Moments
-from stylegen.metrics.kernel import official, squared_mmd
-from stylegen.metrics.metric import DEFAULT_OPTIONS, FeatureSet
-from stylegen.metrics.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
-from stylegen.metrics.precision_recall import precision_recall
-from stylegen.metrics.registry import METRICS, sense_of
+from stylegen.metrics.formulas.authenticity import authentic_share
+from stylegen.metrics.formulas.density_coverage import density_coverage
+from stylegen.metrics.formulas.frechet import Moments
+from stylegen.metrics.formulas.kernel import official, squared_mmd
+from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
+from stylegen.metrics.formulas.precision_recall import precision_recall
+from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, FeatureSet
+from stylegen.metrics.protocol.registry import METRICS, sense_of
 from tests.metrics.pictures import Thumbnail
 
 
@@ -78,7 +78,7 @@ def test_density_and_coverage_by_the_definition(k: int) -> None:
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     fakes, reals = features(50, 8, "fakes"), features(60, 8, "reals")
     whole = density_coverage(fakes, reals, 3)
-    monkeypatch.setattr("stylegen.metrics.neighbours._BLOCK", 7)
+    monkeypatch.setattr("stylegen.metrics.formulas.neighbours._BLOCK", 7)
     assert density_coverage(fakes, reals, 3) == whole
 
 
@@ -100,7 +100,7 @@ def test_equal_distributions_have_a_density_about_1() -> None:
 @pytest.mark.parametrize("dim", [5, 64, 1000])
 def test_equal_pairs_have_equal_distances(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit, wherever they are: in other places, other blocks, and in the other order."""
-    monkeypatch.setattr("stylegen.metrics.neighbours._BLOCK", 37)
+    monkeypatch.setattr("stylegen.metrics.formulas.neighbours._BLOCK", 37)
     one, other = features(100, dim, "fakes", 3.0), features(90, dim, "reals")
     order, back = torch.randperm(100, generator=torch.Generator().manual_seed(0)), torch.empty(100, dtype=torch.int64)
     back[order] = torch.arange(100)
@@ -178,8 +178,8 @@ def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None
 
 
 def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
-    from stylegen.metrics.neighbours import neighbour_figure
-    from stylegen.metrics.reals import Extraction
+    from stylegen.metrics.engine.reals import Extraction
+    from stylegen.metrics.formulas.neighbours import neighbour_figure
     from tests.metrics.pictures import Reals, portraits
 
     images = portraits(20, side=16)

@@ -8,12 +8,12 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from stylegen.training.callbacks.logbook import Logbook
-from stylegen.training.checkpoint_io import CheckpointFiles
-from stylegen.training.datamodule import TrainingData
-from stylegen.training.strategy import FlatAllReduce
-from stylegen.verbs.build import build_dataset, build_module
-from stylegen.verbs.config import compose_config
+from stylegen.config.compose import compose_config
+from stylegen.runs.build import build_dataset, build_module
+from stylegen.training.lightning.callbacks.logbook import Logbook
+from stylegen.training.lightning.checkpoint_io import CheckpointFiles
+from stylegen.training.lightning.datamodule import TrainingData
+from stylegen.training.lightning.strategy import FlatAllReduce
 from tests.tiny import TINY_RUN
 from tests.training.double import EPS, Double, DoubleImages
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylegen.augment.draws import KeyedAugmentDraws
+from stylegen.augment.augment_inputs import KeyedAugmentDraws
 from stylegen.images import to_float
 
 # With the default of 1e-8 Adam divides a gradient that is 0 but for rounding by 1e-8, and the weights after it are as

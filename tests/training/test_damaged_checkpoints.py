@@ -16,11 +16,11 @@ from stylegen.errors import DamagedFile, UserError
 from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS
 from stylegen.regularizers import REGULARIZERS
-from stylegen.training.checkpoint_io import CheckpointFiles, read_checkpoint
-from stylegen.training.draws import KeyedDraws
 from stylegen.training.ema import EMA
-from stylegen.training.module import StyleGANModule
+from stylegen.training.lightning.checkpoint_io import CheckpointFiles, read_checkpoint
+from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
+from stylegen.training.random_inputs import KeyedDraws
 from tests.tiny import tiny_generator
 
 FLIPS = 200

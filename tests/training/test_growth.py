@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.training.growth import Growth, Stage, real_pictures
-from stylegen.verbs.config import compose_config
 from tests.tiny import tiny_generator
 
 # StyleGAN's train.py and training_loop.py: minibatch by number of GPUs, from 8x8 up.

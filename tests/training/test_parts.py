@@ -8,10 +8,10 @@ from torch import nn
 
 from stylegen.losses import LOSSES
 from stylegen.regularizers import REGULARIZERS
-from stylegen.training.draws import KeyedDraws
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import build_phases, lazy_correction
+from stylegen.training.random_inputs import KeyedDraws
 from stylegen.training.statistics import Statistics
 
 

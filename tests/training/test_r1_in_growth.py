@@ -12,11 +12,11 @@ from stylegen import randomness
 from stylegen.losses import LOSSES
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.regularizers.r1 import R1
-from stylegen.training.draws import KeyedDraws
 from stylegen.training.ema import EMA
 from stylegen.training.growth import Growth
-from stylegen.training.module import StyleGANModule
+from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
+from stylegen.training.random_inputs import KeyedDraws
 from tests.tiny import tiny_generator
 
 RESOLUTION, GAMMA, EVERY, CLASSES = 16, 10.0, 4, 2

@@ -15,10 +15,10 @@ import lightning as L
 import torch
 import torch.distributed as dist
 
-from stylegen.training.datamodule import TrainingData
-from stylegen.training.strategy import FlatAllReduce
-from stylegen.verbs.build import build_dataset, build_module
-from stylegen.verbs.config import compose_config
+from stylegen.config.compose import compose_config
+from stylegen.runs.build import build_dataset, build_module
+from stylegen.training.lightning.datamodule import TrainingData
+from stylegen.training.lightning.strategy import FlatAllReduce
 from tests.losses.gradients import VARIANTS, gradients
 from tests.tiny import TINY_RUN
 from tests.training import change_processes

@@ -26,7 +26,7 @@ def test_workers_read_too(monkeypatch):
 
 
 def rates(settings):
-    from stylegen.verbs.config import compose_config
+    from stylegen.config.compose import compose_config
 
     config = compose_config("bench", ["resolutions=[16]", "seconds=0.01", *settings])
     return [(way, rate) for (way, _, _), rate in bench.run(config).rates.items()]

@@ -14,16 +14,16 @@ from omegaconf import DictConfig
 from torch import nn
 
 from stylegen.checkpoints.transfer import read_weights
+from stylegen.config.compose import check_complete, compose_config, plain
 from stylegen.errors import UserError
 from stylegen.losses import LOSSES
-from stylegen.metrics.registry import METRICS
+from stylegen.metrics.protocol.registry import METRICS
 from stylegen.regularizers import REGULARIZERS
+from stylegen.runs.build import build_module
 from stylegen.spec import ImageSpec
 from stylegen.training.growth import Growth
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import build_phases, lazy_correction
-from stylegen.verbs.build import build_module
-from stylegen.verbs.config import check_complete, compose_config, plain
 from tests.verbs.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
 from tests.verbs.published import PUBLISHED, Row
 

@@ -11,11 +11,11 @@ import torch
 
 from stylegen import randomness
 from stylegen.__main__ import main
+from stylegen.config.compose import config_directory
 from stylegen.errors import UserError
 from stylegen.images import write_png
-from stylegen.verbs.config import config_directory
+from stylegen.studies.study_report import Trial, mean_and_spread, median, ranked, speeds, to_csv, to_markdown, to_svg
 from stylegen.verbs.study import load_study
-from stylegen.verbs.study_report import Trial, mean_and_spread, median, ranked, speeds, to_csv, to_markdown, to_svg
 from tests.integration.test_bad_input import refused
 from tests.tiny import TINY_RUN
 

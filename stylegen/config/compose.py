@@ -1,0 +1,165 @@
+"""From a command line to a configuration: Hydra's composition, with our schema and our errors."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stylegen.bounds import brief
+from stylegen.config.auto import apply_auto
+from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override
+from stylegen.config.schema import check_config, register_schema
+from stylegen.errors import UserError, unknown_choice
+
+
+def config_directory() -> Path:
+    """conf/ inside the installed package, or at the top of the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
+
+
+def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of one command.
+
+    Args:
+        verb: root file in conf/.
+        overrides: as typed, `key=value` and `group=option`.
+
+    Raises:
+        UserError: an override that Hydra or the schema refuses, with the nearest names.
+    """
+    for override in overrides:
+        if key_of(override).partition(".")[0] == "hydra":  # its folders and launchers play no part here
+            raise UserError(override, rule=f"{verb} has no setting of this name", fix="`--help` lists all settings")
+    register_schema()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
+        try:
+            config = compose(verb, [quote_override(o) for o in overrides])
+            OmegaConf.resolve(config)  # numbers that a file of conf/ takes from the environment may be none
+            derived = config.get("auto") or config.get("init") is not None
+            given = _given_keys(verb, overrides) if derived else set()
+        except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
+            raise _explain(verb, overrides, error) from error
+    check_config(verb, plain(config))
+    if config.get("auto"):
+        apply_auto(config, given)
+    if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:
+        config.ema.rampup = None  # a ramp-up would replace the trained average by the weights of the first step
+    return config
+
+
+def _given_keys(verb: str, overrides: Sequence[str]) -> set[str]:
+    """Dotted keys that the command line or the chosen files of conf/ set: all that is not left to constructors."""
+    given = {key_of(override) for override in overrides}
+    quoted = [quote_override(override) for override in overrides]
+    choices = compose(verb, quoted, return_hydra_config=True).hydra.runtime.choices
+    for group, option in choices.items():
+        path = config_directory() / str(group) / f"{option}.yaml"
+        if not path.is_file():
+            continue
+        prefix = "" if "@package _global_" in path.read_text() else f"{group}."
+        given |= {prefix + key for key in _keys_of(path)}
+    return given
+
+
+def _keys_of(path: Path) -> set[str]:
+    """Dotted keys that a file of conf/ sets, itself or by a file beside it that it starts from."""
+    content = OmegaConf.load(path)
+    keys = {key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
+    defaults = OmegaConf.select(content, "defaults", default=[])
+    beside = [path.with_name(f"{entry}.yaml") for entry in defaults if isinstance(entry, str)]
+    return keys.union(*(_keys_of(base) for base in beside if base.is_file()))
+
+
+def _leaves(node: Any, prefix: str = "") -> list[str]:
+    """Dotted keys of the values in a tree."""
+    if not isinstance(node, DictConfig):
+        return [prefix.removesuffix(".")]
+    return [leaf for key in map(str, node) for leaf in _leaves(node._get_node(key), f"{prefix}{key}.")]
+
+
+def check_complete(config: DictConfig) -> None:
+    """Raise UserError for a setting that has no default and was not given."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} is missing", rule="it has no default", fix=f"Add {missing[0]}=VALUE")
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain dicts, lists and numbers, for files and loggers."""
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError:
+    """Hydra's failure as one line that names the override and the nearest known names."""
+    cause = error.__cause__
+    messages = [str(error)] + ([str(cause)] if cause else [])
+    message = messages[-1].splitlines()[0].strip()[:200] if messages[-1] else type(error).__name__
+    option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]+)'", messages[0])
+    if option:
+        options = [p.stem for p in (config_directory() / option[1]).glob("*.yaml")]
+        return unknown_choice(option[1], option[2], options)
+    known = _known_keys(verb, [o for o in overrides if (config_directory() / key_of(o)).is_dir()])
+    for override in overrides:
+        key = key_of(override)
+        if "=" not in override and not override.startswith(("~", "-")):
+            rule = "an override has the form setting=value"
+            return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
+        if override.startswith("-") or (key not in known and not (config_directory() / key).is_dir()):
+            rule = f"{verb} has no setting or group of this name"
+            return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
+    named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
+    culprit = max(named, key=lambda o: len(key_of(o)), default=" ".join(overrides))  # batch_size is part of other keys
+    if message.startswith("Ambiguous value"):  # Hydra's word for several values
+        return UserError(
+            brief(culprit, 80), rule="a run has one value", fix=f"Use {verb} -m {brief(culprit)} for one run each"
+        )
+    full_key = getattr(cause or error, "full_key", None)
+    problem = brief(culprit, 80)
+    if full_key and not problem.lstrip("+~").startswith(str(full_key)):
+        problem += f" ({full_key})"
+    return UserError(problem, rule=message, fix=f"See `python -m stylegen {verb} --help` for settings and types")
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    import difflib
+
+    key = key.lstrip("-").replace("-", "_")
+    other = OTHER_NAMES.get(key.lower(), "")
+    if other.partition(" ")[0] in known or (other and (config_directory() / other.partition(" ")[0]).is_dir()):
+        return f"Use {other}"
+    tails = {k: k.rsplit(".", 1)[-1] for k in known}
+    near = difflib.get_close_matches(key, known, 3, 0.6)
+    near += [k for k, t in tails.items() if t == key.rsplit(".", 1)[-1] and k not in near]
+    near += [k for k in known if tails[k] in difflib.get_close_matches(key.rsplit(".", 1)[-1], tails.values(), 2, 0.7)]
+    names = list(dict.fromkeys(near))[:3]
+    hint = f"Did you mean {' or '.join(names)}? " if names else ""
+    return f"{hint}`--help` lists all settings"
+
+
+def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:
+    """Dotted keys of the composition with these group choices."""
+    found: list[str] = []
+
+    def walk(node: Any, prefix: str) -> None:
+        for key in node:
+            found.append(f"{prefix}{key}")
+            value = node._get_node(key)  # as it stands; an interpolation may be the mistake
+            if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing()):
+                walk(value, f"{prefix}{key}.")
+
+    try:
+        config = compose(verb, list(groups))
+    except (HydraException, OmegaConfBaseException, ValueError):  # one of the choices is the mistake
+        config = compose(verb)
+    walk(config, "")
+    return found

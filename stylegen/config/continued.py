@@ -1,0 +1,146 @@
+"""Which settings a training has: those of the command line, or of the run that it continues.
+
+A run that is continued has the settings of its own config.yaml; the command line changes those that it names. A recipe
+that it names, `experiment=`, is taken whole, so that all its differences from the run are found.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.config.command_line import key_of
+from stylegen.config.compose import compose_config, config_directory, plain
+from stylegen.config.schema import check_config
+from stylegen.config.yaml_file import load_yaml
+from stylegen.data.dataset import OPENMOJI
+from stylegen.errors import UserError
+from stylegen.runs.places import output_root
+
+_NOW = ("output_dir", "resume", "max_hours")  # of the command, and never taken from the run
+
+
+def compose_train(overrides: Sequence[str]) -> DictConfig:
+    """The settings of one `train` command.
+
+    Args:
+        overrides: as typed, without flags.
+
+    Raises:
+        UserError: an override that is refused; the demo's recipe for other data; a config.yaml that is none.
+    """
+    given = {key_of(override): override.partition("=")[2] for override in overrides}
+    folder = _continued([override for override in overrides if key_of(override) in _NOW])
+    if folder is None:
+        config = compose_config("train", overrides)
+        _refuse_the_demo(config, given)
+        return config
+    own = read_own(folder.config)
+    if "experiment" in given:
+        return compose_config("train", overrides)
+    try:
+        config = compose_config("train", overrides)
+    except UserError:  # perhaps a setting of a group that the default recipe lacks and the run has
+        groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
+        config = compose_config("train", [*groups, *overrides])
+    with open_dict(own):
+        for key in [*_NOW, *_keys_of(given, config)]:
+            OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)
+    return own
+
+
+def read_own(path: Path) -> DictConfig:
+    """The settings in a run's config.yaml; one that is younger than the run has its default.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    try:
+        loaded = load_yaml(path)
+        assert isinstance(loaded, DictConfig)
+        assert len(loaded), "an empty file"
+        own = _typed(plain(loaded))
+        check_config("train", plain(own))
+    except Exception as error:  # the parser and the schema raise many kinds
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise UserError(
+            f"{path}", rule=f"it is no configuration of a run ({reason})", fix="Restore it, or name another output_dir"
+        ) from error
+    return own
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of settings by dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _continued(overrides: Sequence[str]) -> RunFolder | None:
+    """The run that output_dir= and resume= name, to continue it or to begin it again; None for a new one."""
+    if not overrides:
+        return None
+    config = compose_config("train", overrides)
+    if config.resume == "never":
+        return None
+    path = output_root(config) if config.resume == "auto" else Path(config.resume).expanduser()
+    if path is None:
+        return None
+    try:
+        folder = RunFolder(path.parent.parent if path.is_file() else path)
+        return folder if folder.is_run() else None
+    except OSError:  # said when the folder is opened
+        return None
+
+
+def _typed(own: dict[str, Any]) -> DictConfig:
+    """Plain settings with the schema's types and defaults."""
+    regularizers = own.get("regularizers") or {}
+    groups = _groups_of(own)
+    typed = compose_config("train", [f"{group}={option}" for group, option in groups.items()])
+    with open_dict(typed):
+        for name in [name for name in typed.regularizers if name not in regularizers]:
+            del typed.regularizers[name]
+        merged = OmegaConf.merge(typed, own)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:
+    """The choice of every group whose settings depend on it."""
+    return {
+        "experiment": "none",
+        "data": "images",
+        "generator": own["generator"]["name"],
+        "discriminator": own["discriminator"]["name"],
+        "loss": own["loss"]["name"],
+        "regularizers": "r1_path_length" if "path_length" in (own.get("regularizers") or {}) else "r1",
+        "augment": own["augment"]["name"] if own.get("augment") else "none",
+        "growth": "stylegan1" if own.get("growth") else "none",
+    }
+
+
+def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
+    """What the command line sets in `config`: settings, whole groups, and what debug= names."""
+    keys = [key for key in given if key != "debug" and (key in config or "." in key)]
+    file = config_directory() / "debug" / f"{given.get('debug')}.yaml"
+    if file.is_file():
+        loaded = OmegaConf.load(file)
+        assert isinstance(loaded, DictConfig)
+        keys += flatten(plain(loaded))
+    return keys
+
+
+def _refuse_the_demo(config: DictConfig, given: Mapping[str, str]) -> None:
+    if "experiment" in given or OmegaConf.is_missing(config.data, "path") or config.data.path == OPENMOJI:
+        return
+    path = shlex.quote(f"data.path={config.data.path}")
+    raise UserError(
+        f"data.path={config.data.path}",
+        rule="the default recipe, experiment=openmoji, is a tiny network for the OpenMoji portraits",
+        fix=f"Use experiment=auto {path} for settings that fit your images, or name a recipe with experiment=",
+    )

@@ -1,0 +1,194 @@
+"""Rules that span several settings of a training. They run first, before anything is built or written."""
+
+import os
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch.distributed import is_torchelastic_launched
+
+from stylegen.data.dataset import OPENMOJI, ImageDataset
+from stylegen.device import choose_device
+from stylegen.errors import UserError, unknown_choice
+from stylegen.images import MAX_FIGURE_PIXELS
+from stylegen.layers.conditioning import CONDITIONINGS
+from stylegen.metrics.engine.compute import check_metrics
+from stylegen.training.growth import Growth
+from stylegen.training.lightning.callbacks.wandb import check_logger
+from stylegen.training.lightning.slurm import slurm_environment
+from stylegen.training.precision import Precision
+from stylegen.verbs.fidelity import metric_options, protocol_of, protocol_reals
+
+_FEW_FEATURE_MAPS = 8
+
+
+def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
+    """Raise UserError for the first rule that `config` breaks."""
+    batches, setting = [config.batch_size], "batch_size"
+    if config.get("growth"):
+        growth = _growth(config, dataset)
+        if config.growth.batch_sizes:  # of which a run may meet the first only
+            batches, setting = growth.batch_sizes[: growth.doublings + 1], "growth.batch_sizes"
+    for batch in dict.fromkeys(batches):
+        _check_batch_norm(config, batch, setting)
+        _check_batch(config, dataset, batch, setting)
+    _check_sample_grid(config.sample_count, dataset.spec.resolution)
+    check_accelerator(config.trainer.accelerator, config.trainer.devices)
+    _check_launcher(config)
+    clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
+    Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
+    check_logger(config.logger.mode, config.logger.project)
+    if config.fidelity.metrics:
+        fidelity, options = config.fidelity, metric_options(config.fidelity)
+        reals = protocol_reals(config, dataset)
+        check_metrics(
+            fidelity.metrics,
+            fidelity.num_samples,
+            reals,
+            weights=fidelity.weights,
+            options=options,
+            protocol=protocol_of(fidelity),
+            prefix="fidelity.",
+        )
+
+
+def notices(config: DictConfig, dataset: ImageDataset) -> list[str]:
+    """What the user should know before the training, one sentence each."""
+    found = dataset.notices()
+    maps = config.generator.channel_base // dataset.spec.resolution
+    if config.data.path != OPENMOJI and maps < _FEW_FEATURE_MAPS:
+        found.append(
+            f"generator.channel_base={config.generator.channel_base} leaves {maps} feature maps at "
+            f"{dataset.spec.resolution} px; experiment=none starts from StyleGAN2's own settings"
+        )
+    return found
+
+
+def num_processes(config: DictConfig) -> int:
+    """Processes that share the batch."""
+    return config.trainer.devices * config.trainer.num_nodes
+
+
+def _check_sample_grid(count: int, resolution: int) -> None:
+    most = MAX_FIGURE_PIXELS // resolution**2
+    if count > most:
+        raise UserError(
+            f"sample_count={count}",
+            rule=f"a grid has at most {MAX_FIGURE_PIXELS / 1e6:,.0f} million pixels: {most} images of {resolution} px",
+            fix=f"Use sample_count={most} or less",
+        )
+
+
+def _check_launcher(config: DictConfig) -> None:
+    """torchrun or srun has started as many processes as are asked for; otherwise each would train by itself."""
+    devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
+    slurm_environment(devices, num_nodes)
+    _check_environment()
+    started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else num_processes(config)
+    if started != num_processes(config):
+        raise UserError(
+            f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
+            rule=f"torchrun has started {started} processes",
+            fix="Use torchrun's numbers: trainer.devices=NPROC_PER_NODE trainer.num_nodes=NNODES",
+        )
+
+
+def _check_environment() -> None:
+    """Another launcher's RANK and WORLD_SIZE mean nothing to a process that would train by itself."""
+    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
+    if rank is not None and size != "1" and not is_torchelastic_launched():
+        raise UserError(
+            f"WORLD_SIZE={size} RANK={rank} in the environment",
+            rule="processes are started by torchrun, srun or trainer.devices, and this one was not",
+            fix="Start with torchrun, or unset both and use trainer.devices=N",
+        )
+
+
+def _growth(config: DictConfig, dataset: ImageDataset) -> Growth:
+    """The schedule; the run is long enough for it to reach the data's resolution."""
+    growth = Growth(dataset.spec.resolution, config.batch_size, **config.growth)
+    if growth.doublings and round(config.total_kimg * 1000) <= growth.grown_at:
+        raise UserError(
+            f"total_kimg={config.total_kimg:g}",
+            rule=f"growth takes {growth.grown_at / 1000:g} kimg to reach the data's {dataset.spec.resolution} px",
+            fix="Train longer, or set smaller growth.stable_kimg and growth.fade_kimg",
+        )
+    return growth
+
+
+def _check_batch_norm(config: DictConfig, batch: int, setting: str) -> None:
+    """Statistics of a batch are those of all pictures of a step, and of more than one in each process."""
+    conditioning = CONDITIONINGS.get(config.generator.get("conditioning"))
+    if conditioning is None or not conditioning.needs_batch:
+        return
+    share = batch // num_processes(config)
+    if config.batch_per_device is not None and config.batch_per_device < share:
+        raise UserError(
+            f"batch_per_device={config.batch_per_device} generator.conditioning={config.generator.conditioning}",
+            rule="batch normalisation needs the whole batch at once, not one part after the other",
+            fix="Leave batch_per_device out, or use another conditioning, as adain",
+        )
+    if share < 2:
+        raise UserError(
+            f"{setting}={batch} on {num_processes(config)} process(es) "
+            f"generator.conditioning={config.generator.conditioning}",
+            rule="batch normalisation needs two pictures or more in each process; one would be normalised by itself",
+            fix=f"Use {setting}={2 * num_processes(config)} or more, or another conditioning, as adain",
+        )
+
+
+def _check_batch(config: DictConfig, dataset: ImageDataset, batch: int, setting: str) -> None:
+    """The batch fits the data, and its shares fit minibatch statistics and shrunk regularisers.
+
+    Every share holds whole groups, or the training would not be that of one process with the same batch.
+    """
+    processes = num_processes(config)
+    if not 1 <= batch <= len(dataset):
+        raise UserError(
+            f"{setting}={batch}",
+            rule=f"a batch is at least one picture, and {dataset.name} has {len(dataset)}",
+            fix=f"Use {setting}={len(dataset)} or less, or more pictures",
+        )
+    share = max(min(config.batch_per_device or batch, batch // processes), 1)
+    if batch % processes == 0 and batch % (processes * share):
+        raise UserError(
+            f"batch_per_device={share}",
+            rule=f"{setting}={batch} on {processes} process(es) is no multiple of it",
+            fix=f"Use a divisor of {batch // processes}, or another {setting}",
+        )
+    parts = batch // share
+    units = {"trainer.devices * trainer.num_nodes": processes}
+    if config.discriminator.mbstd_num_channels:
+        units["discriminator.mbstd_group_size"] = parts * min(config.discriminator.mbstd_group_size, batch)
+    for name, regularizer in (config.regularizers or {}).items():
+        if parts > 1 and regularizer.get("batch_shrink", 1) > 1:
+            units[f"regularizers.{name}.batch_shrink"] = parts * regularizer.batch_shrink
+    for cause, unit in units.items():
+        if unit < 1 or batch % unit:
+            raise UserError(
+                f"a discriminator batch of {setting}={batch} in {parts} part(s) on {processes} process(es)",
+                rule=f"{cause}={OmegaConf.select(config, cause) if '*' not in cause else processes} "
+                f"wants a multiple of {unit}",
+                fix=f"Use {setting}={max(unit, batch - batch % max(unit, 1))}, or another {cause}",
+            )
+
+
+def device_type(accelerator: str) -> str:
+    """ "cpu", "cuda" or "mps" for a valid `trainer.accelerator`."""
+    if accelerator in ("auto", "gpu"):
+        return choose_device("auto").type
+    return accelerator
+
+
+def check_accelerator(accelerator: str, devices: int) -> None:
+    """Raise UserError where the machine lacks what `trainer` asks for."""
+    mps = int(torch.backends.mps.is_available())
+    counts = {"cpu": devices, "gpu": torch.cuda.device_count() or mps, "cuda": torch.cuda.device_count(), "mps": mps}
+    if accelerator != "auto" and accelerator not in counts:
+        raise unknown_choice("trainer.accelerator", accelerator, ["auto", *counts])
+    found = (counts["gpu"] or devices) if accelerator == "auto" else counts[accelerator]
+    if found < devices:
+        raise UserError(
+            f"trainer.accelerator={accelerator} trainer.devices={devices}",
+            rule=f"this machine has {found} of them",
+            fix="Use fewer devices" if found else "Use trainer.accelerator=auto or cpu",
+        )

@@ -1,0 +1,249 @@
+"""From any source to a dataset for training: a zip, a folder or an LMDB. Imports no torch, for its workers' sake.
+
+Pictures are converted by several processes and written in order, so the same source and settings give the same
+bytes, on any number of processes, and after any interruption.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import PIL
+
+from stylegen.bounds import FilePath, Range, Seed
+from stylegen.data.fingerprint import combine
+from stylegen.data.labels import Labels, find_labels
+from stylegen.data.lock import exclusive
+from stylegen.data.prepare.convert import Converted, Recipe, UnusableError, why_not_read
+from stylegen.data.prepare.pool import ordered_map
+from stylegen.data.prepare.prepare_report import Prepared, notices, write_report
+from stylegen.data.prepare.spool import Spool
+from stylegen.data.progress import show_progress
+from stylegen.data.sources.folder import FolderSource, write_folder
+from stylegen.data.sources.lmdb import package, write_lmdb
+from stylegen.data.sources.source import Source
+from stylegen.data.sources.zip import archive_stamp
+from stylegen.errors import UserError
+
+_KEPT_NOTES = ("licence", "license", "attribution", "source")  # what has to travel with the pictures
+_OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")
+_LOOK_AT_SPACE_EVERY = 256  # pictures
+_VERSION = 2  # raise it when the same picture and recipe give other pixels, or the journal another form
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the workers do; carries the source to them."""
+
+    source: Source
+    recipe: Recipe
+
+    def __call__(self, key: str) -> Converted | str:
+        try:
+            return self.recipe(self.source.read(key))
+        except UnusableError as error:
+            return str(error)
+        except UserError as error:  # a member that is damaged, too large, or not there
+            return error.problem.removeprefix(f"{self.source.path / key} ")
+
+
+def prepare(
+    source: Source,
+    out: Path,
+    recipe: Recipe,
+    *,
+    labels: FilePath = "auto",
+    max_images: Annotated[int, Range(1, 2**40)] | None = None,
+    seed: Seed = 0,
+    strict: bool = False,
+    processes: Annotated[int, Range(1, 256)] | None = None,
+) -> Prepared:
+    """Convert the pictures of `source` and write them to `out`, which appears whole or not at all.
+
+    Args:
+        out: not there yet; .zip, .lmdb, or a folder.
+        labels: see `stylegen.data.labels.find_labels`.
+        max_images, seed: at most so many pictures, drawn with `seed`; they stay in the order of the source.
+        strict: the first picture that would be left out ends the work.
+        processes: by default one for each core; see `stylegen.data.prepare.pool.ordered_map`.
+
+    Raises:
+        UserError: an output that is there already or cannot be written; a full disk (a later run continues);
+            labels that do not fit; no picture that can be used; with `strict`, a picture that cannot.
+    """
+    _check_out(source, out)
+    keys = _choose(source, out, max_images, seed)
+    found = find_labels(labels, source)
+    if strict and source.passed_over:
+        raise _fatal(source.passed_over[0], why_not_read(source.passed_over[0]))
+    with exclusive(out, wait=False), _unfinished(out, _identity(source, recipe, keys), len(keys)) as spool:
+        continued = len(spool.entries)
+        _fill(spool, _Job(source, recipe), keys, strict, processes)
+        metadata = _metadata(spool, source, recipe, keys, found, out)
+        report = write_report(out, spool, source, keys, metadata)
+        _finish(spool, out, metadata, report)
+    source.close()
+    total, passed_over = len(source.keys()), len(source.passed_over)
+    return Prepared(
+        out=out,
+        report=report,
+        found=total + passed_over,
+        written=len(spool.kept),
+        left_out=len(keys) - len(spool.kept) + passed_over,
+        not_chosen=total - len(keys),
+        enlarged=sum(entry["enlarged"] for entry in spool.kept),
+        continued=continued,
+        metadata=metadata,
+        notices=notices(spool, source, labels, keys, found),
+    )
+
+
+@contextmanager
+def _unfinished(out: Path, identity: str, total: int) -> Iterator[Spool]:
+    """The spool: discarded when all is done or cannot be done, kept when the work can continue later."""
+    spool = Spool(out, identity)
+    try:
+        yield spool
+    except UserError:
+        spool.discard()
+        raise
+    except Exception as error:
+        spool.close()
+        if _is_full(error):
+            raise _no_space(out, f"{len(spool.entries)} of {total} pictures are done") from error
+        raise
+    except BaseException:
+        spool.close()
+        raise
+    spool.discard()
+
+
+def _fill(spool: Spool, job: _Job, keys: Sequence[str], strict: bool, processes: int | None) -> None:
+    done = len(spool.entries)
+    results = ordered_map(job, keys[done:], processes)
+    for key, result in zip(keys[done:], show_progress(results, "preparing", len(keys), done), strict=True):
+        if isinstance(result, Converted) and spool.kept and result.side != spool.kept[0]["side"]:
+            side, first = result.side, spool.kept[0]["side"]
+            result = f"{side}x{side}, the first picture is {first}x{first}, and no resolution is given"
+        if isinstance(result, Converted):
+            spool.add(result)
+        elif strict:
+            raise _fatal(key, result)
+        else:
+            spool.leave_out(result)
+        if len(spool.entries) % _LOOK_AT_SPACE_EVERY == 0 and spool.kept:
+            _check_space(spool, len(keys))
+    if not spool.kept:
+        first = f"{keys[0]}: {spool.entries[0]['left_out']}"
+        raise UserError(
+            f"none of {len(keys)} pictures can be used ({first})",
+            rule="a dataset has at least one picture",
+            fix="Look at the files, or change crop, min_size or resolution",
+        )
+
+
+def _metadata(
+    spool: Spool, source: Source, recipe: Recipe, keys: Sequence[str], found: Labels, out: Path
+) -> dict[str, Any]:
+    used = [key for key, entry in zip(keys, spool.entries, strict=True) if "name" in entry]
+    labels = [None if found.of is None else found.of[key] for key in used]
+    names = [entry["name"] for entry in spool.kept]
+    return {
+        **{note: source.metadata[note] for note in _KEPT_NOTES if note in source.metadata},
+        "name": out.stem,
+        "labels": None if found.of is None else [list(pair) for pair in zip(names, labels, strict=True)],
+        **({"class_names": found.names} if found.names else {}),
+        "fingerprint": combine((entry["digest"] for entry in spool.kept), labels),
+        "digests": [entry["digest"] for entry in spool.kept],
+        "stamp": archive_stamp((entry["name"], entry["bytes"], entry["crc"]) for entry in spool.kept),
+        "prepared": {**dataclasses.asdict(recipe), "resolution": spool.kept[0]["side"]},
+    }
+
+
+def _finish(spool: Spool, out: Path, metadata: dict[str, Any], report: Path) -> None:
+    try:
+        if out.suffix.lower() == ".lmdb":
+            write_lmdb(out, spool.pictures(), metadata, spool.kept[-1]["end"])
+        elif out.suffix.lower() == ".zip":
+            spool.finish_zip(metadata)
+            spool.path.replace(out)
+        else:
+            write_folder(out, spool.pictures(), metadata)
+    except BaseException:
+        report.unlink()  # of a dataset that is not there
+        raise
+
+
+def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> list[str]:
+    keys = source.keys()
+    if not keys:
+        others = f" (but {len(source.passed_over)} of other formats)" if source.passed_over else ""
+        raise UserError(
+            f"source={source.path} holds no pictures{others}",
+            rule="pictures are .png, .jpg, .jpeg, .webp, .tif, .gif or .bmp files, at any depth",
+            fix="Give the path of a folder or archive with pictures",
+        )
+    if max_images is None or max_images >= len(keys):
+        return keys
+    if max_images < 1:
+        raise UserError(f"max_images={max_images}", rule="it is at least 1", fix="Leave it out to take all")
+    from stylegen.randomness import permutation  # with torch, which the workers do without
+
+    chosen = permutation(len(keys), seed, "prepare/subset")[:max_images]
+    return [keys[i] for i in sorted(chosen.tolist())]
+
+
+def _identity(source: Source, recipe: Recipe, keys: Sequence[str]) -> str:
+    """Changes with everything that changes the pictures; labels do not."""
+    parts = [_VERSION, PIL.__version__, dataclasses.asdict(recipe), source.stamp(), len(keys)]
+    text = json.dumps(parts) + "\n".join(keys)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _check_out(source: Source, out: Path) -> None:
+    if out.exists() or out.is_symlink():
+        raise UserError(f"out={out} exists", rule="nothing is overwritten", fix="Name another output, or remove it")
+    if out.suffix.lower() in _OTHER_ARCHIVES:
+        raise UserError(f"out={out}", rule="a dataset is written as .zip, .lmdb or a folder", fix="Use one of these")
+    folder = out.suffix.lower() not in (".zip", ".lmdb")
+    if isinstance(source, FolderSource) and folder and source.path.resolve() in out.resolve().parents:
+        raise UserError(f"out={out}", rule="the result does not lie in its own source", fix="Name another folder")
+    existing = next(parent for parent in out.absolute().parents if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"out={out}", rule=f"{existing} cannot be written to", fix="Name a place that you may write to")
+    if out.suffix.lower() == ".lmdb":
+        package()  # rather now than when all is done
+
+
+def _check_space(spool: Spool, total: int) -> None:
+    """Refuse early what cannot end well, judged by the pictures so far. A folder or LMDB is a second copy."""
+    used, share = spool.kept[-1]["end"], len(spool.entries) / total
+    copies = 1 if spool.path.name.endswith(".zip.partial") else 2
+    needed, free = int(used / share * copies - used), shutil.disk_usage(spool.path.parent).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, f"about {needed / 2**30:.1f} GiB more are needed, {free / 2**30:.1f} are free")
+
+
+def _is_full(error: Exception) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "No space left" in str(error)
+
+
+def _no_space(out: Path, done: str) -> UserError:
+    return UserError(
+        f"no space left for out={out} ({done})",
+        rule="the result needs room, twice while a folder or LMDB is finished",
+        fix="Free some and run the command again: it continues",
+    )
+
+
+def _fatal(key: str, reason: str) -> UserError:
+    return UserError(f"{key}: {reason}", rule="strict=true leaves nothing out", fix="Mend or remove the file")

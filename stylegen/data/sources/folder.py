@@ -1,0 +1,138 @@
+"""A folder of pictures, at any depth, with an optional `dataset.json` at its top."""
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
+from stylegen.data.prepare.metadata import (
+    FILE_NAME,
+    PICTURE_SUFFIXES,
+    Label,
+    dump_metadata,
+    is_passed_over,
+    is_picture,
+    parse_labels,
+    parse_metadata,
+)
+from stylegen.errors import UserError
+
+
+class FolderSource:
+    """Keeps the protocol `stylegen.data.sources.source.Source`.
+
+    Links to folders are followed, each folder once, since large collections are often linked together.
+
+    Args:
+        suffixes: of the names of pictures.
+
+    Raises:
+        UserError: a folder below that may not be listed; a `dataset.json` that cannot be read or does not fit
+            the pictures.
+    """
+
+    def __init__(self, path: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> None:
+        self.path = path
+        files = _find_files(path)
+        self._keys = [key for key in files if is_picture(key, suffixes)]
+        self.passed_over = [key for key in files if is_passed_over(key, suffixes)]
+        self._known = frozenset(self._keys)
+        note = path / FILE_NAME
+        self.metadata: dict[str, Any] = (
+            parse_metadata(_read(note, None, MAX_NOTE_BYTES), str(note)) if note.is_file() else {}
+        )
+        self._labels = parse_labels(self.metadata, self._keys, str(note))
+
+    def keys(self) -> list[str]:
+        return list(self._keys)
+
+    def read(self, key: str, limit: int | None = None) -> bytes:
+        if key not in self._known:
+            raise KeyError(key)
+        return _read(self.path / key, limit, MAX_PICTURE_BYTES)
+
+    def stamp(self) -> str:
+        """From names, sizes and times of change."""
+        digest = hashlib.blake2b(digest_size=16)
+        for key in self._keys:
+            try:
+                status = (self.path / key).stat()
+            except OSError:  # a link that leads nowhere; `read` will say so
+                digest.update(os.fsencode(f"{key} missing\n"))
+            else:
+                digest.update(os.fsencode(f"{key} {status.st_size} {status.st_mtime_ns}\n"))
+        return digest.hexdigest()
+
+    def digests(self) -> list[str] | None:
+        return None
+
+    def label(self, key: str) -> Label | None:
+        return None if self._labels is None else self._labels[key]
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
+    """Write encoded pictures and `dataset.json` as a folder that appears whole or not at all.
+
+    Args:
+        path: not there yet, and written by one process at a time.
+    """
+    partial = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed process has left
+    try:
+        partial.mkdir(parents=True)
+        for key, data in pictures:
+            (partial / key).parent.mkdir(parents=True, exist_ok=True)
+            (partial / key).write_bytes(data)
+        (partial / FILE_NAME).write_bytes(dump_metadata(metadata))
+        if hasattr(os, "sync"):  # before the name; file by file would take minutes
+            os.sync()
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read(path: Path, limit: int | None, largest: int) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+            raise OSError(0, "no regular file")
+        if status.st_size > largest:
+            raise OSError(0, f"{status.st_size // 2**20} MiB, more than {largest // 2**20}")
+        with path.open("rb") as file:
+            return file.read() if limit is None else file.read(limit)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror})",
+            rule="every picture of a dataset is readable",
+            fix="Check the permissions, or remove the file",
+        ) from error
+
+
+def _find_files(top: Path) -> list[str]:
+    keys: list[str] = []
+    visited = set()
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(folder)
+        if real in visited:  # a link that leads back up would be walked for ever
+            folders.clear()
+            continue
+        visited.add(real)
+        below = Path(folder).relative_to(top)
+        keys += [(below / name).as_posix() for name in files]
+        folders.sort()
+    return sorted(keys)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename} cannot be listed ({error.strerror})",
+        rule="no part of a dataset is passed over in silence",
+        fix="Change its permissions, or move it away",
+    ) from error

@@ -1,0 +1,225 @@
+"""An LMDB of pictures: one file, which many processes read at once through the memory map of LMDB.
+
+Our own layout, since there is no common one. The database holds, in the order of its keys:
+
+    dataset.json      the metadata, as in a zip (see `stylegen.data.prepare.metadata`)
+    image/00000000    the encoded pictures, numbered in their order
+    names             JSON list of their names, ["00000/img00000000.png", ...]: keys of LMDB end at 511 bytes
+    stylegen          the format, b"stylegen pictures 1"
+
+Needs the extra `lmdb`.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stylegen.data.limits import MAX_NOTE_BYTES
+from stylegen.data.prepare.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
+from stylegen.data.sources.lmdb_check import find_damage
+from stylegen.errors import UserError
+from stylegen.files import parse_json
+
+FORMAT = b"stylegen pictures 1"
+
+_COMMIT_EVERY = 1024  # pictures; their pages wait in memory
+_PAGE = 4096
+
+_opened: dict[tuple[int, str], list[Any]] = {}
+"""Environment and number of users for each process and file: LMDB forbids opening one twice in a process."""
+
+
+class LmdbSource:
+    """Keeps the protocol `stylegen.data.sources.source.Source`.
+
+    Raises:
+        UserError: the package lmdb is missing; a broken file, or one that stylegen has not written; metadata
+            that do not fit the pictures.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.passed_over: list[str] = []
+        self._environment: Any = None
+        self._owner = 0
+        try:
+            self._read_notes()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_notes(self) -> None:
+        if self._find(b"stylegen") != FORMAT:
+            raise UserError(
+                f"{self.path} was not written by stylegen",
+                rule="an LMDB has no common layout, so only stylegen's own is read",
+                fix="Unpack it into a folder with the tool that came with it, and prepare that",
+            )
+        self._numbers = {name: number for number, name in enumerate(self._names())}
+        where = f"{self.path}/{FILE_NAME}"
+        self.metadata: dict[str, Any] = parse_metadata(self._note(FILE_NAME.encode()), where)
+        self._labels = parse_labels(self.metadata, self._numbers, where)
+
+    def keys(self) -> list[str]:
+        return list(self._numbers)
+
+    def read(self, key: str, limit: int | None = None) -> bytes:
+        return self._get(_picture(self._numbers[key]))[:limit]
+
+    def label(self, key: str) -> Label | None:
+        return None if self._labels is None else self._labels[key]
+
+    def stamp(self) -> str:
+        """From size and time of change of the file."""
+        status = _file(self.path).stat()
+        return hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns}".encode(), digest_size=16).hexdigest()
+
+    def digests(self) -> list[str] | None:
+        return stored_digests(self.metadata, len(self._numbers))
+
+    def close(self) -> None:
+        if self._environment is not None:
+            _close(self._owner, self.path)
+        self._environment = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_environment": None}
+
+    def _names(self) -> list[str]:
+        try:
+            names = parse_json(self._note(b"names"))
+        except ValueError as error:
+            raise _broken(self.path, f"its names are damaged: {error}") from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _broken(self.path, "its names are no list of texts")
+        if len(set(names)) < len(names):
+            raise _broken(self.path, "two of its pictures have one name")
+        return names
+
+    def _note(self, key: bytes) -> bytes:
+        text = self._get(key)
+        if len(text) > MAX_NOTE_BYTES:
+            raise _broken(
+                self.path, f"{key.decode()} has {len(text) // 2**20} MiB, more than {MAX_NOTE_BYTES // 2**20}"
+            )
+        return text
+
+    def _get(self, key: bytes) -> bytes:
+        value = self._find(key)
+        if value is None:
+            raise _broken(self.path, f"{key.decode()} is missing")
+        return value
+
+    def _find(self, key: bytes) -> bytes | None:
+        if self._environment is None or self._owner != os.getpid():  # LMDB's handles do not survive a fork
+            self._environment, self._owner = _open(self.path), os.getpid()
+        try:
+            with self._environment.begin() as transaction:
+                value = transaction.get(key)
+        except package().Error as error:
+            raise _broken(self.path, error) from error
+        return None if value is None else bytes(value)
+
+
+def write_lmdb(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any], size: int) -> None:
+    """Write encoded pictures as an LMDB that appears whole or not at all; the same input, the same bytes.
+
+    Args:
+        path: written by one process at a time.
+        pictures: name and file of each.
+        size: of all pictures together, in bytes; not less.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.unfinished")
+    partial.unlink(missing_ok=True)  # what a killed process has left
+    note = dump_metadata(metadata)
+    # Each picture begins a page; the tree itself takes some hundredths. Only used pages are written.
+    labels = metadata.get("labels") or []
+    room = 2 * size + 4 * len(note) + 16 * _PAGE * (len(labels) + 1024)
+    try:
+        environment = package().open(str(partial), subdir=False, map_size=room, lock=False, sync=False, mode=0o666)
+        _fill(environment, pictures, note)
+        environment.sync(True)
+        environment.close()
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _fill(environment: Any, pictures: Iterable[tuple[str, bytes]], note: bytes) -> None:
+    names: list[str] = []
+    transaction = environment.begin(write=True)
+    transaction.put(FILE_NAME.encode(), note, append=True)
+    for key, data in pictures:
+        if len(names) % _COMMIT_EVERY == _COMMIT_EVERY - 1:
+            transaction.commit()
+            transaction = environment.begin(write=True)
+        transaction.put(_picture(len(names)), data, append=True)
+        names.append(key)
+    transaction.put(b"names", json.dumps(names, ensure_ascii=False).encode(), append=True)
+    transaction.put(b"stylegen", FORMAT, append=True)
+    transaction.commit()
+
+
+def _picture(number: int) -> bytes:
+    return b"image/%08d" % number
+
+
+def _file(path: Path) -> Path:
+    return path / "data.mdb" if path.is_dir() else path
+
+
+def _open(path: Path) -> Any:
+    key = (os.getpid(), os.path.realpath(path))
+    if key not in _opened:
+        lmdb = package()
+        for other in [other for other in _opened if other[0] != key[0]]:
+            _opened.pop(other)[0].close()  # inherited by a fork: counts as open, and must not be used
+        try:
+            damage = find_damage(_file(path))
+        except OSError as error:
+            raise _broken(path, error.strerror or error) from error
+        if damage is not None:
+            raise _broken(path, damage)
+        try:
+            environment = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
+        except lmdb.Error as error:
+            raise _broken(path, error) from error
+        _opened[key] = [environment, 0]
+    _opened[key][1] += 1
+    return _opened[key][0]
+
+
+def _close(owner: int, path: Path) -> None:
+    key = (owner, os.path.realpath(path))
+    if owner != os.getpid() or key not in _opened:
+        return
+    _opened[key][1] -= 1
+    if _opened[key][1] == 0:
+        _opened.pop(key)[0].close()
+
+
+def _broken(path: Path, error: object) -> UserError:
+    return UserError(
+        f"{path} cannot be read ({error})", rule="it is a complete, undamaged LMDB", fix="Copy or prepare it again"
+    )
+
+
+def package() -> Any:
+    """The package lmdb.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import lmdb
+    except ImportError as error:
+        raise UserError(
+            "the package lmdb is not installed",
+            rule="LMDB datasets are read and written with it",
+            fix="Run pip install 'stylegen[lmdb]', or use a zip",
+        ) from error
+    return lmdb

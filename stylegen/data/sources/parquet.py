@@ -1,0 +1,225 @@
+"""Parquet shards of pictures, as the Hugging Face hub serves image datasets.
+
+The column of pictures is a struct of `bytes` and `path`, or bare bytes. A column of labels is optional: class
+indices (with names, where the hub's note in the schema has them), strings, or vectors of numbers.
+
+Rows come in groups that are read whole, so reading in random order is slow: prepare such a dataset first, or
+train with its decoded cache. Needs the extra `parquet`.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stylegen.data.prepare.metadata import Label, parse_labels
+from stylegen.errors import UserError
+from stylegen.files import parse_json
+
+MAX_GROUP_BYTES = 4 * 2**30
+_LEAST_PICTURE = 32  # bytes; the smallest PNG has 67
+
+_PICTURE_NAMES = ("image", "img", "picture", "png", "jpg", "jpeg", "webp")
+_LABEL_NAMES = ("label", "labels", "fine_label", "class", "attributes")
+
+
+class ParquetSource:
+    """Keeps the protocol `stylegen.data.sources.source.Source`; a key is shard and row, `train-00000/00000017`.
+
+    Args:
+        path: the file, or the folder of the shards.
+        shards: the files, whose rows follow one another.
+
+    Raises:
+        UserError: the package pyarrow is missing; a broken file; no column of pictures; labels that do not fit.
+    """
+
+    def __init__(self, path: Path, shards: Sequence[Path]) -> None:
+        self.path = path
+        self.passed_over: list[str] = []
+        self._shards = list(shards)
+        self._files: dict[Path, Any] = {}
+        self._group: tuple[Path, int] | None = None
+        self._rows: list[Any] = []
+        self._owner = os.getpid()
+        schema = self._open(self._shards[0]).schema_arrow
+        self._column = _picture_column(schema, path)
+        self._check_rows()
+        self._places = {
+            f"{shard.stem}/{row:08d}": (shard, group, row - start)
+            for shard in self._shards
+            for group, start, end in self._groups(shard)
+            for row in range(start, end)
+        }
+        self.metadata: dict[str, Any] = {}
+        self._labels = self._read_labels(schema)
+
+    def keys(self) -> list[str]:
+        return list(self._places)
+
+    def read(self, key: str, limit: int | None = None) -> bytes:
+        shard, group, row = self._places[key]
+        if (shard, group) != self._group or self._owner != os.getpid():
+            self._rows, self._group = self._read_group(shard, group), (shard, group)
+        value = self._rows[row].as_py()
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(data, bytes):
+            raise UserError(
+                f"{self.path}: {key} holds no bytes",
+                rule="pictures lie inside the file, not beside it or on the web",
+                fix="Embed them (datasets: embed_external_files=True), or remove the row",
+            )
+        return data[:limit]
+
+    def digests(self) -> list[str] | None:
+        return None
+
+    def label(self, key: str) -> Label | None:
+        return None if self._labels is None else self._labels[key]
+
+    def stamp(self) -> str:
+        """From names, sizes and times of change of the shards."""
+        lines = [f"{s.name} {s.stat().st_size} {s.stat().st_mtime_ns}\n" for s in self._shards]
+        return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files, self._rows, self._group = {}, [], None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}, "_rows": [], "_group": None}
+
+    def _open(self, shard: Path) -> Any:
+        if self._owner != os.getpid():  # a fork shares the position in the file
+            self._files, self._owner = {}, os.getpid()
+        if shard not in self._files:
+            parquet = _package("pyarrow.parquet")
+            try:
+                self._files[shard] = parquet.ParquetFile(shard)
+            except _errors() as error:
+                raise _broken(shard, error) from error
+        return self._files[shard]
+
+    def _check_rows(self) -> None:
+        """A few bytes of repetition can claim rows without number."""
+        rows = sum(self._open(shard).metadata.num_rows for shard in self._shards)
+        size = sum(shard.stat().st_size for shard in self._shards)
+        if not 0 <= rows <= size // _LEAST_PICTURE:
+            raise UserError(
+                f"{self.path} claims {rows} rows in {size} bytes",
+                rule=f"a picture has at least {_LEAST_PICTURE} bytes",
+                fix="Give a dataset of pictures, each in its own row",
+            )
+
+    def _groups(self, shard: Path) -> Iterable[tuple[int, int, int]]:
+        """Number, first row and end of each group of rows."""
+        file, start = self._open(shard), 0
+        if file.schema_arrow.names != self._open(self._shards[0]).schema_arrow.names:
+            raise UserError(
+                f"{shard} has the columns {file.schema_arrow.names}",
+                rule="all shards in a folder have the same columns",
+                fix="Move other files away",
+            )
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            yield group, start, start + rows
+            start += rows
+
+    def _read_group(self, shard: Path, group: int) -> Any:
+        file = self._open(shard)
+        size = file.metadata.row_group(group).total_byte_size
+        if size > MAX_GROUP_BYTES:
+            raise UserError(
+                f"{shard}: row group {group} unpacks to {size // 2**20} MiB",
+                rule=f"at most {MAX_GROUP_BYTES // 2**20} MiB each",
+                fix="Write it again with smaller row groups",
+            )
+        try:
+            return file.read_row_group(group, columns=[self._column], use_threads=False).column(0)
+        except _errors() as error:
+            raise _broken(shard, error) from error
+
+    def _read_labels(self, schema: Any) -> dict[str, Label] | None:
+        column = next((name for name in _LABEL_NAMES if name in schema.names), None)
+        if column is None:
+            return None
+        values: list[Any] = []
+        for shard in self._shards:
+            try:
+                values += self._open(shard).read(columns=[column], use_threads=False).column(0).to_pylist()
+            except _errors() as error:
+                raise _broken(shard, error) from error
+        if all(value == -1 for value in values):  # the hub's mark for a test set whose labels are secret
+            return None
+        names = _class_names(schema, column)
+        if values and all(isinstance(value, str) for value in values):
+            names = sorted(set(values))
+            numbers = {name: number for number, name in enumerate(names)}
+            values = [numbers[value] for value in values]
+        self.metadata = {
+            "labels": [list(pair) for pair in zip(self._places, values, strict=True)],
+            **({"class_names": names} if names else {}),
+        }
+        return parse_labels(self.metadata, self._places, f"{self.path}, column {column}")
+
+
+def write_parquet(path: Path, pictures: Iterable[tuple[str, bytes]], labels: Sequence[Any] | None = None) -> None:
+    """Write pictures as the hub serves them, in groups of 100 rows."""
+    rows = [{"bytes": data, "path": key} for key, data in pictures]
+    columns = {"image": rows} | ({} if labels is None else {"label": list(labels)})
+    _package("pyarrow.parquet").write_table(_package("pyarrow").table(columns), path, row_group_size=100)
+
+
+def _picture_column(schema: Any, path: Path) -> str:
+    arrow = _package("pyarrow")
+
+    def fits(kind: Any) -> bool:
+        if arrow.types.is_struct(kind):
+            return "bytes" in [field.name for field in kind]
+        return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
+
+    found = [name for name, kind in zip(schema.names, schema.types, strict=True) if fits(kind)]
+    if not found:
+        raise UserError(
+            f"{path} has the columns {schema.names}",
+            rule="one column holds pictures: a struct of bytes and path, or bytes",
+            fix="Give a dataset of pictures",
+        )
+    return next((name for name in _PICTURE_NAMES if name in found), str(found[0]))
+
+
+def _class_names(schema: Any, column: str) -> list[str] | None:
+    """What the hub notes beside the schema: {"info": {"features": {"label": {"names": [...]}}}}."""
+    try:
+        note = parse_json((schema.metadata or {})[b"huggingface"])
+        names = note["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What damaged bytes make the parser raise."""
+    kinds = (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError)
+    return (*kinds, _package("pyarrow").ArrowException)
+
+
+def _broken(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} cannot be read ({error})", rule="it is a complete, undamaged Parquet file", fix="Copy it again"
+    )
+
+
+def _package(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(
+            "the package pyarrow is not installed",
+            rule="Parquet datasets are read with it",
+            fix="Run pip install 'stylegen[parquet]'",
+        ) from error

@@ -1,0 +1,199 @@
+"""Sets of real images other than a dataset as it is: statistics, mirror images, one class, a lower resolution."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegen import randomness
+from stylegen.errors import UserError
+from stylegen.metrics.engine.reals import RealImages
+from stylegen.metrics.formulas.frechet import Moments
+from stylegen.one_hot import OneHot, members
+from stylegen.spec import ImageSpec
+
+
+@dataclass(frozen=True)
+class PublishedReals:
+    """Real images of which only mean and covariance are known, from a file.
+
+    Args:
+        spec: of the images that are compared with them.
+        name, fingerprint: of the file.
+        mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
+        record: how stylegen made the file; None for a file of others.
+    """
+
+    spec: ImageSpec
+    name: str
+    fingerprint: str
+    mean: Tensor
+    covariance: Tensor
+    record: Mapping[str, Any] | None = None
+
+    @property
+    def num_images(self) -> int:
+        """0 where the file does not say."""
+        return int((self.record or {}).get("num_images", 0))
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.record is not None else "_foreign-statistics"
+
+    def check_extractor(self, name: str, weights_id: str, dim: int) -> None:
+        """Raise UserError unless these are statistics of this extractor's features, as far as the file says."""
+        record = self.record or {}
+        rule = None
+        if len(self.mean) != dim:
+            rule = f"it describes {len(self.mean)} features, and {name} has {dim}"
+        elif record.get("extractor", name) != name:
+            rule = f"it describes features of {record['extractor']}, not of {name}"
+        elif record.get("weights_id", weights_id) != weights_id:
+            rule = f"it was made with other weights of {name} ({record['weights_id']}, not {weights_id})"
+        if rule is not None:
+            fix = "Name the metric whose extractor these statistics are of, or export them again"
+            raise UserError(f"statistics={self.name}", rule=rule, fix=fix)
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("statistics have no pictures")
+
+    def moments(self) -> Moments:
+        """With these values; the number of pictures is not known, and plays no part."""
+        return Moments.of(2, self.mean, self.covariance)  # scatter / (2 - 1)
+
+
+class MirroredReals:
+    """A dataset and its mirror images, left to right, as reals."""
+
+    def __init__(self, reals: RealImages) -> None:
+        if isinstance(reals, PublishedReals):
+            raise UserError(
+                "fidelity.mirror_reals=true",
+                rule="statistics have no pictures that could be mirrored",
+                fix="Leave it out, or give the pictures in place of statistics",
+            )
+        self.inner = reals
+        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
+        self.num_images = 2 * reals.num_images
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}-mirrored"
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        images, labels = self.inner.batch(indices % self.inner.num_images)
+        flipped = (indices >= self.inner.num_images).to(images.device)
+        return torch.where(flipped[:, None, None, None], images.flip(-1), images), labels
+
+
+class FirstReals:
+    """The reals of `fid50k`, `kid50k` and `pr50k3`: the first `count` images in the dataset's order.
+
+    A dataset of fewer starts over, as the published code does (CelebA-HQ has 30,000). Where the training mirrored its
+    images, each of the `count` is mirrored with probability 1/2, keyed by (0, its number); the published code draws
+    anew for every cache of statistics.
+
+    Args:
+        reals: the dataset.
+        count: of images.
+        mirror: whether the training mirrored its images.
+    """
+
+    def __init__(self, reals: RealImages, count: int, mirror: bool) -> None:
+        self.inner, self.num_images, self.mirror = reals, count, mirror
+        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}-first{self.num_images}{'-random-mirror' if self.mirror else ''}"
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        images, labels = self.inner.batch(indices % self.inner.num_images)
+        if self.mirror:
+            flipped = randomness.uniform(0, "metrics/mirror", indices).to(images.device) < 0.5
+            images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+        return images, labels
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some images count more than once, so that the halves of these reals share images."""
+        return self.num_images > self.inner.num_images
+
+    def describe(self) -> str:
+        """For the card."""
+        again = ", from the start again at its end" if self.repeats else ""
+        mirrored = "each mirrored with probability 1/2 (keyed, seed 0)" if self.mirror else "unmirrored"
+        return f"the first {self.num_images} images in the dataset's order{again}, {mirrored}"
+
+
+class ClassReals:
+    """The pictures of one class.
+
+    Args:
+        labels: of all pictures, [num_images, num_classes].
+        label: of the class; `class_name` is what it is called.
+    """
+
+    def __init__(self, reals: RealImages, labels: Tensor | OneHot, label: int, class_name: str) -> None:
+        self.inner, self.label = reals, label
+        self.numbers = members(labels, label)
+        self.spec, self.name, self.suffix = reals.spec, f"{reals.name} class {class_name}", suffix_of(reals)
+        self.num_images = len(self.numbers)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}-class{self.label}"
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        return self.inner.batch(self.numbers[indices])
+
+
+class ReducedReals:
+    """A dataset at a lower resolution, as a growing network meets it: blocks of pixels averaged, rounded to uint8."""
+
+    def __init__(self, reals: RealImages, resolution: int) -> None:
+        self.inner, self.num_images = reals, reals.num_images
+        self.spec = replace(reals.spec, resolution=resolution)
+        self.name = f"{reals.name} at {resolution} px"
+        self.suffix = f"_{resolution}px"
+        self.class_names = getattr(reals, "class_names", None)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}{self.suffix}"
+
+    def labels(self) -> Tensor | OneHot:
+        return self.inner.labels()  # type: ignore[attr-defined]
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        images, labels = self.inner.batch(indices)
+        means = functional.avg_pool2d(images.float(), images.shape[-1] // self.spec.resolution)
+        return means.round().to(torch.uint8), labels
+
+
+def suffix_of(reals: RealImages) -> str:
+    """What these reals add to the names of numbers: a resolution that is not the dataset's own."""
+    return getattr(reals, "suffix", "")
+
+
+def mirrors(reals: RealImages) -> bool:
+    """Whether the training mirrored these images: `mirror` of the dataset."""
+    inner = getattr(reals, "inner", None)
+    return bool(getattr(reals, "mirror", False)) if inner is None else mirrors(inner)
+
+
+def describe_reals(reals: RealImages) -> str:
+    """Which images count, for the card."""
+    if isinstance(reals, PublishedReals):
+        record = reals.record
+        if record is None:
+            return "statistics of a file that does not say how they were made; its images are not known"
+        return f"statistics of all {reals.num_images} images of {record.get('dataset', 'a dataset')}, made by stylegen"
+    if isinstance(reals, FirstReals):
+        return reals.describe()
+    if isinstance(reals, MirroredReals):
+        return "all images of the dataset, and their mirror images"
+    return "all images of the dataset, unmirrored"

@@ -1,0 +1,200 @@
+"""The real side of a metric: all pictures of the dataset, unmirrored, described once and kept on disk."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from stylegen import randomness
+from stylegen.errors import UserError
+from stylegen.features import FeatureExtractor
+from stylegen.metrics.engine import ranks
+from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
+from stylegen.metrics.formulas.frechet import Moments
+from stylegen.metrics.protocol.metric import Arrays, FeatureSet, Kind
+from stylegen.spec import ImageSpec
+
+PROTOCOL_VERSION = 2  # of everything between the pictures and the statistics; part of every cache key
+
+Progress = Callable[[str, int, int], None]  # what is being done, pictures done, pictures in all
+
+
+class RealImages(Protocol):
+    """What metrics ask of a dataset.
+
+    Attributes:
+        spec: resolution and channels.
+        name: for the metric card.
+        fingerprint: hash of the content; changes when one pixel does.
+        num_images: pictures, mirror images not counted.
+    """
+
+    @property
+    def spec(self) -> ImageSpec: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def num_images(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Pictures 0 to num_images - 1 by number: uint8 [N, C, H, W] and labels."""
+        ...
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How pictures become features.
+
+    Args:
+        extractor: the network; for a path length a distance between pictures, which knows no single picture.
+        batch_size: pictures at once; moves the numbers by rounding only.
+        progress: told after every batch.
+    """
+
+    extractor: Any  # FeatureExtractor, or PairDistance
+    batch_size: int
+    progress: Progress | None = None
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 NCHW -> float32 [N, dim] on the CPU.
+
+        Raises:
+            UserError: features that are not finite.
+        """
+        return self.checked(torch.cat([self.extractor(part).cpu() for part in images.split(self.batch_size)]))
+
+    def checked(self, features: Tensor) -> Tensor:
+        """The features as they are; UserError for features that are not finite."""
+        if not bool(torch.isfinite(features).all()):
+            raise UserError(
+                f"the {self.extractor.name} features of some pictures are not finite",
+                rule="a score needs finite features, and uint8 pictures always have them with sound weights",
+                fix="Fetch the extractor's weights again",
+            )
+        return features
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(f"{stage} ({self.extractor.name})", done, total)
+
+
+@dataclass
+class RealStatistics:
+    """What is known about the real pictures through one extractor.
+
+    Attributes:
+        halves: moments of two disjoint halves in a keyed order; together they are the whole.
+        features: float32 [num_images, dim] in the dataset's order.
+    """
+
+    halves: tuple[Moments, Moments] | None = None
+    features: Tensor | None = None
+
+    def feature_set(self) -> FeatureSet:
+        """The whole, as metrics take it."""
+        whole = None
+        if self.halves is not None:
+            whole = Moments(len(self.halves[0].mean))
+            for half in self.halves:
+                whole.merge(half)
+        return FeatureSet.of(whole, self.features)
+
+
+def cache_key(reals: RealImages, extractor: FeatureExtractor, seed: int, kind: str) -> Key:
+    """Everything on which statistics of real pictures depend."""
+    return {
+        "kind": kind,
+        "protocol": PROTOCOL_VERSION,
+        "extractor": extractor.name,
+        "weights": extractor.weights_id,
+        "fingerprint": reals.fingerprint,
+        "resolution": reals.spec.resolution,
+        "channels": reals.spec.channels,
+        "num_images": reals.num_images,
+        "seed": seed,
+    }
+
+
+def real_statistics(
+    reals: RealImages, extraction: Extraction, kinds: Collection[Kind], seed: int, cache: StatisticsCache
+) -> RealStatistics:
+    """Moments and features of all real pictures, from the cache or in one pass over the dataset.
+
+    Several processes share the pass; the first one reads and writes the cache, and it alone knows the result.
+
+    Args:
+        kinds: which of the two are wanted.
+        seed: of the order that makes the halves.
+    """
+    keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
+    found = {kind: cache.load(key) if ranks.is_first() else None for kind, key in keys.items()}
+    missing = ranks.from_first(lambda: [kind for kind in kinds if found[kind] is None])
+    if missing:
+        fresh = _to_arrays(_describe(reals, extraction, missing, seed))
+        if ranks.is_first():
+            for kind in missing:
+                found[kind] = fresh[kind]
+                cache.store(keys[kind], fresh[kind])
+    return _from_arrays(found)
+
+
+def halves_of(num_images: int, seed: int) -> Tensor:
+    """bool [num_images]: which pictures make the first half, in a keyed order."""
+    order = randomness.permutation(num_images, seed, "metrics/halves")
+    in_first = torch.zeros(num_images, dtype=torch.bool)
+    in_first[order[: (num_images + 1) // 2]] = True
+    return in_first
+
+
+def each_batch(reals: RealImages, extraction: Extraction, what: str) -> Iterator[Tensor]:
+    """The numbers of this process's pictures in order, int64, a batch at a time; reports what has been done."""
+    numbers = torch.tensor(ranks.share(reals.num_images))
+    for batch in numbers.split(extraction.batch_size) if len(numbers) else ():
+        yield batch
+        extraction.report(what, int(batch[-1]) + 1, reals.num_images)
+
+
+def _describe(reals: RealImages, extraction: Extraction, kinds: Collection[Kind], seed: int) -> RealStatistics:
+    in_first = halves_of(reals.num_images, seed)
+    dim = extraction.extractor.dim
+    halves = Moments(dim), Moments(dim)
+    rows = FeatureSet(dim, ["features"] if "features" in kinds else [])
+
+    def work() -> None:
+        for numbers in each_batch(reals, extraction, "real pictures"):
+            features = extraction.features(reals.batch(numbers)[0])
+            if "moments" in kinds:
+                halves[0].update(features[in_first[numbers]])
+                halves[1].update(features[~in_first[numbers]])
+            rows.update(features)
+
+    ranks.together(work)
+    first, second = (ranks.gather_moments(half) for half in halves)
+    features = ranks.gather_rows(rows.features, reals.num_images) if "features" in kinds else None
+    return RealStatistics((first, second) if "moments" in kinds else None, features)
+
+
+def _to_arrays(statistics: RealStatistics) -> dict[Kind, Arrays]:
+    arrays: dict[Kind, Arrays] = {}
+    if statistics.halves is not None:
+        first, second = statistics.halves
+        arrays["moments"] = first.to_arrays("_0") | second.to_arrays("_1")
+    if statistics.features is not None:
+        arrays["features"] = {"features": statistics.features.numpy()}
+    return arrays
+
+
+def _from_arrays(found: Mapping[Kind, Arrays | None]) -> RealStatistics:
+    statistics = RealStatistics()
+    if moments := found.get("moments"):
+        statistics.halves = Moments.from_arrays(moments, "_0"), Moments.from_arrays(moments, "_1")
+    if features := found.get("features"):
+        statistics.features = torch.from_numpy(features["features"])
+    return statistics

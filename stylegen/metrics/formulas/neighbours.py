@@ -1,0 +1,122 @@
+"""Distances between sets of features, a block at a time, and nearest neighbours.
+
+Pairs of equal vectors have equal distances, bit for bit, wherever they are in their sets and whatever the CPU and the
+number of threads: comparisons at the border of a ball follow the definition. A matrix product of plain floating-point
+numbers does not give that, for it adds up each entry in an order of its own. So features are written in fixed point,
+in two parts so short that every sum of products is an integer below 2^53, which float64 holds exactly in any order.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stylegen.images import make_grid
+from stylegen.metrics.engine.reals import Extraction, RealImages
+
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Rows of features in units of `step` * 2^-bits. Compare only sets that `fixed_point` returned together.
+
+    Attributes:
+        features: finite [N, d].
+        step: unit of the upper part, a power of 2.
+        bits: of each of the two parts.
+        squares: squared length of each row, float64 [N].
+    """
+
+    features: Tensor
+    step: float
+    bits: int
+    squares: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def parts(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """Upper and lower part of some rows, whole numbers in float64: x = step (upper + lower 2^-bits)."""
+        scaled = self.features[rows].double() / self.step
+        upper = scaled.round()
+        return upper, ((scaled - upper) * 2**self.bits).round()
+
+
+def fixed_point(*sets: Tensor) -> list[FixedPoint]:
+    """Sets [N, d] on a common grid that resolves 2^-38 of the largest value at d = 4096, finer at smaller d."""
+    dim = sets[0].shape[1]
+    bits = (53 - (dim - 1).bit_length()) // 2  # sums of d products of such numbers stay below 2^53
+    largest = max(float(features.abs().max()) for features in sets)
+    step = 2.0 ** (math.frexp(largest)[1] - bits)
+    found = []
+    for features in sets:
+        squares = torch.empty(len(features), dtype=torch.float64)
+        points = FixedPoint(features, step, bits, squares)
+        for rows in _slices(len(features)):
+            upper, lower = points.parts(rows)
+            sums = (upper * upper).sum(1), 2 * (upper * lower).sum(1), (lower * lower).sum(1)
+            squares[rows] = _combined(*sums, points)
+        found.append(points)
+    return found
+
+
+def blocks(a: FixedPoint, b: FixedPoint) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances of the rows of `a` [N, d] to all rows of `b` [M, d]: slices of `a`, and float64 [n, M]."""
+    for rows in _slices(len(a)):
+        left = a.parts(rows)
+        products = torch.cat([_products(left, b.parts(columns), a) for columns in _slices(len(b))], dim=1)
+        distances = (a.squares[rows, None] + b.squares).sub_(products.mul_(2))
+        yield rows, distances.clamp_min_(0)
+
+
+def radii(points: FixedPoint, k: int) -> Tensor:
+    """Squared distance to the k-th nearest other row: float64 [N]; needs more than k rows."""
+    found = torch.empty(len(points), dtype=torch.float64)
+    for rows, distances in blocks(points, points):
+        _leave_out_itself(rows, distances)
+        found[rows] = distances.kthvalue(k).values
+    return found
+
+
+def nearest(queries: FixedPoint, references: FixedPoint, k: int = 1) -> tuple[Tensor, Tensor]:
+    """The k rows of `references` nearest to each query, nearest first: squared distances and row numbers [N, k]."""
+    parts = [distances.topk(k, largest=False) for _, distances in blocks(queries, references)]
+    return torch.cat([p.values for p in parts]), torch.cat([p.indices for p in parts])
+
+
+def _slices(count: int) -> list[slice]:
+    return [slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]
+
+
+def _products(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], points: FixedPoint) -> Tensor:
+    mixed = left[0] @ right[1].T + left[1] @ right[0].T
+    return _combined(left[0] @ right[0].T, mixed, left[1] @ right[1].T, points)
+
+
+def _combined(upper: Tensor, mixed: Tensor, lower: Tensor, points: FixedPoint) -> Tensor:
+    """From exact sums of products of parts; rounds, but as a function of the pair of rows alone."""
+    unit = 2.0**-points.bits
+    return (upper + mixed * unit + lower * unit**2) * points.step**2
+
+
+def _leave_out_itself(rows: slice, distances: Tensor) -> None:
+    distances[torch.arange(len(distances)), torch.arange(rows.start, rows.stop)] = float("inf")
+
+
+def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, known: Tensor, k: int = 5) -> Tensor:
+    """Does the generator know its training pictures by heart? A row for each sample: itself, then its k nearest reals.
+
+    Args:
+        fakes: uint8 [N, C, H, W], N small.
+        reals: the dataset, of whose pictures `known` [M, dim] are the features.
+
+    Returns:
+        uint8 CHW.
+    """
+    queries, references = fixed_point(extraction.features(fakes), known)
+    _, rows = nearest(queries, references, min(k, len(known)))
+    cells = [torch.cat([fake[None], reals.batch(row)[0]]) for fake, row in zip(fakes, rows, strict=True)]
+    return make_grid(torch.cat(cells), columns=rows.shape[1] + 1)

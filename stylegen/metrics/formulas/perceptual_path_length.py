@@ -1,0 +1,100 @@
+"""Perceptual path length (Karras et al. 2019, arXiv 1812.04948, section 4.1; StyleGAN2's form, 1912.04958, appendix).
+
+How much the picture changes along a short step between two latents; smooth latent spaces have short paths:
+
+    ppl = E d(g(p(t)), g(p(t + epsilon))) / epsilon^2,    epsilon = 1e-4
+
+with d = LPIPS, p linear between two w, or along the sphere between two z, and t = 0 ("end") or uniform in [0, 1)
+("full"). Pictures are taken as floats (uint8 would drown the step), whole (no crop of the face), reduced to 256 px
+by averaging, with noise that both ends share. Of 50,000 values those outside the 1st and 99th percentile are dropped.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegen import randomness
+from stylegen.features import PairDistance, ieee_float32
+from stylegen.latent.seeds import random_labels
+from stylegen.metrics.protocol.metric import FeatureSet, MetricOptions, Walk
+from stylegen.networks import StyleGenerator
+from stylegen.one_hot import OneHot
+
+EPSILON = 1e-4
+SIDE = 256
+
+
+def path_distances(
+    generator: StyleGenerator,
+    label_table: Tensor | OneHot,
+    walk: Walk,
+    numbers: list[int],
+    batch_size: int,
+    distance: PairDistance,
+) -> Iterator[Tensor]:
+    """d / epsilon^2 of the paths with these numbers: float32 [n, 1], a batch at a time. Path i is a function of i."""
+    for start in range(0, len(numbers), batch_size):
+        part = numbers[start : start + batch_size]
+        with ieee_float32(next(generator.parameters()).device):
+            first, second = _pictures(generator, label_table, walk, part)
+        yield (distance(first, second) / EPSILON**2).cpu()
+
+
+@torch.no_grad()
+def _pictures(
+    generator: StyleGenerator, label_table: Tensor | OneHot, walk: Walk, numbers: list[int]
+) -> tuple[Tensor, Tensor]:
+    device = next(generator.parameters()).device
+    index = torch.tensor(numbers, device=device)
+    ends = [randomness.normal(0, f"ppl/z{k}", index, (generator.z_dim,)) for k in range(2)]
+    labels = random_labels(numbers, label_table).to(device)
+    t = randomness.uniform(0, "ppl/t", index, (1,)) if walk.full else torch.zeros(len(numbers), 1, device=device)
+    if walk.space == "w":
+        a, b = (generator.mapping(z, labels) for z in ends)
+        styles = [a + (b - a) * s for s in (t, t + EPSILON)]
+    else:
+        styles = [generator.mapping(slerp(ends[0], ends[1], s), labels) for s in (t, t + EPSILON)]
+    sizes = generator.synthesis.noise_sizes
+    noise = [randomness.normal(0, f"ppl/noise{k}", index, (1, r, r)) for k, r in enumerate(sizes)]
+    ws = torch.cat(styles)[:, None].repeat(1, generator.num_ws, 1)
+    images = generator.synthesis(ws, [n.repeat(2, 1, 1, 1) for n in noise])
+    if images.shape[-1] > SIDE:
+        images = functional.avg_pool2d(images, images.shape[-1] // SIDE)
+    first, second = images.chunk(2)
+    return first, second
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Along the great circle from a to b (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o their angle.
+
+    Args:
+        a, b: [N, D], scaled to unit length first, as the mapping network scales z in any case.
+        t: [N, 1].
+    """
+    a, b = functional.normalize(a, dim=1).double(), functional.normalize(b, dim=1).double()
+    angle = (a * b).sum(dim=1, keepdim=True).clamp(-1, 1).acos()
+    mixed = ((1 - t.double()) * angle).sin() * a + (t.double() * angle).sin() * b
+    return (mixed / angle.sin()).float()
+
+
+def trimmed_mean(values: Tensor) -> float:
+    """Mean of the values from the 1st percentile (rounded down to a value) to the 99th (rounded up), in float64."""
+    ordered = values.double().flatten().sort().values
+    last = len(ordered) - 1
+    low, high = ordered[int(0.01 * last)], ordered[-(-99 * last // 100)]
+    return float(ordered[(ordered >= low) & (ordered <= high)].mean())
+
+
+def path_length(
+    metric_id: str,
+) -> Callable[[FeatureSet, FeatureSet, PairDistance, MetricOptions], dict[str, float]]:
+    """The mean over paths under this id."""
+
+    def compute(
+        fakes: FeatureSet, reals: FeatureSet, distance: PairDistance, options: MetricOptions
+    ) -> dict[str, float]:
+        return {metric_id: trimmed_mean(fakes.features)}
+
+    return compute

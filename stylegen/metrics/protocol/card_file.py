@@ -1,0 +1,95 @@
+"""The file of a snapshot's metric cards: one for each set of choices.
+
+The file is one JSON object: the newest card, and under "earlier" the others by the digest of their choices, oldest
+first. A file with a single card is that card, so a script that reads `metrics` finds the newest numbers.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from stylegen.data.lock import exclusive
+from stylegen.errors import UserError
+from stylegen.files import parse_json, write_text
+from stylegen.metrics.protocol.card import MetricCard
+
+_LOG = logging.getLogger(__name__)
+_EARLIER = "earlier"
+# What evaluating the same snapshot in the same way twice may change.
+_NUMBERS = ("metrics", "references", "classes", "versions", "device", _EARLIER)
+_REQUIRED = {f.name for f in fields(MetricCard) if f.default is MISSING and f.default_factory is MISSING}
+
+
+def choices_digest(card: Mapping[str, Any]) -> str:
+    """Digest of what was measured and of every choice on the card, without the numbers."""
+    choices = {name: value for name, value in card.items() if name not in _NUMBERS}
+    content = {**choices, "metrics": list(card["metrics"]), "classes": list(card.get("classes", {}))}
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def read_cards(path: Path) -> list[dict[str, Any]]:
+    """The cards as plain JSON values, newest last; none without a file. A damaged file is reported and holds none."""
+    return list(_read(path).values()) if path.exists() else []
+
+
+def add_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Make this the newest card of the file, in place of one with the same choices; all others stay.
+
+    A file that is damaged, or no file of cards, is renamed to <name>.damaged and reported. The new file appears whole.
+    """
+    with updating(path):
+        known = _read(path) if path.exists() else {}
+        if path.exists() and not known:
+            _LOG.warning("%s is renamed to %s", path, put_aside(path).name)
+        known.pop(choices_digest(card), None)
+        write_text(path, json.dumps({**card, **({_EARLIER: known} if known else {})}, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def updating(path: Path) -> Iterator[None]:
+    """Context manager: other processes that update this file wait, so that none loses what another one added.
+
+    Without a cache folder that can be written there is no lock, which costs no numbers unless two write at once.
+    """
+    with ExitStack() as stack:
+        with suppress(UserError):
+            stack.enter_context(exclusive(path, wait=True))
+        yield
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a file to <name>.damaged, or <name>.damaged-2 and so on; its new path."""
+    number, target = 1, path.with_name(f"{path.name}.damaged")
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.damaged-{number}")
+    path.rename(target)
+    return target
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Cards by the digest of their choices, newest last; empty for a damaged file."""
+    try:
+        newest = parse_json(path.read_text())
+        cards = [*newest.pop(_EARLIER, {}).values(), newest]
+        return {choices_digest(card): card for card in cards if _checked(card)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _LOG.warning("%s is damaged, or no metric card (%s)", path, error)
+        return {}
+
+
+def _checked(card: Mapping[str, Any]) -> bool:
+    """True; raises for what is no card."""
+    if missing := _REQUIRED - card.keys():
+        raise ValueError(f"without {', '.join(sorted(missing))}")
+    if not all(isinstance(value, int | float) for value in card["metrics"].values()):
+        raise ValueError("metrics that are no numbers")
+    if card["better"].keys() != card["metrics"].keys():
+        raise ValueError("its metrics and their senses are not the same")
+    json.dumps(card, allow_nan=False)  # ValueError for what could not be written again
+    return isinstance(card["sampling"], dict) and isinstance(card["num_samples"], int)

@@ -1,0 +1,143 @@
+"""From a configuration to the parts of a training run."""
+
+import inspect
+import os
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from stylegen import randomness
+from stylegen.augment import AUGMENTS, Augmentation, Controller
+from stylegen.config.compose import plain
+from stylegen.data.dataset import ImageDataset
+from stylegen.errors import UserError, unknown_choice
+from stylegen.losses import LOSSES
+from stylegen.networks import DISCRIMINATORS, StyleGenerator, build_generator
+from stylegen.regularizers import REGULARIZERS
+from stylegen.spec import ImageSpec
+from stylegen.training.ema import EMA
+from stylegen.training.freeze import frozen_parameters
+from stylegen.training.growth import Growth
+from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.optimizer import AdamSettings
+from stylegen.training.precision import Precision
+from stylegen.training.random_inputs import KeyedDraws
+
+
+def build_dataset(config: DictConfig) -> ImageDataset:
+    """The training set of `config.data`."""
+    return ImageDataset(**{name: value for name, value in plain(config)["data"].items() if name != "workers"})
+
+
+def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
+    """Networks, loss, regularisers and draws, all a function of the configuration and its seed."""
+    settings = plain(config)
+    check_memory(settings, dataset.spec)
+    with randomness.seeded_construction(config.seed, "weights/G"):
+        generator = new_generator(settings["generator"], dataset.spec)
+    with randomness.seeded_construction(config.seed, "weights/D"):
+        discriminator = new_discriminator(settings["discriminator"], dataset.spec)
+    module = StyleGANModule(
+        generator,
+        discriminator,
+        loss=_construct("loss", settings["loss"], LOSSES),
+        regularizers={
+            name: _choose("regularizers", name, REGULARIZERS)(**arguments)
+            for name, arguments in (settings["regularizers"] or {}).items()
+        },
+        draws=KeyedDraws(config.seed, generator.z_dim, dataset.labels(), config.style_mixing_prob),
+        ema=EMA(**settings["ema"]),
+        optimizer=AdamSettings(**settings["optimizer"]),
+        w_avg_decay=config.w_avg_decay,
+        augment=build_augmentation(settings.get("augment") or {}),
+        batch_per_device=config.batch_per_device,
+        precision=Precision(config.precision, config.half_resolutions),
+        bad_steps=config.bad_steps,
+        growth=build_growth(config, dataset.spec.resolution, generator, discriminator),
+        frozen=frozen_parameters(discriminator, config.freeze_d),
+    )
+    # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
+    return module.to(memory_format=torch.channels_last)
+
+
+def check_memory(settings: dict[str, Any], spec: ImageSpec) -> None:
+    """Raise UserError for networks that this machine could not even hold; builds nothing.
+
+    In training G takes five numbers a parameter (weight, gradient, Adam's two moments, average), D four; activations
+    come on top.
+    """
+    with torch.device("meta"):
+        networks = new_generator(settings["generator"], spec), new_discriminator(settings["discriminator"], spec)
+    g, d = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
+    needed, there = 4 * (5 * g + 4 * d), _memory()
+    if needed > there:
+        raise UserError(
+            f"a generator of {g / 1e6:,.0f} million parameters and a discriminator of {d / 1e6:,.0f}",
+            rule=f"their training takes at least {needed / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f}",
+            fix="Use smaller channel_base, channel_max, w_dim or mapping_layers under generator.* and discriminator.*",
+        )
+
+
+def _memory() -> int:
+    """Bytes of the largest memory here: the machine's or a GPU's."""
+    sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else []
+    sizes += [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
+    return max(sizes, default=2**40)
+
+
+def new_generator(settings: dict[str, Any], spec: ImageSpec) -> StyleGenerator:
+    """A generator of `config.generator` for pictures like these, its weights drawn from torch's generator."""
+    return build_generator(**settings, **vars(spec))
+
+
+def new_discriminator(settings: dict[str, Any], spec: ImageSpec) -> nn.Module:
+    """A discriminator of `config.discriminator` for pictures like these."""
+    network: nn.Module = _construct("discriminator", settings, DISCRIMINATORS, **vars(spec))
+    return network
+
+
+def build_growth(
+    config: DictConfig, resolution: int, generator: StyleGenerator, discriminator: nn.Module
+) -> Growth | None:
+    """The schedule of `config.growth`, or None for `growth=none`.
+
+    Raises:
+        UserError: impossible settings, or networks that have one resolution only.
+    """
+    settings = plain(config).get("growth")
+    if not settings:
+        return None
+    if len(generator.resolutions) == 1 or not hasattr(discriminator, "set_level"):
+        raise UserError(
+            f"growth with generator={generator.name} discriminator={config.discriminator.name}",
+            rule="both networks must be able to stand at lower resolutions",
+            fix="Use generator=stylegan1 discriminator=stylegan1, or growth=none",
+        )
+    return Growth(resolution, config.batch_size, **settings)
+
+
+def build_augmentation(settings: dict[str, Any]) -> Augmentation | None:
+    """What the discriminator's pictures go through.
+
+    Args:
+        settings: `name` in `AUGMENTS`, arguments of that pipeline and of `Controller`; empty for none.
+    """
+    if not settings:
+        return None
+    strength = {key: settings[key] for key in inspect.signature(Controller).parameters}
+    rest = {key: value for key, value in settings.items() if key not in strength}
+    return Augmentation(_construct("augment", rest, AUGMENTS), Controller(**strength))
+
+
+def _construct(group: str, settings: dict[str, Any], table: dict[str, Any], **given: Any) -> Any:
+    """The part that `settings` name, with the other settings as its arguments; UserError for an unknown name."""
+    arguments = {key: value for key, value in settings.items() if key != "name"}
+    return _choose(f"{group}.name", settings["name"], table)(**arguments, **given)
+
+
+def _choose(setting: str, name: str, table: dict[str, Any]) -> Any:
+    if name not in table:
+        raise unknown_choice(setting, name, table)
+    return table[name]

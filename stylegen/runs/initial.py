@@ -1,0 +1,69 @@
+"""The weights that a new training begins with: `init=SNAPSHOT_or_CHECKPOINT_or_RUN_FOLDER`.
+
+Weights only: the clock stands at 0, the optimizers, the augmentation's strength and the running mean of path lengths
+are new. A run that continues has its own weights and does not read `init` again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
+from stylegen.config.compose import plain
+from stylegen.config.yaml_file import load_yaml
+from stylegen.errors import UserError
+from stylegen.runs.build import new_discriminator, new_generator
+from stylegen.spec import ImageSpec
+from stylegen.training.lightning.module import StyleGANModule
+
+
+def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> str | None:
+    """Give a new module the weights of `config.init` -> what was copied, in one sentence; None without `init`.
+
+    Raises:
+        UserError: a file that cannot be read, or that holds other networks, or no layers that could be frozen.
+    """
+    weights = None if config.init is None else _with_settings(read_weights(config.init))
+    if config.freeze_d and (weights is None or "D" not in weights.networks):
+        raise UserError(
+            f"freeze_d={config.freeze_d} init={config.init}",
+            rule="no trained discriminator is given, so the frozen layers would keep random weights",
+            fix="Add init=CHECKPOINT (or a run folder), or use freeze_d=0",
+        )
+    if weights is None:
+        return None
+    settings = plain(config)
+    labels = {
+        "G": label_dependent(_with_classes(new_generator, settings["generator"], spec)),
+        "D": label_dependent(_with_classes(new_discriminator, settings["discriminator"], spec)),
+    }
+    labels["G_ema"] = labels["G"]
+    networks: dict[str, nn.Module] = {"G": module.G, "D": module.D, "G_ema": module.G_ema}
+    return transfer(weights, networks, labels, settings)
+
+
+def _with_classes(
+    new: Callable[[dict[str, Any], ImageSpec], nn.Module], settings: dict[str, Any], spec: ImageSpec
+) -> Callable[[int], nn.Module]:
+    return lambda classes: new(settings, replace(spec, num_classes=classes))
+
+
+def _with_settings(weights: TrainedWeights) -> TrainedWeights:
+    """A checkpoint's settings stand in the configuration of its run, where that is still beside it."""
+    path = weights.path.parent.parent / "config.yaml"
+    if weights.settings or not path.is_file():
+        return weights
+    try:
+        loaded = OmegaConf.to_container(load_yaml(path), resolve=True)
+        assert isinstance(loaded, dict)
+        settings = {network: dict(loaded[network]) for network in ("generator", "discriminator")}
+    except Exception as error:  # the parser raises many kinds
+        raise UserError(
+            f"init={weights.path}",
+            rule=f"{path} is no configuration of a run",
+            fix="Restore it, or move the checkpoint elsewhere",
+        ) from error
+    return replace(weights, settings=settings)

@@ -1,0 +1,148 @@
+"""Weights & Biases: config, scalars against kimg, sample grids; one run id for the life of a run folder."""
+
+import os
+import secrets
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import lightning as L
+
+from stylegen.bounds import Choice, Range
+from stylegen.errors import UserError, unknown_choice
+from stylegen.training.lightning.callbacks.logbook import Record
+
+MODES = ("auto", "online", "offline", "disabled")
+
+
+_OLDER_MODES = {"dryrun": "offline", "run": "online"}
+_NOT_IN_A_PROJECT = "/\\#?%:"
+
+
+def check_logger(mode: str, project: str = "stylegen") -> None:
+    """Raise UserError for what W&B refuses in any mode: an unknown one, and impossible names of projects."""
+    if mode not in MODES:
+        raise unknown_choice("logger.mode", mode, MODES)
+    variable = os.environ.get("WANDB_MODE", "auto")
+    if mode == "auto" and _OLDER_MODES.get(variable, variable) not in MODES:
+        raise unknown_choice("WANDB_MODE", variable, MODES)
+    if mode != "disabled" and (set(project) & set(_NOT_IN_A_PROJECT) or not 1 <= len(project) <= 128):
+        raise UserError(
+            f"logger.project={project}",
+            rule=f"W&B takes names of 1 to 128 characters without {' '.join(_NOT_IN_A_PROJECT)}",
+            fix="Use logger.project=stylegen, say; logger.entity is the account",
+        )
+
+
+class WandbRun(L.Callback):
+    """Logs what it hears from the logbook and the sample grids.
+
+    Args:
+        folder: the run's; W&B writes below `folder`/wandb, where the run id is kept for resuming.
+        config: plain values, shown with the run.
+        mode: "auto" takes the variable WANDB_MODE, else is online when W&B finds a key and offline otherwise.
+        project, entity, name: as W&B uses them; the name is the folder's unless given.
+        init_timeout: seconds to wait for the server. One that cannot be reached turns the run offline with one
+            warning (`wandb sync` uploads it later).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        mode: Annotated[str, Choice(("auto", "online", "offline", "disabled"))] = "auto",
+        project: str = "stylegen",
+        entity: str | None = None,
+        name: str | None = None,
+        init_timeout: Annotated[float, Range(0, 3600, above=True)] = 20.0,
+    ) -> None:
+        check_logger(mode, project)
+        self.folder, self.config, self.mode = folder, config, mode
+        self.identity: dict[str, Any] = {"project": project, "entity": entity, "name": name or folder.name}
+        self.init_timeout = init_timeout
+        self._run: Any = None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        mode = self._effective_mode()
+        if trainer.is_global_zero and mode != "disabled" and self._run is None:
+            self._run = self._start(mode)
+            self._run.define_metric("kimg")
+            self._run.define_metric("*", step_metric="kimg")
+
+    def hear(self, record: Record) -> None:
+        if self._run is not None:
+            self._run.log(dict(record))
+
+    def hear_grid(self, kimg: float, path: Path) -> None:
+        if self._run is not None:
+            import wandb
+
+            self._run.log({"kimg": kimg, "samples": wandb.Image(str(path))})
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
+
+    def _effective_mode(self) -> str:
+        mode = os.environ.get("WANDB_MODE", "auto") if self.mode == "auto" else self.mode
+        mode = _OLDER_MODES.get(mode, mode)
+        if mode != "disabled" and not _is_address(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")):
+            address = os.environ.pop("WANDB_BASE_URL")  # W&B cannot even log offline with it
+            warnings.warn(f"WANDB_BASE_URL={address} is no http(s) address; logging offline", stacklevel=2)
+            return "offline"
+        if mode != "auto":
+            return mode
+        import wandb  # seconds to import, so only where it is used
+
+        try:
+            return "online" if wandb.login(prompt=False, verify=False) else "offline"
+        except (wandb.errors.Error, ValueError) as error:
+            warnings.warn(f"Weights & Biases refuses the key ({error}); logging offline", stacklevel=2)
+            return "offline"
+
+    def _start(self, mode: str) -> Any:
+        import wandb
+
+        try:
+            return self._init(mode)
+        except (wandb.errors.Error, ValueError) as error:
+            if mode == "offline":
+                raise
+            warnings.warn(
+                f"Weights & Biases cannot be reached ({error}); logging offline below {self.folder / 'wandb'}",
+                stacklevel=2,
+            )
+            wandb.teardown()  # or its service would still hold the run id
+            return self._init("offline")
+
+    def _init(self, mode: str) -> Any:
+        import wandb
+
+        settings = wandb.Settings(init_timeout=self.init_timeout, console="off", silent=True)
+        return wandb.init(
+            dir=self.folder,
+            config=self.config,
+            id=self._run_id(),
+            resume="allow" if mode == "online" else None,
+            mode="online" if mode == "online" else "offline",
+            settings=settings,
+            **self.identity,
+        )
+
+    def _run_id(self) -> str:
+        """The id kept with the run folder, made on first use."""
+        path = self.folder / "wandb" / "run_id.txt"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(secrets.token_hex(4))
+        return path.read_text().strip()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets or ports that are none
+        return False

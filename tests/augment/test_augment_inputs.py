@@ -1,0 +1,31 @@
+"""The numbers of an augmentation are a function of (seed, asker, image index)."""
+
+import math
+
+import pytest
+import torch
+
+from stylegen.augment import KeyedAugmentDraws
+from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS
+from tests.augment.numbers import keyed
+
+
+def test_a_part_of_the_batch_gets_the_same_numbers() -> None:
+    whole, part = keyed(8), KeyedAugmentDraws(0, "D_main/real", torch.arange(8)[1::3])
+    assert torch.equal(part.uniform("hue"), whole.uniform("hue")[1::3])
+    assert torch.equal(part.normal("scale"), whole.normal("scale")[1::3])
+    assert torch.equal(part.gate("xflip", 0.5), whole.gate("xflip", 0.5)[1::3])
+    assert torch.equal(part.picture((3, 4, 4)), whole.picture((3, 4, 4))[1::3])
+
+
+def test_askers_and_names_draw_apart() -> None:
+    assert not torch.equal(keyed().uniform("hue"), keyed(purpose="D_main/fake").uniform("hue"))
+    columns = [keyed(64).uniform(name) for name in UNIFORMS] + [keyed(64).normal(name) for name in NORMALS]
+    assert len({tuple(c.tolist()) for c in columns}) == len(columns)
+
+
+@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("p", [0.0, 0.2, 1.0])
+def test_gates_open_with_probability_p(name: str, p: float) -> None:
+    share = keyed(20_000).gate(name, p).double().mean()
+    assert abs(share - p) <= 4 * math.sqrt(p * (1 - p) / 20_000)

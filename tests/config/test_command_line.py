@@ -1,0 +1,34 @@
+import pytest
+
+from stylegen.config.command_line import quote_override
+
+
+@pytest.mark.parametrize(
+    ("typed", "quoted"),
+    [
+        ("seeds=0-15,40", "seeds='0-15,40'"),
+        ("data.path=/home/jörg/a b(c)#=~", "data.path='/home/jörg/a b(c)#=~'"),
+        ("data.path=it's", r"data.path='it\'s'"),
+        ("data.path=C:\\x\\", r"data.path='C:\x\\'"),
+        ("+data.path=x", "+data.path='x'"),
+        ("class=3", "label=3"),
+        ("batch_size=3", "batch_size=3"),
+        ("output_dir=null", "output_dir=null"),
+        ("out='already'", "out='already'"),
+        ("generator=stylegan2", "generator=stylegan2"),
+        ("fidelity.metrics=[fid,kid]", "fidelity.metrics=[fid,kid]"),
+        ("~regularizers.r1", "~regularizers.r1"),
+    ],
+)
+def test_quoting(typed: str, quoted: str) -> None:
+    assert quote_override(typed) == quoted
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a=b", "~/x", "a(b)", "#1", "é", "a,b", "[x]", "{y}", "a\\", "it's", "$x", "x y", "%", "a:b", "a\\\\", "a\\'b"],
+)
+def test_paths_arrive_as_typed(path: str) -> None:
+    from stylegen.config.compose import compose_config
+
+    assert compose_config("sample", [f"snapshot={path}"]).snapshot == path

@@ -1,0 +1,100 @@
+"""Every file in conf/ composes; the schema comes from the constructors; mistakes are met with the nearest names."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from stylegen.augment import AUGMENTS, Controller
+from stylegen.config.compose import check_complete, compose_config, config_directory, plain
+from stylegen.data.dataset import ImageDataset
+from stylegen.errors import UserError
+from stylegen.networks import DISCRIMINATORS, GENERATORS
+from stylegen.regularizers import REGULARIZERS
+from stylegen.training.ema import EMA
+
+OPTIONS = [
+    f"{path.parent.relative_to(config_directory())}={path.stem}"
+    for path in sorted(config_directory().glob("*/*.yaml"))
+    if path.parent.name != "study"  # read by that verb, no group of `train`
+]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes(option: str) -> None:
+    assert plain(compose_config("train", [option, "data.path=openmoji"]))["total_kimg"] > 0
+
+
+def test_the_table_holds_files() -> None:
+    assert "experiment=openmoji" in OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("group", "constructor"),
+    [
+        ("generator", GENERATORS["stylegan2"]),
+        ("discriminator", DISCRIMINATORS["stylegan2"]),
+        ("regularizers.r1", REGULARIZERS["r1"]),
+        ("regularizers.path_length", REGULARIZERS["path_length"]),
+        ("augment", AUGMENTS["ada"]),
+        ("augment", Controller),
+        ("ema", EMA),
+        ("data", ImageDataset),
+    ],
+)
+def test_every_argument_is_a_setting_with_the_constructors_default(group: str, constructor: type) -> None:
+    config = compose_config("train", ["experiment=none", "data=images", "data.path=x", "augment=ada"])
+    for part in group.split("."):
+        config = config[part]
+    for name, parameter in inspect.signature(constructor).parameters.items():
+        if name in ("resolution", "channels", "num_classes") and group != "data":
+            assert name not in config  # the dataset decides
+        elif name != "path":
+            default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+            assert config[name] == default, name
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("experiment=openmoji,auto", "train -m experiment=openmoji,auto"),
+        ("batch_siz=3", "batch_size"),
+        ("generator.chanel_base=3", "generator.channel_base"),
+        ("gamma=3", "regularizers.r1.gamma"),
+        ("batch_size=many", "batch_size=many.*Integer"),
+        ("generator=stylegan9", "stylegan2"),
+        ("experiment=openmojis", "openmoji"),
+        ("loud", "setting=value"),
+        ("experiment=null", "experiment=null"),
+        ("regularizers.path_lengt.weight=1", "regularizers"),
+        ("kimg=3", "Use total_kimg"),
+        ("--gpus=8", "Use trainer.devices"),
+        ("--gpus", "Use trainer.devices"),
+        ("lr=0.1", "Use optimizer.g_lr and optimizer.d_lr"),
+        ("snap=1", "Use snapshot_every_kimg"),
+        ("aug=ada", "Use augment"),
+        ("mirror=1", "Use data.mirror"),
+        ("workers=1", "Use data.workers"),
+        ("data={a:1}", r"\(data.a\): Key 'a' is not in struct"),
+        (f"seed={'9' * 5000}", r"seed=9{72}\.\.\.: "),
+        ("seed=${seed}", "Recursive interpolation"),
+        ("~ema", "ema=null: it is a group of settings"),
+        ("+foo=1", "foo=1: no such foo"),
+        ("hydra.run.dir=x", "hydra.run.dir=x: train has no setting of this name"),
+        ("regularizers.r1.gamma=-1", r"regularizers.r1.gamma=-1.0: it is a number from 0"),
+    ],
+)
+def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        compose_config("train", [override])
+
+
+def test_a_missing_value_is_named() -> None:
+    with pytest.raises(UserError, match="snapshot is missing"):
+        check_complete(compose_config("sample", []))
+
+
+def test_composing_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    compose_config("train", [])
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,146 @@
+import pytest
+import torch
+
+from stylegen import randomness
+from stylegen.features.random_vgg16 import RandomVGG16
+from stylegen.metrics.engine.calibration import average_2x2, references
+from stylegen.metrics.engine.real_sets import FirstReals
+from stylegen.metrics.engine.reals import Extraction, RealImages, RealStatistics, halves_of, real_statistics
+from stylegen.metrics.engine.statistics_cache import StatisticsCache
+from stylegen.metrics.formulas.frechet import Moments, distance
+from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, MetricOptions
+from stylegen.metrics.protocol.registry import METRICS
+from tests.metrics.pictures import Reals, Thumbnail, blurred, portraits
+
+NONE = StatisticsCache(None)
+WAY = Extraction(Thumbnail(), batch_size=64)
+
+
+def scores_of(
+    reals: RealImages,
+    way: Extraction,
+    ids: list[str],
+    seed: int = 0,
+    options: MetricOptions = DEFAULT_OPTIONS,
+    known: RealStatistics | None = None,
+    num_fakes: int = 100,
+) -> dict[str, dict[str, float]]:
+    known = known or real_statistics(reals, way, ["features", "moments"], seed, NONE)
+    return references(ids, METRICS, reals, way, known, options, seed, NONE, num_fakes)
+
+
+def test_references_are_in_order() -> None:
+    """As on the emoji portraits. Which of the last two is larger hangs on sharpness: these pictures are softened."""
+    reals = Reals(blurred(portraits(60), 0.5))
+    scores = scores_of(reals, Extraction(RandomVGG16(), batch_size=50), ["fd_random_vgg16"])["fd_random_vgg16"]
+    assert 0 < scores["real_vs_real"] < scores["averaged_2x2"] < scores["one_picture_repeated"]
+
+
+def test_each_reference_by_its_definition() -> None:
+    reals = Reals(portraits(30, side=16))
+    way = Extraction(Thumbnail(), batch_size=7)
+    scores = scores_of(reals, way, ["fd_random_vgg16"], seed=5)["fd_random_vgg16"]
+
+    def score(images: torch.Tensor) -> float:
+        these, whole = Moments(16), Moments(16)
+        these.update(way.features(images))
+        whole.update(way.features(reals.images))
+        return distance(these, whole)
+
+    every = sorted(score(image.expand(30, -1, -1, -1)) for image in reals.images)
+    assert scores["one_picture_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
+    assert scores["averaged_2x2"] == pytest.approx(score(average_2x2(reals.images)), rel=1e-9)
+
+
+def gaussian(count: int, purpose: str) -> torch.Tensor:
+    """Features [count, 16] with a spectrum that falls, as those of networks do."""
+    return randomness.normal(0, f"tests/{purpose}", torch.arange(count), (16,)) * torch.linspace(0, 2, 16).exp()
+
+
+def test_the_perfect_generators_score_is_what_fresh_samples_score() -> None:
+    """300 reals, 20 perfect generators of 3,000 samples each: the fit is right, real against real far too high."""
+    reals = gaussian(300, "reals")
+    halves = halves_of(300, 0)
+    moments = [Moments(16), Moments(16)]
+    for side, rows in zip(moments, (reals[halves], reals[~halves]), strict=True):
+        side.update(rows)
+    known = RealStatistics((moments[0], moments[1]), reals)
+    scores = scores_of(Reals(portraits(300, 8)), WAY, ["fd_random_vgg16"], known=known, num_fakes=3000)
+    found = scores["fd_random_vgg16"]
+
+    def fresh(index: int) -> float:
+        these, others = Moments(16), Moments(16)
+        these.update(gaussian(3000, f"fakes{index}"))
+        others.update(gaussian(300, f"reals{index}"))
+        return distance(these, others)
+
+    truth = torch.tensor([fresh(i) for i in range(20)]).mean().item()
+    assert found["perfect_generator"] == pytest.approx(truth, rel=0.25)
+    assert found["real_vs_real"] > 2.5 * truth
+
+
+def test_more_samples_than_were_measured_lower_the_perfect_score_and_fewer_give_none() -> None:
+    reals = Reals(portraits(64, side=16))
+    values = [scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=n)["fd_random_vgg16"] for n in (64, 1000, 10**6)]
+    perfect = [value["perfect_generator"] for value in values]
+    assert perfect[0] > perfect[1] > perfect[2] > 0
+    few = scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
+    assert "perfect_generator" not in few
+
+
+def test_halves_that_share_images_say_nothing() -> None:
+    """20 images until there are 64: real against real, and what is fitted to it, would be close to 0."""
+    repeated = FirstReals(Reals(portraits(20, side=16)), 64, mirror=False)
+    assert set(scores_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
+        *("averaged_2x2", "one_picture_repeated"),
+    }
+    whole = FirstReals(Reals(portraits(64, side=16)), 64, mirror=False)
+    assert {"real_vs_real", "perfect_generator"} <= set(scores_of(whole, WAY, ["fd_random_vgg16"])["fd_random_vgg16"])
+
+
+def test_metrics_that_compare_pairs_have_references_too() -> None:
+    reals = Reals(portraits(40, side=16))
+    way = Extraction(Thumbnail(), batch_size=7)
+    scores = scores_of(reals, way, ["prdc_random_vgg16", "authenticity_random_vgg16", "fd_random_vgg16"])
+    assert set(scores) == {
+        *(f"prdc_random_vgg16_{name}" for name in ("precision", "recall", "density", "coverage")),
+        "authenticity_random_vgg16",
+        "fd_random_vgg16",
+    }
+    assert scores["prdc_random_vgg16_recall"]["one_picture_repeated"] == 0
+    assert scores["prdc_random_vgg16_precision"]["one_picture_repeated"] == 1
+    assert scores["authenticity_random_vgg16"]["one_picture_repeated"] == 0  # it is a copy
+    from stylegen.metrics.formulas.density_coverage import density_coverage
+
+    first = halves_of(40, 0)
+    features = way.features(reals.images)
+    expected = density_coverage(features[first], features[~first], 5)
+    assert scores["prdc_random_vgg16_coverage"]["real_vs_real"] == pytest.approx(expected["coverage"])
+
+
+def test_halves_too_small_for_a_metric_are_left_out() -> None:
+    reals = Reals(portraits(30, side=16))
+    options = MetricOptions(prdc_neighborhood=20)
+    scores = scores_of(reals, Extraction(Thumbnail(), 64), ["prdc_random_vgg16"], options=options)
+    assert set(scores["prdc_random_vgg16_recall"]) == {"averaged_2x2", "one_picture_repeated"}
+
+
+def test_halves_are_disjoint_and_make_the_whole() -> None:
+    reals = Reals(portraits(31, side=16))
+    way = Extraction(Thumbnail(), batch_size=4)
+    statistics = real_statistics(reals, way, ["moments", "features"], 0, StatisticsCache(None))
+    assert statistics.halves is not None
+    assert sorted(half.count for half in statistics.halves) == [15, 16]
+    whole = Moments(16)
+    whole.update(way.features(reals.images))
+    merged = statistics.feature_set().moments
+    assert merged is not None
+    torch.testing.assert_close(merged.mean, whole.mean)
+    torch.testing.assert_close(merged.covariance(), whole.covariance())
+    torch.testing.assert_close(statistics.feature_set().features, way.features(reals.images))
+
+
+def test_average_2x2_by_hand() -> None:
+    image = torch.tensor([[0, 1, 8, 8], [1, 0, 8, 9], [255, 255, 0, 0], [255, 254, 0, 1]], dtype=torch.uint8)
+    expected = torch.tensor([[1, 1, 8, 8], [1, 1, 8, 8], [255, 255, 0, 0], [255, 255, 0, 0]], dtype=torch.uint8)
+    assert torch.equal(average_2x2(image[None, None])[0, 0], expected)

@@ -1,0 +1,245 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegen import features
+from stylegen.errors import UserError
+from stylegen.metrics import METRICS, MetricOptions, Protocol, check_metrics, compute_metrics
+from stylegen.metrics.engine.compute import full_names
+from stylegen.metrics.protocol.registry import sense_of
+from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
+
+FD = ["fd_random_vgg16"]
+
+
+@pytest.fixture
+def reals() -> Reals:
+    return Reals(portraits(40, side=16))
+
+
+@pytest.fixture
+def fakes() -> Tensor:
+    return noisy(portraits(30, side=16, first=100), 20)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_batches_do_not_change_the_number(reals: Reals, fakes: Tensor) -> None:
+    values = [
+        compute_metrics(FD, fakes.split(drawn), 30, reals, batch_size=taken, cache=False).metrics[FD[0]]
+        for drawn, taken in ((30, 64), (1, 1), (7, 3), (10, 64))
+    ]
+    assert values[1:] == pytest.approx(values[:1] * 3, rel=1e-9)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fakes: Tensor) -> None:
+    drawn = []
+
+    def draw() -> Iterator[Tensor]:
+        for batch in fakes.split(8):
+            drawn.append(len(batch))
+            yield batch
+
+    value = compute_metrics(FD, draw, 20, reals).metrics[FD[0]]
+    assert drawn == [8, 8, 8]
+    assert value == pytest.approx(compute_metrics(FD, [fakes[:20]], 20, reals).metrics[FD[0]], rel=1e-9)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_reals_are_read_once(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
+    first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
+    assert reals.pictures_read == 40 + 40  # statistics, averaged
+    assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
+    assert reals.pictures_read == 80
+    compute_metrics(FD, [fakes], 30, reals, cache=False)
+    assert reals.pictures_read == 160
+
+
+@pytest.mark.parametrize("changed", ["pixel", "weights", "protocol"])
+def test_a_stale_cache_is_impossible(
+    reals: Reals, fakes: Tensor, tmp_path: Path, changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
+    compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path, calibrate=False)
+    assert reals.pictures_read == 40
+    if changed == "pixel":
+        reals.images[3, 0, 0, 0] ^= 1
+    elif changed == "weights":
+        monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail("other"))
+    else:
+        monkeypatch.setattr("stylegen.metrics.engine.reals.PROTOCOL_VERSION", 10**6)
+    compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path, calibrate=False)
+    assert reals.pictures_read == 80
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_a_damaged_cache_is_computed_anew(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
+    first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
+    told: list[tuple[str, int, int]] = []
+    card = compute_metrics(
+        FD, [fakes], 30, reals, sampling={"psi": 1.0}, progress=lambda *report: told.append(report), cache=False
+    )
+    values = json.loads(card.to_json())
+    assert values["better"] == {"fd_random_vgg16": "lower"}
+    assert (values["num_samples"], values["num_reals"], values["seed"]) == (30, 40, 0)
+    assert values["dataset"] == {
+        "name": "procedural", "fingerprint": reals.fingerprint, "resolution": 16, "channels": 3, "num_classes": 0,
+    }  # fmt: skip
+    assert values["extractors"] == {"random_vgg16": {"weights_id": "thumbnail", "network": "thumbnail"}}
+    assert values["sampling"] == {"quantisation": "floor(127.5 x + 128) clamped to [0, 255]", "psi": 1.0}
+    assert set(values["references"]["fd_random_vgg16"]) == set(values["calibration"])
+    assert values["protocol_version"] >= 1
+    assert {"stylegen", "torch", "torch-fidelity"} == set(values["versions"])
+    assert told[-1][1:] == (40, 40)
+    assert ("generated pictures (random_vgg16)", 30, 30) in told
+
+
+def test_ids_name_their_extractor() -> None:
+    """`fid` is Inception's alone."""
+    for metric_id, metric in METRICS.items():
+        kind, _, rest = metric_id.partition("_")
+        if kind in ("fd", "prdc", "authenticity"):
+            assert rest == metric.extractor
+        else:
+            assert metric.extractor in ("inception", "vgg16", "nvidia_vgg16", "lpips", f"lpips_{rest[5:]}")
+    assert METRICS["fid"].extractor == METRICS["fid50k_full"].extractor == "inception"
+    assert METRICS["pr50k3_full"].extractor == "nvidia_vgg16"
+
+
+def test_lower_is_better_is_known_for_every_number() -> None:
+    for metric in METRICS.values():
+        for key, sense in metric.keys.items():
+            assert sense_of(key) == sense_of(f"{key}_psi0.7") == sense
+    assert sense_of("fid") == "lower"
+    assert sense_of("kid_std") is sense_of("beauty") is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "num_fakes", "message"),
+    [
+        (["fd_random_vgg"], 30, r"metrics=fd_random_vgg: .* Did you mean fd_random_vgg16"),
+        ([], 30, r"metrics=\[\]"),
+        (FD, 1, "num_samples=1: fd_random_vgg16 needs at least 2"),
+        (["kid"], 5000, r"number of reals=40: kid needs at least 1000.* fidelity\.kid_subset_size \(now 1000\)"),
+        (["kid"], 30, "num_samples=30: kid needs at least 1000"),
+        (["isc"], 499, r"isc needs at least 500\. .*fidelity\.isc_splits"),
+        (["prc"], 3, "prc needs at least 4"),
+        (["prdc_random_vgg16"], 5, r"needs at least 6\. .*fidelity\.prdc_neighborhood"),
+        (["fid50k_full"], 30, "fid50k_full promises exactly 50000"),
+        (["pr50k3_full"], 49_999, "promises exactly 50000"),
+    ],
+)
+def test_what_cannot_be_measured(reals: Reals, ids: list[str], num_fakes: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_metrics(ids, num_fakes, reals)
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UserError, match="kid_subset_size=1: it is a whole number from 2"):
+        MetricOptions(kid_subset_size=1)
+
+
+def test_alpha_is_refused_before_anything_is_drawn() -> None:
+    with pytest.raises(UserError, match="4 channels"):
+        check_metrics(FD, 30, Reals(torch.zeros(40, 4, 16, 16, dtype=torch.uint8)))
+
+
+def test_stored_pictures_have_no_paths(reals: Reals) -> None:
+    with pytest.raises(UserError, match="a path length is a generator's"):
+        check_metrics(["ppl2_wend_random_vgg16"], 30, reals, walks=False)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tensor) -> None:
+    card = compute_metrics(FD, [fakes], 30, reals, protocol=Protocol(mirror_reals=True), cache=False)
+    (name,) = card.metrics
+    assert name == "fd_random_vgg16_mirrored-reals"
+    assert card.num_reals == 80
+    assert set(card.references) == set(card.better) == {name}
+    both = Reals(torch.cat([reals.images, reals.images.flip(-1)]))
+    plain = compute_metrics(FD, [fakes], 30, both, cache=False, calibrate=False)
+    assert card.metrics[name] == pytest.approx(plain.metrics["fd_random_vgg16"], rel=1e-9)
+    with pytest.raises(UserError, match=r"fidelity\.noise=loud"):
+        Protocol(noise="loud")
+    with pytest.raises(UserError, match="finite"):
+        Protocol(truncation_psi=float("nan"))
+    assert Protocol(0.7, "const", "uniform").suffix() == "_psi0.7_noise-const_labels-uniform"
+    assert Protocol(0.7, "const", "uniform").suffix(generated=False) == Protocol().suffix() == ""
+
+
+def test_a_departure_that_plays_no_part_in_a_number_is_no_part_of_its_name() -> None:
+    departed = Protocol(0.7, "const", "uniform", mirror_reals=True)
+    assert departed.suffix(walked=True, against_reals=False) == "_labels-uniform"
+    reals, mirrored = Reals(portraits(2, side=16)), Protocol(mirror_reals=True)
+    assert full_names("isc", reals, mirrored) == {"isc": "isc", "isc_std": "isc_std"}
+    assert full_names("fid", reals, mirrored) == {"fid": "fid_mirrored-reals"}
+
+
+def test_other_weights_than_the_published_ones_change_the_name(
+    reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Thumbnail()
+    other.recipe["weights_published"] = False
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: other)
+    card = compute_metrics(FD, [fakes], 30, reals, cache=False)
+    assert list(card.metrics) == list(card.better) == list(card.references) == ["fd_random_vgg16_unpublished-weights"]
+    assert sense_of("fd_random_vgg16_unpublished-weights") == "lower"
+
+
+def test_an_own_weights_file_is_opened_beforehand(reals: Reals, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(2)}, tmp_path / "own.pth")
+    with pytest.raises(UserError, match="cannot be used as vgg16 weights"):
+        check_metrics(["ppl2_wend"], 50_000, reals, weights=tmp_path / "own.pth")
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_no_more_is_kept_of_the_fakes_than_moments(
+    reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is flat in their number."""
+    from stylegen.metrics.protocol.metric import FeatureSet
+
+    kept = []
+    update = FeatureSet.update
+
+    def watched(self: FeatureSet, features: Tensor) -> None:
+        update(self, features)
+        kept.append(self._chunks)
+
+    monkeypatch.setattr(FeatureSet, "update", watched)
+    compute_metrics(FD, fakes.split(5), 30, reals, cache=False, calibrate=False)
+    assert kept[-1] is None
+
+
+@pytest.mark.usefixtures("thumbnail")
+@pytest.mark.parametrize("shape", [(30, 3, 32, 32), (30, 1, 16, 16), (30, 4, 16, 16)])
+def test_sets_that_differ_in_shape(reals: Reals, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="sets that differ cannot be compared"):
+        compute_metrics(FD, [torch.zeros(shape, dtype=torch.uint8)], 30, reals)
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_too_few_fakes(reals: Reals, fakes: Tensor) -> None:
+    with pytest.raises(UserError, match="30 generated pictures: num_samples=31"):
+        compute_metrics(FD, [fakes], 31, reals)
+
+
+def test_features_that_are_not_finite(reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Thumbnail):
+        def __call__(self, images: Tensor) -> Tensor:
+            return super().__call__(images).log() * float("nan")
+
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Broken())
+    with pytest.raises(UserError, match="not finite"):
+        compute_metrics(FD, [fakes], 30, reals, cache=False)

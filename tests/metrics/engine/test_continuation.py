@@ -1,0 +1,125 @@
+"""An interrupted score goes on where it was, and ends with the same number."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from stylegen import features
+from stylegen.features import PairDistance
+from stylegen.latent.sampler import Sampler
+from stylegen.metrics import compute_metrics
+from stylegen.metrics.engine import continuation
+from stylegen.metrics.engine.fakes import StoredPictures
+from stylegen.metrics.engine.generated import GeneratedPictures
+from stylegen.metrics.protocol.metric import Walk
+from tests.metrics.pictures import Reals, noisy, portraits
+from tests.metrics.test_path_length import SquaredDifference
+from tests.tiny import tiny_generator
+
+IDS = ["fd_random_vgg16", "prdc_random_vgg16"]
+
+
+class Interrupted(StoredPictures):
+    """Stops at a picture as Ctrl-C or a kill would."""
+
+    stop: int | None = None
+    error: type[BaseException] = KeyboardInterrupt
+    seen = 0
+
+    def batches(self, numbers: list[int]) -> Iterator[Tensor]:
+        for batch in super().batches(numbers):
+            if self.stop is not None and self.seen >= self.stop:
+                raise self.error
+            self.seen += len(batch)
+            yield batch
+
+
+@pytest.mark.usefixtures("thumbnail")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemError])
+def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    monkeypatch.setattr(continuation, "SECONDS", 0.0)
+    reals = Reals(portraits(40, side=16))
+    fakes = Reals(noisy(portraits(30, side=16, first=100), 20))
+
+    def score(pictures: StoredPictures, folder: str, identity: str = "a") -> dict[str, float]:
+        card = compute_metrics(IDS, pictures, 30, reals, cache_dir=tmp_path / folder, identity=identity)
+        return card.metrics
+
+    whole = score(StoredPictures(fakes, 4), "whole")
+    first = Interrupted(fakes, 4)
+    first.stop, first.error = 12, error
+    with pytest.raises(error):
+        score(first, "continued")
+    other = Interrupted(fakes, 4)
+    score(other, "continued", identity="b")  # somebody else's state is none
+    assert other.seen == 30
+    second = Interrupted(fakes, 4)
+    assert score(second, "continued") == pytest.approx(whole, rel=1e-9)
+    assert second.seen == 18
+    assert not list((tmp_path / "continued").glob("*unfinished*"))
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_nothing_is_drawn_again_where_the_comparison_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All fakes were seen; references and pairs of pictures can take minutes yet."""
+    reals = Reals(portraits(40, side=16))
+
+    def score(pictures: StoredPictures) -> dict[str, float]:
+        return compute_metrics(IDS, pictures, 40, reals, cache_dir=tmp_path, identity="a").metrics
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "stylegen.metrics.engine.compute._references", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            score(StoredPictures(reals, 4))
+    second = Interrupted(reals, 4)
+    assert score(second)["prdc_random_vgg16_precision"] == 1
+    assert second.seen == 0
+    assert not list(tmp_path.glob("*unfinished*"))
+
+
+def test_paths_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuation, "SECONDS", 0.0)
+    monkeypatch.setitem(features.DISTANCES, "lpips_random_vgg16", lambda weights, device: Named())
+    walked: list[int] = []
+
+    class Named(SquaredDifference):
+        name = "lpips_random_vgg16"
+
+    class Walked(GeneratedPictures):
+        stop = 99
+
+        def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
+            for number, part in zip(numbers[::2], super().path_distances(walk, numbers, distance), strict=True):
+                if number >= self.stop:
+                    raise SystemError("killed")
+                walked.append(number)
+                yield part
+
+    def score(pictures: GeneratedPictures, folder: str) -> dict[str, float]:
+        reals = Reals(portraits(4, side=16))
+        ids = ["ppl2_wend_random_vgg16"]
+        return compute_metrics(ids, pictures, 8, reals, cache_dir=tmp_path / folder, identity="a").metrics
+
+    sampler = Sampler(tiny_generator(), batch_size=2)
+    whole = score(GeneratedPictures(sampler), "whole")
+    killed = Walked(sampler)
+    killed.stop = 4
+    with pytest.raises(SystemError):
+        score(killed, "continued")
+    assert score(Walked(sampler), "continued") == pytest.approx(whole, rel=1e-9)
+    assert walked == [0, 2, 4, 6]
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_without_a_cache_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuation, "SECONDS", 0.0)
+    monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path))
+    reals = Reals(portraits(40, side=16))
+    compute_metrics(IDS, StoredPictures(reals, 4), 40, reals, cache=False, identity="a")
+    assert not list(tmp_path.rglob("*"))

@@ -1,0 +1,92 @@
+"""The generated side of a metric: precision of the generator, and what the card records of its sampling."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from stylegen.features import ieee_float32
+from stylegen.metrics import Protocol
+from stylegen.metrics.engine.generated import score_generator
+from stylegen.spec import ImageSpec
+from tests.metrics.pictures import Reals, portraits
+from tests.metrics.shared_work import Conditional
+from tests.tiny import tiny_generator
+
+FD = "fd_random_vgg16"
+ON_ROUNDING = {"tf32", "bf16"}
+
+
+@pytest.fixture
+def rounding() -> Iterator[None]:
+    """The process lets GPUs round the factors of products, as PyTorch does by default and `precision=tf32` says."""
+    state = switches()
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    yield
+    torch.backends.cudnn.allow_tf32 = state[0]
+    torch.set_float32_matmul_precision("high" if state[1] else "highest")
+
+
+def switches() -> list[bool]:
+    """Whether convolutions and products are rounded, by PyTorch's older interface and by its newer one.
+
+    The older one raises where the two disagree, as a product on a GPU would.
+    """
+    newer = [torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul]
+    return [
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
+        *(switch.fp32_precision in ON_ROUNDING for switch in (*newer, torch.backends.mkldnn.matmul)),
+    ]
+
+
+@pytest.mark.usefixtures("thumbnail", "rounding")
+@pytest.mark.parametrize("metric_id", [FD, "ppl2_wend_random_vgg16"])
+def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
+    before = switches()
+    assert all(before)
+    generator, seen = tiny_generator(), []
+
+    def look(*arguments: Any) -> None:
+        seen.append((switches(), torch.is_autocast_enabled("cpu")))
+
+    generator.mapping.register_forward_pre_hook(look)
+    generator.synthesis.register_forward_pre_hook(look)
+    with torch.autocast("cpu", torch.bfloat16):
+        card = score_generator(generator, Reals(portraits(8, side=16)), [metric_id], 4, cache=False, calibrate=False)
+    assert len(seen) >= 2
+    assert all(not any(rounded) and not autocast for rounded, autocast in seen)
+    assert switches() == before
+    assert (card.device, card.sampling["precision"]) == ("cpu", "float32")
+    assert card.sampling["seeds"] == "0 to 3"
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_the_card_says_where_labels_come_from() -> None:
+    """An unconditional generator has none, and a setting for them is no part of the name."""
+    uniform = Protocol(labels="uniform")
+    conditional = Conditional(portraits(8, side=16))
+    conditional.spec = ImageSpec(16, 3, num_classes=3)
+    words = []
+    for reals, generator in (
+        (Reals(portraits(8, side=16)), tiny_generator()),
+        (conditional, tiny_generator(num_classes=3)),
+    ):
+        for protocol in (Protocol(), uniform):
+            card = score_generator(generator, reals, [FD], 4, protocol=protocol, cache=False, calibrate=False)
+            words.append((card.sampling["labels"], *card.metrics))
+    assert words == [
+        ("none: the generator is unconditional", FD),
+        ("none: the generator is unconditional", FD),
+        ("drawn from the dataset", FD),
+        ("every class alike", f"{FD}_labels-uniform"),
+    ]
+
+
+def test_switches_are_restored_after_an_error(rounding: None) -> None:
+    before = switches()
+    with pytest.raises(ZeroDivisionError), ieee_float32(torch.device("cpu")):
+        raise ZeroDivisionError
+    assert switches() == before
