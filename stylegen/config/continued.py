@@ -18,7 +18,6 @@ from stylegen.config.schema import check_config
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
-from stylegen.runs.places import output_root
 
 _NOW = ("output_dir", "resume", "max_hours")  # of the command, and never taken from the run
 
@@ -50,6 +49,11 @@ def compose_train(overrides: Sequence[str]) -> DictConfig:
         for key in [*_NOW, *_keys_of(given, config)]:
             OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return own
+
+
+def output_root(config: DictConfig) -> Path | None:
+    """`config.output_dir`, or None for a new numbered folder."""
+    return None if config.output_dir is None else Path(config.output_dir).expanduser()
 
 
 def read_own(path: Path) -> DictConfig:

@@ -6,6 +6,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import is_torchelastic_launched
 
+from stylegen.config.fidelity import metric_options, protocol_of, protocol_reals
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
 from stylegen.errors import UserError, unknown_choice
@@ -16,7 +17,6 @@ from stylegen.training.growth import Growth
 from stylegen.training.lightning.callbacks.wandb import check_logger
 from stylegen.training.lightning.slurm import slurm_environment
 from stylegen.training.precision import Precision
-from stylegen.verbs.fidelity import metric_options, protocol_of, protocol_reals
 
 _FEW_FEATURE_MAPS = 8
 

@@ -6,14 +6,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.compose import plain
+from stylegen.config.continued import output_root
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
-
-
-def output_root(config: DictConfig) -> Path | None:
-    """`config.output_dir`, or None for a new numbered folder."""
-    return None if config.output_dir is None else Path(config.output_dir).expanduser()
 
 
 def check_data_apart(config: DictConfig) -> None:

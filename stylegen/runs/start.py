@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 
 from stylegen.checkpoints.run_folder import RunFolder, next_run_folder
 from stylegen.config.compose import plain
-from stylegen.config.continued import flatten, read_own
+from stylegen.config.continued import flatten, output_root, read_own
 from stylegen.errors import UserError
-from stylegen.runs.places import check_new, output_root
+from stylegen.runs.places import check_new
 from stylegen.runs.run_lock import check_unlocked
 from stylegen.training.lightning.checkpoint_io import read_checkpoint
 from stylegen.training.lightning.datamodule import other_data

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from stylegen.config.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.errors import UserError, unknown_choice
@@ -29,7 +30,6 @@ from stylegen.metrics.protocol.card_file import add_card
 from stylegen.metrics.protocol.registry import METRICS
 from stylegen.metrics.protocol.report import Scored
 from stylegen.progress import ProgressBars
-from stylegen.verbs.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
 from stylegen.verbs.score_report import report, report_folder
 from stylegen.verbs.scoring import (
     PublishedOrReals,

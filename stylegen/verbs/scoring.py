@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from stylegen import randomness
 from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
+from stylegen.config.fidelity import metric_options, protocol_of
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.features.weights import FILES_OF, require_weights, sha256
@@ -27,7 +28,6 @@ from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.card_file import read_cards
 from stylegen.metrics.protocol.registry import METRICS
 from stylegen.spec import ImageSpec
-from stylegen.verbs.fidelity import metric_options, protocol_of
 
 PublishedOrReals = ImageDataset | PublishedReals
 

@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 import stylegen
+from stylegen.config.fidelity import metric_options
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.errors import UserError
@@ -16,7 +17,6 @@ from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
 from stylegen.metrics.engine.requirements import check_metrics
 from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR, METRICS
 from stylegen.progress import ProgressBars
-from stylegen.verbs.fidelity import metric_options
 
 
 @dataclass(frozen=True)

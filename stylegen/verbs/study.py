@@ -21,6 +21,7 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.command_line import key_of
 from stylegen.config.compose import compose_config, config_directory, plain
+from stylegen.config.fidelity import extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, num_processes
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import ImageDataset
@@ -36,7 +37,6 @@ from stylegen.runs.start import find_start
 from stylegen.studies.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
 from stylegen.training.lightning.callbacks.evaluation import read_card
 from stylegen.verbs import train
-from stylegen.verbs.fidelity import extraction_options, protocol_reals
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from stylegen import __version__
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.compose import plain
+from stylegen.config.fidelity import describe, extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, notices, num_processes
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped, UserError
@@ -43,7 +44,6 @@ from stylegen.training.lightning.run_log import RunLog
 from stylegen.training.lightning.slurm import requeue_job, slurm_environment
 from stylegen.training.lightning.strategy import FlatAllReduce
 from stylegen.training.precision import Precision
-from stylegen.verbs.fidelity import describe, extraction_options, protocol_reals
 
 _READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 

@@ -15,10 +15,10 @@ from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.config.compose import compose_config
+from stylegen.config.fidelity import fill_defaults
 from stylegen.data import openmoji
 from stylegen.images import write_png
 from stylegen.networks import StyleGenerator
-from stylegen.verbs.fidelity import fill_defaults
 from stylegen.verbs.scoring import chosen_images
 from tests.metrics.pictures import Thumbnail, noisy, portraits
 from tests.tiny import TINY_RUN, tiny_generator
@@ -164,7 +164,7 @@ def test_the_default_metric_and_its_fallback(
     """Real features; without the package that contains them the untrained ones, and a note that says so."""
     monkeypatch.setitem(features.EXTRACTORS, "efficientnet_lite0", lambda weights, device: Thumbnail())
     for present, extractor in ((True, "efficientnet_lite0"), (False, "random_vgg16")):
-        monkeypatch.setattr("stylegen.verbs.fidelity.is_present", lambda name, weights, found=present: found)
+        monkeypatch.setattr("stylegen.config.fidelity.is_present", lambda name, weights, found=present: found)
         capsys.readouterr()
         assert main(["evaluate", f"snapshot={run_folder}", "num_samples=16"]) == 0
         captured = capsys.readouterr()

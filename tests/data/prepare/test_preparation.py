@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 
 from stylegen.data.dataset import ImageDataset
+from stylegen.data.prepare import preparation as module
 from stylegen.data.prepare.convert import Recipe, UnusableError
 from stylegen.data.prepare.metadata import CONVERTIBLE_SUFFIXES
-from stylegen.data.prepare.preparation import preparation as module
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.source import open_source
@@ -214,7 +214,7 @@ def contents(out: Path) -> dict[str, bytes]:
 SLOW = """
 import sys, time
 from pathlib import Path
-from stylegen.data.prepare.preparation import preparation as prepare
+from stylegen.data.prepare import preparation as prepare
 from stylegen.data.prepare.convert import Recipe, UnusableError
 from stylegen.data.sources.source import open_source
 convert = Recipe.__call__
@@ -498,7 +498,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_no_report(tmp_path, monkeypatch, 
 FINISHING = """
 import os, signal, sys
 from pathlib import Path
-from stylegen.data.prepare.preparation import preparation as prepare
+from stylegen.data.prepare import preparation as prepare
 from stylegen.data.prepare.convert import Recipe, UnusableError
 from stylegen.data.sources.source import open_source
 from stylegen.data.prepare.spool import Spool
