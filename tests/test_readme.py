@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stylegen.__main__ import main
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

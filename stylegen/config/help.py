@@ -20,8 +20,8 @@ WIDTH = 110
 # Verb -> prefix of its settings, with the group's option in parentheses -> the constructors that they are for.
 SOURCES: dict[str, dict[str, list[str]]] = {
     "train": {
-        "": ["verbs/settings.py:TrainSettings"],
-        "data.": ["verbs/settings.py:LoaderSettings", "data/dataset.py:ImageDataset"],
+        "": ["config/settings.py:TrainSettings"],
+        "data.": ["config/settings.py:LoaderSettings", "data/dataset.py:ImageDataset"],
         "generator. (stylegan2)": ["networks/stylegan2.py:Generator"],
         "generator. (stylegan1)": ["networks/stylegan1.py:Generator"],
         "discriminator. (stylegan2)": ["networks/stylegan2_discriminator.py:Discriminator"],
@@ -35,25 +35,25 @@ SOURCES: dict[str, dict[str, list[str]]] = {
         "growth.": ["training/growth.py:Growth"],
         "optimizer.": ["training/optimizer.py:AdamSettings"],
         "ema.": ["training/ema.py:EMA"],
-        "fidelity.": ["verbs/settings.py:FidelitySettings", "verbs/settings.py:FidelityOptions"],
-        "fidelity. (metrics)": ["metrics/metric.py:MetricOptions"],
-        "trainer.": ["verbs/settings.py:TrainerSettings"],
-        "logger.": ["training/callbacks/wandb.py:WandbRun"],
+        "fidelity.": ["config/settings.py:FidelitySettings", "config/settings.py:FidelityOptions"],
+        "fidelity. (metrics)": ["metrics/protocol/metric.py:MetricOptions"],
+        "trainer.": ["config/settings.py:TrainerSettings"],
+        "logger.": ["training/lightning/callbacks/wandb.py:WandbRun"],
     },
-    "sample": {"": ["verbs/settings.py:SampleSettings"]},
+    "sample": {"": ["config/settings.py:SampleSettings"]},
     "evaluate": {
-        "": ["verbs/settings.py:EvaluateSettings"],
-        "data.": ["verbs/settings.py:EvaluateData"],
-        "fidelity.": ["verbs/settings.py:FidelityOptions", "metrics/metric.py:MetricOptions"],
+        "": ["config/settings.py:EvaluateSettings"],
+        "data.": ["config/settings.py:EvaluateData"],
+        "fidelity.": ["config/settings.py:FidelityOptions", "metrics/protocol/metric.py:MetricOptions"],
     },
     "sensitivity": {
-        "": ["verbs/settings.py:SensitivitySettings"],
-        "data.": ["verbs/settings.py:EvaluateData"],
-        "fidelity.": ["verbs/settings.py:FidelityOptions", "metrics/metric.py:MetricOptions"],
+        "": ["config/settings.py:SensitivitySettings"],
+        "data.": ["config/settings.py:EvaluateData"],
+        "fidelity.": ["config/settings.py:FidelityOptions", "metrics/protocol/metric.py:MetricOptions"],
     },
-    "prepare": {"": ["verbs/settings.py:PrepareSettings", "data/prepare.py:prepare", "data/convert.py:Recipe"]},
-    "study": {"": ["verbs/settings.py:StudySettings"]},
-    "bench": {"": ["verbs/settings.py:BenchSettings"]},
+    "prepare": {"": ["config/settings.py:PrepareSettings", "data/prepare/preparation.py:prepare", "data/prepare/convert.py:Recipe"]},
+    "study": {"": ["config/settings.py:StudySettings"]},
+    "bench": {"": ["config/settings.py:BenchSettings"]},
 }
 _NOT_SETTINGS = {"self", "folder", "config", "recipe", "channels", "num_classes"}
 _FROM_DATA = ("networks/", "training/growth.py")  # whose resolution, channels and batch the data or the root decide

@@ -7,7 +7,7 @@ import torch
 
 from stylegen.augment import KeyedAugmentDraws
 from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS
-from tests.augment.numbers import keyed
+from tests.support.augment_inputs import keyed
 
 
 def test_a_part_of_the_batch_gets_the_same_numbers() -> None:

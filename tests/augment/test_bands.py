@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.bands import _band_taps, amplify_bands, gains
-from tests.augment.numbers import FixedDraws, keyed, pictures
+from tests.support.augment_inputs import FixedDraws, keyed, pictures
 
 ALL = {f"imgfilter_{band}": value for band, value in enumerate((0.4, -0.8, 1.1, -0.3))}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.blitting import horizontal_flip, integer_shift, quarter_turns
-from tests.augment.numbers import FixedDraws, keyed
+from tests.support.augment_inputs import FixedDraws, keyed
 
 
 def shown_at(source: Tensor, x: float, y: float) -> list[float]:

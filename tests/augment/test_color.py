@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.color import OPERATIONS, adjust_color
-from tests.augment.numbers import FixedDraws, pictures
+from tests.support.augment_inputs import FixedDraws, pictures
 
 STRENGTHS = (0.2, 0.5, 1.0, 1.0)
 VALUES = {"brightness": 0.7, "contrast": -1.2, "lumaflip": 0.8, "hue": 0.9, "saturation": 0.6}

@@ -6,7 +6,7 @@ import torch
 from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.errors import UserError
-from tests.augment.numbers import keyed, pictures
+from tests.support.augment_inputs import keyed, pictures
 
 
 def logits(positive: int, of: int = 10) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import torch
 
 from stylegen.augment.cutout import cut_out
-from tests.augment.numbers import FixedDraws, pictures
+from tests.support.augment_inputs import FixedDraws, pictures
 
 
 def test_the_box_pixel_by_pixel() -> None:

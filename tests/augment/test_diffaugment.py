@@ -5,7 +5,7 @@ import torch
 
 from stylegen.augment.diffaugment import DiffAugment, adjust_color, translate
 from stylegen.errors import UserError
-from tests.augment.numbers import FixedDraws, keyed, pictures
+from tests.support.augment_inputs import FixedDraws, keyed, pictures
 
 
 def test_color() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stylegen.augment.geometry import fractional_shift, geometry_maps, isotropic_scale, stretch, turn
-from tests.augment.numbers import FixedDraws, keyed
+from tests.support.augment_inputs import FixedDraws, keyed
 
 ALL = ("scale", "rotate", "aniso", "xfrac")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stylegen.augment.image_noise import add_noise
-from tests.augment.numbers import FixedDraws, keyed, pictures
+from tests.support.augment_inputs import FixedDraws, keyed, pictures
 
 
 def test_the_magnitude_of_the_draw_scales_the_noise() -> None:

@@ -6,7 +6,7 @@ import torch
 from stylegen.augment import KeyedAugmentDraws
 from stylegen.augment.pipeline import PRESETS, AdaPipeline, operations_of
 from stylegen.errors import UserError
-from tests.augment.numbers import FixedDraws, keyed, pictures, smooth
+from tests.support.augment_inputs import FixedDraws, keyed, pictures, smooth
 
 EVERYTHING = AdaPipeline("bgcfnc")
 

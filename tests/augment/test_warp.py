@@ -10,7 +10,7 @@ from torch import Tensor
 from stylegen.augment.affine import compose, rotation, scaling, translation
 from stylegen.augment.warp import warp
 from stylegen.augment.wavelets import SYM6
-from tests.augment.numbers import pictures, smooth
+from tests.support.augment_inputs import pictures, smooth
 
 
 def mirrored(x: Tensor, margin: int) -> Tensor:

@@ -13,7 +13,7 @@ from stylegen.checkpoints.snapshot_file import NOT_HASHED, write_snapshot_file
 from stylegen.errors import UserError
 from stylegen.latent.sampler import Sampler
 from stylegen.networks import Level
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 
 @pytest.fixture

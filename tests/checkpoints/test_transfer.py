@@ -11,7 +11,7 @@ from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 SMALL = {"channel_base": 128, "channel_max": 8}
 

@@ -30,7 +30,7 @@ def test_every_constructor_of_the_schema_is_described() -> None:
 
 def test_defaults_are_those_of_the_schema() -> None:
     config = compose_config("bench", [])
-    assert {row.name: row.default for row in rows("verbs/settings.py:BenchSettings")} == {
+    assert {row.name: row.default for row in rows("config/settings.py:BenchSettings")} == {
         name: str(value).replace(" ", "") for name, value in config.items()
     }
 

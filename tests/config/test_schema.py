@@ -21,7 +21,7 @@ from stylegen.runs.build import build_dataset, build_module
 from stylegen.training.lightning.callbacks.wandb import MODES
 from stylegen.training.optimizer import DECAYS
 from stylegen.training.precision import PRECISIONS
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 NETWORKS = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
 COMMANDS = [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.samples import write_archive, write_folder
+from tests.support.datasets import write_archive, write_folder
 
 
 @pytest.fixture(params=["folder", "zip"])

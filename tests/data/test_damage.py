@@ -12,7 +12,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare.convert import Recipe
 from stylegen.data.prepare.spool import Spool
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_archive
+from tests.support.datasets import encode, write_archive
 
 FILES = {f"{i:02d}.png": encode(i) for i in range(12)}
 

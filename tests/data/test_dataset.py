@@ -12,7 +12,7 @@ from stylegen.data.order import BatchSampler
 from stylegen.data.pictures import decode
 from stylegen.errors import UserError
 from stylegen.spec import ImageSpec
-from tests.data.samples import encode, write_archive, write_folder
+from tests.support.datasets import encode, write_archive, write_folder
 
 FILES = {f"{i // 2}/{i}.png": encode(i) for i in range(5)}
 LABELS = [[key, i % 3] for i, key in enumerate(FILES)]

@@ -19,7 +19,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.data.decoded import open_decoded
 from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_archive, write_folder
+from tests.support.datasets import encode, write_archive, write_folder
 
 FILES = {f"{i}.png": encode(i) for i in range(6)}
 LABELS = {"labels": [[key, i % 2] for i, key in enumerate(FILES)]}

@@ -7,7 +7,7 @@ import pytest
 from stylegen.data.labels import Labels, find_labels
 from stylegen.data.sources.folder import FolderSource
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_folder
+from tests.support.datasets import encode, write_folder
 
 KEYS = ["cat/1.png", "cat/2.png", "dög/1.png"]
 

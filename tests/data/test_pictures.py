@@ -11,7 +11,7 @@ from PIL import Image
 from stylegen.data import pictures
 from stylegen.data.pictures import Header, decode, read_header
 from stylegen.errors import UserError
-from tests.data.samples import encode
+from tests.support.datasets import encode
 
 
 def saved(picture: Image.Image, format: str = "PNG", **options) -> bytes:

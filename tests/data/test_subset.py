@@ -5,7 +5,7 @@ import pytest
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.subset import choose
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_folder
+from tests.support.datasets import encode, write_folder
 
 LABELS = [0, 1, 2, 0, 1, 2, 0]
 NAMES = ["cat", "dog", "owl"]

@@ -7,8 +7,8 @@ from stylegen.errors import UserError
 from stylegen.features import build_extractor
 from stylegen.features.fidelity import VGG16, Inception
 from stylegen.features.weights import sha256
-from tests.features.random_networks import SmallVGG16, seeded_state, write_inception
 from tests.features.test_random_vgg16 import pictures
+from tests.support.random_networks import SmallVGG16, seeded_state, write_inception
 
 
 @pytest.fixture(scope="module")

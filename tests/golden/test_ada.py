@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.pipeline import PRESETS, AdaPipeline
-from tests.golden.golden import Golden, assert_output, files, load
+from tests.support.golden import Golden, assert_output, files, load
 
 
 class PercentileDraws:

@@ -1,6 +1,6 @@
 """The folder of golden files itself: not empty, and nothing in it that no test would read."""
 
-from tests.golden.golden import DIRECTORY, KINDS, kind_of
+from tests.support.golden import DIRECTORY, KINDS, kind_of
 
 
 def test_the_folder_holds_files_of_known_kinds_only() -> None:

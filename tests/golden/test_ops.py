@@ -8,7 +8,7 @@ import torch
 from stylegen.layers.activation import bias_act
 from stylegen.layers.modulated_conv import modulated_conv2d
 from stylegen.layers.resample import conv2d_resample, fir_filter, upfirdn2d
-from tests.golden.golden import Golden, assert_output, files, load
+from tests.support.golden import Golden, assert_output, files, load
 
 
 @pytest.fixture(params=files("ops"))

@@ -19,7 +19,7 @@ from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.regularizers.r1 import r1_penalty
-from tests.golden.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
+from tests.support.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
 
 
 class Networks:

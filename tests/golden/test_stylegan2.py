@@ -14,7 +14,7 @@ from stylegen.networks.stylegan2_discriminator import Discriminator
 from stylegen.regularizers.path_length import PathLength, path_lengths
 from stylegen.regularizers.r1 import R1, r1_penalty
 from stylegen.regularizers.regularizer import CriticBatch, SynthesisBatch
-from tests.golden.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
+from tests.support.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
 
 
 class Networks:

@@ -19,7 +19,7 @@ from stylegen.regularizers.r1 import R1
 from stylegen.training.ema import EMA
 from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
-from tests.golden.golden import Golden, assert_gradient, assert_output, files, load
+from tests.support.golden import Golden, assert_gradient, assert_output, files, load
 
 PHASES = ["G_main", "G_path_length", "D_main", "D_r1"]  # the order of `in.z_per_phase`
 

@@ -9,7 +9,7 @@ import torch
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
-from tests.tiny import TINY_RUN, tiny_generator
+from tests.support.tiny import TINY_RUN, tiny_generator
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from PIL import Image
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.training.phases import Phase
-from tests.integration.disturbed import Limited, at_phase, fill
-from tests.tiny import TINY_RUN
+from tests.support.disturbed import Limited, at_phase, fill
+from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.048"]
 RUN += [f"{what}_every_kimg=0.016" for what in ("log", "sample", "snapshot", "checkpoint")]

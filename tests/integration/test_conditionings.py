@@ -11,7 +11,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics
 from stylegen.verbs.study import load_study
 from tests.integration.test_bad_input import refused
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1"]
 RUN = [*TINY_RUN, "data.use_labels=true", *STYLEGAN1]

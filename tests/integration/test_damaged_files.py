@@ -33,8 +33,8 @@ from stylegen.errors import UserError
 from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.engine.statistics_file import read_statistics
 from stylegen.spec import ImageSpec
-from tests.data.samples import encode, write_archive, write_folder
-from tests.tiny import TINY_RUN, tiny_generator
+from tests.support.datasets import encode, write_archive, write_folder
+from tests.support.tiny import TINY_RUN, tiny_generator
 
 FILES = {f"{i}.png": encode(i) for i in range(4)} | {"4.jpg": encode(4, format="JPEG")} | {"5.webp": encode(5)}
 LABELS = {"labels": [[key, i % 2] for i, key in enumerate(FILES)], "class_names": ["a", "b"]}

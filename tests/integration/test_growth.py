@@ -14,7 +14,7 @@ from stylegen.latent.sampler import Sampler
 from stylegen.metrics import MetricCard
 from stylegen.networks import StyleGenerator
 from tests.integration.test_train import assert_equal, lines, state
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
 # Of three batches the run meets two; the third would be for 32 px.

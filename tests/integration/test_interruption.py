@@ -1,6 +1,6 @@
 """Runs that are stopped, killed, or find no room: what is left is whole, and continuing loses nothing.
 
-`tests/integration/moments.py` does this at twenty random moments; docs/interruptions.md has its figures.
+`tests/support/moments.py` does this at twenty random moments; docs/interruptions.md has its figures.
 """
 
 import json
@@ -15,9 +15,9 @@ import torch
 
 from stylegen.__main__ import main
 from stylegen.training.phases import Phase
-from tests.integration.disturbed import disturb
-from tests.integration.moments import alive, content, differences, environment
-from tests.tiny import TINY_RUN
+from tests.support.disturbed import disturb
+from tests.support.moments import alive, content, differences, environment
+from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1_path_length", "augment=ada", "augment.speed_kimg=0.1", "data.use_labels=true"]
 RUN += ["threads=1", "total_kimg=0.16", "log_every_kimg=0.04", "checkpoint_every_kimg=0.024", "logger.mode=disabled"]
@@ -30,7 +30,7 @@ def train(folder: Path, *overrides: str) -> int:
 
 
 def start(folder: Path, *overrides: str, disturbance: str = "none 0 1 0") -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", "tests.integration.disturbed", *disturbance.split(), *RUN, f"output_dir={folder}"]
+    run = [sys.executable, "-m", "tests.support.disturbed", *disturbance.split(), *RUN, f"output_dir={folder}"]
     pids = folder.with_name(f"{folder.name}-pids")
     pids.mkdir(exist_ok=True)
     return subprocess.run(

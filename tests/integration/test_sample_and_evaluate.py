@@ -11,8 +11,8 @@ from PIL import Image
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
-from tests.metrics.pictures import portraits
-from tests.tiny import tiny_generator
+from tests.support.metric_images import portraits
+from tests.support.tiny import tiny_generator
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,8 +1,8 @@
-"""The judge of requested skin tones (`python -m tests.integration.skin_tones RUN`) knows the real ones."""
+"""The judge of requested skin tones (`python -m tests.support.skin_tones RUN`) knows the real ones."""
 
 import torch
 
-from tests.integration.skin_tones import held_out_accuracy, learn, portraits
+from tests.support.skin_tones import held_out_accuracy, learn, portraits
 
 
 def test_the_judge_is_right_about_real_portraits_and_does_not_mind_outlines() -> None:

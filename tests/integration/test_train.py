@@ -11,7 +11,7 @@ import yaml
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.images import write_png
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 EVERY_48 = [f"{what}_every_kimg=0.048" for what in ("log", "sample", "snapshot", "checkpoint")]
 

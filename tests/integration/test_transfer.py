@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stylegen.__main__ import main
 from stylegen.config.compose import compose_config
-from tests.tiny import TINY_RUN, tiny_generator
+from tests.support.tiny import TINY_RUN, tiny_generator
 
 
 def train(folder: Path, *overrides: str) -> int:

@@ -5,7 +5,7 @@ from stylegen.errors import UserError
 from stylegen.latent.mixing import mix
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.truncation import truncate
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 
 @pytest.mark.parametrize("noise", ["const", "none", "random"])

@@ -1,6 +1,6 @@
 """What every loss keeps: large logits do not overflow, and the batch may be spread over micro-batches.
 
-`tests/training/test_strategy.py` spreads it over processes.
+`tests/training/lightning/test_strategy.py` spreads it over processes.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from torch import Tensor
 from stylegen.losses import Loss
 from stylegen.training.phases import build_phases
 from tests.integration.test_augmented_train import step_of
-from tests.losses.gradients import VARIANTS, assert_same_gradients, gradients
+from tests.support.loss_gradients import VARIANTS, assert_same_gradients, gradients
 
 
 def generator_value(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 import pytest
 
 from stylegen import features
-from tests.metrics.pictures import Thumbnail
+from tests.support.metric_images import Thumbnail
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from stylegen.layers.synthesis_input import ConstantInput, LatentInput
 from stylegen.networks import DISCRIMINATORS, Level, StyleGenerator, build_generator
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
-from tests.tiny import SMALL, tiny_generator
+from tests.support.tiny import SMALL, tiny_generator
 
 WIDTHS = {"channel_base": 128, "channel_max": 8}
 TABLE_1: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ import torch
 from stylegen.errors import UserError
 from stylegen.networks import build_generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from tests.tiny import SMALL, tiny_generator
+from tests.support.tiny import SMALL, tiny_generator
 
 WIDTHS = {"channel_base": 128, "channel_max": 8}
 

@@ -11,7 +11,7 @@ from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.training.growth import Growth, Stage, real_pictures
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 # StyleGAN's train.py and training_loop.py: minibatch by number of GPUs, from 8x8 up.
 BATCHES = {

@@ -13,7 +13,7 @@ from stylegen.regularizers.path_length import path_lengths
 from stylegen.regularizers.r1 import r1_penalty
 from stylegen.training import precision
 from stylegen.training.precision import Precision
-from tests.tiny import SMALL, tiny_generator
+from tests.support.tiny import SMALL, tiny_generator
 
 CLAMPED = {"conv_clamp": 256.0}
 

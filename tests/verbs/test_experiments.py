@@ -24,8 +24,8 @@ from stylegen.spec import ImageSpec
 from stylegen.training.growth import Growth
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import build_phases, lazy_correction
-from tests.verbs.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
-from tests.verbs.published import PUBLISHED, Row
+from tests.support.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
+from tests.support.published_settings import PUBLISHED, Row
 
 OURS = ("auto", "none", "openmoji", "openmoji_ada", "openmoji_conditional", "openmoji_stylegan1")
 TRAINED = [name for name in NAMES if name != "none"]
@@ -82,7 +82,7 @@ def expected_at(row: Row, resolution: int) -> Row:
 
 
 def settings(config: DictConfig, resolution: int) -> Row:
-    """What `tests.verbs.published` has, read from a configuration."""
+    """What `tests.support.published_settings` has, read from a configuration."""
     G, D, regularizers, augment = config.generator, config.discriminator, config.regularizers, config.augment
     found = {
         "generator": G.name,
@@ -201,7 +201,7 @@ def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
 
 
 def test_the_page_lists_all_experiments() -> None:
-    assert PAGE.read_text() == page(), "run `python -m tests.verbs.experiment_headers`"
+    assert PAGE.read_text() == page(), "run `python -m tests.support.experiment_headers`"
 
 
 def test_the_datasets_page_says_how_the_data_are_prepared() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from stylegen.__main__ import main
 from stylegen.data.dataset import ImageDataset
-from tests.data.samples import encode, write_archive, write_folder
+from tests.support.datasets import encode, write_archive, write_folder
 
 FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(4)}
 

@@ -17,7 +17,7 @@ from stylegen.images import write_png
 from stylegen.studies.study_report import Trial, mean_and_spread, median, ranked, speeds, to_csv, to_markdown, to_svg
 from stylegen.verbs.study import load_study
 from tests.integration.test_bad_input import refused
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 CONDITIONINGS = (
     "adain instance_film film layer_film batch_film scale_only shift_only cin self_modulation se concat none"

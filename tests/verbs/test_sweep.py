@@ -12,7 +12,7 @@ import pytest
 
 from stylegen.__main__ import main
 from stylegen.verbs.sweep import _combinations
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 
 def test_combinations() -> None:

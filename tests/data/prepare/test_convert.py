@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from stylegen.data.fingerprint import picture_digest
 from stylegen.data.prepare.convert import Recipe, UnusableError, _eight_bits
 from stylegen.errors import UserError
-from tests.data.messy import BAD, GOOD, photo, saved
+from tests.support.messy_images import BAD, GOOD, photo, saved
 
 
 def pixels(data: bytes, **settings) -> np.ndarray:

@@ -26,8 +26,8 @@ from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.source import open_source
 from stylegen.data.sources.zip import ZipSource
 from stylegen.errors import DamagedFile, RunError, UserError
-from tests.data.messy import messy_pictures, photo, saved
-from tests.data.samples import encode, write_archive, write_folder
+from tests.support.datasets import encode, write_archive, write_folder
+from tests.support.messy_images import messy_pictures, photo, saved
 
 FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(12)}
 

@@ -6,7 +6,7 @@ import pytest
 
 from stylegen.data.sources.folder import FolderSource
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_folder
+from tests.support.datasets import encode, write_folder
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")

@@ -13,7 +13,7 @@ from stylegen.data.sources import lmdb as module
 from stylegen.data.sources.lmdb import LmdbSource, write_lmdb
 from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
-from tests.data.samples import encode
+from tests.support.datasets import encode
 
 lmdb = pytest.importorskip("lmdb")
 

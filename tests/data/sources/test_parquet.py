@@ -10,7 +10,7 @@ from stylegen.data.sources import parquet as module
 from stylegen.data.sources.parquet import write_parquet
 from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
-from tests.data.samples import encode
+from tests.support.datasets import encode
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")

@@ -6,7 +6,7 @@ import pytest
 
 from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_folder
+from tests.support.datasets import encode, write_folder
 
 FILES = {"b/x.png": encode(1), "a.JPG": encode(2, format="JPEG"), "b/y.webp": encode(3, format="WEBP")}
 LABELS = [["b/y.webp", 2], ["a.JPG", 0], ["b/x.png", 1]]

@@ -10,7 +10,7 @@ import pytest
 from stylegen.data.sources import zip as zip_module
 from stylegen.data.sources.zip import ZipSource, write_zip
 from stylegen.errors import UserError
-from tests.data.samples import encode, write_archive
+from tests.support.datasets import encode, write_archive
 
 FILES = {"00000/img00000000.png": encode(1), "00000/img00000001.png": encode(2)}
 

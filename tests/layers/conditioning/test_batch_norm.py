@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics, standing_statistics
 from stylegen.layers.conditioning.batch_norm import BatchStatistics
 from tests.layers.conditioning.test_conditionings import BATCH_STATISTICS, condition_for, make
-from tests.layers.conditioning.two_ranks import BATCH, results
+from tests.support.batch_norm_ranks import BATCH, results
 
 ROOT = Path(__file__).parents[3]
 
@@ -89,7 +89,7 @@ def test_batch_statistics_in_evaluation_leave_the_running_ones_alone() -> None:
 
 def test_two_processes_are_one_batch(tmp_path: Path) -> None:
     """Output, running statistics, first and second gradients of two halves, each in a process: those of the whole."""
-    command = [sys.executable, "-m", "tests.layers.conditioning.two_ranks", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.batch_norm_ranks", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ranks = [subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment) for rank in range(2)]
     assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]

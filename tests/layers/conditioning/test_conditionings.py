@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stylegen.errors import UserError
 from stylegen.layers.conditioning import CONDITIONINGS, Affine, Conditioning, batch_statistics, modulate
-from tests.layers.conditioning.formulas import FORMULAS
+from tests.support.conditioning_formulas import FORMULAS
 
 CHANNELS, DIM = 3, 5
 BATCH_STATISTICS = [name for name, family in CONDITIONINGS.items() if family.needs_batch]

@@ -10,7 +10,7 @@ from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.formulas.frechet import Moments, distance
 from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, MetricOptions
 from stylegen.metrics.protocol.registry import METRICS
-from tests.metrics.pictures import Reals, Thumbnail, blurred, portraits
+from tests.support.metric_images import Reals, Thumbnail, blurred, portraits
 
 NONE = StatisticsCache(None)
 WAY = Extraction(Thumbnail(), batch_size=64)

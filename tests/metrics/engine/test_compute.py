@@ -11,7 +11,7 @@ from stylegen.errors import UserError
 from stylegen.metrics import METRICS, MetricOptions, Protocol, check_metrics, compute_metrics
 from stylegen.metrics.engine.compute import full_names
 from stylegen.metrics.protocol.registry import sense_of
-from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
+from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
 
 FD = ["fd_random_vgg16"]
 

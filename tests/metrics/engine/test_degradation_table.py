@@ -7,7 +7,7 @@ from stylegen.__main__ import main
 from stylegen.images import write_png
 from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
 from stylegen.metrics.engine.degradations import DEGRADATIONS
-from tests.metrics.pictures import Reals, Thumbnail, portraits
+from tests.support.metric_images import Reals, Thumbnail, portraits
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16", "authenticity_random_vgg16"]
 

@@ -10,7 +10,7 @@ from stylegen.features.efficientnet_lite0 import EfficientNetLite0
 from stylegen.metrics.engine import degradations
 from stylegen.metrics.engine.degradations import DEGRADATIONS, Degradation
 from stylegen.metrics.formulas.frechet import Moments, distance
-from tests.metrics.pictures import portraits
+from tests.support.metric_images import portraits
 
 DAMAGING = [d for d in DEGRADATIONS if d.damage is not None]
 NUM = 48

@@ -10,9 +10,9 @@ from stylegen.features import ieee_float32
 from stylegen.metrics import Protocol
 from stylegen.metrics.engine.generated import score_generator
 from stylegen.spec import ImageSpec
-from tests.metrics.pictures import Reals, portraits
-from tests.metrics.shared_work import Conditional
-from tests.tiny import tiny_generator
+from tests.support.metric_images import Reals, portraits
+from tests.support.metrics_on_ranks import Conditional
+from tests.support.tiny import tiny_generator
 
 FD = "fd_random_vgg16"
 ON_ROUNDING = {"tf32", "bf16"}

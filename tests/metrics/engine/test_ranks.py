@@ -13,8 +13,8 @@ from stylegen.images import write_png
 from stylegen.launching import in_processes
 from stylegen.metrics.engine import ranks
 from stylegen.verbs import evaluate as verb
-from tests.metrics import shared_work
-from tests.tiny import tiny_generator
+from tests.support import metrics_on_ranks as shared_work
+from tests.support.tiny import tiny_generator
 
 
 def flat(values: object, name: str = "") -> dict[str, float]:

@@ -10,7 +10,7 @@ from stylegen.metrics import compute_metrics
 from stylegen.metrics.engine.statistics_file import read_statistics, write_statistics
 from stylegen.metrics.formulas.frechet import Moments
 from stylegen.spec import ImageSpec
-from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
+from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
 
 SPEC = ImageSpec(16)
 MADE = {"extractor": "random_vgg16", "weights_id": "thumbnail", "dataset": "procedural", "resolution": 16}

@@ -14,8 +14,8 @@ from stylegen.metrics.engine.requirements import check_metrics
 from stylegen.metrics.formulas.perceptual_path_length import EPSILON, path_distances, slerp, trimmed_mean
 from stylegen.metrics.protocol.metric import Walk
 from stylegen.metrics.protocol.registry import METRICS
-from tests.metrics.pictures import Reals
-from tests.tiny import tiny_generator
+from tests.support.metric_images import Reals
+from tests.support.tiny import tiny_generator
 
 
 class SquaredDifference:

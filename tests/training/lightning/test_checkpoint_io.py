@@ -12,7 +12,7 @@ import torch
 
 from stylegen.errors import RunError
 from stylegen.training.lightning.checkpoint_io import CheckpointFiles, give_second_name, required_bytes
-from tests.integration.disturbed import fill, in_save
+from tests.support.disturbed import fill, in_save
 
 FILES = CheckpointFiles()
 

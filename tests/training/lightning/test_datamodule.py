@@ -10,7 +10,7 @@ import pytest
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import RunError, UserError
 from stylegen.training.lightning.datamodule import _Loader, _WholeBatches
-from tests.data.samples import encode, write_folder
+from tests.support.datasets import encode, write_folder
 
 
 def load(dataset: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.training.lightning.slurm import requeue_job, slurm_environment
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 
 @pytest.fixture(autouse=True)

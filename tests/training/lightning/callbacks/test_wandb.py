@@ -9,7 +9,7 @@ import torch
 from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.training.lightning.callbacks.wandb import WandbRun, check_logger
-from tests.training.callbacks.wandb_file import read_run
+from tests.support.wandb_file import read_run
 
 
 class Rank0:

@@ -1,6 +1,6 @@
 """The comments that experiments open with, and docs/experiments.md, whose table is made of them.
 
-``python -m tests.verbs.experiment_headers`` writes the table anew.
+``python -m tests.support.experiment_headers`` writes the table anew.
 """
 
 import itertools

@@ -11,8 +11,8 @@ from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.training.lightning.callbacks.evaluation import read_card
-from tests.metrics.pictures import Thumbnail
-from tests.tiny import TINY_RUN
+from tests.support.metric_images import Thumbnail
+from tests.support.tiny import TINY_RUN
 
 FD = "fd_random_vgg16"
 

@@ -14,8 +14,8 @@ from stylegen.training.lightning.callbacks.logbook import Logbook
 from stylegen.training.lightning.checkpoint_io import CheckpointFiles
 from stylegen.training.lightning.datamodule import TrainingData
 from stylegen.training.lightning.strategy import FlatAllReduce
-from tests.tiny import TINY_RUN
-from tests.training.double import EPS, Double, DoubleImages
+from tests.support.double import EPS, Double, DoubleImages
+from tests.support.tiny import TINY_RUN
 
 BATCH, BEGINNING, STEPS = 8, 2, 5
 OVERRIDES = [*TINY_RUN, "regularizers=r1_path_length", f"batch_size={BATCH}", EPS, "data.use_labels=true"]

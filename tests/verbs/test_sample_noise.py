@@ -9,7 +9,7 @@ from PIL import Image
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import from_pil
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 
 def columns(folder: Path, **settings: object) -> list[torch.Tensor]:

@@ -9,8 +9,8 @@ import yaml
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.images import write_png
-from tests.integration.test_run_folders import content
-from tests.tiny import TINY_RUN
+from tests.runs.test_run_folders import content
+from tests.support.tiny import TINY_RUN
 
 RUN = [setting for setting in TINY_RUN if setting != "data.resolution=16"]
 RUN += ["experiment=none", "data=images", "regularizers=r1", "logger.mode=disabled", "growth=none", "threads=1"]

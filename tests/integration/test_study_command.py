@@ -14,7 +14,7 @@ import torch
 from stylegen import randomness
 from stylegen.__main__ import main
 from stylegen.images import write_png
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 ROOT = Path(__file__).parents[2]
 SET = [*TINY_RUN[1:-1], "batch_size=20", "total_kimg=0.12", "checkpoint_every_kimg=0.02", "fidelity.num_samples=12"]

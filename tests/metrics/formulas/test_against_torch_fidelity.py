@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 from stylegen import randomness
 from stylegen.metrics import MetricOptions, compute_metrics
 from stylegen.metrics.formulas.frechet import Moments, distance
-from tests.features.random_networks import SmallVGG16, seeded_state, write_inception
-from tests.metrics.pictures import Reals, noisy, portraits
+from tests.support.metric_images import Reals, noisy, portraits
+from tests.support.random_networks import SmallVGG16, seeded_state, write_inception
 
 UNPUBLISHED = "_unpublished-weights"  # random ones, in every number's name
 EIGENVALUES, EIGENVECTORS = np.linalg.eigvals, torch.linalg.eigh

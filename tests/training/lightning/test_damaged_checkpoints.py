@@ -21,7 +21,7 @@ from stylegen.training.lightning.checkpoint_io import CheckpointFiles, read_chec
 from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import KeyedDraws
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 FLIPS = 200
 

@@ -13,8 +13,8 @@ from stylegen.metrics.engine.compute import compute_metrics
 from stylegen.metrics.engine.fakes import StoredPictures
 from stylegen.metrics.engine.generated import score_generator
 from stylegen.verbs.evaluate import _evaluate
-from tests.metrics.pictures import Reals, Thumbnail, portraits
-from tests.tiny import tiny_generator
+from tests.support.metric_images import Reals, Thumbnail, portraits
+from tests.support.tiny import tiny_generator
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16", "authenticity_random_vgg16", "ppl2_wend_random_vgg16"]
 

@@ -17,7 +17,7 @@ from stylegen.training.lightning.callbacks import progress_bar as progress
 from stylegen.training.lightning.callbacks.opening import Opening, Plan
 from stylegen.training.lightning.callbacks.progress_bar import ProgressBar
 from stylegen.training.lightning.run_log import RunLog, duration
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.016"]
 GROWING = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1", "growth.stable_kimg=0.008"]

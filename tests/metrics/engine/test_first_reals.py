@@ -12,7 +12,7 @@ from stylegen.errors import UserError
 from stylegen.features import fidelity
 from stylegen.metrics import METRICS, MetricCard, Protocol, check_metrics, compute_metrics
 from stylegen.metrics.engine.real_sets import ClassReals, FirstReals, mirrors
-from tests.metrics.pictures import Reals, Thumbnail, noisy, portraits
+from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
 
 FAKES, FIRST = 40, 30
 IDS = ["fid50k", "kid50k", "pr50k3", "is50k"]

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-DIRECTORY = Path(os.environ.get("STYLEGEN_GOLDEN_DIR") or Path(__file__).parent / "data")
+DIRECTORY = Path(os.environ.get("STYLEGEN_GOLDEN_DIR") or Path(__file__).parents[1] / "golden" / "data")
 KINDS = {
     "stylegan2_train_steps": "train_steps",
     "stylegan1_": "stylegan1",

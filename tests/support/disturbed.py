@@ -1,4 +1,4 @@
-"""A training that does something to itself: `python -m tests.integration.disturbed KIND RANK COUNT BYTE overrides...`.
+"""A training that does something to itself: `python -m tests.support.disturbed KIND RANK COUNT BYTE overrides...`.
 
 In the process with this local rank:
 

@@ -1,6 +1,6 @@
 """Tiny trainings in float64 on two processes, one after another, for starting processes takes longer than training.
 
-    python -m tests.training.two_processes FOLDER
+    python -m tests.support.two_processes FOLDER
 
 The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt; then come the
 trainings of `change_processes`.
@@ -19,10 +19,10 @@ from stylegen.config.compose import compose_config
 from stylegen.runs.build import build_dataset, build_module
 from stylegen.training.lightning.datamodule import TrainingData
 from stylegen.training.lightning.strategy import FlatAllReduce
-from tests.losses.gradients import VARIANTS, gradients
-from tests.tiny import TINY_RUN
-from tests.training import change_processes
-from tests.training.double import EPS, Double, DoubleImages
+from tests.support import change_processes
+from tests.support.double import EPS, Double, DoubleImages
+from tests.support.loss_gradients import VARIANTS, gradients
+from tests.support.tiny import TINY_RUN
 
 STEPS, BATCH = 5, 16
 STYLEGAN1 = ("generator=stylegan1", "discriminator=stylegan1")

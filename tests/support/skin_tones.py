@@ -1,6 +1,6 @@
 """Does a conditional network draw the skin tone that it is asked for? Judged by mean colour.
 
-    python -m tests.integration.skin_tones RUN_FOLDER
+    python -m tests.support.skin_tones RUN_FOLDER
 
 Draws 200 pictures of the run's newest snapshot, seeds 0 to 199 without truncation, the six classes in turn, and prints
 the share whose nearest class is the requested one. The judge is learned from the real portraits: the 48 pixels of the

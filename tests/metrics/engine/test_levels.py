@@ -10,8 +10,8 @@ from stylegen.metrics import Protocol
 from stylegen.metrics.engine.generated import score_generator
 from stylegen.metrics.engine.real_sets import PublishedReals, ReducedReals
 from stylegen.metrics.protocol.registry import sense_of
-from tests.metrics.pictures import Reals, portraits
-from tests.tiny import tiny_generator
+from tests.support.metric_images import Reals, portraits
+from tests.support.tiny import tiny_generator
 
 FD = "fd_random_vgg16"
 

@@ -13,8 +13,8 @@ from stylegen.training.ema import EMA
 from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import KeyedDraws
-from tests.tiny import tiny_generator
-from tests.training.double import Double
+from tests.support.double import Double
+from tests.support.tiny import tiny_generator
 
 BATCH, RESOLUTION = 8, 8
 # Losses as they are by default, and with other arguments.

@@ -18,7 +18,7 @@ from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.runs import run_lock
 from stylegen.runs.run_lock import RunLock, check_unlocked
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 EVERY_16 = [f"{what}_every_kimg=0.016" for what in ("log", "sample", "snapshot", "checkpoint")]
 TINY = [*TINY_RUN, *EVERY_16, "logger.mode=disabled", "regularizers=r1"]

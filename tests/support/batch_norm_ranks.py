@@ -1,4 +1,4 @@
-"""One of two processes with half of a batch each: `python -m tests.layers.conditioning.two_ranks FOLDER RANK`."""
+"""One of two processes with half of a batch each: `python -m tests.support.batch_norm_ranks FOLDER RANK`."""
 
 import sys
 from pathlib import Path

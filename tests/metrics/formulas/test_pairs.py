@@ -18,7 +18,7 @@ from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point
 from stylegen.metrics.formulas.precision_recall import precision_recall
 from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, FeatureSet
 from stylegen.metrics.protocol.registry import METRICS, sense_of
-from tests.metrics.pictures import Thumbnail
+from tests.support.metric_images import Thumbnail
 
 
 def features(count: int, dim: int, purpose: str, scale: float = 1.0) -> Tensor:
@@ -180,7 +180,7 @@ def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None
 def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
     from stylegen.metrics.engine.reals import Extraction
     from stylegen.metrics.formulas.neighbours import neighbour_figure
-    from tests.metrics.pictures import Reals, portraits
+    from tests.support.metric_images import Reals, portraits
 
     images = portraits(20, side=16)
     way = Extraction(Thumbnail(), 8)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stylegen.features.random_vgg16 import RandomVGG16
 from stylegen.metrics.formulas.frechet import Moments, distance
-from tests.metrics.pictures import NUM_MODES, blurred, noisy, portraits
+from tests.support.metric_images import NUM_MODES, blurred, noisy, portraits
 
 NUM = 60
 

@@ -17,7 +17,7 @@ from stylegen.training.growth import Growth
 from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import KeyedDraws
-from tests.tiny import tiny_generator
+from tests.support.tiny import tiny_generator
 
 RESOLUTION, GAMMA, EVERY, CLASSES = 16, 10.0, 4, 2
 # Level of detail -> images seen, where 4, 8 and 16 px are stable for 1 kimg and 8 and 16 px fade in over 1 kimg.

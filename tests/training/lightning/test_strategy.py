@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from tests.losses.gradients import VARIANTS, assert_same_gradients, gradients
-from tests.training import change_processes
-from tests.training.double import assert_same_state
-from tests.training.two_processes import CASES, train
+from tests.support import change_processes
+from tests.support.double import assert_same_state
+from tests.support.loss_gradients import VARIANTS, assert_same_gradients, gradients
+from tests.support.two_processes import CASES, train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 # Lightning's, about a trainer without the settings of the command.
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes have trained: `CASES`, and on from what one process began."""
     folder = tmp_path_factory.mktemp("processes")
     change_processes.train(folder, 1, change_processes.BEGINNING, save=folder / "one.ckpt")
-    command = [sys.executable, "-m", "tests.training.two_processes", str(folder)]
+    command = [sys.executable, "-m", "tests.support.two_processes", str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

@@ -20,8 +20,8 @@ from stylegen.data import openmoji
 from stylegen.images import write_png
 from stylegen.networks import StyleGenerator
 from stylegen.verbs.scoring import chosen_images
-from tests.metrics.pictures import Thumbnail, noisy, portraits
-from tests.tiny import TINY_RUN, tiny_generator
+from tests.support.metric_images import Thumbnail, noisy, portraits
+from tests.support.tiny import TINY_RUN, tiny_generator
 
 INFO = {"data": {"path": "openmoji", "resolution": 16}}
 FD = "fd_random_vgg16"

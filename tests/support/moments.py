@@ -1,6 +1,6 @@
 """Runs that are disturbed at random moments, continued by the same command, and compared with one left in peace.
 
-    python -m tests.integration.moments [--count 20] [--seed 0] [--out FILE.md]
+    python -m tests.support.moments [--count 20] [--seed 0] [--out FILE.md]
 
 One and two processes; SIGTERM in the middle of a step, SIGKILL at a random moment, SIGKILL during a save, a full disk
 during a save. Compared bit for bit: every tensor and value of the final checkpoint, the lines of metrics.jsonl (without
@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from tests.tiny import TINY_RUN
+from tests.support.tiny import TINY_RUN
 
 ROOT = Path(__file__).parents[2]
 RUN = [*TINY_RUN, "regularizers=r1_path_length", "data.use_labels=true", "threads=1", "logger.mode=disabled"]
@@ -68,7 +68,7 @@ class Moment:
 
 
 def command(folder: Path, processes: int, disturbance: tuple[object, ...] = ()) -> list[str]:
-    script = ["-m", "tests.integration.disturbed", *map(str, disturbance)] if disturbance else [str(ROOT / "train.py")]
+    script = ["-m", "tests.support.disturbed", *map(str, disturbance)] if disturbance else [str(ROOT / "train.py")]
     return [sys.executable, *script, *RUN, f"trainer.devices={processes}", f"output_dir={folder}"]
 
 

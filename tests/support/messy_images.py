@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from tests.data.samples import encode
+from tests.support.datasets import encode
 
 Maker = Callable[[int, int], bytes]
 
