@@ -51,7 +51,13 @@ SOURCES: dict[str, dict[str, list[str]]] = {
         "data.": ["config/settings.py:EvaluateData"],
         "fidelity.": ["config/settings.py:FidelityOptions", "metrics/protocol/metric.py:MetricOptions"],
     },
-    "prepare": {"": ["config/settings.py:PrepareSettings", "data/prepare/preparation.py:prepare", "data/prepare/convert.py:Recipe"]},
+    "prepare": {
+        "": [
+            "config/settings.py:PrepareSettings",
+            "data/prepare/preparation.py:prepare",
+            "data/prepare/convert.py:Recipe",
+        ]
+    },
     "study": {"": ["config/settings.py:StudySettings"]},
     "bench": {"": ["config/settings.py:BenchSettings"]},
 }
