@@ -1,9 +1,11 @@
-"""What a setting may be, written beside the argument that takes it: `gamma: Annotated[float, Range(0, 1e6)]`.
+"""Settings and their bounds, declared where they are used. Imports no torch.
 
-Imports no torch. `check` refuses a value before anything is built from it; whoever takes settings from a person or a
-file calls it.
+A constructor annotates its arguments: `gamma: Annotated[float, Range(0, 1e6)] = 10.0`. A settings dataclass has one row
+for each setting: `total_kimg: Kimg = setting(25000.0, help="length of the run", resume="free")`. `check` refuses a value
+before anything is built from it.
 """
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -68,7 +70,34 @@ class NonzeroSum:
 
 
 class PathRule:
-    """Marks a text as the path of a file or folder."""
+    """Marks a text as the path of a file or folder, which implies `Quoted`."""
+
+
+class Quoted:
+    """Marks a text that is quoted before Hydra parses it: `seeds=0-15,40`."""
+
+
+class Free:
+    """Marks a setting that may change when a run is resumed."""
+
+
+def setting(
+    default: Any = dataclasses.MISSING, *marks: Any, help: str, resume: str = "fixed", quoted: bool = False
+) -> Any:
+    """A field of a settings dataclass: everything about one setting in one row.
+
+    Args:
+        default: a list is copied for each instance.
+        marks: bounds, in addition to those in the annotation.
+        help: one line for `--help`.
+        resume: "free" if a resumed run may change it, else "fixed".
+        quoted: the value holds characters of Hydra's grammar; paths are quoted in any case.
+    """
+    marks = (*marks, *[Free()] * (resume == "free"), *[Quoted()] * quoted)
+    metadata = {"marks": marks, "help": help}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 FilePath = Annotated[str, PathRule()]
@@ -94,6 +123,10 @@ def hints_of(constructor: Callable[..., Any], without: tuple[str, ...] = ()) -> 
     """Argument -> annotation with its bounds, of a class or function; those in `without` left out."""
     target = constructor.__init__ if inspect.isclass(constructor) else constructor
     hints = typing.get_type_hints(target, include_extras=True)
+    fields = dataclasses.fields(constructor) if dataclasses.is_dataclass(constructor) else ()
+    for field in fields:
+        if marks := field.metadata.get("marks"):
+            hints[field.name] = Annotated[(hints[field.name], *marks)]
     return {name: hints[name] for name in inspect.signature(constructor).parameters if name not in without}
 
 

@@ -5,6 +5,9 @@ that hold paths, seeds, layers, classes or comparisons are therefore quoted befo
 """
 
 import re
+from collections.abc import Iterable
+
+from stylegen.errors import UserError
 
 QUOTED_KEYS = {
     *("path", "out", "output_dir", "resume", "snapshot", "source", "images", "init", "weights", "cache_dir"),
@@ -13,6 +16,8 @@ QUOTED_KEYS = {
 }
 ALIASES = {"class": "label"}  # a word of Python's own, which no settings class can have as a field
 
+# Former name of a setting or group -> its name now. The former one is refused; settings inside a group are covered.
+RENAMED: dict[str, str] = {}
 # What people know from NVIDIA's and others' training scripts -> what it is here.
 OTHER_NAMES = {
     **dict.fromkeys(("kimg", "nimg", "total_images", "epochs", "max_steps"), "total_kimg"),
@@ -71,3 +76,13 @@ def quote_override(override: str) -> str:
 def key_of(override: str) -> str:
     """The key of an override without its prefix: `+data.path=x` -> `data.path`."""
     return override.lstrip("+~").split("=", 1)[0].split("@", 1)[0]
+
+
+def refuse_renamed(overrides: Iterable[str]) -> None:
+    """Raise UserError for the first override whose setting or group has another name now."""
+    for override in overrides:
+        key = key_of(override)
+        for old, new in RENAMED.items():
+            if key == old or key.startswith(f"{old}."):
+                fix = override.lstrip("+~").replace(old, new, 1)
+                raise UserError(override, rule=f"{old} is now called {new}", fix=f"Use {fix}")

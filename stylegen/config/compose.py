@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stylegen.bounds import brief
 from stylegen.config.auto import apply_auto
-from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override
+from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
 from stylegen.config.schema import check_config, register_schema
 from stylegen.errors import UserError, unknown_choice
 
@@ -37,6 +37,7 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
     for override in overrides:
         if key_of(override).partition(".")[0] == "hydra":  # its folders and launchers play no part here
             raise UserError(override, rule=f"{verb} has no setting of this name", fix="`--help` lists all settings")
+    refuse_renamed(overrides)
     register_schema()
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):

@@ -1,6 +1,8 @@
 import pytest
 
-from stylegen.config.command_line import quote_override
+from stylegen.config import command_line
+from stylegen.config.command_line import quote_override, refuse_renamed
+from stylegen.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,13 @@ def test_paths_arrive_as_typed(path: str) -> None:
     from stylegen.config.compose import compose_config
 
     assert compose_config("sample", [f"snapshot={path}"]).snapshot == path
+
+
+@pytest.mark.parametrize(
+    ("override", "fix"), [("old=none", "new=none"), ("old.kimg=3", "new.kimg=3"), ("+old.sub.x=1", "new.sub.x=1")]
+)
+def test_former_names_are_refused_with_the_new_one(monkeypatch: pytest.MonkeyPatch, override: str, fix: str) -> None:
+    monkeypatch.setattr(command_line, "RENAMED", {"old": "new"})
+    refuse_renamed(["older=1", "a.old=1"])
+    with pytest.raises(UserError, match=f"old is now called new. Use {fix}$"):
+        refuse_renamed(["seed=0", override])
