@@ -1,8 +1,8 @@
 """Settings and their bounds, declared where they are used. Imports no torch.
 
 A constructor annotates its arguments: `gamma: Annotated[float, Range(0, 1e6)] = 10.0`. A settings dataclass has one row
-for each setting: `total_kimg: Kimg = setting(25000.0, help="length of the run", resume="free")`. `check` refuses a value
-before anything is built from it.
+for each setting: `total_kimg: Kimg = setting(25000.0, help="length of the run", resume="free")`. `check` refuses a
+value before anything is built from it.
 """
 
 import dataclasses
