@@ -1,55 +1,193 @@
-"""Several processes: every rank holds the networks and a share of the batch; sums across the batch are reduced here."""
+"""Collectives over the ranks of a run: the one place that calls `torch.distributed`.
 
-from collections.abc import Iterable
-from typing import Any
+Every rank holds the networks and takes the samples r, r + R, r + 2R, ... of a batch or of an evaluation. All functions
+work without a process group too: one rank has world size 1, and a reduction returns its argument.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from stylegen.errors import UserError
+
+T = TypeVar("T")
+
+# Rank 0 compares every pair of images while the others wait: longer than torch's default of ten minutes.
+TIMEOUT = timedelta(hours=6)
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this is rank 0, which writes files and messages."""
+    return rank() == 0
+
 
 def is_distributed() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return world_size() > 1
+
+
+def share(count: int) -> list[int]:
+    """This rank's indices out of 0 ... count - 1."""
+    return list(range(rank(), count, world_size()))
+
+
+def own_device(device: torch.device, local_rank: int) -> torch.device:
+    """The GPU of a rank of this machine, made current; other devices are shared."""
+    if device.type != "cuda":
+        return device
+    device = torch.device("cuda", local_rank % torch.cuda.device_count())
+    torch.cuda.set_device(device)
+    return device
+
+
+def started_by_torchrun() -> bool:
+    return dist.is_available() and dist.is_torchelastic_launched()
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[torch.device]:
+    """Context manager: joins the process group that torchrun's variables describe, and yields this rank's device.
+
+    Yields `device` itself where there is one process, or where the group exists already.
+
+    Raises:
+        UserError: incomplete variables.
+    """
+    if os.environ.get("WORLD_SIZE", "1") in ("0", "1") or dist.is_initialized():
+        yield device
+        return
+    missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing or not all(os.environ[name].isdecimal() for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")):
+        raise UserError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']}",
+            rule=f"torchrun sets it with RANK, MASTER_ADDR and MASTER_PORT{': missing ' * bool(missing)}"
+            + ", ".join(missing),
+            fix="Start the command with torchrun, or unset WORLD_SIZE and use devices=2, say",
+        )
+    device = own_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """Runs `make` on rank 0 and broadcasts its result, or its UserError, to every rank."""
+    if not is_distributed():
+        return make()
+    box: list[Any] = [None, None]
+    if is_first():
+        try:
+            box[0] = make()
+        except UserError as error:
+            box[1] = error
+    dist.broadcast_object_list(box, src=0, device=_device())
+    return _result(*box)
+
+
+def together(work: Callable[[], T]) -> T:
+    """Runs `work` on every rank; a UserError on any rank is raised on all of them, so that none waits for it."""
+    if not is_distributed():
+        return work()
+    result: Any = None
+    error: UserError | None = None
+    try:
+        result = work()
+    except UserError as raised:
+        error = raised
+    errors: list[UserError | None] = [None] * world_size()
+    dist.all_gather_object(errors, error)
+    return _result(result, next((found for found in errors if found is not None), None))
+
+
+def gather_to_first(tensor: Tensor) -> list[Tensor]:
+    """The tensors of all ranks, of one shape, on rank 0's CPU; an empty list on the others."""
+    if not is_distributed():
+        return [tensor]
+    tensor = tensor.to(_device()).contiguous()
+    parts = [torch.empty_like(tensor) for _ in range(world_size())] if is_first() else None
+    dist.gather(tensor, parts, dst=0)
+    return [part.cpu() for part in parts or []]
+
+
+def gather_rows(rows: Tensor, count: int) -> Tensor:
+    """On rank 0 all `count` rows in the order of their indices, from each rank's `share(count)`; `rows` elsewhere."""
+    if not is_distributed():
+        return rows
+    longest = -(-count // world_size())
+    parts = gather_to_first(torch.cat([rows, rows.new_zeros(longest - len(rows), rows.shape[1])]))
+    return torch.stack(parts, dim=1).flatten(0, 1)[:count] if parts else rows
 
 
 class _GatherOverRanks(torch.autograd.Function):
     """Every rank computes the same loss of all rows, and gradients are averaged over ranks afterwards.
 
-    So a rank's own rows take their gradient times the number of ranks, and nothing is sent back.
+    So the gradient of a rank's own rows is multiplied by the number of ranks, and nothing is communicated.
     """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
-        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        parts = [torch.empty_like(rows) for _ in range(world_size())]
         dist.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        ranks = dist.get_world_size()
-        return grad_outputs[0].chunk(ranks)[dist.get_rank()] * ranks
+        return grad_outputs[0].chunk(world_size())[rank()] * world_size()
 
 
 def gather_over_ranks(rows: Tensor) -> Tensor:
-    """The rows of all ranks, rank by rank, differentiable once: [n, ...] -> [ranks * n, ...]."""
+    """The rows of all ranks, rank by rank, once differentiable: [n, ...] -> [ranks * n, ...]."""
     return _GatherOverRanks.apply(rows) if is_distributed() else rows
 
 
-def mean_over_ranks(value: Tensor) -> Tensor:
-    """The mean of `value` over all ranks, not differentiated; `value` itself in a single process."""
-    return sum_over_ranks(value) / dist.get_world_size() if is_distributed() else value
+class _SumOverRanks(torch.autograd.Function):
+    """Every rank's loss depends on every rank's tensor, so the gradient is the sum of the ranks' gradients: the same
+    function, which makes it differentiable any number of times."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return sum_over_ranks(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        return _SumOverRanks.apply(grad_outputs[0])
+
+
+def differentiable_sum_over_ranks(value: Tensor) -> Tensor:
+    """The sum of `value` over ranks, differentiable any number of times."""
+    return _SumOverRanks.apply(value) if is_distributed() else value
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """The sum of `value` over all ranks, for counting: exact, and not differentiated."""
+    """The sum of `value` over ranks; not differentiable."""
     if is_distributed():
         value = value.clone()
         dist.all_reduce(value)
     return value
 
 
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """The mean of `value` over ranks; not differentiable."""
+    return sum_over_ranks(value) / world_size() if is_distributed() else value
+
+
 def largest_over_ranks(value: float, device: torch.device) -> float:
-    """The largest of the ranks' values, the same on all of them."""
+    """The largest of the ranks' values, on every rank."""
     tensor = torch.tensor(value, device=device)
     if is_distributed():
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
@@ -58,7 +196,7 @@ def largest_over_ranks(value: float, device: torch.device) -> float:
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace every gradient by its mean over ranks: one all-reduce of one flat tensor."""
+    """Replaces every gradient by its mean over ranks: one all-reduce of one flat tensor."""
     if not is_distributed():
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
@@ -66,6 +204,17 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         return
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
-    flat /= dist.get_world_size()
+    flat /= world_size()
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def _result(value: Any, error: UserError | None) -> Any:
+    if error is not None:
+        raise error
+    return value
+
+
+def _device() -> torch.device:
+    """The device for messages between ranks: NCCL moves GPU memory only."""
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")

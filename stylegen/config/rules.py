@@ -4,11 +4,11 @@ import os
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch.distributed import is_torchelastic_launched
 
 from stylegen.config.fidelity import metric_options, protocol_of, protocol_reals
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
+from stylegen.distributed import started_by_torchrun
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
@@ -83,7 +83,7 @@ def _check_launcher(config: DictConfig) -> None:
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
     slurm_environment(devices, num_nodes)
     _check_environment()
-    started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else num_processes(config)
+    started = int(os.environ["WORLD_SIZE"]) if started_by_torchrun() else num_processes(config)
     if started != num_processes(config):
         raise UserError(
             f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
@@ -95,7 +95,7 @@ def _check_launcher(config: DictConfig) -> None:
 def _check_environment() -> None:
     """Another launcher's RANK and WORLD_SIZE mean nothing to a process that would train by itself."""
     rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
-    if rank is not None and size != "1" and not is_torchelastic_launched():
+    if rank is not None and size != "1" and not started_by_torchrun():
         raise UserError(
             f"WORLD_SIZE={size} RANK={rank} in the environment",
             rule="processes are started by torchrun, srun or trainer.devices, and this one was not",

@@ -1,6 +1,6 @@
 """How good are the pictures: `compute_metrics` gives a metric card; `check_metrics` says beforehand whether it can.
 
-Reading order: frechet, metric, registry, protocol, reals, calibration, evaluate, generated; ranks, cache,
+Reading order: frechet, metric, registry, protocol, reals, calibration, evaluate, generated, cache,
 continuation, card and report on the side.
 """
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-from stylegen.distributed import gather_over_ranks, is_distributed, mean_over_ranks
+from stylegen.distributed import gather_over_ranks, mean_over_ranks, rank, world_size
 
 
 class Statistics:
@@ -41,8 +40,7 @@ class Statistics:
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Each rank goes on with its own sums; where there are more or fewer ranks now, all with the mean."""
-        rank, ranks = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
         self._sums = {
-            name: (pairs[rank] if len(pairs) == ranks else pairs.mean(dim=0)).to(device)
+            name: (pairs[rank()] if len(pairs) == world_size() else pairs.mean(dim=0)).to(device)
             for name, pairs in state.items()
         }

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from stylegen import distributed
 from stylegen.config.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
+from stylegen.distributed import process_group
 from stylegen.errors import UserError, unknown_choice
 from stylegen.features import DISTANCES, build_extractor
 from stylegen.images import write_png
-from stylegen.launching import in_processes, process_group
-from stylegen.metrics.engine import ranks
+from stylegen.launching import in_processes
 from stylegen.metrics.engine.generated import at_level
 from stylegen.metrics.engine.real_sets import PublishedReals
 from stylegen.metrics.engine.reals import Extraction, real_statistics
@@ -76,12 +77,12 @@ def _evaluate(config: DictConfig, device: torch.device) -> str:
     """All of the work of one process; the JSON text on the first."""
     subjects, cards, reals = _plan(config, device)
     with ProgressBars() as progress:
-        options = extraction_options(config.fidelity) | ({"progress": progress.show} if ranks.is_first() else {})
+        options = extraction_options(config.fidelity) | ({"progress": progress.show} if distributed.is_first() else {})
         if config.export is not None:
             _export(config, reals, device, options)
         reuse = len(subjects) > 1 and not config.again
         scored = [_score(config, s, c, reals, device, options, reuse) for s, c in zip(subjects, cards, strict=True)]
-    if not ranks.is_first():
+    if not distributed.is_first():
         return ""
     if not scored:
         return json.dumps({"export": config.export, "dataset": reals.name, "fingerprint": reals.fingerprint})
@@ -116,7 +117,7 @@ def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list
             protocol=protocol_of(config.fidelity),
             walks=config.images is None,
         )
-    if paths and config.data.path is None and config.statistics is None and ranks.is_first():
+    if paths and config.data.path is None and config.statistics is None and distributed.is_first():
         _note_changes(subjects, reals)
     if config.per_class and not all(subject.spec.num_classes for subject in subjects):
         raise UserError(
@@ -145,9 +146,9 @@ def _score(
     """One card, written as soon as it is known, or with `reuse` taken from its file where it is there."""
     earlier = None
     if reuse:
-        earlier = ranks.from_first(lambda: earlier_card(subject, path, config, reals))
+        earlier = distributed.from_first(lambda: earlier_card(subject, path, config, reals))
     card = earlier or subject.score(reals, options).to_dict()
-    if ranks.is_first() and earlier is None:
+    if distributed.is_first() and earlier is None:
         add_card(path, card)
     if config.neighbours:
         _draw_neighbours(config, subject, path, reals, device)
@@ -160,7 +161,7 @@ def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, o
     extractor = build_extractor(METRICS[config.metrics[0]].extractor, config.fidelity.weights, device)
     way = Extraction(extractor, config.fidelity.batch_size, options.get("progress"))
     moments = real_statistics(reals, way, ["moments"], 0, _store(config)).feature_set().moments
-    if ranks.is_first():
+    if distributed.is_first():
         assert moments is not None
         made = {
             "extractor": extractor.name,

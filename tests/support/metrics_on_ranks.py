@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from stylegen import features
+from stylegen import distributed, features
 from stylegen.errors import UserError
-from stylegen.metrics.engine import ranks
 from stylegen.metrics.engine.compute import compute_metrics
 from stylegen.metrics.engine.fakes import StoredPictures
 from stylegen.metrics.engine.generated import score_generator
@@ -64,6 +63,6 @@ def failure() -> str:
 def work(config: DictConfig, device: torch.device) -> str:
     """Both of the above, and then the command itself."""
     folder = Path(config.out).parent
-    result = scores(folder / f"cache{ranks.num_ranks()}") | {"failure": failure()}
-    (folder / f"{ranks.rank()}.json").write_text(json.dumps(result))
+    result = scores(folder / f"cache{distributed.world_size()}") | {"failure": failure()}
+    (folder / f"{distributed.rank()}.json").write_text(json.dumps(result))
     return _evaluate(config, device)

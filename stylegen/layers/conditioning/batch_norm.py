@@ -12,29 +12,14 @@ taken with `standing_statistics` before it draws.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
+from stylegen.distributed import differentiable_sum_over_ranks, world_size
 from stylegen.errors import UserError
 from stylegen.layers.conditioning.base import Unconditional
-
-
-class _SumOverRanks(torch.autograd.Function):
-    """The sum of a tensor over ranks. Every rank's loss depends on every rank's tensor, so the gradient is the sum of
-    theirs: this function again, which makes it differentiable any number of times."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        total = value.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        return _SumOverRanks.apply(grad_outputs[0])
 
 
 class _Pool:
@@ -89,7 +74,7 @@ class BatchStatistics(nn.Module):
     def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x minus the batch's mean, and the batch's biased variance [C]. What watches the batch is told of both."""
         # An evaluation, standing statistics among them, is every process's own.
-        ranks = dist.get_world_size() if self.training and dist.is_available() and dist.is_initialized() else 1
+        ranks = world_size() if self.training else 1
         count = len(x) * x.shape[2] * x.shape[3] * ranks
         if (self.training and len(x) == 1) or count < 2:
             raise UserError(
@@ -112,7 +97,7 @@ class BatchStatistics(nn.Module):
     def _sum(x: Tensor, ranks: int) -> Tensor:
         """Over samples, pixels, and ranks that have as many of them: [C]."""
         total = x.sum(dim=(0, 2, 3))
-        return _SumOverRanks.apply(total) if ranks > 1 else total
+        return differentiable_sum_over_ranks(total) if ranks > 1 else total
 
 
 @contextmanager

@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegen import randomness
-from stylegen.metrics.engine import ranks
+from stylegen import distributed, randomness
 from stylegen.metrics.engine.reals import Extraction, RealImages, RealStatistics, cache_key, each_batch, halves_of
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
 from stylegen.metrics.formulas.frechet import Moments
@@ -74,12 +73,12 @@ def references(
         num_fakes: images of the generator that is measured.
     """
     keys = {i: _key(table[i], i, reals, extraction, options, seed) for i in ids}
-    found = {i: cache.load(key) if ranks.is_first() else None for i, key in keys.items()}
-    missing = ranks.from_first(lambda: [i for i in ids if found[i] is None])
+    found = {i: cache.load(key) if distributed.is_first() else None for i, key in keys.items()}
+    missing = distributed.from_first(lambda: [i for i in ids if found[i] is None])
     if missing:
         kinds = {table[i].kind for i in missing}
         sets = _sets(reals, extraction, statistics, kinds, seed)
-        for i in missing if ranks.is_first() else ():
+        for i in missing if distributed.is_first() else ():
             fit = _fit(table[i], statistics, reals, extraction, options, seed) if table[i].kind == "moments" else {}
             found[i] = fit | _values(table[i], sets, extraction, options)
             cache.store(keys[i], found[i] or {})
@@ -125,7 +124,7 @@ def _sets(
 ) -> dict[str, tuple[FeatureSet, FeatureSet]]:
     """For each of `REFERENCES` the pictures that are scored, and those that they are scored against."""
     averaged = _averaged(reals, extraction, kinds)
-    if not ranks.is_first():
+    if not distributed.is_first():
         return {}
     one = _median_image(reals, extraction, statistics, seed)
     whole = statistics.feature_set()
@@ -155,7 +154,7 @@ def _averaged(reals: RealImages, extraction: Extraction, kinds: set[Kind]) -> Fe
         for numbers in each_batch(reals, extraction, "reals averaged over 2x2"):
             found.update(extraction.features(average_2x2(reals.batch(numbers)[0])))
 
-    ranks.together(work)
+    distributed.together(work)
     return found.gathered(reals.num_images)
 
 

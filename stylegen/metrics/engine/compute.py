@@ -1,6 +1,6 @@
 """From pictures to a metric card: checks first, then the reals, then one pass over the fakes.
 
-Several processes may run this together, all with the same arguments (see `ranks`); each returns the card.
+All ranks call this with the same arguments (see `stylegen.distributed`); each returns the card.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from stylegen import distributed
 from stylegen.features import DISTANCES, build_distance, build_extractor
-from stylegen.metrics.engine import ranks
 from stylegen.metrics.engine.calibration import REFERENCES, references
 from stylegen.metrics.engine.continuation import Continuation
 from stylegen.metrics.engine.fakes import NumberedPictures, Stream, WalkablePictures
@@ -72,7 +72,7 @@ def compute_metrics(
         UserError: see `check_metrics`; fakes unlike the reals in size or channels, or too few; features not finite.
     """
     asked = _Question(ids, num_fakes, reals, options, protocol, seed, isinstance(fakes, WalkablePictures))
-    asked = ranks.together(partial(asked.checked, weights))
+    asked = distributed.together(partial(asked.checked, weights))
     store = StatisticsCache((cache_dir or default_folder()) if cache else None)
     look = partial(_way, weights=weights, device=device, batch_size=batch_size, progress=progress)
     calibrate = calibrate and not isinstance(asked.reals, PublishedReals)
@@ -84,7 +84,7 @@ def compute_metrics(
             view.drawn = view.drawn.gathered(num_fakes)
         beside = _references(views, options, seed, store, num_fakes) if calibrate else {}
         made = {"quantisation": QUANTISATION, **(sampling or {})}
-        return ranks.from_first(partial(_card, asked, views, beside, made, torch.device(device)))
+        return distributed.from_first(partial(_card, asked, views, beside, made, torch.device(device)))
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _references(
 def _numbered(fakes: Fakes) -> NumberedPictures:
     if isinstance(fakes, NumberedPictures):
         return fakes
-    if ranks.num_ranks() > 1:
+    if distributed.world_size() > 1:
         raise TypeError("several processes share pictures by number, and a stream of batches has none")
     return Stream(fakes() if callable(fakes) else fakes)
 

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from stylegen.metrics.engine import ranks
+from stylegen import distributed
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
 from stylegen.metrics.protocol.metric import FeatureSet
 
@@ -27,7 +27,7 @@ class Continuation:
     """
 
     def __init__(self, cache: StatisticsCache, key: Key | None, sets: list[FeatureSet]) -> None:
-        whose = {"rank": ranks.rank(), "ranks": ranks.num_ranks()}
+        whose = {"rank": distributed.rank(), "ranks": distributed.world_size()}
         self.cache, self.sets = cache, sets
         self.key: Key | None = None if key is None else {**key, **whose}
         self.done = 0

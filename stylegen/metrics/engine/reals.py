@@ -7,13 +7,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from stylegen import randomness
+from stylegen import distributed, randomness
 from stylegen.errors import UserError
 from stylegen.features import FeatureExtractor
-from stylegen.metrics.engine import ranks
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
 from stylegen.metrics.formulas.frechet import Moments
-from stylegen.metrics.protocol.metric import Arrays, FeatureSet, Kind
+from stylegen.metrics.protocol.metric import Arrays, FeatureSet, Kind, gather_moments
 from stylegen.spec import ImageSpec
 
 PROTOCOL_VERSION = 2  # of everything between the pictures and the statistics; part of every cache key
@@ -134,11 +133,11 @@ def real_statistics(
         seed: of the order that makes the halves.
     """
     keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
-    found = {kind: cache.load(key) if ranks.is_first() else None for kind, key in keys.items()}
-    missing = ranks.from_first(lambda: [kind for kind in kinds if found[kind] is None])
+    found = {kind: cache.load(key) if distributed.is_first() else None for kind, key in keys.items()}
+    missing = distributed.from_first(lambda: [kind for kind in kinds if found[kind] is None])
     if missing:
         fresh = _to_arrays(_describe(reals, extraction, missing, seed))
-        if ranks.is_first():
+        if distributed.is_first():
             for kind in missing:
                 found[kind] = fresh[kind]
                 cache.store(keys[kind], fresh[kind])
@@ -155,7 +154,7 @@ def halves_of(num_images: int, seed: int) -> Tensor:
 
 def each_batch(reals: RealImages, extraction: Extraction, what: str) -> Iterator[Tensor]:
     """The numbers of this process's pictures in order, int64, a batch at a time; reports what has been done."""
-    numbers = torch.tensor(ranks.share(reals.num_images))
+    numbers = torch.tensor(distributed.share(reals.num_images))
     for batch in numbers.split(extraction.batch_size) if len(numbers) else ():
         yield batch
         extraction.report(what, int(batch[-1]) + 1, reals.num_images)
@@ -175,9 +174,9 @@ def _describe(reals: RealImages, extraction: Extraction, kinds: Collection[Kind]
                 halves[1].update(features[~in_first[numbers]])
             rows.update(features)
 
-    ranks.together(work)
-    first, second = (ranks.gather_moments(half) for half in halves)
-    features = ranks.gather_rows(rows.features, reals.num_images) if "features" in kinds else None
+    distributed.together(work)
+    first, second = (gather_moments(half) for half in halves)
+    features = distributed.gather_rows(rows.features, reals.num_images) if "features" in kinds else None
     return RealStatistics((first, second) if "moments" in kinds else None, features)
 
 

@@ -6,9 +6,9 @@ from typing import Self
 
 from torch import Tensor
 
+from stylegen import distributed
 from stylegen.errors import UserError
 from stylegen.features import DISTANCES
-from stylegen.metrics.engine import ranks
 from stylegen.metrics.engine.calibration import MAX_PICTURES
 from stylegen.metrics.engine.continuation import Continuation
 from stylegen.metrics.engine.fakes import NumberedPictures, WalkablePictures
@@ -73,7 +73,7 @@ def draw(
 ) -> None:
     """One pass over this process's fakes, every batch through all extractors; then the paths of each walk."""
     looks = [view for view in views if view.way.extractor.name not in DISTANCES]
-    numbers = ranks.share(num_fakes)
+    numbers = distributed.share(num_fakes)
 
     def pictures() -> None:
         for batch in fakes.batches(numbers[state.done :]) if looks else ():
@@ -86,7 +86,7 @@ def draw(
                 view.drawn.update(features[name])
             state.add(len(batch))
             for view in looks:
-                view.way.report("generated pictures", min(state.done * ranks.num_ranks(), num_fakes), num_fakes)
+                view.way.report("generated pictures", min(state.done * distributed.world_size(), num_fakes), num_fakes)
         if looks and state.done < len(numbers):
             raise UserError(
                 f"{state.done} generated pictures",
@@ -97,7 +97,7 @@ def draw(
             if view not in looks:
                 _walk(fakes, numbers, view, num_fakes, state)
 
-    ranks.together(pictures)
+    distributed.together(pictures)
 
 
 def _walk(fakes: NumberedPictures, numbers: list[int], view: View, num_fakes: int, state: Continuation) -> None:
@@ -110,7 +110,7 @@ def _walk(fakes: NumberedPictures, numbers: list[int], view: View, num_fakes: in
         view.drawn.update(view.way.checked(part))
         done += len(part)
         state.add(0)
-        view.way.report(f"paths of {metric_id}", min(done * ranks.num_ranks(), num_fakes), num_fakes)
+        view.way.report(f"paths of {metric_id}", min(done * distributed.world_size(), num_fakes), num_fakes)
 
 
 def _kinds(group: Sequence[str]) -> list[Kind]:

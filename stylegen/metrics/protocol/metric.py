@@ -8,12 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegen import distributed
 from stylegen.bounds import Range, check_arguments
-from stylegen.metrics.engine import ranks
 from stylegen.metrics.formulas.frechet import Moments
 
 Kind = Literal["moments", "features"]
 Compute = Callable[["FeatureSet", "FeatureSet", Any, "MetricOptions"], dict[str, float]]
+
+
+def gather_moments(moments: Moments) -> Moments:
+    """On rank 0 the moments of all ranks' images, merged in the order of ranks; `moments` elsewhere."""
+    if not distributed.is_distributed():
+        return moments
+    counts = distributed.gather_to_first(torch.tensor([moments.count]))
+    means, scatters = distributed.gather_to_first(moments.mean), distributed.gather_to_first(moments.scatter)
+    whole = Moments(len(moments.mean))
+    for count, mean, scatter in zip(counts, means, scatters, strict=True):
+        whole.merge(Moments.of(int(count), mean, scatter))
+    return whole
 
 
 @dataclass(frozen=True)
@@ -98,9 +110,9 @@ class FeatureSet:
         return self._chunks[0]
 
     def gathered(self, count: int) -> "FeatureSet":
-        """On the first process what all processes saw of `count` pictures; see `ranks`."""
-        moments = None if self.moments is None else ranks.gather_moments(self.moments)
-        return FeatureSet.of(moments, None if self._chunks is None else ranks.gather_rows(self.features, count))
+        """On the first process what all processes saw of `count` pictures; see `stylegen.distributed`."""
+        moments = None if self.moments is None else gather_moments(self.moments)
+        return FeatureSet.of(moments, None if self._chunks is None else distributed.gather_rows(self.features, count))
 
     def to_arrays(self) -> Arrays:
         """What is known, for a file."""

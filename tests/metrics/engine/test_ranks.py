@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from stylegen import features
+from stylegen import distributed, features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
 from stylegen.launching import in_processes
-from stylegen.metrics.engine import ranks
 from stylegen.verbs import evaluate as verb
 from tests.support import metrics_on_ranks as shared_work
 from tests.support.tiny import tiny_generator
@@ -69,14 +68,14 @@ def test_what_is_wrong_is_said_once_before_processes_start(
 
 def test_alone_everything_is_handed_back() -> None:
     rows = torch.arange(6.0).reshape(3, 2)
-    assert ranks.num_ranks() == 1
-    assert ranks.share(3) == [0, 1, 2]
-    assert ranks.gather_rows(rows, 3) is rows
+    assert distributed.world_size() == 1
+    assert distributed.share(3) == [0, 1, 2]
+    assert distributed.gather_rows(rows, 3) is rows
 
 
 def test_a_stream_cannot_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     from stylegen.metrics.engine import compute as evaluate
 
-    monkeypatch.setattr(ranks, "num_ranks", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     with pytest.raises(TypeError, match="by number"):
         evaluate._numbered([])

@@ -8,10 +8,10 @@ from typing import Any
 
 import lightning as L
 
+from stylegen import distributed
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.files import write_text
-from stylegen.metrics.engine import ranks
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.card_file import add_card, read_cards
 from stylegen.metrics.protocol.registry import sense_of
@@ -76,7 +76,7 @@ class Fidelity(EveryKimg):
 
     def act(self, trainer: L.Trainer, module: StyleGANModule) -> None:
         last = module.images_seen >= self.total
-        if not last and ranks.from_first(lambda: self._share() > self.max_share):
+        if not last and distributed.from_first(lambda: self._share() > self.max_share):
             return
         self._owed = True  # the checkpoint that `before` saves says so
         self.before(trainer, module)
