@@ -56,7 +56,7 @@ ONLY_IN = {
     "wandb": r"stylegen/training/lightning/callbacks/wandb\.py",
     "torch_fidelity": r"stylegen/features/fidelity\.py",
     "pickle": r"stylegen/checkpoints/unpickler\.py",
-    "torch.distributed": r"stylegen/(distributed|launching)\.py",
+    "torch.distributed": r"stylegen/(distributed|launching|training/lightning/processes)\.py",
     "random": r"nowhere",  # randomness is keyed
 }
 
