@@ -41,6 +41,7 @@ ALLOWED = {
     ("images", "errors"),
     ("bounds", "errors"),
     ("images", "files"),  # a PNG appears whole or not at all
+    ("files", "errors"),
     ("device", "errors"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
     ("launching", "distributed"),

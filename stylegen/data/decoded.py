@@ -8,7 +8,6 @@ copying it from there. Imports no torch until it is read, for the sake of its wo
 import hashlib
 import json
 import os
-import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stylegen.data.cache import cache_folder
 from stylegen.data.consistency import check_alike, place_of
 from stylegen.data.fingerprint import picture_digest
-from stylegen.data.lock import exclusive
 from stylegen.data.pictures import Header, decode_array
 from stylegen.data.prepare.metadata import stored_digests
 from stylegen.data.prepare.pool import ordered_map
 from stylegen.data.progress import show_progress
 from stylegen.data.sources.source import Source
 from stylegen.errors import DamagedFile, UserError
-from stylegen.files import parse_json
+from stylegen.files import cache_folder, exclusive, parse_json, replacing, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,31 +150,24 @@ def _mismatch(source: Source, place: Path, problem: str) -> UserError:
 
 def _build(source: Source, header: Header, place: Path, shape: tuple[int, ...], processes: int | None) -> None:
     stamp, keys = source.stamp(), source.keys()
-    # Its own for each machine: the lock does not reach those that share a disk.
-    partial = place.with_name(f".{place.name}.{platform.node()}.partial")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        del array
-        _reserve(partial)
-        source.close()
-        results = ordered_map(_Fill(source, partial, header, keys[0]), list(enumerate(keys)), processes)
-        digests = list(show_progress(results, "decoding", len(keys)))
+        # Durable: a power failure must not leave zeros beside a note that vouches for them.
+        with replacing(place, durable=True, locked=True) as partial:
+            np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+            _reserve(partial)
+            source.close()
+            results = ordered_map(_Fill(source, partial, header, keys[0]), list(enumerate(keys)), processes)
+            digests = list(show_progress(results, "decoding", len(keys)))
         note = {"dataset": source.path.name, "stamp": stamp, "shape": list(shape), "digests": digests}
-        with partial.open("r+b") as file:  # or a power failure leaves zeros beside a note that vouches for them
-            os.fsync(file.fileno())
-        partial.replace(place)
-        fresh = partial.with_suffix(".json")
-        fresh.write_text(json.dumps(note | {"sha256": _note_hash(note)}), encoding="utf-8")
-        fresh.replace(place.with_suffix(".json"))  # last: without it the cache is not there
+        write_text(
+            place.with_suffix(".json"), json.dumps(note | {"sha256": _note_hash(note)})
+        )  # last: marks it complete
     except OSError as error:
         raise UserError(
             f"the decoded cache {place} cannot be written ({error.strerror})",
             rule="it lies beside the dataset or in the cache folder",
             fix="Free some room, set STYLEGEN_CACHE to another disk, or use data.cache=off",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _reserve(path: Path) -> None:

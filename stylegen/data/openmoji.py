@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stylegen.data.cache import cache_folder
 from stylegen.data.fingerprint import fingerprint
 from stylegen.data.portraits import CLASS_NAMES, Glyph, portrait
 from stylegen.data.sources.zip import write_zip
 from stylegen.errors import UserError
+from stylegen.files import cache_folder, unwritable_cache
 from stylegen.spec import is_power_of_two
 
 RULE_VERSION = 2  # raise it with any change of the rule, the crop, the order or the drawing
@@ -157,8 +157,4 @@ def _check_writable(folder: Path) -> None:
         probe.touch()
         probe.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(
-            f"cache folder {folder} cannot be written ({error.strerror})",
-            rule="the rendered portraits are kept in the cache folder",
-            fix="Set STYLEGEN_CACHE to a folder that can be written",
-        ) from error
+        raise unwritable_cache(folder, error, "the rendered portraits are kept there") from error

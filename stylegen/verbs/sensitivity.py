@@ -13,6 +13,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.errors import UserError
 from stylegen.features.weights import is_present
+from stylegen.files import write_text
 from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
 from stylegen.metrics.engine.requirements import check_metrics
 from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR, METRICS
@@ -62,7 +63,7 @@ def run(config: DictConfig) -> SensitivityResult:
     ]
     if out is None:
         return SensitivityResult("\n".join(lines))
-    out.write_text("\n".join(lines))
+    write_text(out, "\n".join(lines))
     return SensitivityResult(str(out))
 
 

@@ -67,7 +67,7 @@ def in_save(number: int, byte: int, accident: Any) -> None:
 
     def limited(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         file = opened(self, mode, *arguments, **options)
-        if mode == "wb" and self.name.endswith(".ckpt.partial"):
+        if mode == "wb" and ".ckpt." in self.name and self.suffix == ".partial":
             saves["opened"] += 1
             if saves["opened"] == number and byte >= 0:
                 return Limited(file, byte, accident)

@@ -21,7 +21,6 @@ import PIL
 from stylegen.bounds import FilePath, Range, Seed
 from stylegen.data.fingerprint import combine
 from stylegen.data.labels import Labels, find_labels
-from stylegen.data.lock import exclusive
 from stylegen.data.prepare.convert import Converted, Recipe, UnusableError, why_not_read
 from stylegen.data.prepare.pool import ordered_map
 from stylegen.data.prepare.prepare_report import Prepared, notices, write_report
@@ -32,6 +31,7 @@ from stylegen.data.sources.lmdb import package, write_lmdb
 from stylegen.data.sources.source import Source
 from stylegen.data.sources.zip import archive_stamp
 from stylegen.errors import UserError
+from stylegen.files import exclusive
 
 _KEPT_NOTES = ("licence", "license", "attribution", "source")  # what has to travel with the pictures
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")

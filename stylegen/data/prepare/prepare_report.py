@@ -10,7 +10,7 @@ from stylegen.data.labels import Labels
 from stylegen.data.prepare.convert import HEIC_NOT_READ, why_not_read
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.source import Source
-from stylegen.files import replacing
+from stylegen.files import write_text
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ def write_report(out: Path, spool: Spool, source: Source, keys: Sequence[str], m
         "files": files,
     }
     path = out.with_name(f"{out.name}.report.json")
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+    write_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from stylegen.data.prepare.metadata import (
     parse_metadata,
 )
 from stylegen.errors import UserError
+from stylegen.files import replacing_folder
 
 
 class FolderSource:
@@ -83,19 +83,11 @@ def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: di
     Args:
         path: not there yet, and written by one process at a time.
     """
-    partial = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed process has left
-    try:
-        partial.mkdir(parents=True)
+    with replacing_folder(path) as partial:
         for key, data in pictures:
             (partial / key).parent.mkdir(parents=True, exist_ok=True)
             (partial / key).write_bytes(data)
         (partial / FILE_NAME).write_bytes(dump_metadata(metadata))
-        if hasattr(os, "sync"):  # before the name; file by file would take minutes
-            os.sync()
-        partial.replace(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _read(path: Path, limit: int | None, largest: int) -> bytes:

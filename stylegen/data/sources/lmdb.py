@@ -21,7 +21,7 @@ from stylegen.data.limits import MAX_NOTE_BYTES
 from stylegen.data.prepare.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
 from stylegen.data.sources.lmdb_check import find_damage
 from stylegen.errors import UserError
-from stylegen.files import parse_json
+from stylegen.files import parse_json, replacing
 
 FORMAT = b"stylegen pictures 1"
 
@@ -132,21 +132,16 @@ def write_lmdb(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict
         pictures: name and file of each.
         size: of all pictures together, in bytes; not less.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.unfinished")
-    partial.unlink(missing_ok=True)  # what a killed process has left
     note = dump_metadata(metadata)
     # Each picture begins a page; the tree itself takes some hundredths. Only used pages are written.
     labels = metadata.get("labels") or []
     room = 2 * size + 4 * len(note) + 16 * _PAGE * (len(labels) + 1024)
-    try:
+    with replacing(path, durable=True, locked=True) as partial:
         environment = package().open(str(partial), subdir=False, map_size=room, lock=False, sync=False, mode=0o666)
-        _fill(environment, pictures, note)
-        environment.sync(True)
-        environment.close()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        try:
+            _fill(environment, pictures, note)
+        finally:
+            environment.close()
 
 
 def _fill(environment: Any, pictures: Iterable[tuple[str, bytes]], note: bytes) -> None:

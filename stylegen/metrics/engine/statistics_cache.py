@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegen.data.cache import cache_folder
-from stylegen.files import replacing
+from stylegen.files import cache_folder, replacing
 
 _LOG = logging.getLogger(__name__)
 _KEY = "key"

@@ -13,9 +13,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.lock import exclusive
 from stylegen.errors import UserError
-from stylegen.files import parse_json, write_text
+from stylegen.files import exclusive, parse_json, write_text
 from stylegen.metrics.protocol.card import MetricCard
 
 _LOG = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ its last part, so that damage that comes later is noticed too (see `stylegen.che
 """
 
 import errno
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lightning.fabric.plugins import CheckpointIO
 
 from stylegen.checkpoints.sealed import damaged, load_sealed, save_sealed
 from stylegen.errors import RunError
+from stylegen.files import replacing
 from stylegen.training.lightning.checkpoint_content import content_problem, tensors_in
 from stylegen.training.lightning.module import StyleGANModule
 
@@ -33,20 +33,16 @@ class CheckpointFiles(CheckpointIO):
                 of it.
         """
         path = Path(path)
-        partial = partial_name(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _require_room(path, required_bytes(checkpoint))
-            _write(checkpoint, partial)
-            partial.replace(path)
-            _sync_folder(path.parent)
+            with replacing(path, durable=True, locked=True) as partial, partial.open("wb", buffering=2**20) as file:
+                save_sealed(checkpoint, file)
         except (OSError, RuntimeError) as error:
             cause = _os_error(error)
             if cause is None:
                 raise
             raise _cannot_write(path, cause) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         """The checkpoint at `path`: tensors and plain values, and nothing else is ever accepted.
@@ -80,28 +76,17 @@ def read_checkpoint(path: Path, module: StyleGANModule | None = None) -> dict[st
     return dict(checkpoint)
 
 
-def partial_name(path: Path) -> Path:
-    """Where a file is written before it is whole."""
-    return path.with_name(f".{path.name}.partial")
-
-
 def give_second_name(path: Path, name: str) -> None:
     """Let `name`, in the same folder, mean the file `path` too: a hard link, or a copy where there are none."""
     second = path.with_name(name)
-    partial = partial_name(second)
-    partial.unlink(missing_ok=True)
     try:
-        try:
-            partial.hardlink_to(path)
-        except OSError:
-            with path.open("rb") as source, partial.open("wb") as target:
-                shutil.copyfileobj(source, target, 2**20)
-                os.fsync(target.fileno())
-        partial.replace(second)
-        partial.unlink(missing_ok=True)  # renaming onto another name of the same file does nothing
-        _sync_folder(path.parent)
+        with replacing(second, durable=True, locked=True) as partial:
+            try:
+                partial.unlink()
+                partial.hardlink_to(path)
+            except OSError:
+                shutil.copyfile(path, partial)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise _cannot_write(second, error) from error
 
 
@@ -117,23 +102,6 @@ def _require_room(path: Path, size: int) -> None:
     if usage.total and usage.free < size:  # some network file systems say that they have nothing at all
         needed = f"it needs {size / 2**20:.1f} MiB and {usage.free / 2**20:.1f} MiB are free"
         raise _cannot_write(path, OSError(errno.ENOSPC, needed))
-
-
-def _write(checkpoint: dict[str, Any], path: Path) -> None:
-    with path.open("wb", buffering=2**20) as file:
-        save_sealed(checkpoint, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name is on the disk only when its folder is; Windows cannot open one."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _os_error(error: BaseException | None) -> OSError | None:

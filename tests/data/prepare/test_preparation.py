@@ -26,6 +26,7 @@ from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.source import open_source
 from stylegen.data.sources.zip import ZipSource
 from stylegen.errors import DamagedFile, RunError, UserError
+from stylegen.files import exclusive
 from tests.support.datasets import encode, write_archive, write_folder
 from tests.support.messy_images import messy_pictures, photo, saved
 
@@ -533,8 +534,6 @@ def test_a_disk_that_will_be_full_is_seen_early(tmp_path, monkeypatch):
 
 
 def test_two_at_once_are_refused(tmp_path):
-    from stylegen.data.lock import exclusive
-
     with (
         exclusive(tmp_path / "out.zip", wait=False),
         pytest.raises(UserError, match="another process is writing"),

@@ -11,6 +11,7 @@ import lightning as L
 
 from stylegen.bounds import Choice, Range
 from stylegen.errors import UserError, unknown_choice
+from stylegen.files import write_text
 from stylegen.training.lightning.callbacks.logbook import Record
 
 MODES = ("auto", "online", "offline", "disabled")
@@ -135,8 +136,7 @@ class WandbRun(L.Callback):
         """The id kept with the run folder, made on first use."""
         path = self.folder / "wandb" / "run_id.txt"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(secrets.token_hex(4))
+            write_text(path, secrets.token_hex(4))
         return path.read_text().strip()
 
 
