@@ -55,7 +55,7 @@ ONLY_IN = {
     "hydra": r"stylegen/(config/.*|verbs/sweep)\.py",
     "omegaconf": r"stylegen/(config/.*|runs/.*|verbs/.*|launching|__main__)\.py",
     "wandb": r"stylegen/training/lightning/callbacks/wandb\.py",
-    "torch_fidelity": r"stylegen/features/fidelity\.py",
+    "torch_fidelity": r"stylegen/features/torch_fidelity_networks\.py",
     "pickle": r"stylegen/checkpoints/unpickler\.py",
     "torch.distributed": r"stylegen/(distributed|launching|training/lightning/processes)\.py",
     "random": r"nowhere",  # randomness is keyed

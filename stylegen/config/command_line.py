@@ -17,7 +17,7 @@ QUOTED_KEYS = {
 ALIASES = {"class": "label"}  # a word of Python's own, which no settings class can have as a field
 
 # Former name of a setting or group -> its name now. The former one is refused; settings inside a group are covered.
-RENAMED: dict[str, str] = {}
+RENAMED = {"fidelity": "evaluation"}
 # What people know from NVIDIA's and others' training scripts -> what it is here.
 OTHER_NAMES = {
     **dict.fromkeys(("kimg", "nimg", "total_images", "epochs", "max_steps"), "total_kimg"),
@@ -39,7 +39,7 @@ OTHER_NAMES = {
     "target": "augment.target",
     "initstrength": "augment.p",
     "cfg": "experiment (experiment=auto for StyleGAN2-ADA's cfg=auto); `--cfg job` prints the settings",
-    "metrics": "fidelity.metrics",
+    "metrics": "evaluation.metrics",
     "freezed": "freeze_d",
     "cbase": "generator.channel_base and discriminator.channel_base",
     "cmax": "generator.channel_max and discriminator.channel_max",

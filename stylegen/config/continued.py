@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.command_line import key_of
+from stylegen.config.command_line import key_of, refuse_renamed
 from stylegen.config.compose import compose_config, config_directory, plain
 from stylegen.config.schema import check_config
 from stylegen.config.yaml_file import load_yaml
@@ -66,6 +66,7 @@ def read_own(path: Path) -> DictConfig:
         loaded = load_yaml(path)
         assert isinstance(loaded, DictConfig)
         assert len(loaded), "an empty file"
+        refuse_renamed(flatten(plain(loaded)))
         own = _typed(plain(loaded))
         check_config("train", plain(own))
     except Exception as error:  # the parser and the schema raise many kinds

@@ -35,8 +35,8 @@ SOURCES: dict[str, dict[str, list[str]]] = {
         "growth.": ["training/growth.py:Growth"],
         "optimizer.": ["training/optimizer.py:AdamSettings"],
         "ema.": ["training/ema.py:EMA"],
-        "fidelity.": ["config/settings.py:FidelitySettings", "config/settings.py:FidelityOptions"],
-        "fidelity. (metrics)": ["metrics/protocol/metric.py:MetricOptions"],
+        "evaluation.": ["config/settings.py:EvaluationSettings", "config/settings.py:EvaluationOptions"],
+        "evaluation. (metrics)": ["metrics/protocol/metric.py:MetricOptions"],
         "trainer.": ["config/settings.py:TrainerSettings"],
         "logger.": ["training/lightning/callbacks/wandb.py:WandbRun"],
     },
@@ -44,12 +44,12 @@ SOURCES: dict[str, dict[str, list[str]]] = {
     "evaluate": {
         "": ["config/settings.py:EvaluateSettings"],
         "data.": ["config/settings.py:EvaluateData"],
-        "fidelity.": ["config/settings.py:FidelityOptions", "metrics/protocol/metric.py:MetricOptions"],
+        "evaluation.": ["config/settings.py:EvaluationOptions", "metrics/protocol/metric.py:MetricOptions"],
     },
     "sensitivity": {
         "": ["config/settings.py:SensitivitySettings"],
         "data.": ["config/settings.py:EvaluateData"],
-        "fidelity.": ["config/settings.py:FidelityOptions", "metrics/protocol/metric.py:MetricOptions"],
+        "evaluation.": ["config/settings.py:EvaluationOptions", "metrics/protocol/metric.py:MetricOptions"],
     },
     "prepare": {
         "": [

@@ -5,7 +5,7 @@ import os
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from stylegen.config.fidelity import metric_options, protocol_of, protocol_reals
+from stylegen.config.evaluation import metric_options, protocol_of, protocol_reals
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import started_by_torchrun
@@ -37,17 +37,17 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
     check_logger(config.logger.mode, config.logger.project)
-    if config.fidelity.metrics:
-        fidelity, options = config.fidelity, metric_options(config.fidelity)
+    if config.evaluation.metrics:
+        evaluation, options = config.evaluation, metric_options(config.evaluation)
         reals = protocol_reals(config, dataset)
         check_metrics(
-            fidelity.metrics,
-            fidelity.num_samples,
+            evaluation.metrics,
+            evaluation.num_samples,
             reals,
-            weights=fidelity.weights,
+            weights=evaluation.weights,
             options=options,
-            protocol=protocol_of(fidelity),
-            prefix="fidelity.",
+            protocol=protocol_of(evaluation),
+            prefix="evaluation.",
         )
 
 

@@ -20,8 +20,8 @@ from stylegen.config.settings import (
     BenchSettings,
     EvaluateData,
     EvaluateSettings,
-    FidelityOptions,
-    FidelitySettings,
+    EvaluationOptions,
+    EvaluationSettings,
     LoaderSettings,
     PrepareSettings,
     SampleSettings,
@@ -62,15 +62,15 @@ VERBS: dict[str, list[Part]] = {
     "bench": [Part(BenchSettings)],
     "prepare": [Part(PrepareSettings), Part(prepare, ("source", "out", "recipe")), Part(Recipe)],
 }
-_OPTIONS = [Part(FidelityOptions), Part(MetricOptions)]
+_OPTIONS = [Part(EvaluationOptions), Part(MetricOptions)]
 SECTIONS: dict[str, list[Part]] = {
     "growth": [Part(Growth, ("resolution", "batch_size"))],
     "data": [Part(LoaderSettings), Part(ImageDataset)],
     "evaluate_data": [Part(EvaluateData)],
     "optimizer": [Part(AdamSettings)],
     "ema": [Part(EMA)],
-    "fidelity": [Part(FidelitySettings), *_OPTIONS],
-    "fidelity_options": _OPTIONS,
+    "evaluation": [Part(EvaluationSettings), *_OPTIONS],
+    "evaluation_options": _OPTIONS,
     "trainer": [Part(TrainerSettings)],
     "logger": [Part(WandbRun, ("folder", "config"))],
 }
@@ -87,11 +87,11 @@ _GROUPS: dict[str, dict[str, str]] = {  # verb -> section of its configuration -
         name: name
         for name in (
             *("data", "generator", "discriminator", "loss", "regularizers", "augment", "growth", "optimizer", "ema"),
-            *("fidelity", "trainer", "logger"),
+            *("evaluation", "trainer", "logger"),
         )
     },
-    "evaluate": {"data": "evaluate_data", "fidelity": "fidelity_options"},
-    "sensitivity": {"data": "evaluate_data", "fidelity": "fidelity_options"},
+    "evaluate": {"data": "evaluate_data", "evaluation": "evaluation_options"},
+    "sensitivity": {"data": "evaluate_data", "evaluation": "evaluation_options"},
     **{verb: {} for verb in ("sample", "study", "bench", "prepare")},
 }
 _OPTIONAL = ("augment", "growth", "regularizers")

@@ -91,7 +91,7 @@ class LoaderSettings:
 
 
 @dataclass
-class FidelityOptions:
+class EvaluationOptions:
     """How scores are taken; the options of single metrics (`stylegen.metrics.MetricOptions`) stand beside these.
 
     Attributes:
@@ -117,7 +117,7 @@ class FidelityOptions:
 
 
 @dataclass
-class FidelitySettings:
+class EvaluationSettings:
     """What is measured during training.
 
     Attributes:

@@ -10,10 +10,10 @@ from stylegen.features.efficientnet_lite0 import EfficientNetLite0
 from stylegen.features.extractor import FeatureExtractor as FeatureExtractor
 from stylegen.features.extractor import PairDistance as PairDistance
 from stylegen.features.extractor import ieee_float32 as ieee_float32
-from stylegen.features.fidelity import VGG16, Inception
 from stylegen.features.lpips import LPIPS, RandomLPIPS
 from stylegen.features.nvidia_vgg16 import NvidiaVGG16
 from stylegen.features.random_vgg16 import RandomVGG16
+from stylegen.features.torch_fidelity_networks import VGG16, Inception
 
 EXTRACTORS: dict[str, Callable[[str | Path | None, torch.device | str], FeatureExtractor]] = {
     "efficientnet_lite0": EfficientNetLite0,

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegen.features.extractor import as_rgb, full_precision
-from stylegen.features.fidelity import load_weights, unusable
+from stylegen.features.torch_fidelity_networks import load_weights, unusable
 from stylegen.features.weights import is_published, sha256
 
 SIDE = 224  # the resolution of training

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegen.features.extractor import full_precision
-from stylegen.features.fidelity import load_weights, unusable
 from stylegen.features.random_vgg16 import LAYERS, SEED, VERSION, random_weights
+from stylegen.features.torch_fidelity_networks import load_weights, unusable
 from stylegen.features.weights import is_published, sha256
 
 MIN_SIDE = 16  # four poolings leave one position

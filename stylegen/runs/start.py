@@ -27,7 +27,7 @@ from stylegen.training.lightning.processes import is_first_process
 _FREE = {"total_kimg", "resume", "output_dir", "sample_count", "checkpoints", "max_hours", "threads"}
 _FREE |= {"data.path", "data.workers", "data.cache", "batch_per_device", "bad_steps", "attempts"}
 _FREE |= {"init", "auto"}  # a continued run has its weights, and what `auto` decided stands with its values
-_FREE_GROUPS = ("trainer.", "logger.", "fidelity.")
+_FREE_GROUPS = ("trainer.", "logger.", "evaluation.")
 _START = "STYLEGEN_START"
 
 
@@ -186,7 +186,7 @@ def _continue(
                 raise
             _warn(f"{error.problem}: {error.rule}")
         else:
-            owed = state["callbacks"].get("Fidelity", {}).get("owed", False)
+            owed = state["callbacks"].get("EvaluationCallback", {}).get("owed", False)
             return Start(folder, candidate, state["clock"]["images_seen"], owed), state
     raise UserError(
         f"checkpoint {checkpoint}",

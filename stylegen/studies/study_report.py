@@ -126,7 +126,7 @@ def _check_shown(trials: Sequence[Trial], show: Sequence[str]) -> None:
         raise UserError(
             f"show={list(show)}",
             rule=f"the scores of this study are {', '.join(trials[0].card['metrics']) or 'none'}",
-            fix="Name some of these in the study's file, or measure others with fidelity.metrics",
+            fix="Name some of these in the study's file, or measure others with evaluation.metrics",
         )
 
 

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from stylegen import distributed
-from stylegen.config.fidelity import describe, extraction_options, fill_defaults, metric_options, protocol_of
+from stylegen.config.evaluation import describe, extraction_options, fill_defaults, metric_options, protocol_of
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import process_group
@@ -77,7 +77,9 @@ def _evaluate(config: DictConfig, device: torch.device) -> str:
     """All of the work of one process; the JSON text on the first."""
     subjects, cards, reals = _plan(config, device)
     with ProgressBars() as progress:
-        options = extraction_options(config.fidelity) | ({"progress": progress.show} if distributed.is_first() else {})
+        options = extraction_options(config.evaluation) | (
+            {"progress": progress.show} if distributed.is_first() else {}
+        )
         if config.export is not None:
             _export(config, reals, device, options)
         reuse = len(subjects) > 1 and not config.again
@@ -112,9 +114,9 @@ def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list
             config.metrics,
             subject.count,
             reals,
-            weights=config.fidelity.weights,
-            options=metric_options(config.fidelity),
-            protocol=protocol_of(config.fidelity),
+            weights=config.evaluation.weights,
+            options=metric_options(config.evaluation),
+            protocol=protocol_of(config.evaluation),
             walks=config.images is None,
         )
     if paths and config.data.path is None and config.statistics is None and distributed.is_first():
@@ -158,8 +160,8 @@ def _score(
 def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, options: dict[str, Any]) -> None:
     """`mu` and `sigma` of the reals in the features of the first metric."""
     assert not isinstance(reals, PublishedReals)
-    extractor = build_extractor(METRICS[config.metrics[0]].extractor, config.fidelity.weights, device)
-    way = Extraction(extractor, config.fidelity.batch_size, options.get("progress"))
+    extractor = build_extractor(METRICS[config.metrics[0]].extractor, config.evaluation.weights, device)
+    way = Extraction(extractor, config.evaluation.batch_size, options.get("progress"))
     moments = real_statistics(reals, way, ["moments"], 0, _store(config)).feature_set().moments
     if distributed.is_first():
         assert moments is not None
@@ -185,8 +187,8 @@ def _draw_neighbours(
     assert not isinstance(reals, PublishedReals)
     near = at_level(reals, subject.resolution)
     name = next(i for i in config.metrics if i.startswith("authenticity_"))
-    extractor = build_extractor(METRICS[name].extractor, config.fidelity.weights, device)
-    way = Extraction(extractor, config.fidelity.batch_size)
+    extractor = build_extractor(METRICS[name].extractor, config.evaluation.weights, device)
+    way = Extraction(extractor, config.evaluation.batch_size)
     known = real_statistics(near, way, ["features"], 0, _store(config)).features
     if known is None:  # not the first process
         return
@@ -206,7 +208,7 @@ def _check_settings(config: DictConfig) -> None:
             rule="one of the two is evaluated",
             fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
         )
-    protocol_of(config.fidelity)
+    protocol_of(config.evaluation)
     if config.images is not None and config.per_class:
         raise UserError(
             f"per_class={config.per_class} with images=",
@@ -268,7 +270,7 @@ def _note_changes(subjects: Sequence[Subject], reals: PublishedOrReals) -> None:
 
 
 def _store(config: DictConfig) -> StatisticsCache:
-    folder = config.fidelity.cache_dir
+    folder = config.evaluation.cache_dir
     return StatisticsCache(
-        (Path(folder).expanduser() if folder else default_folder()) if config.fidelity.cache else None
+        (Path(folder).expanduser() if folder else default_folder()) if config.evaluation.cache else None
     )

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from stylegen import randomness
 from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
-from stylegen.config.fidelity import metric_options, protocol_of
+from stylegen.config.evaluation import metric_options, protocol_of
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.features.weights import FILES_OF, require_weights, sha256
@@ -107,12 +107,12 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
                 "question": question(config, digest, reals),
             },
             **options
-            | {"identity": f"{digest} {protocol_of(config.fidelity).suffix()} {_labels(config, reals, spec)}"},
+            | {"identity": f"{digest} {protocol_of(config.evaluation).suffix()} {_labels(config, reals, spec)}"},
         )
 
     def pictures(reals: RealImages, count: int) -> torch.Tensor:
         generator = load_snapshot(path).generator.to(device)
-        sampler = sampler_of(generator, reals, protocol_of(config.fidelity), config.batch_size)  # type: ignore[arg-type]
+        sampler = sampler_of(generator, reals, protocol_of(config.evaluation), config.batch_size)  # type: ignore[arg-type]
         return torch.cat(list(GeneratedPictures(sampler).batches(list(range(count))))).cpu()
 
     card = path.with_suffix(".metrics.json")
@@ -166,11 +166,11 @@ def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:
         UserError: none of them; pictures of another size, channels or classes than the subject's.
     """
     if config.statistics is not None:
-        if subject.spec.num_classes and protocol_of(config.fidelity).labels == "data":
+        if subject.spec.num_classes and protocol_of(config.evaluation).labels == "data":
             raise UserError(
                 f"statistics={config.statistics}",
                 rule="a conditional generator takes its labels from the data, and statistics have none",
-                fix="Add fidelity.labels=uniform, which changes the metric's name",
+                fix="Add evaluation.labels=uniform, which changes the metric's name",
             )
         return read_statistics(config.statistics, subject.spec)
     mirror = _mirrored(config, subject)
@@ -228,7 +228,7 @@ def check_match(config: DictConfig, subject: Subject, reals: PublishedOrReals) -
 def question(config: DictConfig, digest: str, reals: RealImages) -> str:
     """A digest of everything on which a card depends, so that one is believed only where nothing has changed."""
     names = [name for e in by_extractor(config.metrics) for name in FILES_OF.get(e, (e,))]
-    files = [require_weights(name, config.fidelity.weights) for name in names]
+    files = [require_weights(name, config.evaluation.weights) for name in names]
     content = {
         "subject": digest,
         "reals": reals.fingerprint,
@@ -236,11 +236,11 @@ def question(config: DictConfig, digest: str, reals: RealImages) -> str:
         "metrics": list(config.metrics),
         "num_samples": config.num_samples,
         "per_class": config.per_class,
-        "options": asdict(metric_options(config.fidelity)),
-        "protocol": asdict(protocol_of(config.fidelity)),
+        "options": asdict(metric_options(config.evaluation)),
+        "protocol": asdict(protocol_of(config.evaluation)),
         "version": PROTOCOL_VERSION,
         "weights": [None if file is None else _file_hash(file) for file in files],
-        "calibrate": config.fidelity.calibrate,
+        "calibrate": config.evaluation.calibrate,
     }
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
 

@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 import stylegen
-from stylegen.config.fidelity import metric_options
+from stylegen.config.evaluation import metric_options
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.errors import UserError
@@ -41,17 +41,17 @@ def run(config: DictConfig) -> SensitivityResult:
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UserError(f"out={out}", rule="it is no file in an existing folder", fix="Give out=FILE.md")
     reals = ImageDataset(config.data.path or "openmoji", config.data.resolution, use_labels=config.use_labels)
-    options = metric_options(config.fidelity)
+    options = metric_options(config.evaluation)
     count = min(config.num_images, reals.num_images)
-    check_metrics(ids, count, reals, weights=config.fidelity.weights, options=options, walks=False)
+    check_metrics(ids, count, reals, weights=config.evaluation.weights, options=options, walks=False)
     with ProgressBars() as progress:
         rows = sensitivity(
             ids,
             reals,
             options=options,
-            weights=config.fidelity.weights,
+            weights=config.evaluation.weights,
             device=choose_device(config.device),
-            batch_size=config.fidelity.batch_size,
+            batch_size=config.evaluation.batch_size,
             num_images=config.num_images,
             progress=progress.show,
         )
@@ -78,7 +78,7 @@ def _metrics(config: DictConfig) -> list[str]:
                 fix="Use fid, prdc_inception or a fd_<extractor>",
             )
         return list(config.metrics)
-    extractors = [DEFAULT_EXTRACTOR] if is_present(DEFAULT_EXTRACTOR, config.fidelity.weights) else []
+    extractors = [DEFAULT_EXTRACTOR] if is_present(DEFAULT_EXTRACTOR, config.evaluation.weights) else []
     if not extractors:
         print(f"note: {DEFAULT_EXTRACTOR} is not installed, measuring {FALLBACK_EXTRACTOR} only", file=sys.stderr)
     kinds = ("fd", "prdc", "authenticity")

@@ -21,7 +21,7 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.command_line import key_of
 from stylegen.config.compose import compose_config, config_directory, plain
-from stylegen.config.fidelity import extraction_options, protocol_reals
+from stylegen.config.evaluation import extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, num_processes
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import ImageDataset
@@ -35,7 +35,7 @@ from stylegen.metrics.protocol.card_file import add_card
 from stylegen.runs.build import build_dataset, build_module
 from stylegen.runs.start import find_start
 from stylegen.studies.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
-from stylegen.training.lightning.callbacks.evaluation import read_card
+from stylegen.training.lightning.callbacks.evaluation_callback import read_card
 from stylegen.verbs import train
 
 
@@ -208,8 +208,8 @@ def _trial(experiment: Experiment) -> Trial:
 
 
 def _is_complete(card: Mapping[str, Any], config: DictConfig) -> bool:
-    keys = [key for name in config.fidelity.metrics for key in METRICS[name].keys]
-    return card["num_samples"] == config.fidelity.num_samples and all(key in card["metrics"] for key in keys)
+    keys = [key for name in config.evaluation.metrics for key in METRICS[name].keys]
+    return card["num_samples"] == config.evaluation.num_samples and all(key in card["metrics"] for key in keys)
 
 
 def _score(config: DictConfig, folder: RunFolder, images_seen: int) -> dict[str, Any]:
@@ -218,9 +218,9 @@ def _score(config: DictConfig, folder: RunFolder, images_seen: int) -> dict[str,
     card = score_generator(
         generator.to(memory_format=torch.channels_last),  # as training has it, so that all digits agree
         protocol_reals(config, build_dataset(config)),
-        config.fidelity.metrics,
-        config.fidelity.num_samples,
-        **extraction_options(config.fidelity),
+        config.evaluation.metrics,
+        config.evaluation.num_samples,
+        **extraction_options(config.evaluation),
     )
     add_card(folder.score(images_seen), card.to_dict())
     return card.to_dict()

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from stylegen import __version__
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.compose import plain
-from stylegen.config.fidelity import describe, extraction_options, protocol_reals
+from stylegen.config.evaluation import describe, extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, notices, num_processes
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped, UserError
@@ -29,7 +29,7 @@ from stylegen.runs.recovery import explained_disk_errors, explained_memory_error
 from stylegen.runs.run_lock import RunLock
 from stylegen.runs.start import Start, begins_anew, find_start, forget_start, last_saved, share_start
 from stylegen.training.lightning.callbacks.checkpoints import REQUEUE, Checkpoints
-from stylegen.training.lightning.callbacks.evaluation import Fidelity, read_card
+from stylegen.training.lightning.callbacks.evaluation_callback import EvaluationCallback, read_card
 from stylegen.training.lightning.callbacks.logbook import Logbook
 from stylegen.training.lightning.callbacks.opening import Opening, Plan
 from stylegen.training.lightning.callbacks.progress_bar import ProgressBar
@@ -92,7 +92,7 @@ def run(config: DictConfig) -> TrainResult | None:
     note = initialize(config, module, dataset.spec) if begins_anew(config) else None
     start = find_start(config, f"{dataset.name}{dataset.spec.resolution}", module, dataset.fingerprint)
     total = round(config.total_kimg * 1000)
-    owed = start.owes_score and config.fidelity.metrics
+    owed = start.owes_score and config.evaluation.metrics
     if start.checkpoint is not None and start.images_seen >= total and not owed:
         return _result(start.folder, start.images_seen, continued=False)
     if not is_first_process():
@@ -218,10 +218,10 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
     wandb = WandbRun(folder.root, plain(config), **config.logger)
     logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])
     columns = max(1, round(config.sample_count**0.5))
-    drawing = (config.sample_every_kimg, config.snapshot_every_kimg, config.fidelity.every_kimg)
+    drawing = (config.sample_every_kimg, config.snapshot_every_kimg, config.evaluation.every_kimg)
     plan = Plan(
-        *(kimg, config.batch_size, config.precision, list(config.fidelity.metrics)),
-        *(config.fidelity.every_kimg, config.sample_count, columns),
+        *(kimg, config.batch_size, config.precision, list(config.evaluation.metrics)),
+        *(config.evaluation.every_kimg, config.sample_count, columns),
     )
     callbacks: list[L.Callback] = [
         Opening(folder, dataset, plan, log),
@@ -236,17 +236,17 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
         *(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, hours_left),
         requeue=config.trainer.requeue,
     )
-    if config.fidelity.metrics:
+    if config.evaluation.metrics:
         score = partial(
             score_generator,
             reals=protocol_reals(config, dataset),
-            ids=config.fidelity.metrics,
-            num_samples=config.fidelity.num_samples,
-            **extraction_options(config.fidelity),
+            ids=config.evaluation.metrics,
+            num_samples=config.evaluation.num_samples,
+            **extraction_options(config.evaluation),
         )
-        every, share = config.fidelity.every_kimg, config.fidelity.max_share
+        every, share = config.evaluation.every_kimg, config.evaluation.max_share
         before, after = checkpoints.before_score, checkpoints.after_score
-        callbacks.append(Fidelity(folder, score, logbook, every, kimg, before, after, info, share))
+        callbacks.append(EvaluationCallback(folder, score, logbook, every, kimg, before, after, info, share))
     return [*callbacks, checkpoints]
 
 

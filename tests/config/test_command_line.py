@@ -18,7 +18,7 @@ from stylegen.errors import UserError
         ("output_dir=null", "output_dir=null"),
         ("out='already'", "out='already'"),
         ("generator=stylegan2", "generator=stylegan2"),
-        ("fidelity.metrics=[fid,kid]", "fidelity.metrics=[fid,kid]"),
+        ("evaluation.metrics=[fid,kid]", "evaluation.metrics=[fid,kid]"),
         ("~regularizers.r1", "~regularizers.r1"),
     ],
 )

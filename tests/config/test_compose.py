@@ -7,6 +7,7 @@ import pytest
 
 from stylegen.augment import AUGMENTS, Controller
 from stylegen.config.compose import check_complete, compose_config, config_directory, plain
+from stylegen.config.continued import read_own
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
@@ -68,6 +69,8 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
         ("experiment=null", "experiment=null"),
         ("regularizers.path_lengt.weight=1", "regularizers"),
         ("kimg=3", "Use total_kimg"),
+        ("fidelity=none", "fidelity=none: fidelity is now called evaluation. Use evaluation=none"),
+        ("fidelity.metrics=[fid]", r"fidelity.metrics=.* Use evaluation.metrics=.fid."),
         ("--gpus=8", "Use trainer.devices"),
         ("--gpus", "Use trainer.devices"),
         ("lr=0.1", "Use optimizer.g_lr and optimizer.d_lr"),
@@ -87,6 +90,12 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
 def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         compose_config("train", [override])
+
+
+def test_an_earlier_name_in_a_runs_settings_is_refused_with_the_new_one(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("total_kimg: 1\nfidelity:\n  metrics: [fid]\n")
+    with pytest.raises(UserError, match=r"fidelity is now called evaluation. Use evaluation.metrics"):
+        read_own(tmp_path / "config.yaml")
 
 
 def test_a_missing_value_is_named() -> None:

@@ -109,7 +109,7 @@ def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
             with contextlib.suppress(UserError):
                 schema.check_config(verb, new)
                 check_settings(OmegaConf.create(new), dataset)
-                if "." in key and not key.startswith(("fidelity.", "trainer.", "logger.")):
+                if "." in key and not key.startswith(("evaluation.", "trainer.", "logger.")):
                     build_module(OmegaConf.create(new), dataset)
 
 
@@ -118,8 +118,8 @@ def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> 
     used = {
         "precision": PRECISIONS,
         "data.cache": CACHES,
-        "fidelity.noise": NOISES,
-        "fidelity.labels": LABELS,
+        "evaluation.noise": NOISES,
+        "evaluation.labels": LABELS,
         "optimizer.decay": DECAYS,
         "logger.mode": MODES,
         "noise": NOISE_MODES,

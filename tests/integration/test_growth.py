@@ -84,10 +84,10 @@ def test_a_score_that_was_owed_is_that_of_its_moment(
         return MetricCard({"fid": value}, num_samples=1, num_reals=1, sampling=options["sampling"], seed=0, **empty)
 
     monkeypatch.setattr("stylegen.verbs.train.score_generator", score)
-    scored = [a for a in RUN if a != "fidelity=none"] + [
-        "fidelity=random_vgg16",
-        "fidelity.every_kimg=0.2",
-        "fidelity.max_share=1",
+    scored = [a for a in RUN if a != "evaluation=none"] + [
+        "evaluation=random_vgg16",
+        "evaluation.every_kimg=0.2",
+        "evaluation.max_share=1",
     ]
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
     with pytest.raises(SystemError):

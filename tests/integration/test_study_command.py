@@ -17,8 +17,8 @@ from stylegen.images import write_png
 from tests.support.tiny import TINY_RUN
 
 ROOT = Path(__file__).parents[2]
-SET = [*TINY_RUN[1:-1], "batch_size=20", "total_kimg=0.12", "checkpoint_every_kimg=0.02", "fidelity.num_samples=12"]
-SET += ["fidelity.calibrate=false", "fidelity.metrics=[fd_random_vgg16,prdc_random_vgg16]", "data.resolution=null"]
+SET = [*TINY_RUN[1:-1], "batch_size=20", "total_kimg=0.12", "checkpoint_every_kimg=0.02", "evaluation.num_samples=12"]
+SET += ["evaluation.calibrate=false", "evaluation.metrics=[fd_random_vgg16,prdc_random_vgg16]", "data.resolution=null"]
 CLASSES, PICTURES = 2, 12  # of each class
 
 

@@ -128,7 +128,7 @@ def test_a_score_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytes
         raise MemoryError
 
     monkeypatch.setattr(verb, "score_generator", fail)
-    arguments = [*(a for a in TINY_RUN if a != "fidelity=none"), "fidelity=random_vgg16"]
+    arguments = [*(a for a in TINY_RUN if a != "evaluation=none"), "evaluation=random_vgg16"]
     with pytest.raises(MemoryError):
         main(["train", *arguments, "total_kimg=0.016", f"output_dir={tmp_path / 'run'}"])
     checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)

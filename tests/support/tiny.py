@@ -29,5 +29,5 @@ TINY_RUN = [
     "discriminator.channel_base=128",
     "discriminator.channel_max=8",
     "sample_count=4",
-    "fidelity=none",
+    "evaluation=none",
 ]

@@ -15,7 +15,7 @@ from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.config.compose import compose_config
-from stylegen.config.fidelity import fill_defaults
+from stylegen.config.evaluation import fill_defaults
 from stylegen.data import openmoji
 from stylegen.images import write_png
 from stylegen.networks import StyleGenerator
@@ -164,7 +164,7 @@ def test_the_default_metric_and_its_fallback(
     """Real features; without the package that contains them the untrained ones, and a note that says so."""
     monkeypatch.setitem(features.EXTRACTORS, "efficientnet_lite0", lambda weights, device: Thumbnail())
     for present, extractor in ((True, "efficientnet_lite0"), (False, "random_vgg16")):
-        monkeypatch.setattr("stylegen.config.fidelity.is_present", lambda name, weights, found=present: found)
+        monkeypatch.setattr("stylegen.config.evaluation.is_present", lambda name, weights, found=present: found)
         capsys.readouterr()
         assert main(["evaluate", f"snapshot={run_folder}", "num_samples=16"]) == 0
         captured = capsys.readouterr()
@@ -181,7 +181,7 @@ def test_the_number_of_samples_follows_the_metric() -> None:
 
 
 def test_departures_change_the_name(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [f"snapshot={run_folder}", "num_samples=16", "fidelity.truncation_psi=0.5", "fidelity.noise=const"]
+    arguments = [f"snapshot={run_folder}", "num_samples=16", "evaluation.truncation_psi=0.5", "evaluation.noise=const"]
     card = evaluate(capsys, *arguments)
     assert list(card["metrics"]) == [f"{FD}_psi0.5_noise-const"]
     assert (card["sampling"]["psi"], card["sampling"]["noise"]) == (0.5, "const")
@@ -244,7 +244,7 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
     scores = [
         evaluate(
             *(capsys, f"snapshot={run_folder}", "num_samples=70", f"out={run_folder / 'b.json'}"),
-            *(f"batch_size={size}", f"fidelity.batch_size={size}"),
+            *(f"batch_size={size}", f"evaluation.batch_size={size}"),
         )["metrics"][FD]
         for size in (64, 7, 1)
     ]
@@ -260,13 +260,13 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["metrics=[fid50k_full]"], "promises exactly 50000"),
         (["metrics=[fid50k]", "num_samples=50000"], "nothing says whether it did.* data.mirror=true"),
         (["metrics=[fid50k]", "data.mirror=false"], "promises exactly 50000"),
-        (["metrics=[pr50k3_full]", "num_samples=50000", "fidelity.weights={run}/nowhere"], "no such file or folder"),
-        (["metrics=[fid]", "fidelity.weights={run}/wrong.pth"], "cannot be used as inception weights"),
-        (["metrics=[isc]", "num_samples=500", "fidelity.weights={run}/weights"], "starts with 6726825d"),
+        (["metrics=[pr50k3_full]", "num_samples=50000", "evaluation.weights={run}/nowhere"], "no such file or folder"),
+        (["metrics=[fid]", "evaluation.weights={run}/wrong.pth"], "cannot be used as inception weights"),
+        (["metrics=[isc]", "num_samples=500", "evaluation.weights={run}/weights"], "starts with 6726825d"),
         (["data.path={run}/alpha"], "4 channels|alpha"),
         (["data.path={run}/large"], "cannot be compared"),
-        (["fidelity.noise=loud"], "const"),
-        (["fidelity.labels=some"], "uniform"),
+        (["evaluation.noise=loud"], "const"),
+        (["evaluation.labels=some"], "uniform"),
         (["per_class=8"], "no classes"),
         (["devices=0"], "devices=0"),
         (["statistics={run}/none.npz"], "no such file"),
@@ -331,12 +331,12 @@ def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     out = tmp_path / "out"
     settings = {
-        "train": [*TINY_RUN, "fidelity.metrics=[fid]", f"output_dir={out}"],
+        "train": [*TINY_RUN, "evaluation.metrics=[fid]", f"output_dir={out}"],
         "evaluate": [f"snapshot={run_folder}", "metrics=[fid]", f"out={out}"],
     }
     assert main([verb, *settings[verb]]) == 2
     message = capsys.readouterr().err
     assert "weights-inception-2015-12-05-6726825d.pth are not on this machine" in message
-    assert "Fetch https://github.com/toshas/torch-fidelity/releases/download" in message
+    assert "Fetch https://github.com/toshas/torch-evaluation/releases/download" in message
     assert f"put it into {tmp_path / 'weights'}" in message
     assert not out.exists()

@@ -109,7 +109,7 @@ def settings(config: DictConfig, resolution: int) -> Row:
         "augment": None,
         "path_length": None,
         "adam": adam(config),
-        "metrics": [m for m in config.fidelity.metrics if m != "is50k"],
+        "metrics": [m for m in config.evaluation.metrics if m != "is50k"],
     }
     if augment:
         found["augment"] = (augment.preset, augment.target, augment.every, augment.speed_kimg)
@@ -174,7 +174,7 @@ def test_its_header_has_command_hardware_time_and_metric(name: str) -> None:
 def test_its_metric_is_named_and_measured(name: str) -> None:
     """Every published number stands behind the name of its metric, and the run measures that metric."""
     metric = read_header(name).labels["metric"]
-    measured = list(compose(name).fidelity.metrics)
+    measured = list(compose(name).evaluation.metrics)
     assert set(measured) <= set(METRICS)
     if metric.startswith("not published"):
         return
@@ -227,7 +227,7 @@ def test_the_small_experiments_differ_from_the_default_in_what_they_are_about() 
     names = ("time", "sample_every_kimg", "snapshot_every_kimg", "checkpoint_every_kimg")
     for name, about in (
         ("openmoji_conditional", {"data.use_labels", "discriminator.mapping_layers"}),
-        ("openmoji_ada", {"data.max_images", "augment", "total_kimg", "fidelity"}),
+        ("openmoji_ada", {"data.max_images", "augment", "total_kimg", "evaluation"}),
     ):
         other = flat(name)
         changed = {key for key in default.keys() | other.keys() if default.get(key) != other.get(key)}

@@ -118,7 +118,7 @@ def test_speeds_are_read_from_the_record(tmp_path: Path) -> None:
         (["name=conditioning", "set=batch_size=0"], "batch_size=0"),
         (["name=conditioning", "set=trainer.devices=2"], "trainer.devices=2"),
         (["name=conditioning", "set=data.use_labels=false"], "generator.conditioning=cin.*data.use_labels=true"),
-        (["name=conditioning", "set=fidelity.metrics=[fud]"], "fud"),
+        (["name=conditioning", "set=evaluation.metrics=[fud]"], "fud"),
     ],
 )
 def test_bad_input(overrides: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,11 +135,13 @@ def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     data = tmp_path / "data"
     for i, picture in enumerate(randomness.integers(256, 0, "pictures", torch.arange(12), (3, 16, 16))):
         write_png(data / f"{i}.png", picture.to(torch.uint8))
-    lines = [f"  - {override}" for override in [*TINY_RUN[1:-1], "fidelity.metrics=[fd_random_vgg16]", "total_kimg=1"]]
-    lines += ["  - logger.mode=disabled", "  - fidelity.calibrate=false", f"  - data.path={data}"]
+    lines = [
+        f"  - {override}" for override in [*TINY_RUN[1:-1], "evaluation.metrics=[fd_random_vgg16]", "total_kimg=1"]
+    ]
+    lines += ["  - logger.mode=disabled", "  - evaluation.calibrate=false", f"  - data.path={data}"]
     variants = ["  slow: [optimizer.g_lr=0.001]", "  fast: [optimizer.g_lr=0.004]"]
     file.write_text("\n".join(["title: Rates", "common:", *lines, "variants:", *variants]))
-    command = ["study", f"name={file}", "seeds=5", f"output_dir={tmp_path / 'out'}", "set=fidelity.num_samples=20"]
+    command = ["study", f"name={file}", "seeds=5", f"output_dir={tmp_path / 'out'}", "set=evaluation.num_samples=20"]
     assert main([*command, "total_kimg=0.016"]) == 0
     out = tmp_path / "out"
     assert str(out / "report.md") in capsys.readouterr().out
@@ -153,7 +155,7 @@ def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         card.unlink()
     assert main([*command, "total_kimg=0.016"]) == 0
     assert (out / "report.csv").read_text() == before  # scored again, and by the digits as in training
-    assert main([*command[:-1], "set=fidelity.num_samples=30", "total_kimg=0.016"]) == 0
+    assert main([*command[:-1], "set=evaluation.num_samples=30", "total_kimg=0.016"]) == 0
     assert (out / "report.csv").read_text() != before
     capsys.readouterr()
     assert main([*command, "total_kimg=0.004"]) == 2

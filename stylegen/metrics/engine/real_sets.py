@@ -71,7 +71,7 @@ class MirroredReals:
     def __init__(self, reals: RealImages) -> None:
         if isinstance(reals, PublishedReals):
             raise UserError(
-                "fidelity.mirror_reals=true",
+                "evaluation.mirror_reals=true",
                 rule="statistics have no pictures that could be mirrored",
                 fix="Leave it out, or give the pictures in place of statistics",
             )

@@ -29,7 +29,7 @@ def check_metrics(
 
     Args:
         walks: the pictures come from a generator whose latents can be walked through.
-        prefix: of the settings' names in messages: "fidelity." in training.
+        prefix: of the settings' names in messages: "evaluation." in training.
         open_weights: also open a weights file of the user's own, which no published hash vouches for.
 
     Raises:
@@ -47,13 +47,13 @@ def check_metrics(
         raise UserError(
             f"{reals.name} has {reals.spec.channels} channels",
             rule="metrics are defined for grey (1) and RGB (3) pictures, not for an alpha channel",
-            fix="Flatten the pictures onto a background, or measure nothing (fidelity=none in training)",
+            fix="Flatten the pictures onto a background, or measure nothing (evaluation=none in training)",
         )
     for metric_id in ids:
         _check_metric(metric_id, num_fakes, reals, options, walks, prefix)
         if protocol.mirror_reals and METRICS[metric_id].first_reals is not None:
             raise UserError(
-                f"fidelity.mirror_reals=true for {metric_id}",
+                f"evaluation.mirror_reals=true for {metric_id}",
                 rule=f"{metric_id} mirrors its reals where the training mirrored its images, and only there",
                 fix="Leave it out",
             )
@@ -103,7 +103,7 @@ def _check_count(metric_id: str, what: str, count: int, least: int, options: Met
     if count >= least:
         return
     option = METRICS[metric_id].size_option
-    lower = f", or lower fidelity.{option} (now {getattr(options, option)})" if option else ""
+    lower = f", or lower evaluation.{option} (now {getattr(options, option)})" if option else ""
     raise UserError(
         f"{what}={count}",
         rule=f"{metric_id} needs at least {least}",

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from stylegen.features import FeatureExtractor, fidelity
+from stylegen.features import FeatureExtractor, torch_fidelity_networks
 from stylegen.metrics.protocol.metric import FeatureSet, MetricOptions
 
 OFFICIAL_SPLITS = 10
@@ -16,8 +16,8 @@ MIN_PER_SPLIT = 50
 
 def isc(fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions) -> dict[str, float]:
     """exp(E KL(p(y|x) || p(y))) by Inception's 1008 logits without bias: mean and deviation over the splits."""
-    assert isinstance(extractor, fidelity.Inception)
-    mean, spread = fidelity.inception_score(extractor.logits(fakes.features).cpu(), options.isc_splits)
+    assert isinstance(extractor, torch_fidelity_networks.Inception)
+    mean, spread = torch_fidelity_networks.inception_score(extractor.logits(fakes.features).cpu(), options.isc_splits)
     return {"isc": mean, "isc_std": spread}
 
 
@@ -25,7 +25,7 @@ def is50k(
     fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions
 ) -> dict[str, float]:
     """StyleGAN2's and StyleGAN2-ADA's number: 10 parts in the order of generation, where `isc` shuffles."""
-    assert isinstance(extractor, fidelity.Inception)
+    assert isinstance(extractor, torch_fidelity_networks.Inception)
     scores = split_scores(extractor.logits(fakes.features).cpu(), OFFICIAL_SPLITS)
     return {"is50k_mean": float(scores.mean()), "is50k_std": float(scores.std(correction=0))}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.features import FeatureExtractor, fidelity
+from stylegen.features import FeatureExtractor, torch_fidelity_networks
 from stylegen.metrics.protocol.metric import FeatureSet, MetricOptions
 
 OFFICIAL_SUBSETS, OFFICIAL_SUBSET_SIZE, OFFICIAL_MAX_REALS = 100, 1000, 1_000_000
@@ -13,7 +13,7 @@ OFFICIAL_SUBSETS, OFFICIAL_SUBSET_SIZE, OFFICIAL_MAX_REALS = 100, 1000, 1_000_00
 
 def kid(fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions) -> dict[str, float]:
     """Squared MMD with the kernel (x.y / d + 1)^3: mean and deviation over subsets; about 0 for equal sets."""
-    mean, spread = fidelity.kernel_distance(
+    mean, spread = torch_fidelity_networks.kernel_distance(
         fakes.features, reals.features, options.kid_subsets, options.kid_subset_size
     )
     return {"kid": mean, "kid_std": spread}

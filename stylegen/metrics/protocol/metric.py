@@ -50,7 +50,7 @@ class MetricOptions:
     prdc_neighborhood: Annotated[int, Range(1, 10000)] = 5
 
     def __post_init__(self) -> None:
-        check_arguments("fidelity", MetricOptions, vars(self))
+        check_arguments("evaluation", MetricOptions, vars(self))
 
 
 DEFAULT_OPTIONS = MetricOptions()

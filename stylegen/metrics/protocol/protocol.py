@@ -31,13 +31,13 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if self.noise not in NOISES:
-            raise unknown_choice("fidelity.noise", self.noise, NOISES)
+            raise unknown_choice("evaluation.noise", self.noise, NOISES)
         if self.labels not in LABELS:
-            raise unknown_choice("fidelity.labels", self.labels, LABELS)
+            raise unknown_choice("evaluation.labels", self.labels, LABELS)
         if not math.isfinite(self.truncation_psi):
-            problem = f"fidelity.truncation_psi={self.truncation_psi}"
+            problem = f"evaluation.truncation_psi={self.truncation_psi}"
             raise UserError(
-                problem, rule="it is a finite number", fix="Use fidelity.truncation_psi=1, as the papers do"
+                problem, rule="it is a finite number", fix="Use evaluation.truncation_psi=1, as the papers do"
             )
 
     def suffix(

@@ -83,7 +83,9 @@ def _callback_problems(callbacks: Mapping[str, Any]) -> Iterator[str]:
     for name, state in callbacks.items():
         if not isinstance(name, str) or not isinstance(state, dict):
             yield "callbacks hold something else than states by name"
-    logbook, checkpoints, fidelity = (callbacks.get(name) for name in ("Logbook", "Checkpoints", "Fidelity"))
+    logbook, checkpoints, evaluation = (
+        callbacks.get(name) for name in ("Logbook", "Checkpoints", "EvaluationCallback")
+    )
     if logbook is not None:
         statistics = logbook["statistics"]
         if type(logbook["offset"]) is not int or logbook["offset"] < 0 or not isinstance(statistics, dict | None):
@@ -91,14 +93,14 @@ def _callback_problems(callbacks: Mapping[str, Any]) -> Iterator[str]:
         for pairs in (statistics or {}).values():
             if pairs.ndim != 2 or pairs.shape[1] != 2 or not pairs.is_floating_point():
                 yield "the statistics of Logbook are no sums"
-    for state in (checkpoints, fidelity):
+    for state in (checkpoints, evaluation):
         best = None if state is None else state["best"]
         if best is not None and not (isinstance(best["metric"], str) and _is_number(best["value"], best["kimg"])):
             yield "the best score is damaged"
-    if fidelity is not None:
-        spent = fidelity.get("spent", 0.0), fidelity.get("elapsed", 0.0)
-        if not isinstance(fidelity.get("owed", False), bool) or not _is_number(*spent):
-            yield "the state of Fidelity is damaged"
+    if evaluation is not None:
+        spent = evaluation.get("spent", 0.0), evaluation.get("elapsed", 0.0)
+        if not isinstance(evaluation.get("owed", False), bool) or not _is_number(*spent):
+            yield "the state of EvaluationCallback is damaged"
 
 
 def _optimizer_problems(optimizers: Sequence[Any]) -> Iterator[str]:

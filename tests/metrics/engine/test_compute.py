@@ -131,11 +131,11 @@ def test_lower_is_better_is_known_for_every_number() -> None:
         (["fd_random_vgg"], 30, r"metrics=fd_random_vgg: .* Did you mean fd_random_vgg16"),
         ([], 30, r"metrics=\[\]"),
         (FD, 1, "num_samples=1: fd_random_vgg16 needs at least 2"),
-        (["kid"], 5000, r"number of reals=40: kid needs at least 1000.* fidelity\.kid_subset_size \(now 1000\)"),
+        (["kid"], 5000, r"number of reals=40: kid needs at least 1000.* evaluation\.kid_subset_size \(now 1000\)"),
         (["kid"], 30, "num_samples=30: kid needs at least 1000"),
-        (["isc"], 499, r"isc needs at least 500\. .*fidelity\.isc_splits"),
+        (["isc"], 499, r"isc needs at least 500\. .*evaluation\.isc_splits"),
         (["prc"], 3, "prc needs at least 4"),
-        (["prdc_random_vgg16"], 5, r"needs at least 6\. .*fidelity\.prdc_neighborhood"),
+        (["prdc_random_vgg16"], 5, r"needs at least 6\. .*evaluation\.prdc_neighborhood"),
         (["fid50k_full"], 30, "fid50k_full promises exactly 50000"),
         (["pr50k3_full"], 49_999, "promises exactly 50000"),
     ],
@@ -170,7 +170,7 @@ def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tenso
     both = Reals(torch.cat([reals.images, reals.images.flip(-1)]))
     plain = compute_metrics(FD, [fakes], 30, both, cache=False, calibrate=False)
     assert card.metrics[name] == pytest.approx(plain.metrics["fd_random_vgg16"], rel=1e-9)
-    with pytest.raises(UserError, match=r"fidelity\.noise=loud"):
+    with pytest.raises(UserError, match=r"evaluation\.noise=loud"):
         Protocol(noise="loud")
     with pytest.raises(UserError, match="finite"):
         Protocol(truncation_psi=float("nan"))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stylegen import features
 from stylegen.errors import UserError
-from stylegen.features import fidelity
+from stylegen.features import torch_fidelity_networks
 from stylegen.metrics import METRICS, MetricCard, Protocol, check_metrics, compute_metrics
 from stylegen.metrics.engine.real_sets import ClassReals, FirstReals, mirrors
 from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
@@ -25,7 +25,7 @@ class Mirrored(Reals):
     mirror: bool = True
 
 
-class SmallInception(Thumbnail, fidelity.Inception):
+class SmallInception(Thumbnail, torch_fidelity_networks.Inception):
     """A thumbnail, and logits that differ between images."""
 
     name = "inception"
@@ -68,7 +68,7 @@ def thumbnails(images: Tensor) -> np.ndarray:
 
 
 def test_the_published_counts() -> None:
-    assert features.EXTRACTORS["inception"] is not fidelity.Inception  # the fixture's
+    assert features.EXTRACTORS["inception"] is not torch_fidelity_networks.Inception  # the fixture's
     from stylegen.metrics.protocol.protocol import registry
 
     assert (registry.OFFICIAL_FAKES, registry.FIRST_REALS) == (50_000, 50_000)
@@ -167,5 +167,5 @@ def test_the_card_says_which_reals_count(fakes: Tensor) -> None:
 
 def test_the_metric_decides_what_is_mirrored() -> None:
     reals = Reals(portraits(50, side=16))
-    with pytest.raises(UserError, match=r"fidelity\.mirror_reals=true for fid50k"):
+    with pytest.raises(UserError, match=r"evaluation\.mirror_reals=true for fid50k"):
         check_metrics(["fid50k"], FAKES, reals, protocol=Protocol(mirror_reals=True), open_weights=False)

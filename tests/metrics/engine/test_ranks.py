@@ -33,7 +33,7 @@ def test_two_processes_score_as_one(
         write_png(tmp_path / "reals" / f"{i:02d}.png", image)
     save_snapshot(tmp_path / "a.safetensors", tiny_generator(), {})
     arguments = ["evaluate", f"snapshot={tmp_path / 'a.safetensors'}", f"data.path={tmp_path / 'reals'}"]
-    arguments += ["num_samples=21", "batch_size=4", "device=cpu", "fidelity.cache=false"]
+    arguments += ["num_samples=21", "batch_size=4", "device=cpu", "evaluation.cache=false"]
     assert main([*arguments, f"out={tmp_path / 'one.json'}"]) == 0
     # As `devices=2` starts them; the room's work comes first in each, for starting costs more than all the rest.
     monkeypatch.setattr(verb, "in_processes", lambda work, *rest: in_processes(shared_work.work, *rest))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.features import fidelity
+from stylegen.features import torch_fidelity_networks
 from stylegen.metrics.formulas.precision_recall import precision_recall
 
 
@@ -24,13 +24,17 @@ def test_kernel_distance_is_the_unbiased_estimate() -> None:
 
     within = sum(kernel(s[i], s[j]) for s in (a, b) for i in range(20) for j in range(20) if i != j) / (20 * 19)
     expected = within - 2 * sum(kernel(x, y) for x in a for y in b) / 20**2
-    mean, spread = fidelity.kernel_distance(fakes, reals, subsets=3, subset_size=20)  # every subset is the whole
+    mean, spread = torch_fidelity_networks.kernel_distance(
+        fakes, reals, subsets=3, subset_size=20
+    )  # every subset is the whole
     assert mean == pytest.approx(expected, rel=1e-12)
     assert spread == pytest.approx(0, abs=1e-12)
 
 
 def test_kernel_distance_of_one_distribution_is_near_0() -> None:
-    mean, spread = fidelity.kernel_distance(features(400, 6, "fakes"), features(400, 6, "reals"), 50, 100)
+    mean, spread = torch_fidelity_networks.kernel_distance(
+        features(400, 6, "fakes"), features(400, 6, "reals"), 50, 100
+    )
     assert abs(mean) < spread
 
 
@@ -40,13 +44,15 @@ def test_inception_score_in_one_part() -> None:
     p = [[v / sum(row) for v in row] for row in rows]
     q = [sum(row[c] for row in p) / 30 for c in range(7)]
     divergences = [sum(v * math.log(v / q[c]) for c, v in enumerate(row)) for row in p]
-    assert fidelity.inception_score(logits, 1)[0] == pytest.approx(math.exp(sum(divergences) / 30), rel=1e-6)
+    assert torch_fidelity_networks.inception_score(logits, 1)[0] == pytest.approx(
+        math.exp(sum(divergences) / 30), rel=1e-6
+    )
 
 
 def test_inception_score_at_its_ends() -> None:
-    assert fidelity.inception_score(torch.zeros(20, 7), 2) == (pytest.approx(1), pytest.approx(0))
+    assert torch_fidelity_networks.inception_score(torch.zeros(20, 7), 2) == (pytest.approx(1), pytest.approx(0))
     certain = torch.eye(7).repeat(10, 1) * 100  # every class equally often, each picture certain
-    assert fidelity.inception_score(certain, 1)[0] == pytest.approx(7)
+    assert torch_fidelity_networks.inception_score(certain, 1)[0] == pytest.approx(7)
 
 
 @pytest.mark.parametrize("neighborhood", [1, 3])

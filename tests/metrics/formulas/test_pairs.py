@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.features import fidelity
+from stylegen.features import torch_fidelity_networks
 from stylegen.metrics.formulas.authenticity import authentic_share
 from stylegen.metrics.formulas.density_coverage import density_coverage
 from stylegen.metrics.formulas.frechet import Moments
@@ -40,7 +40,9 @@ def test_kernel_distance_to_1e_6() -> None:
     x, y = features(30, 12, "x", 1.2), features(30, 12, "y")
     expected = slow_mmd(x, y)
     assert squared_mmd(x, y) == pytest.approx(expected, rel=1e-6)
-    assert fidelity.kernel_distance(x.double(), y.double(), 2, 30)[0] == pytest.approx(expected, rel=1e-6)
+    assert torch_fidelity_networks.kernel_distance(x.double(), y.double(), 2, 30)[0] == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_official_kernel_distance_takes_whole_sets_where_they_are_small() -> None:

@@ -22,7 +22,7 @@ from stylegen.training.lightning.module import StyleGANModule
 Score = Callable[..., MetricCard]  # generator, sampling={...} -> card
 
 
-class Fidelity(EveryKimg):
+class EvaluationCallback(EveryKimg):
     """Logs `metric/<id>` and writes the metric card beside the snapshot of the same moment; keeps the best snapshot.
 
     `best.safetensors` and `best.metrics.json` at the top of the run folder are those of the best first number so far.
@@ -99,7 +99,7 @@ class Fidelity(EveryKimg):
         self._keep_best(trainer, module, card)
         self._spent += time.perf_counter() - begun
         values = {f"metric/{name}": value for name, value in card.metrics.items()}
-        self.logbook.record(module, values | {"time/fidelity_share": self._share()})
+        self.logbook.record(module, values | {"time/evaluation_share": self._share()})
         if self.after is not None:
             self.after(dict(card.metrics))
 

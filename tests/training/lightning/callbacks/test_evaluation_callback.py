@@ -10,7 +10,7 @@ from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
-from stylegen.training.lightning.callbacks.evaluation import read_card
+from stylegen.training.lightning.callbacks.evaluation_callback import read_card
 from tests.support.metric_images import Thumbnail
 from tests.support.tiny import TINY_RUN
 
@@ -25,23 +25,27 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        *("fidelity.noise=loud", "fidelity.max_share=1.5", "fidelity.prdc_neighborhood=0"),
-        *("fidelity.weights=nowhere fidelity.metrics=[fid]", "fidelity.num_samples=1", "fidelity.metrics=[beauty]"),
+        *("evaluation.noise=loud", "evaluation.max_share=1.5", "evaluation.prdc_neighborhood=0"),
+        *(
+            "evaluation.weights=nowhere evaluation.metrics=[fid]",
+            "evaluation.num_samples=1",
+            "evaluation.metrics=[beauty]",
+        ),
     ],
 )
 def test_a_training_refuses_impossible_settings_before_it_writes(
     setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = [*(a for a in TINY_RUN if a != "fidelity=none"), f"fidelity.metrics=[{FD}]"]
+    settings = [*(a for a in TINY_RUN if a != "evaluation=none"), f"evaluation.metrics=[{FD}]"]
     assert main(["train", *settings, *setting.split(), f"output_dir={tmp_path / 'run'}"]) == 2
     assert setting.split()[0].replace("[", "").replace("]", "") in capsys.readouterr().err  # the key as it is typed
     assert not list(tmp_path.iterdir())
 
 
 SCORED_RUN = [
-    *(a for a in TINY_RUN if a != "fidelity=none"),
-    f"fidelity.metrics=[{FD}]",
-    *("fidelity.num_samples=8", "fidelity.every_kimg=0.016", "fidelity.max_share=1", "total_kimg=0.048"),
+    *(a for a in TINY_RUN if a != "evaluation=none"),
+    f"evaluation.metrics=[{FD}]",
+    *("evaluation.num_samples=8", "evaluation.every_kimg=0.016", "evaluation.max_share=1", "total_kimg=0.048"),
     *("checkpoint_every_kimg=0.016", "log_every_kimg=0.016"),
 ]
 
@@ -57,7 +61,7 @@ def test_scores_during_training(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     scores = {line["kimg"]: line[f"metric/{FD}"] for line in lines if f"metric/{FD}" in line}
     assert list(scores) == [0.016, 0.032, 0.048]
-    shares = [line["time/fidelity_share"] for line in lines if "time/fidelity_share" in line]
+    shares = [line["time/evaluation_share"] for line in lines if "time/evaluation_share" in line]
     assert all(0 < share < 1 for share in shares)
     best = load_snapshot(run / "best.safetensors")
     kimg = min(scores, key=lambda k: scores[k])
@@ -111,7 +115,7 @@ def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_scores_are_left_out_where_they_would_take_most_of_the_time(tmp_path: Path) -> None:
     settings = [a for a in SCORED_RUN if "max_share" not in a]
-    assert main(["train", *settings, f"output_dir={tmp_path / 'run'}", "fidelity.max_share=1e-9"]) == 0
+    assert main(["train", *settings, f"output_dir={tmp_path / 'run'}", "evaluation.max_share=1e-9"]) == 0
     kimg = [r["kimg"] for r in records(tmp_path / "run") if f"metric/{FD}" in r]
     assert kimg == [0.016, 0.048]  # the first, and the last in any case
 
@@ -127,9 +131,14 @@ def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> N
 def test_what_a_metric_needs_is_looked_for_in_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not in the part that is trained on: that many reals are never compared."""
     settings = [a for a in SCORED_RUN if "every_kimg" not in a and "total_kimg" not in a and "num_samples" not in a]
-    settings += ["total_kimg=0.008", "data.max_images=20", f"output_dir={tmp_path / 'run'}", "fidelity.num_samples=32"]
-    settings += ["fidelity.metrics=[prdc_random_vgg16]", "fidelity.calibrate=false"]
-    assert main(["train", *settings, "fidelity.prdc_neighborhood=25"]) == 0
+    settings += [
+        "total_kimg=0.008",
+        "data.max_images=20",
+        f"output_dir={tmp_path / 'run'}",
+        "evaluation.num_samples=32",
+    ]
+    settings += ["evaluation.metrics=[prdc_random_vgg16]", "evaluation.calibrate=false"]
+    assert main(["train", *settings, "evaluation.prdc_neighborhood=25"]) == 0
 
 
 def test_scores_of_a_growing_network_name_their_resolution(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def unusable(extractor: str, path: Path, reason: str) -> UserError:
     return UserError(
         f"{path} cannot be used as {extractor} weights",
         rule=reason,
-        fix=f"Leave fidelity.weights out, or {PUBLISHED[extractor].source} and give its path",
+        fix=f"Leave evaluation.weights out, or {PUBLISHED[extractor].source} and give its path",
     )
 
 
