@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from stylegen.bounds import ChannelBase, Depth, RateFactor, Resolution, Taps, Width
 from stylegen.layers.activation import bias_act
 from stylegen.layers.blur import Blur
-from stylegen.layers.conditioning import CONDITIONINGS
-from stylegen.layers.conditioning.choice import told_what
+from stylegen.layers.conditioning import CONDITIONINGS, condition_kind
 from stylegen.layers.equalized import EqualizedConv2d
 from stylegen.layers.noise import Noise as NoiseLayer
 from stylegen.layers.scaled_conv import ScaledConv2d, nearest_upsample
@@ -257,7 +256,7 @@ class Generator(StyleGenerator):
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
-        told = told_what(conditioning, const_input, num_classes)
+        told = condition_kind(conditioning, const_input, num_classes)
         label_dim = num_classes if told == "index" else 0
         constant = told == "vector" if const_input is None else const_input
         self.resolution, self.channels, self.num_classes = resolution, channels, num_classes

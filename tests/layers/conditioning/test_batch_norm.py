@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics, standing_statistics
-from stylegen.layers.conditioning.batch_norm import BatchStatistics
+from stylegen.layers.conditioning.batch_norm import BatchNorm
 from tests.layers.conditioning.test_conditionings import BATCH_STATISTICS, condition_for, make
 from tests.support.batch_norm_ranks import BATCH, results
 
@@ -30,7 +30,7 @@ def pooled(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def test_it_is_torchs_in_training_and_evaluation() -> None:
-    ours, theirs = BatchStatistics(3).double(), nn.BatchNorm2d(3, affine=False).double()
+    ours, theirs = BatchNorm(3).double(), nn.BatchNorm2d(3, affine=False).double()
     for x in batches(3):
         torch.testing.assert_close(ours(x), theirs(x))
     torch.testing.assert_close(ours.running_mean, theirs.running_mean)
@@ -57,7 +57,7 @@ def test_an_evaluation_uses_the_running_statistics(name: str) -> None:
 
 
 def test_standing_statistics_are_those_of_all_batches_pooled() -> None:
-    norm = BatchStatistics(3).double().eval()
+    norm = BatchNorm(3).double().eval()
     parts = [*batches(4), *batches(1, size=7)]
     with standing_statistics(norm):
         for x in parts:
@@ -71,7 +71,7 @@ def test_standing_statistics_are_those_of_all_batches_pooled() -> None:
 
 
 def test_standing_statistics_of_nothing_change_nothing() -> None:
-    norm = BatchStatistics(3)
+    norm = BatchNorm(3)
     norm.running_mean.fill_(5.0)
     with standing_statistics(norm):
         pass
@@ -81,7 +81,7 @@ def test_standing_statistics_of_nothing_change_nothing() -> None:
 
 
 def test_batch_statistics_in_evaluation_leave_the_running_ones_alone() -> None:
-    norm = BatchStatistics(3, evaluation="batch").double().eval()
+    norm = BatchNorm(3, evaluation="batch").double().eval()
     (x,) = batches(1)
     torch.testing.assert_close(norm(x), CONDITIONINGS["batch_norm"](3).double()(x))
     assert not norm.running_mean.any()
