@@ -4,7 +4,7 @@ import pytest
 
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.networks import build_generator
-from tests.tiny import SMALL
+from tests.support.tiny import SMALL
 
 AFFINE = {"affine.weight": [6, 5], "affine.bias": [6]}
 HALF_AFFINE = {"affine.weight": [3, 5], "affine.bias": [3]}
