@@ -1,17 +1,42 @@
-"""Progress of work that goes through several stages."""
+"""Progress bars on standard error, so that standard output is kept for results."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import Progress
+T = TypeVar("T")
 
 
 class ProgressBars:
-    """One bar on standard error for each thing that is being done, from the first report on."""
+    """Context manager: one bar for each named task, with counts, elapsed and remaining time; shown from the first call.
 
-    def __init__(self) -> None:
-        self._progress = Progress(console=Console(stderr=True), transient=True)
-        self._tasks: dict[str, Any] = {}
+    Args:
+        transient: remove the bars at the end.
+    """
+
+    def __init__(self, transient: bool = True) -> None:
+        from rich.console import Console  # rich takes a while to import, and most commands show no bar
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TaskID,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=Console(stderr=True),
+            transient=transient,
+        )
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "ProgressBars":
         return self
@@ -20,9 +45,24 @@ class ProgressBars:
         if self._tasks:
             self._progress.stop()
 
-    def show(self, what: str, done: int, total: int) -> None:
+    def show(self, task: str, done: float, total: float, text: str = "") -> None:
+        """Set the progress of `task`, with a text behind its bar."""
         if not self._tasks:
             self._progress.start()
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done, total=total)
+        if task not in self._tasks:
+            self._tasks[task] = self._progress.add_task(task, total=total, text=text)
+        self._progress.update(self._tasks[task], completed=done, total=total, text=text)
+
+
+def show_progress(items: Iterable[T], task: str, total: int, done: int = 0) -> Iterator[T]:
+    """Yields `items` with a progress bar.
+
+    Args:
+        total: number of items, including those done before.
+        done: number of items that an interrupted run has done.
+    """
+    with ProgressBars(transient=False) as bars:
+        bars.show(task, done, total)
+        for count, item in enumerate(items, done + 1):
+            yield item
+            bars.show(task, count, total)

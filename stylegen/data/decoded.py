@@ -20,10 +20,10 @@ from stylegen.data.fingerprint import picture_digest
 from stylegen.data.pictures import Header, decode_array
 from stylegen.data.prepare.metadata import stored_digests
 from stylegen.data.prepare.pool import ordered_map
-from stylegen.data.progress import show_progress
 from stylegen.data.sources.source import Source
 from stylegen.errors import DamagedFile, UserError
 from stylegen.files import cache_folder, exclusive, parse_json, replacing, write_text
+from stylegen.progress import show_progress
 
 if TYPE_CHECKING:
     from torch import Tensor

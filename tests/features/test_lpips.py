@@ -24,7 +24,7 @@ def pictures(count: int, purpose: str, side: int = 16) -> Tensor:
 def put(path: Path, content: object, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeded tensors in the place of a published file."""
     torch.save(content, path)
-    published = PublishedWeights(path.name, f"https://example.org/{path.name}", 1, sha256(path))
+    published = PublishedWeights(path.name, 1, f"https://example.org/{path.name}", sha256(path))
     monkeypatch.setitem(weights.PUBLISHED, name, published)
 
 

@@ -1,12 +1,14 @@
 import hashlib
-from collections.abc import Iterator
+import io
+import socket
+from email.message import Message
 from pathlib import Path
 from urllib.error import URLError
+from urllib.request import Request
 
 import pytest
 
 from stylegen.errors import UserError
-from stylegen.features import weights as module
 from stylegen.features.weights import PUBLISHED, PublishedWeights, require_all_weights, require_weights
 
 CONTENT = b"tensors"
@@ -19,14 +21,20 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """torch's cache, empty; no STYLEGEN_WEIGHTS; a small published file in Inception's place; no network."""
     monkeypatch.delenv("STYLEGEN_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setitem(PUBLISHED, "inception", PublishedWeights(NAME, f"https://example.org/{NAME}", 91))
+    monkeypatch.setitem(PUBLISHED, "inception", PublishedWeights(NAME, 91, f"https://example.org/{NAME}"))
 
-    def offline(url: str) -> Iterator[bytes]:
+    def offline(request: Request) -> Response:
         raise URLError("no route to host")
-        yield b""
 
-    monkeypatch.setattr(module, "_read_url", offline)
+    monkeypatch.setattr("torch.hub.urlopen", offline)
     return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+class Response(io.BytesIO):
+    """What urllib answers, for torch.hub."""
+
+    def info(self) -> Message:
+        return Message()
 
 
 def put(folder: Path, name: str = NAME, content: bytes = CONTENT) -> Path:
@@ -54,7 +62,7 @@ def test_without_a_network_it_says_what_to_bring_from_where_to_where(hub: Path) 
         require_weights("inception")
     message = str(caught.value)
     assert f"the inception weights {NAME} are not on this machine" in message
-    assert f"Fetch https://example.org/{NAME}" in message
+    assert f"Download https://example.org/{NAME}" in message
     assert f"put it into {hub}" in message
     assert "no route to host" in message
     assert "fd_random_vgg16" in message
@@ -98,20 +106,28 @@ def test_a_path_that_is_not_there(hub: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_refused(hub: Path) -> None:
     put(hub, content=b"tens")
-    with pytest.raises(UserError, match=f"the published file's starts with {DIGEST[:8]}.*Delete it and fetch"):
+    with pytest.raises(UserError, match=f"the published file's starts with {DIGEST[:8]}.*Delete it and download"):
         require_weights("inception")
 
 
 def test_download_is_checked_and_kept(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_read_url", lambda url: iter([CONTENT[:3], CONTENT[3:]]))
+    timeouts = []
+
+    def answer(request: Request) -> Response:
+        assert request.full_url == PUBLISHED["inception"].url
+        timeouts.append(socket.getdefaulttimeout())
+        return Response(CONTENT)
+
+    monkeypatch.setattr("torch.hub.urlopen", answer)
     assert require_weights("inception") == hub / NAME
     assert (hub / NAME).read_bytes() == CONTENT
-    monkeypatch.setattr(module, "_read_url", lambda url: pytest.fail("downloaded twice"))
     assert require_weights("inception") == hub / NAME
+    assert timeouts == [30], "downloaded once, and a silent network is given up"
+    assert socket.getdefaulttimeout() is None
 
 
 def test_a_wrong_download_is_not_kept(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_read_url", lambda url: iter([b"a login page"]))
-    with pytest.raises(UserError, match="by other means"):
+    monkeypatch.setattr("torch.hub.urlopen", lambda request: Response(b"a login page"))
+    with pytest.raises(UserError, match=r"is not the published file.*by other means"):
         require_weights("inception")
     assert list(hub.iterdir()) == []

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.request import Request
 
 import numpy as np
 import pytest
@@ -323,10 +324,10 @@ def test_bad_input(
 def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
     verb: str, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offline(url: str) -> None:
+    def offline(request: Request) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr("stylegen.features.weights._read_url", offline)
+    monkeypatch.setattr("torch.hub.urlopen", offline)
     monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     out = tmp_path / "out"
@@ -337,6 +338,6 @@ def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
     assert main([verb, *settings[verb]]) == 2
     message = capsys.readouterr().err
     assert "weights-inception-2015-12-05-6726825d.pth are not on this machine" in message
-    assert "Fetch https://github.com/toshas/torch-evaluation/releases/download" in message
+    assert "Download https://github.com/toshas/torch-fidelity/releases/download" in message
     assert f"put it into {tmp_path / 'weights'}" in message
     assert not out.exists()

@@ -25,13 +25,13 @@ from stylegen.data.prepare.convert import Converted, Recipe, UnusableError, why_
 from stylegen.data.prepare.pool import ordered_map
 from stylegen.data.prepare.prepare_report import Prepared, notices, write_report
 from stylegen.data.prepare.spool import Spool
-from stylegen.data.progress import show_progress
 from stylegen.data.sources.folder import FolderSource, write_folder
 from stylegen.data.sources.lmdb import package, write_lmdb
 from stylegen.data.sources.source import Source
 from stylegen.data.sources.zip import archive_stamp
 from stylegen.errors import UserError
 from stylegen.files import exclusive
+from stylegen.progress import show_progress
 
 _KEPT_NOTES = ("licence", "license", "attribution", "source")  # what has to travel with the pictures
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")
