@@ -1,24 +1,62 @@
-"""What all tests share: offline, deterministic, and nothing left on the machine of whoever runs them."""
+"""What all tests share: offline, deterministic, several processes, and nothing left on the machine."""
 
 import os
+
+# Before torch and wandb are imported by anything else. Tests in parallel must not compete for cores.
+os.environ["WANDB_MODE"] = "disabled"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import random
+import zlib
 from collections.abc import Iterator
 
-# Before torch and wandb are imported by anything else.
-os.environ["WANDB_MODE"] = "disabled"
-
+import hypothesis
+import numpy
 import pytest
 import torch
+
+# The same examples every time, and no database that one run leaves for the next.
+hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The `-n auto` of pyproject.toml: one process per core, up to 8; none of its own for tests of a single file."""
+    if len(config.args) == 1 and ".py" in config.args[0]:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
+
+
+def _seed(name: str) -> None:
+    """Seeds the global generators from a name."""
+    seed = zlib.crc32(name.encode())
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef, request: pytest.FixtureRequest) -> None:
+    """A fixture makes the same random data whichever test asks for it first."""
+    _seed(f"{fixturedef.argname}[{request.param_index}]")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """A test makes the same random data alone, in any order and in any process."""
+    _seed(item.nodeid)
 
 
 @pytest.fixture(autouse=True)
 def _threads() -> None:
-    """Tests beside each other do not fight for cores; `OMP_NUM_THREADS` sets another number."""
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    """`OMP_NUM_THREADS` threads, whatever an earlier test has set."""
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing is read from, or left in, the cache folder of whoever runs the tests."""
+    """Keeps the tests out of the user's cache folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
