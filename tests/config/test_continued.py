@@ -9,7 +9,7 @@ import yaml
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.images import write_png
-from tests.runs.test_run_folders import content
+from tests.support.runs import content
 from tests.support.tiny import TINY_RUN
 
 RUN = [setting for setting in TINY_RUN if setting != "data.resolution=16"]

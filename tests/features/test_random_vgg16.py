@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegen import randomness
 from stylegen.errors import UserError
 from stylegen.features import build_extractor
 from stylegen.features.random_vgg16 import LAYERS, RandomVGG16, random_weights
+from tests.support.random_networks import random_images
 
 FIRST = [
     [-0.072211809, 0.3513411, 0.086907506, -0.14692374],
@@ -41,11 +41,6 @@ def extractor() -> RandomVGG16:
     return RandomVGG16()
 
 
-def pictures(count: int, side: int = 32, channels: int = 3) -> Tensor:
-    shape = (channels, side, side)
-    return randomness.integers(256, 0, "tests/pictures", torch.arange(count), shape).to(torch.uint8)
-
-
 def test_weights_are_pinned() -> None:
     """The recipe cannot drift: another weight is another metric, and needs another version in `weights_id`."""
     kernels = random_weights(0)
@@ -66,7 +61,7 @@ def test_weights_follow_he_et_al() -> None:
 
 
 def test_features_are_pinned(extractor: RandomVGG16) -> None:
-    features = extractor(pictures(2))
+    features = extractor(random_images(2))
     torch.testing.assert_close(features[:, :3], torch.tensor(FEATURES), rtol=1e-4, atol=1e-5)
 
 
@@ -86,29 +81,29 @@ def slow_trunk(images: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("side", [32, 64])
 def test_against_a_slow_trunk_in_float64(extractor: RandomVGG16, side: int) -> None:
-    images = pictures(2, side)
+    images = random_images(2, side)
     torch.testing.assert_close(extractor(images).double(), slow_trunk(images), rtol=1e-4, atol=1e-5)
 
 
 def test_batches_and_chunks_do_not_matter(extractor: RandomVGG16) -> None:
-    images = pictures(40)
+    images = random_images(40)
     whole = extractor(images)
     assert whole.shape == (40, extractor.dim)
     torch.testing.assert_close(torch.cat([extractor(image[None]) for image in images]), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_small_pictures_are_enlarged_by_repetition(extractor: RandomVGG16) -> None:
-    small = pictures(2, side=8)
+    small = random_images(2, side=8)
     large = small.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
     torch.testing.assert_close(extractor(small), extractor(large))
 
 
 def test_grey_is_repeated_and_alpha_refused(extractor: RandomVGG16) -> None:
-    grey = pictures(2, channels=1)
+    grey = random_images(2, channels=1)
     torch.testing.assert_close(extractor(grey), extractor(grey.repeat(1, 3, 1, 1)))
     for channels in (2, 4):
         with pytest.raises(UserError, match=f"{channels} channels"):
-            extractor(pictures(1, channels=channels))
+            extractor(random_images(1, channels=channels))
 
 
 def test_only_uint8(extractor: RandomVGG16) -> None:
@@ -117,7 +112,7 @@ def test_only_uint8(extractor: RandomVGG16) -> None:
 
 
 def test_surrounding_precision_settings_do_not_matter(extractor: RandomVGG16) -> None:
-    images = pictures(2)
+    images = random_images(2)
     expected = extractor(images)
     before = torch.get_float32_matmul_precision()
     try:

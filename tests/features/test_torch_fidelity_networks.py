@@ -7,8 +7,7 @@ from stylegen.errors import UserError
 from stylegen.features import build_extractor
 from stylegen.features.torch_fidelity_networks import VGG16, Inception
 from stylegen.features.weights import sha256
-from tests.features.test_random_vgg16 import pictures
-from tests.support.random_networks import SmallVGG16, seeded_state, write_inception
+from tests.support.random_networks import SmallVGG16, random_images, seeded_state, write_inception
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +24,13 @@ def vgg16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VGG16:
 
 
 def test_inception_gives_pooled_features(inception: Inception) -> None:
-    grey = pictures(2, channels=1)
+    grey = random_images(2, channels=1)
     features = inception(grey)
     assert features.shape == (2, inception.dim)
     assert features.std(dim=0).mean() > 0
     torch.testing.assert_close(inception(grey.repeat(1, 3, 1, 1)), features)
     with pytest.raises(UserError, match="4 channels"):
-        inception(pictures(1, channels=4))
+        inception(random_images(1, channels=4))
 
 
 def test_logits_are_those_of_the_library(inception: Inception) -> None:
@@ -41,7 +40,7 @@ def test_logits_are_those_of_the_library(inception: Inception) -> None:
     try:
         network.features_list = ["2048", "logits_unbiased"]
         with torch.inference_mode():
-            features, logits = network(pictures(2))
+            features, logits = network(random_images(2))
     finally:
         network.features_list = before
     torch.testing.assert_close(inception.logits(features), logits)
@@ -55,7 +54,7 @@ def test_weights_are_named_by_their_hash(inception: Inception, tmp_path: Path) -
 
 
 def test_vgg16_gives_the_second_dense_layer(vgg16: VGG16) -> None:
-    features = vgg16(pictures(3, side=64))
+    features = vgg16(random_images(3, side=64))
     assert features.shape == (3, 24)
     assert features.min() == 0
     assert vgg16.name == "vgg16"

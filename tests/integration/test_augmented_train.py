@@ -14,7 +14,7 @@ from stylegen.losses import LOSSES
 from stylegen.regularizers.r1 import R1, r1_penalty
 from stylegen.training.phases import Phase, Step, build_phases
 from stylegen.training.random_inputs import KeyedDraws
-from tests.integration.test_train import assert_equal, lines, train
+from tests.support.runs import assert_equal, lines, train
 from tests.support.tiny import tiny_generator
 
 ADA = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.3", "augment.speed_kimg=0.2"]

@@ -9,6 +9,7 @@ import torch
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
+from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN, tiny_generator
 
 
@@ -23,17 +24,6 @@ def pictures(folder: Path, *shapes: tuple[int, int, int]) -> Path:
         write_png(folder / f"{i}.png", torch.full(shape, i, dtype=torch.uint8))
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def refused(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    before = sorted(tmp_path.rglob("*"))
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert len(captured.err.strip().splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
-    return captured.err
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics
 from stylegen.verbs.study import load_study
-from tests.integration.test_bad_input import refused
+from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN
 
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1"]

@@ -13,7 +13,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics import MetricCard
 from stylegen.networks import StyleGenerator
-from tests.integration.test_train import assert_equal, lines, state
+from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
 
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]

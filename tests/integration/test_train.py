@@ -1,8 +1,6 @@
 """`train` from the command line to the run folder: what it leaves, and that continuing loses nothing."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,41 +9,8 @@ import yaml
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.images import write_png
+from tests.support.runs import assert_equal, lines, train
 from tests.support.tiny import TINY_RUN
-
-EVERY_48 = [f"{what}_every_kimg=0.048" for what in ("log", "sample", "snapshot", "checkpoint")]
-
-
-def train(folder: Path, *overrides: str) -> int:
-    return main(["train", *TINY_RUN, *EVERY_48, f"output_dir={folder}", *overrides])
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in r.items() if not k.startswith(("time/", "memory/"))} for r in records]
-
-
-def state(folder: Path) -> dict[str, Any]:
-    """What the last checkpoint says of the training."""
-    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "clock")}
-
-
-def assert_equal(a: Any, b: Any, where: str = "") -> None:
-    """Bit for bit, field by field."""
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_equal(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_equal(x, y, f"{where}/{i}")
-    else:
-        assert a == b, where
 
 
 @pytest.fixture(scope="module")

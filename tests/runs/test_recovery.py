@@ -14,7 +14,7 @@ from stylegen.__main__ import main
 from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.phases import Phase
 from stylegen.training.random_inputs import KeyedDraws
-from tests.integration.test_train import assert_equal, lines, state
+from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "threads=1", "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kimg=0.08", "bad_steps=6"]

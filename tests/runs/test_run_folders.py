@@ -18,6 +18,7 @@ from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.runs import run_lock
 from stylegen.runs.run_lock import RunLock, check_unlocked
+from tests.support.runs import content
 from tests.support.tiny import TINY_RUN
 
 EVERY_16 = [f"{what}_every_kimg=0.016" for what in ("log", "sample", "snapshot", "checkpoint")]
@@ -27,10 +28,6 @@ ON_IMAGES = [setting for setting in TINY if setting != "data.resolution=16"] + [
 
 def train(*overrides: str | Path) -> int:
     return main(["train", *TINY, *map(str, overrides)])
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def images(folder: Path, count: int = 8) -> Path:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stylegen import randomness
+
 
 def seeded_state(network: nn.Module) -> dict[str, Tensor]:
     """He-normal matrices and kernels, small biases; batch norm's statistics and counters as they are."""
@@ -48,3 +50,8 @@ class SmallVGG16(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images).mean((2, 3)))
+
+
+def random_images(count: int, side: int = 32, channels: int = 3) -> Tensor:
+    shape = (channels, side, side)
+    return randomness.integers(256, 0, "tests/pictures", torch.arange(count), shape).to(torch.uint8)

@@ -16,7 +16,7 @@ from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.studies.study_report import Trial, mean_and_spread, median, ranked, speeds, to_csv, to_markdown, to_svg
 from stylegen.verbs.study import load_study
-from tests.integration.test_bad_input import refused
+from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN
 
 CONDITIONINGS = (

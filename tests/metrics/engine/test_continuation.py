@@ -14,8 +14,7 @@ from stylegen.metrics.engine import continuation
 from stylegen.metrics.engine.fakes import StoredPictures
 from stylegen.metrics.engine.generated import GeneratedPictures
 from stylegen.metrics.protocol.metric import Walk
-from tests.metrics.formulas.test_perceptual_path_length import SquaredDifference
-from tests.support.metric_images import Reals, noisy, portraits
+from tests.support.metric_images import Reals, SquaredDifference, noisy, portraits
 from tests.support.tiny import tiny_generator
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16"]

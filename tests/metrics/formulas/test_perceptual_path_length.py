@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from stylegen import randomness
 from stylegen.errors import UserError
@@ -14,18 +13,8 @@ from stylegen.metrics.engine.requirements import check_metrics
 from stylegen.metrics.formulas.perceptual_path_length import EPSILON, path_distances, slerp, trimmed_mean
 from stylegen.metrics.protocol.metric import Walk
 from stylegen.metrics.protocol.registry import METRICS
-from tests.support.metric_images import Reals
+from tests.support.metric_images import Reals, SquaredDifference
 from tests.support.tiny import tiny_generator
-
-
-class SquaredDifference:
-    """A distance that can be worked out by hand."""
-
-    name, weights_id, dim = "squared_difference", "none", 1
-    recipe: dict[str, object] = {}  # noqa: RUF012
-
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        return (first.double() - second.double()).square().flatten(1).sum(1, keepdim=True).float()
 
 
 def test_trimmed_mean_is_that_of_numpys_percentiles() -> None:
