@@ -1,0 +1,43 @@
+"""README.md and docs/ tell the truth: every command composes, every setting and every file that they name exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from stylegen.__main__ import VERBS
+from stylegen.config.compose import compose_config
+from stylegen.config.help import words
+
+ROOT = Path(__file__).parents[1]
+PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+COMMAND = re.compile(r"python (train\.py|sample\.py|-m stylegen [a-z]+)((?: +[\w.]+=[^\s`]*)+)")
+SETTING = re.compile(r"`([a-z_]+(?:\.[a-z_0-9]+)+)=")
+LINK = re.compile(r"\]\(([^)#:]+)[)#]")
+
+
+def commands(text: str) -> set[tuple[str, ...]]:
+    """Verb and settings of the commands in code blocks and in sentences; lines may be wrapped."""
+    found = COMMAND.finditer(re.sub(r"\s*\\?\n\s*", " ", text))
+    return {(match[1].removesuffix(".py").split()[-1], *shlex.split(match[2])) for match in found}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_compose(page: str) -> None:
+    for verb, *settings in commands(PAGES[page].read_text()):
+        # experiment=auto reads the images, which are an example's.
+        compose_config(verb, [s for s in settings if s not in ("experiment=NAME", "experiment=auto")])
+
+
+def test_settings_exist() -> None:
+    known = {word.removesuffix("=") for verb in VERBS for word in words(verb)}
+    named = {(page, name) for page, path in PAGES.items() for name in SETTING.findall(path.read_text())}
+    assert len(named) > 20
+    assert not {(page, name) for page, name in named if name not in known}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_linked_files_exist(page: str) -> None:
+    links = LINK.findall(PAGES[page].read_text())
+    assert not [link for link in links if not (PAGES[page].parent / link).exists()]
