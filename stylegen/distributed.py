@@ -19,7 +19,7 @@ from stylegen.errors import UserError
 T = TypeVar("T")
 
 # Rank 0 compares every pair of images while the others wait: longer than torch's default of ten minutes.
-TIMEOUT = timedelta(hours=6)
+_TIMEOUT = timedelta(hours=6)
 
 
 def world_size() -> int:
@@ -42,15 +42,6 @@ def is_distributed() -> bool:
 def share(count: int) -> list[int]:
     """This rank's indices out of 0 ... count - 1."""
     return list(range(rank(), count, world_size()))
-
-
-def own_device(device: torch.device, local_rank: int) -> torch.device:
-    """The GPU of a rank of this machine, made current; other devices are shared."""
-    if device.type != "cuda":
-        return device
-    device = torch.device("cuda", local_rank % torch.cuda.device_count())
-    torch.cuda.set_device(device)
-    return device
 
 
 def started_by_torchrun() -> bool:
@@ -77,8 +68,10 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
             + ", ".join(missing),
             fix="Start the command with torchrun, or unset WORLD_SIZE and use devices=2, say",
         )
-    device = own_device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield device
     finally:

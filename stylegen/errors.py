@@ -62,6 +62,9 @@ class Stopped(Exception):
         super().__init__(message)
         self.status = status
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.status)
+
 
 def unknown_choice(setting: str, value: object, choices: Iterable[str]) -> UserError:
     """The error for a name outside a closed set; offers the nearest names first."""

@@ -1,60 +1,195 @@
-"""One command, several processes that share its work: started here, or by torchrun."""
+"""Several processes of this machine for one command, through torch's elastic agent, the one behind torchrun.
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+The parent starts the workers, and ends all of them as soon as one has failed. It also receives their signals: workers
+are in process groups of their own, so that Ctrl-C reaches the parent only, which notes it in `StopSignals` for all
+of them to read. A worker that receives SIGTERM ends at once, also while it waits for a GPU: only the agent sends it,
+after another worker has failed. Where torchrun or srun starts the processes, none of this is used.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, SimpleNamespace
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
-from omegaconf import DictConfig, OmegaConf
 
-from stylegen.distributed import TIMEOUT, own_device
-from stylegen.errors import RunError, UserError
-from stylegen.files import temporary_folder
+from stylegen.distributed import started_by_torchrun
+from stylegen.errors import RunError, Stopped, UserError
 
-Work = Callable[[DictConfig, torch.device], str]
+T = TypeVar("T")
+
+REQUEUE = getattr(signal, "SIGUSR1", None)  # None on Windows
+_KNOWN = (UserError, RunError, OSError)  # reported by the commands without a traceback
+_CAUSE_FIRST = 10.0  # seconds; the agent ends a worker that lost its connection within 0.1
+_LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing.spawn", "torch.distributed.launcher")
 
 
-def in_processes(work: Work, config: DictConfig, count: int) -> str:
-    """Do `work` in `count` new processes of this machine, and return what the first one returns.
+class StopSignals:
+    """Notes SIGTERM and SIGINT, and SIGUSR1 with `requeue`, instead of ending the process.
+
+    Args:
+        requeue: whether SIGUSR1 is noted too.
+        shared: with the workers of `launch`, which take this object as an argument.
+    """
+
+    def __init__(self, requeue: bool = False, shared: bool = False) -> None:
+        self._handled = [signal.SIGTERM, signal.SIGINT] + ([REQUEUE] if requeue and REQUEUE else [])
+        context = multiprocessing.get_context("spawn")
+        self._noted: Any = context.RawValue("i", 0) if shared else SimpleNamespace(value=0)
+        self._previous: dict[int, Any] = {}
+        self._receiver = os.getpid()
+
+    @property
+    def received(self) -> int | None:
+        """The number of the latest signal."""
+        return self._noted.value or None
+
+    def install(self) -> None:
+        """Set the handlers, in the main thread; does nothing elsewhere. May be called again."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in self._handled:
+            handler = self._note if os.getpid() == self._receiver else signal.SIG_DFL
+            previous = signal.signal(number, handler)
+            self._previous.setdefault(number, previous)
+
+    def restore(self) -> None:
+        """Set the handlers from before the first `install`."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def __enter__(self) -> "StopSignals":
+        self.install()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler; a second SIGINT interrupts at once."""
+        if self._noted.value == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._noted.value = number
+        # Not print: the signal may have interrupted one.
+        with contextlib.suppress(OSError):  # a closed pipe
+            os.write(2, f"{signal.Signals(number).name}: saving a checkpoint after this step\n".encode())
+
+
+def launches(devices: int) -> bool:
+    """Whether this process has to start others: torchrun and srun start theirs themselves."""
+    return devices > 1 and "RANK" not in os.environ and not started_by_torchrun() and not dist.is_initialized()
+
+
+def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -> T:
+    """Run `work(*arguments)` in `processes` new processes, and return the result of rank 0.
+
+    `stylegen.distributed.process_group` joins them inside `work`.
+
+    Args:
+        work: a function of a module; workers import the module. A script that calls this needs the usual
+            `if __name__ == "__main__":`.
+        arguments: anything that can be pickled.
+        hint: how to go on after a worker died, for the error.
 
     Raises:
-        UserError: what any of them raised.
-        RunError: one of them died.
+        UserError, RunError, OSError, Stopped: what `work` raised on any rank.
+        RunError: a worker died; the others have been ended.
     """
-    with temporary_folder() as folder:
-        content = OmegaConf.to_container(config, resolve=True)
-        threads = max(1, torch.get_num_threads() // count)
-        try:
-            mp.start_processes(
-                _process, args=(count, threads, work, content, str(folder)), nprocs=count, start_method="spawn"
-            )
-        except mp.ProcessExitedException as error:
-            raise RunError(f"a process of devices={count} has died ({error})") from error
-        result = json.loads((folder / "result.json").read_text())
-    if "problem" in result:
-        raise UserError(result["problem"], rule=result["rule"], fix=result["fix"])
-    return str(result["text"])
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-
-def _process(rank: int, count: int, threads: int, work: Work, content: dict[str, Any], folder: str) -> None:
-    from stylegen.device import choose_device
-
-    torch.set_num_threads(threads)
-    config = OmegaConf.create(content)
-    device = own_device(choose_device(config.device), rank)
-    # A file for the meeting: a port could be taken by somebody else between being chosen and being used.
-    meeting = f"file://{Path(folder) / 'meeting'}"
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=count, timeout=TIMEOUT)
+    reports = multiprocessing.get_context("spawn").SimpleQueue()
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",  # the system chooses a free port, which the agent's store keeps
+        local_addr="localhost",
+        max_restarts=0,
+        start_method="spawn",
+        signals_to_handle="",  # the parent's handlers stay
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
+    )
     try:
-        result: dict[str, str] = {"text": work(config, device)}
-    except UserError as error:  # raised by all of them together
-        rule, _, fix = str(error).removeprefix(f"{error.problem}: ").partition(". ")
-        result = {"problem": error.problem, "rule": rule, "fix": fix}
+        with _quiet():
+            outcome = elastic_launch(config, _worker)(work, arguments, _threads(processes), reports)[0]
+    except ChildFailedError as error:
+        if not reports.empty():
+            raise reports.get() from error  # the first to fail; the others only lost their connection
+        number, failure = error.get_first_failure()
+        status = failure.exitcode
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
+        raise RunError(f"process {number} of {processes} {how}; {hint}") from error
+    if isinstance(outcome, Stopped):
+        raise outcome
+    return outcome
+
+
+def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, reports: Any) -> T | Stopped:
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # out of the terminal's foreground group
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that this one starts, and for Lightning
+    torch.set_num_threads(threads)
+    try:
+        return work(*arguments)
+    except Stopped as stopped:
+        return stopped
+    except _KNOWN as error:
+        reports.put(error)
+    except Exception as error:
+        if _is_connection_error(error):
+            time.sleep(_CAUSE_FIRST)  # for the agent to find the worker that ended first, and to end this one
+            reports.put(RunError(f"the connection to another process is gone ({str(error).splitlines()[0]})"))
+        else:
+            traceback.print_exc()
+    sys.exit(1)
+
+
+def _threads(processes: int) -> int:
+    """CPU threads of a worker: OMP_NUM_THREADS, or an equal share of the CPUs that this process may use."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cpus // processes)
+
+
+def _is_connection_error(error: Exception) -> bool:
+    lost = isinstance(error, dist.DistError) or any(t in str(error) for t in ("by peer", "Broken pipe", "gloo"))
+    return isinstance(error, RuntimeError) and lost
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Context manager: the agent's log is not shown, and its signal setting does not stay in the environment."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.propagate for logger in loggers]
+    handler, name = logging.NullHandler(), "TORCHELASTIC_SIGNALS_TO_HANDLE"
+    variable = os.environ.get(name)
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
     finally:
-        dist.destroy_process_group()
-    if rank == 0:
-        (Path(folder) / "result.json").write_text(json.dumps(result))
+        for logger, propagate in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+        os.environ.pop(name, None)
+        if variable is not None:
+            os.environ[name] = variable

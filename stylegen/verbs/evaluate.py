@@ -19,7 +19,7 @@ from stylegen.distributed import process_group
 from stylegen.errors import UserError, unknown_choice
 from stylegen.features import DISTANCES, build_extractor
 from stylegen.images import write_png
-from stylegen.launching import in_processes
+from stylegen.launching import launch, launches
 from stylegen.metrics.engine.generated import at_level
 from stylegen.metrics.engine.real_sets import PublishedReals
 from stylegen.metrics.engine.reals import Extraction, real_statistics
@@ -64,13 +64,18 @@ def run(config: DictConfig) -> EvaluateResult | None:
     """
     fill_defaults(config)
     _check_settings(config)
-    if config.devices > 1 and "RANK" not in os.environ:
-        _plan(config, torch.device("cpu"))  # what is wrong is said once, before processes start
-        text = in_processes(_evaluate, config, config.devices)
+    if launches(config.devices):
+        _plan(config, torch.device("cpu"))  # errors of the settings are raised before workers start
+        text = launch(_rank, config, processes=config.devices, hint="the same command starts the evaluation again")
     else:
-        with process_group(choose_device(config.device)) as device:
-            text = _evaluate(config, device)
+        text = _rank(config)
     return EvaluateResult(text) if text else None
+
+
+def _rank(config: DictConfig) -> str:
+    """The work of one process, which joins the others if there are any."""
+    with process_group(choose_device(config.device)) as device:
+        return _evaluate(config, device)
 
 
 def _evaluate(config: DictConfig, device: torch.device) -> str:

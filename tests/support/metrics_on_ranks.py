@@ -11,7 +11,7 @@ from stylegen.errors import UserError
 from stylegen.metrics.engine.compute import compute_metrics
 from stylegen.metrics.engine.fakes import StoredPictures
 from stylegen.metrics.engine.generated import score_generator
-from stylegen.verbs.evaluate import _evaluate
+from stylegen.verbs.evaluate import _rank
 from tests.support.metric_images import Reals, Thumbnail, portraits
 from tests.support.tiny import tiny_generator
 
@@ -60,9 +60,10 @@ def failure() -> str:
     return ""
 
 
-def work(config: DictConfig, device: torch.device) -> str:
+def work(config: DictConfig) -> str:
     """Both of the above, and then the command itself."""
     folder = Path(config.out).parent
-    result = scores(folder / f"cache{distributed.world_size()}") | {"failure": failure()}
-    (folder / f"{distributed.rank()}.json").write_text(json.dumps(result))
-    return _evaluate(config, device)
+    with distributed.process_group(torch.device("cpu")):
+        result = scores(folder / f"cache{distributed.world_size()}") | {"failure": failure()}
+        (folder / f"{distributed.rank()}.json").write_text(json.dumps(result))
+        return _rank(config)

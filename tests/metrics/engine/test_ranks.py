@@ -10,7 +10,7 @@ from stylegen import distributed, features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
-from stylegen.launching import in_processes
+from stylegen.launching import launch
 from stylegen.verbs import evaluate as verb
 from tests.support import metrics_on_ranks as shared_work
 from tests.support.tiny import tiny_generator
@@ -36,7 +36,7 @@ def test_two_processes_score_as_one(
     arguments += ["num_samples=21", "batch_size=4", "device=cpu", "evaluation.cache=false"]
     assert main([*arguments, f"out={tmp_path / 'one.json'}"]) == 0
     # As `devices=2` starts them; the room's work comes first in each, for starting costs more than all the rest.
-    monkeypatch.setattr(verb, "in_processes", lambda work, *rest: in_processes(shared_work.work, *rest))
+    monkeypatch.setattr(verb, "launch", lambda work, *rest, **options: launch(shared_work.work, *rest, **options))
     capsys.readouterr()
     assert main([*arguments, f"out={tmp_path / 'two.json'}", "devices=2"]) == 0
     card = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -58,7 +58,7 @@ def test_two_processes_score_as_one(
 def test_what_is_wrong_is_said_once_before_processes_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verb, "in_processes", lambda *arguments: pytest.fail("started"))
+    monkeypatch.setattr(verb, "launch", lambda *arguments, **options: pytest.fail("started"))
     save_snapshot(tmp_path / "a.safetensors", tiny_generator(), {})
     write_png(tmp_path / "reals" / "0.png", shared_work.reals().images[0])
     arguments = ["evaluate", f"snapshot={tmp_path / 'a.safetensors'}", f"data.path={tmp_path / 'reals'}", "devices=2"]

@@ -1,0 +1,73 @@
+"""Workers of this machine: what they return, raise, and how they end."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from stylegen.distributed import from_first, process_group, rank, sum_over_ranks, world_size
+from stylegen.errors import RunError, Stopped, UserError
+from stylegen.launching import StopSignals, launch
+
+HINT = "try again"
+
+
+def work(case: str, folder: Path, stop: StopSignals | None = None) -> str:
+    with process_group(torch.device("cpu")):
+        (folder / f"pid{rank()}").write_text(str(os.getpid()))
+        total = sum_over_ranks(torch.tensor(rank() + 1)).item()
+        if case == "user error" and rank() == 1:
+            raise UserError("a=1", rule="a is even", fix="Use a=2")
+        if case == "killed" and rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if case == "stop":
+            assert stop is not None
+            with stop:
+                if rank() == 0:
+                    os.kill(os.getppid(), signal.SIGTERM)
+                while stop.received is None:
+                    time.sleep(0.01)
+            raise Stopped("saved" if rank() == 0 else "", 128 + stop.received)
+        if case != "return":
+            sum_over_ranks(torch.tensor(1))  # rank 0 waits for rank 1
+        return f"{from_first(lambda: rank())} {world_size()} {total} {torch.get_num_threads()}"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_result_is_that_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert launch(work, "return", tmp_path, processes=2, hint=HINT) == "0 2 3 1"
+
+
+def test_a_user_error_of_one_rank_ends_all(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"a=1: a is even\. Use a=2"):
+        launch(work, "user error", tmp_path, processes=2, hint=HINT)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_killed_rank_ends_the_others(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    begun = time.monotonic()
+    with pytest.raises(RunError, match="process 1 of 2 was ended by SIGKILL; try again"):
+        launch(work, "killed", tmp_path, processes=2, hint=HINT)
+    assert time.monotonic() - begun < 30
+    assert capfd.readouterr().err == ""
+    assert not any(is_alive(int((tmp_path / f"pid{number}").read_text())) for number in range(2))
+
+
+def test_workers_read_the_signals_of_their_parent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match="saved") as stopped, StopSignals(shared=True) as stop:
+        launch(work, "stop", tmp_path, stop, processes=2, hint=HINT)
+    assert stopped.value.status == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert capfd.readouterr().err == "SIGTERM: saving a checkpoint after this step\n"
