@@ -111,9 +111,10 @@ def _run(verb: str, arguments: list[str]) -> int:
     else:
         config = compose_config(verb, arguments)
     if show:
-        from omegaconf import OmegaConf
+        from stylegen.config.sections import as_dict
+        from stylegen.config.yaml_file import dump_yaml
 
-        print(OmegaConf.to_yaml(config), end="")
+        print(dump_yaml(as_dict(config)), end="")
         return 0
     check_complete(config)
     result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from stylegen.errors import UserError, printable, unknown_choice
 
+REQUIRED = "???"  # the default of a setting that must be given, in Hydra's spelling
 MAX_TEXT = 4096  # characters
 MAX_NAME = 255  # bytes in one part of a path, on every common file system
 MAX_PATH = 4096 - 256  # bytes, with room for the names of a run's files below it

@@ -1,24 +1,19 @@
-"""Overrides as people type them -> overrides as Hydra's grammar wants them.
+"""Converts overrides as typed to Hydra's grammar.
 
-To Hydra `seeds=0-15,40` is a sweep, and a path with `~`, `(`, `#`, `=` or an accent is a grammar error. Values of keys
-that hold paths, seeds, layers, classes or comparisons are therefore quoted before Hydra sees them. Imports no torch.
+To Hydra `seeds=0-15,40` is a sweep, and a path with `~`, `(`, `#`, `=` or an accent is a grammar error. The values of
+paths, and of settings marked `Quoted`, are therefore quoted before Hydra parses them. Imports no torch.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from stylegen.errors import UserError
 
-QUOTED_KEYS = {
-    *("path", "out", "output_dir", "resume", "snapshot", "source", "images", "init", "weights", "cache_dir"),
-    *("statistics", "export", "set"),
-    *("seeds", "mix_seeds", "layers", "name", "project", "entity", "labels", "background"),
-}
-ALIASES = {"class": "label"}  # a word of Python's own, which no settings class can have as a field
+ALIASES = {"class": "label"}  # `class` is a keyword of Python
 
 # Former name of a setting or group -> its name now. The former one is refused; settings inside a group are covered.
 RENAMED = {"fidelity": "evaluation"}
-# What people know from NVIDIA's and others' training scripts -> what it is here.
+# Names in NVIDIA's and other training scripts -> names here.
 OTHER_NAMES = {
     **dict.fromkeys(("kimg", "nimg", "total_images", "epochs", "max_steps"), "total_kimg"),
     **dict.fromkeys(("gpus", "num_gpus", "devices"), "trainer.devices"),
@@ -58,15 +53,19 @@ OTHER_NAMES = {
 }
 
 
-def quote_override(override: str) -> str:
-    """`seeds=0-3,7` -> `seeds='0-3,7'`; anything else, quoted values and null come back as they were."""
+def quote_override(override: str, names: Collection[str]) -> str:
+    """`seeds=0-3,7` -> `seeds='0-3,7'`; other settings, quoted values and null are unchanged.
+
+    Args:
+        names: last parts of the settings to quote; see `stylegen.config.schema.quoted_names`.
+    """
     match = re.fullmatch(r"([+~]{0,2}[\w./@-]+)=(.*)", override, re.DOTALL)
     if match is None:
         return override
     key, value = match.groups()
     key = ALIASES.get(key, key)
     last = re.split(r"[./@]", key)[-1]
-    if last not in QUOTED_KEYS or value in ("", "null") or value[0] in "'\"" or value.startswith("${"):
+    if last not in names or value in ("", "null") or value[0] in "'\"" or value.startswith("${"):
         return f"{key}={value}"
     # A quote is escaped by a backslash, so backslashes before a quote, the closing one too, are doubled.
     escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", value).replace("'", "\\'")

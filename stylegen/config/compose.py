@@ -1,9 +1,9 @@
-"""From a command line to a configuration: Hydra's composition, with our schema and our errors."""
+"""Composes the settings of a command: Hydra's composition, our schema and errors, a frozen dataclass at the end."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -11,11 +11,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from stylegen.bounds import brief
-from stylegen.config.auto import apply_auto
+from stylegen.bounds import REQUIRED, brief
 from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
-from stylegen.config.schema import check_config, register_schema
+from stylegen.config.schema import build_settings, check_config, quoted_names, register_schema
+from stylegen.config.sections import as_dict, flatten
 from stylegen.errors import UserError, unknown_choice
+
+if TYPE_CHECKING:  # a verb imports its own settings only
+    from stylegen.config.evaluate_settings import EvaluateSettings, SensitivitySettings
+    from stylegen.config.prepare_settings import PrepareSettings
+    from stylegen.config.settings import BenchSettings, SampleSettings, StudySettings
+    from stylegen.config.train_settings import TrainSettings
 
 
 def config_directory() -> Path:
@@ -24,8 +30,24 @@ def config_directory() -> Path:
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
 
-def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of one command.
+@overload
+def compose_config(verb: Literal["train"], overrides: Sequence[str]) -> "TrainSettings": ...
+@overload
+def compose_config(verb: Literal["sample"], overrides: Sequence[str]) -> "SampleSettings": ...
+@overload
+def compose_config(verb: Literal["evaluate"], overrides: Sequence[str]) -> "EvaluateSettings": ...
+@overload
+def compose_config(verb: Literal["sensitivity"], overrides: Sequence[str]) -> "SensitivitySettings": ...
+@overload
+def compose_config(verb: Literal["prepare"], overrides: Sequence[str]) -> "PrepareSettings": ...
+@overload
+def compose_config(verb: Literal["study"], overrides: Sequence[str]) -> "StudySettings": ...
+@overload
+def compose_config(verb: Literal["bench"], overrides: Sequence[str]) -> "BenchSettings": ...
+@overload
+def compose_config(verb: str, overrides: Sequence[str]) -> Any: ...
+def compose_config(verb: str, overrides: Sequence[str]) -> Any:
+    """The settings of one command.
 
     Args:
         verb: root file in conf/.
@@ -34,33 +56,40 @@ def compose_config(verb: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         UserError: an override that Hydra or the schema refuses, with the nearest names.
     """
+    return build_settings(verb, plain(compose_tree(verb, overrides)))
+
+
+def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
+    """The settings of one command as a checked tree; see `compose_config`."""
     for override in overrides:
-        if key_of(override).partition(".")[0] == "hydra":  # its folders and launchers play no part here
+        if key_of(override).partition(".")[0] == "hydra":  # its folders and launchers are not used
             raise UserError(override, rule=f"{verb} has no setting of this name", fix="`--help` lists all settings")
     refuse_renamed(overrides)
-    register_schema()
+    register_schema(verb)
+    quoted = [quote_override(override, quoted_names(verb)) for override in overrides]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
         try:
-            config = compose(verb, [quote_override(o) for o in overrides])
-            OmegaConf.resolve(config)  # numbers that a file of conf/ takes from the environment may be none
+            config = compose(verb, quoted)
+            OmegaConf.resolve(config)  # conf/trainer/slurm.yaml reads the environment
             derived = config.get("auto") or config.get("init") is not None
-            given = _given_keys(verb, overrides) if derived else set()
+            given = _given_keys(verb, overrides, quoted) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
             raise _explain(verb, overrides, error) from error
     check_config(verb, plain(config))
     if config.get("auto"):
+        from stylegen.config.auto import apply_auto
+
         apply_auto(config, given)
     if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:
-        config.ema.rampup = None  # a ramp-up would replace the trained average by the weights of the first step
+        config.ema.rampup = None  # a ramp-up would replace the trained G_ema by the weights of the first step
     return config
 
 
-def _given_keys(verb: str, overrides: Sequence[str]) -> set[str]:
-    """Dotted keys that the command line or the chosen files of conf/ set: all that is not left to constructors."""
+def _given_keys(verb: str, overrides: Sequence[str], quoted: Sequence[str]) -> set[str]:
+    """Dotted keys that the command line or the chosen files of conf/ set: those that are not constructor defaults."""
     given = {key_of(override) for override in overrides}
-    quoted = [quote_override(override) for override in overrides]
-    choices = compose(verb, quoted, return_hydra_config=True).hydra.runtime.choices
+    choices = compose(verb, list(quoted), return_hydra_config=True).hydra.runtime.choices
     for group, option in choices.items():
         path = config_directory() / str(group) / f"{option}.yaml"
         if not path.is_file():
@@ -71,7 +100,7 @@ def _given_keys(verb: str, overrides: Sequence[str]) -> set[str]:
 
 
 def _keys_of(path: Path) -> set[str]:
-    """Dotted keys that a file of conf/ sets, itself or by a file beside it that it starts from."""
+    """Dotted keys that a file of conf/ sets, itself or through its defaults list."""
     content = OmegaConf.load(path)
     keys = {key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
     defaults = OmegaConf.select(content, "defaults", default=[])
@@ -86,15 +115,15 @@ def _leaves(node: Any, prefix: str = "") -> list[str]:
     return [leaf for key in map(str, node) for leaf in _leaves(node._get_node(key), f"{prefix}{key}.")]
 
 
-def check_complete(config: DictConfig) -> None:
+def check_complete(settings: Any) -> None:
     """Raise UserError for a setting that has no default and was not given."""
-    missing = sorted(OmegaConf.missing_keys(config))
+    missing = sorted(key for key, value in flatten(as_dict(settings)).items() if value == REQUIRED)
     if missing:
         raise UserError(f"{missing[0]} is missing", rule="it has no default", fix=f"Add {missing[0]}=VALUE")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The configuration as plain dicts, lists and numbers, for files and loggers."""
+    """The tree as plain dicts, lists and numbers."""
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}

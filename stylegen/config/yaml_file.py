@@ -1,5 +1,6 @@
 """YAML files from people and runs, read within bounds: no aliases, which can stand for gigabytes in ten lines."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ MAX_DEPTH = 32
 
 
 def load_yaml(path: Path) -> Any:
-    """The file's content as a DictConfig or ListConfig.
+    """The file's content as plain dicts, lists and values.
 
     Raises:
         OSError: it cannot be read.
@@ -23,9 +24,14 @@ def load_yaml(path: Path) -> Any:
         raise ValueError(f"it is larger than {MAX_BYTES} bytes")
     try:
         _check_tokens(content)
-        return OmegaConf.create(content.decode())
+        return OmegaConf.to_container(OmegaConf.create(content.decode()))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"it is no YAML ({(str(error) or type(error).__name__).splitlines()[0]})") from error
+
+
+def dump_yaml(tree: Mapping[str, Any]) -> str:
+    """Plain values as YAML that `load_yaml` reads."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(tree)))
 
 
 def _check_tokens(content: bytes) -> None:

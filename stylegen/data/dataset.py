@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from stylegen.bounds import Choice, Names, PathRule, Range, Seed
+from stylegen.bounds import Choice, Free, Names, PathRule, Range, Seed
 from stylegen.data import openmoji
 from stylegen.data.consistency import check_alike, check_trainable, header_of, place_of
 from stylegen.data.decoded import DecodedPixels, find_place, no_room, open_decoded
@@ -64,14 +64,14 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        path: Annotated[str | Path, PathRule()],
+        path: Annotated[str | Path, PathRule(), Free()],
         resolution: Annotated[int, Range(8, 2048)] | None = None,
         use_labels: bool = False,
         mirror: bool = False,
         classes: Annotated[Sequence[str], Names((0, 65536))] | None = None,
         max_images: Annotated[int, Range(1, 2**40)] | None = None,
         subset_seed: Seed = 0,
-        cache: Annotated[str, Choice(("auto", "memmap", "device", "off"))] = "auto",
+        cache: Annotated[str, Choice(("auto", "memmap", "device", "off")), Free()] = "auto",
     ) -> None:
         if cache not in CACHES:
             raise unknown_choice("data.cache", cache, CACHES)

@@ -5,12 +5,12 @@ import os
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
 from stylegen import randomness
 from stylegen.augment import AUGMENTS, Augmentation, Controller
-from stylegen.config.compose import plain
+from stylegen.config.sections import Arguments, Component
+from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError, unknown_choice
 from stylegen.losses import LOSSES
@@ -21,37 +21,35 @@ from stylegen.training.ema import EMA
 from stylegen.training.freeze import frozen_parameters
 from stylegen.training.growth import Growth
 from stylegen.training.lightning.module import StyleGANModule
-from stylegen.training.optimizer import AdamSettings
 from stylegen.training.precision import Precision
 from stylegen.training.random_inputs import KeyedDraws
 
 
-def build_dataset(config: DictConfig) -> ImageDataset:
+def build_dataset(config: TrainSettings) -> ImageDataset:
     """The training set of `config.data`."""
-    return ImageDataset(**{name: value for name, value in plain(config)["data"].items() if name != "workers"})
+    return ImageDataset(**{name: value for name, value in config.data.items() if name != "workers"})
 
 
-def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
+def build_module(config: TrainSettings, dataset: ImageDataset) -> StyleGANModule:
     """Networks, loss, regularisers and draws, all a function of the configuration and its seed."""
-    settings = plain(config)
-    check_memory(settings, dataset.spec)
+    check_memory(config, dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/G"):
-        generator = new_generator(settings["generator"], dataset.spec)
+        generator = new_generator(config.generator, dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/D"):
-        discriminator = new_discriminator(settings["discriminator"], dataset.spec)
+        discriminator = new_discriminator(config.discriminator, dataset.spec)
     module = StyleGANModule(
         generator,
         discriminator,
-        loss=_construct("loss", settings["loss"], LOSSES),
+        loss=_construct("loss", config.loss, LOSSES),
         regularizers={
             name: _choose("regularizers", name, REGULARIZERS)(**arguments)
-            for name, arguments in (settings["regularizers"] or {}).items()
+            for name, arguments in config.regularizers.items()
         },
         draws=KeyedDraws(config.seed, generator.z_dim, dataset.labels(), config.style_mixing_prob),
-        ema=EMA(**settings["ema"]),
-        optimizer=AdamSettings(**settings["optimizer"]),
+        ema=EMA(**config.ema),
+        optimizer=config.optimizer,
         w_avg_decay=config.w_avg_decay,
-        augment=build_augmentation(settings.get("augment") or {}),
+        augment=build_augmentation(config.augment),
         batch_per_device=config.batch_per_device,
         precision=Precision(config.precision, config.half_resolutions),
         bad_steps=config.bad_steps,
@@ -62,14 +60,14 @@ def build_module(config: DictConfig, dataset: ImageDataset) -> StyleGANModule:
     return module.to(memory_format=torch.channels_last)
 
 
-def check_memory(settings: dict[str, Any], spec: ImageSpec) -> None:
+def check_memory(config: TrainSettings, spec: ImageSpec) -> None:
     """Raise UserError for networks that this machine could not even hold; builds nothing.
 
     In training G takes five numbers a parameter (weight, gradient, Adam's two moments, average), D four; activations
     come on top.
     """
     with torch.device("meta"):
-        networks = new_generator(settings["generator"], spec), new_discriminator(settings["discriminator"], spec)
+        networks = new_generator(config.generator, spec), new_discriminator(config.discriminator, spec)
     g, d = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
     needed, there = 4 * (5 * g + 4 * d), _memory()
     if needed > there:
@@ -87,27 +85,27 @@ def _memory() -> int:
     return max(sizes, default=2**40)
 
 
-def new_generator(settings: dict[str, Any], spec: ImageSpec) -> StyleGenerator:
+def new_generator(settings: Component, spec: ImageSpec) -> StyleGenerator:
     """A generator of `config.generator` for pictures like these, its weights drawn from torch's generator."""
-    return build_generator(**settings, **vars(spec))
+    return build_generator(settings.name, **settings.arguments, **vars(spec))
 
 
-def new_discriminator(settings: dict[str, Any], spec: ImageSpec) -> nn.Module:
+def new_discriminator(settings: Component, spec: ImageSpec) -> nn.Module:
     """A discriminator of `config.discriminator` for pictures like these."""
     network: nn.Module = _construct("discriminator", settings, DISCRIMINATORS, **vars(spec))
     return network
 
 
 def build_growth(
-    config: DictConfig, resolution: int, generator: StyleGenerator, discriminator: nn.Module
+    config: TrainSettings, resolution: int, generator: StyleGenerator, discriminator: nn.Module
 ) -> Growth | None:
     """The schedule of `config.growth`, or None for `growth=none`.
 
     Raises:
         UserError: impossible settings, or networks that have one resolution only.
     """
-    settings = plain(config).get("growth")
-    if not settings:
+    settings = config.growth
+    if settings is None:
         return None
     if len(generator.resolutions) == 1 or not hasattr(discriminator, "set_level"):
         raise UserError(
@@ -118,23 +116,24 @@ def build_growth(
     return Growth(resolution, config.batch_size, **settings)
 
 
-def build_augmentation(settings: dict[str, Any]) -> Augmentation | None:
+def build_augmentation(settings: Component | None) -> Augmentation | None:
     """What the discriminator's pictures go through.
 
     Args:
-        settings: `name` in `AUGMENTS`, arguments of that pipeline and of `Controller`; empty for none.
+        settings: `name` in `AUGMENTS`, arguments of that pipeline and of `Controller`; None for none.
     """
-    if not settings:
+    if settings is None:
         return None
-    strength = {key: settings[key] for key in inspect.signature(Controller).parameters}
-    rest = {key: value for key, value in settings.items() if key not in strength}
-    return Augmentation(_construct("augment", rest, AUGMENTS), Controller(**strength))
+    strength = {key: settings.arguments[key] for key in inspect.signature(Controller).parameters}
+    rest = {key: value for key, value in settings.arguments.items() if key not in strength}
+    return Augmentation(
+        _construct("augment", Component(settings.name, Arguments(rest)), AUGMENTS), Controller(**strength)
+    )
 
 
-def _construct(group: str, settings: dict[str, Any], table: dict[str, Any], **given: Any) -> Any:
+def _construct(group: str, settings: Component, table: dict[str, Any], **given: Any) -> Any:
     """The part that `settings` name, with the other settings as its arguments; UserError for an unknown name."""
-    arguments = {key: value for key, value in settings.items() if key != "name"}
-    return _choose(f"{group}.name", settings["name"], table)(**arguments, **given)
+    return _choose(f"{group}.name", settings.name, table)(**settings.arguments, **given)
 
 
 def _choose(setting: str, name: str, table: dict[str, Any]) -> Any:

@@ -6,13 +6,12 @@ are new. A run that continues has its own weights and does not read `init` again
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
-from stylegen.config.compose import plain
+from stylegen.config.sections import Component, as_dict
+from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 from stylegen.runs.build import new_discriminator, new_generator
@@ -20,7 +19,7 @@ from stylegen.spec import ImageSpec
 from stylegen.training.lightning.module import StyleGANModule
 
 
-def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> str | None:
+def initialize(config: TrainSettings, module: StyleGANModule, spec: ImageSpec) -> str | None:
     """Give a new module the weights of `config.init` -> what was copied, in one sentence; None without `init`.
 
     Raises:
@@ -35,18 +34,17 @@ def initialize(config: DictConfig, module: StyleGANModule, spec: ImageSpec) -> s
         )
     if weights is None:
         return None
-    settings = plain(config)
     labels = {
-        "G": label_dependent(_with_classes(new_generator, settings["generator"], spec)),
-        "D": label_dependent(_with_classes(new_discriminator, settings["discriminator"], spec)),
+        "G": label_dependent(_with_classes(new_generator, config.generator, spec)),
+        "D": label_dependent(_with_classes(new_discriminator, config.discriminator, spec)),
     }
     labels["G_ema"] = labels["G"]
     networks: dict[str, nn.Module] = {"G": module.G, "D": module.D, "G_ema": module.G_ema}
-    return transfer(weights, networks, labels, settings)
+    return transfer(weights, networks, labels, as_dict(config))
 
 
 def _with_classes(
-    new: Callable[[dict[str, Any], ImageSpec], nn.Module], settings: dict[str, Any], spec: ImageSpec
+    new: Callable[[Component, ImageSpec], nn.Module], settings: Component, spec: ImageSpec
 ) -> Callable[[int], nn.Module]:
     return lambda classes: new(settings, replace(spec, num_classes=classes))
 
@@ -57,7 +55,7 @@ def _with_settings(weights: TrainedWeights) -> TrainedWeights:
     if weights.settings or not path.is_file():
         return weights
     try:
-        loaded = OmegaConf.to_container(load_yaml(path), resolve=True)
+        loaded = load_yaml(path)
         assert isinstance(loaded, dict)
         settings = {network: dict(loaded[network]) for network in ("generator", "discriminator")}
     except Exception as error:  # the parser raises many kinds

@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
+from stylegen.bounds import REQUIRED
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.compose import plain
 from stylegen.config.continued import output_root
+from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
 
 
-def check_data_apart(config: DictConfig) -> None:
+def check_data_apart(config: TrainSettings) -> None:
     """Raise UserError where training would write among the images that it reads, or read what it writes."""
-    if OmegaConf.is_missing(config.data, "path") or config.data.path == OPENMOJI:
+    if config.data.path in (REQUIRED, OPENMOJI):
         return
     data = Path(config.data.path).expanduser().resolve()
     root = output_root(config)
@@ -57,7 +56,7 @@ def _is_beyond_a_checkpoint(folder: RunFolder) -> bool:
     The mark `.saved` is hidden, so copies of a run may lack it; runs from before there was one lack it too.
     """
     try:
-        own = plain(load_yaml(folder.config))
+        own = load_yaml(folder.config)
         batches = [own["batch_size"], *((own.get("growth") or {}).get("batch_sizes") or [])]
         due = min(own["checkpoint_every_kimg"] or own["total_kimg"], own["total_kimg"]) * 1000
         return folder.newest_moment() >= due + max(batches) * (due < own["total_kimg"] * 1000)

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import torch
-from omegaconf import DictConfig
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.rules import num_processes
+from stylegen.config.train_settings import TrainSettings
 from stylegen.errors import RunError, UserError
 from stylegen.runs.start import Start
 from stylegen.training.lightning.checkpoint_io import read_checkpoint
@@ -70,7 +70,7 @@ def explained_disk_errors(folder: RunFolder) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained_memory_errors(config: DictConfig, current: Callable[[], StyleGANModule]) -> Iterator[None]:
+def explained_memory_errors(config: TrainSettings, current: Callable[[], StyleGANModule]) -> Iterator[None]:
     """Raise RunError, naming the batch and what helps, where the body runs out of memory.
 
     Args:

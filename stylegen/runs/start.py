@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from stylegen.checkpoints.run_folder import RunFolder, next_run_folder
-from stylegen.config.compose import plain
-from stylegen.config.continued import flatten, output_root, read_own
+from stylegen.config.continued import output_root, read_own
+from stylegen.config.schema import fixed_on_resume
+from stylegen.config.sections import as_dict, flatten
+from stylegen.config.train_settings import TrainSettings
 from stylegen.errors import UserError
 from stylegen.runs.places import check_new
 from stylegen.runs.run_lock import check_unlocked
@@ -22,12 +22,6 @@ from stylegen.training.lightning.datamodule import other_data
 from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.lightning.processes import is_first_process
 
-# What may differ between a run and its continuation: it changes no algorithm. (Threads and devices may change the
-# rounding of sums; a bit-exact continuation keeps them.) The data are compared by their content, not by their path.
-_FREE = {"total_kimg", "resume", "output_dir", "sample_count", "checkpoints", "max_hours", "threads"}
-_FREE |= {"data.path", "data.workers", "data.cache", "batch_per_device", "bad_steps", "attempts"}
-_FREE |= {"init", "auto"}  # a continued run has its weights, and what `auto` decided stands with its values
-_FREE_GROUPS = ("trainer.", "logger.", "evaluation.")
 _START = "STYLEGEN_START"
 
 
@@ -49,7 +43,7 @@ class Start:
 
 
 def find_start(
-    config: DictConfig, name: str, module: StyleGANModule | None = None, fingerprint: str | None = None
+    config: TrainSettings, name: str, module: StyleGANModule | None = None, fingerprint: str | None = None
 ) -> Start:
     """Decide by `resume` and `output_dir`; creates nothing but a numbered folder where no name was given.
 
@@ -73,7 +67,7 @@ def find_start(
     return start
 
 
-def _find_start(config: DictConfig, name: str, module: StyleGANModule | None) -> tuple[Start, dict[str, Any]]:
+def _find_start(config: TrainSettings, name: str, module: StyleGANModule | None) -> tuple[Start, dict[str, Any]]:
     output = output_root(config)
     if config.trainer.requeue and (output is None or config.resume != "auto"):
         raise UserError(
@@ -109,7 +103,7 @@ def _find_start(config: DictConfig, name: str, module: StyleGANModule | None) ->
     return Start(folder), {}
 
 
-def begins_anew(config: DictConfig) -> bool:
+def begins_anew(config: TrainSettings) -> bool:
     """Whether `find_start` will find nothing to continue; creates nothing."""
     if (shared := _shared_start()) is not None:
         return shared.checkpoint is None
@@ -120,7 +114,7 @@ def begins_anew(config: DictConfig) -> bool:
         return output is None or not RunFolder(output).checkpoints()
 
 
-def last_saved(config: DictConfig) -> int | None:
+def last_saved(config: TrainSettings) -> int | None:
     """When last.ckpt of `output_dir` was written, in nanoseconds; None where there is none."""
     output = output_root(config)
     with _readable(config):
@@ -129,7 +123,7 @@ def last_saved(config: DictConfig) -> int | None:
 
 
 @contextmanager
-def _readable(config: DictConfig) -> Iterator[None]:
+def _readable(config: TrainSettings) -> Iterator[None]:
     """Raise UserError where the body may not look into a folder."""
     try:
         yield
@@ -165,7 +159,7 @@ def forget_start() -> None:
 
 
 def _continue(
-    config: DictConfig, folder: RunFolder, checkpoint: Path, module: StyleGANModule | None
+    config: TrainSettings, folder: RunFolder, checkpoint: Path, module: StyleGANModule | None
 ) -> tuple[Start, dict[str, Any]]:
     """From the newest checkpoint that is whole, with its content; damaged and missing ones are named.
 
@@ -209,11 +203,11 @@ def _checkpoint_of(path: Path) -> Path:
     return checkpoint
 
 
-def _refuse_changes(config: DictConfig, before: Path) -> None:
+def _refuse_changes(config: TrainSettings, before: Path) -> None:
     if not before.exists():
         return
-    old, new = flatten(plain(read_own(before))), flatten(plain(config))
-    changed = [key for key in sorted(old.keys() | new.keys()) if _matters(key) and old.get(key) != new.get(key)]
+    old, new = flatten(as_dict(read_own(before))), flatten(as_dict(config))
+    changed = [key for key in sorted(old.keys() | new.keys()) if fixed_on_resume(key) and old.get(key) != new.get(key)]
     if changed:
         listing = "; ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed)
         raise UserError(
@@ -221,7 +215,3 @@ def _refuse_changes(config: DictConfig, before: Path) -> None:
             rule=f"these settings differ from those it was trained with: {listing}",
             fix="Give the old values, or another output_dir for a new run",
         )
-
-
-def _matters(key: str) -> bool:
-    return not (key in _FREE or key.startswith(_FREE_GROUPS) or key.endswith("_every_kimg"))

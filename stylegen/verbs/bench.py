@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch.utils.data import DataLoader, Dataset
 
+from stylegen.config.settings import BenchSettings
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sources.folder import write_folder
 from stylegen.data.sources.lmdb import write_lmdb
@@ -45,22 +45,22 @@ class BenchResult:
         return "\n".join([*lines, "px: resolution, w: workers; synthetic pictures, read in a loop by DataLoader"])
 
 
-def run(config: DictConfig) -> BenchResult:
+def run(settings: BenchSettings) -> BenchResult:
     """Measure what `what` names.
 
     Raises:
         UserError: another `what` or resolution.
     """
-    if config.what != "data":
-        raise unknown_choice("what", config.what, ["data"])
-    for resolution in config.resolutions:
+    if settings.what != "data":
+        raise unknown_choice("what", settings.what, ["data"])
+    for resolution in settings.resolutions:
         ImageSpec(resolution)  # refuses what no dataset can have
     rates: dict[tuple[str, int, int], float | None] = {}
-    for resolution in config.resolutions:
+    for resolution in settings.resolutions:
         with temporary_folder() as folder:
             for way, dataset in _datasets(folder, resolution):
-                for workers in config.workers:
-                    rate = None if dataset is None else _rate(dataset, workers, config.seconds)
+                for workers in settings.workers:
+                    rate = None if dataset is None else _rate(dataset, workers, settings.seconds)
                     rates[way, resolution, workers] = rate
     return BenchResult(rates)
 

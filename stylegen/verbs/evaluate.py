@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from stylegen import distributed
-from stylegen.config.evaluation import describe, extraction_options, fill_defaults, metric_options, protocol_of
+from stylegen.config.evaluation import describe, extraction_options, metric_options, protocol_of, with_defaults
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import process_group
@@ -56,13 +55,13 @@ class EvaluateResult:
         return self.text
 
 
-def run(config: DictConfig) -> EvaluateResult | None:
+def run(config: Any) -> EvaluateResult | None:
     """Measure `snapshot` or `images` against `data.path`; the result comes from the first process.
 
     Raises:
         UserError: a bad snapshot, dataset, metric or output, before anything is computed.
     """
-    fill_defaults(config)
+    config = with_defaults(config)
     _check_settings(config)
     if launches(config.devices):
         _plan(config, torch.device("cpu"))  # errors of the settings are raised before workers start
@@ -72,13 +71,13 @@ def run(config: DictConfig) -> EvaluateResult | None:
     return EvaluateResult(text) if text else None
 
 
-def _rank(config: DictConfig) -> str:
+def _rank(config: Any) -> str:
     """The work of one process, which joins the others if there are any."""
     with process_group(choose_device(config.device)) as device:
         return _evaluate(config, device)
 
 
-def _evaluate(config: DictConfig, device: torch.device) -> str:
+def _evaluate(config: Any, device: torch.device) -> str:
     """All of the work of one process; the JSON text on the first."""
     subjects, cards, reals = _plan(config, device)
     with ProgressBars() as progress:
@@ -99,7 +98,7 @@ def _evaluate(config: DictConfig, device: torch.device) -> str:
     return report(config, scored, subjects)
 
 
-def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list[Path], PublishedOrReals]:
+def _plan(config: Any, device: torch.device) -> tuple[list[Subject], list[Path], PublishedOrReals]:
     """What is scored, where each card goes, and against what; everything is checked."""
     paths = [] if config.snapshot is None else find_snapshots(config.snapshot)
     subjects = [snapshot_subject(config, path, device) for path in paths]
@@ -142,7 +141,7 @@ def _plan(config: DictConfig, device: torch.device) -> tuple[list[Subject], list
 
 
 def _score(
-    config: DictConfig,
+    config: Any,
     subject: Subject,
     path: Path,
     reals: PublishedOrReals,
@@ -162,7 +161,7 @@ def _score(
     return Scored(subject.name, subject.kimg, card)
 
 
-def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, options: dict[str, Any]) -> None:
+def _export(config: Any, reals: PublishedOrReals, device: torch.device, options: dict[str, Any]) -> None:
     """`mu` and `sigma` of the reals in the features of the first metric."""
     assert not isinstance(reals, PublishedReals)
     extractor = build_extractor(METRICS[config.metrics[0]].extractor, config.evaluation.weights, device)
@@ -182,7 +181,7 @@ def _export(config: DictConfig, reals: PublishedOrReals, device: torch.device, o
 
 
 def _draw_neighbours(
-    config: DictConfig,
+    config: Any,
     subject: Subject,
     card: Path,
     reals: PublishedOrReals,
@@ -204,7 +203,7 @@ def _draw_neighbours(
     print(f"neighbours: {path}", file=sys.stderr)
 
 
-def _check_settings(config: DictConfig) -> None:
+def _check_settings(config: Any) -> None:
     nothing = config.snapshot is None and config.images is None and config.export is not None
     if (config.snapshot is None) == (config.images is None) and not nothing:
         both = f"snapshot={config.snapshot} images={config.images}"
@@ -226,14 +225,14 @@ def _check_settings(config: DictConfig) -> None:
         raise unknown_choice("metrics", config.metrics, METRICS)
 
 
-def _count_copies_too(config: DictConfig) -> None:
+def _count_copies_too(config: Any) -> None:
     """The figure's number, in the features of the first metric that has it."""
     used = [METRICS[i].extractor for i in config.metrics if i in METRICS and METRICS[i].extractor not in DISTANCES]
     ids = [f"authenticity_{name}" for name in used if f"authenticity_{name}" in METRICS]
     config.metrics.append((ids or ["authenticity_random_vgg16"])[0])
 
 
-def _card_paths(config: DictConfig, subjects: Sequence[Subject]) -> list[Path]:
+def _card_paths(config: Any, subjects: Sequence[Subject]) -> list[Path]:
     """Beside the snapshots, or in the current folder for pictures; refused now if they cannot be written."""
     paths = [subject.card for subject in subjects]
     if config.out is not None and len(subjects) == 1:
@@ -274,7 +273,7 @@ def _note_changes(subjects: Sequence[Subject], reals: PublishedOrReals) -> None:
             print(f"note: {subject.name} was trained on other pictures than {reals.name} has now", file=sys.stderr)
 
 
-def _store(config: DictConfig) -> StatisticsCache:
+def _store(config: Any) -> StatisticsCache:
     folder = config.evaluation.cache_dir
     return StatisticsCache(
         (Path(folder).expanduser() if folder else default_folder()) if config.evaluation.cache else None

@@ -7,34 +7,34 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from omegaconf import DictConfig
 from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
+from stylegen.config.settings import SampleSettings
 from stylegen.errors import UserError
 from stylegen.images import write_png
 
 _LONG = 32  # characters of a setting's value in a file name
 
 
-def default_name(config: DictConfig, snapshot: Snapshot) -> str:
+def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     """kimg, mode and the choices that change the images: "000064.000-grid-psi0.7-seeds0-63"."""
     images_seen = snapshot.info.get("images_seen")
-    parts = [kimg_name(images_seen) if isinstance(images_seen, int) else snapshot.path.stem, config.mode]
-    if config.mode == "truncation":
-        parts.append("psis" + _short(",".join(f"{psi:g}" for psi in config.psis)))
+    parts = [kimg_name(images_seen) if isinstance(images_seen, int) else snapshot.path.stem, settings.mode]
+    if settings.mode == "truncation":
+        parts.append("psis" + _short(",".join(f"{psi:g}" for psi in settings.psis)))
     else:
-        parts.append(f"psi{config.truncation_psi:g}")
-    if config.truncation_cutoff is not None:
-        parts.append(f"cutoff{config.truncation_cutoff}")
-    if config.label is not None:
-        parts.append("class" + _short(config.label))
-    if config.noise != "const" and config.mode != "noise":
-        parts.append(f"noise-{config.noise}")
-    if config.mode != "images":  # whose files are named after their seeds
-        parts.append("seeds" + _short(config.seeds))
-    if config.mode == "mixing":
-        parts.append(f"{_short(config.layers)}-from{_short(config.mix_seeds)}")
+        parts.append(f"psi{settings.truncation_psi:g}")
+    if settings.truncation_cutoff is not None:
+        parts.append(f"cutoff{settings.truncation_cutoff}")
+    if settings.label is not None:
+        parts.append("class" + _short(settings.label))
+    if settings.noise != "const" and settings.mode != "noise":
+        parts.append(f"noise-{settings.noise}")
+    if settings.mode != "images":  # whose files are named after their seeds
+        parts.append("seeds" + _short(settings.seeds))
+    if settings.mode == "mixing":
+        parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
     return "-".join(parts)
 
 
@@ -46,25 +46,25 @@ def _short(text: str) -> str:
     return f"{plain[: _LONG // 2].rstrip(',')}_{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
-def find_output(config: DictConfig, snapshot: Snapshot) -> Path:
+def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     """The file or folder to write.
 
     Raises:
         UserError: a folder where nothing can be written, a file where a folder is needed, or the reverse.
     """
-    several = config.mode == "images"
-    if config.out is None:
+    several = settings.mode == "images"
+    if settings.out is None:
         folder = snapshot.path.parent
         folder = folder.parent if folder.name == "snapshots" else folder
-        out = folder / "sampled" / (default_name(config, snapshot) + ("" if several else ".png"))
+        out = folder / "sampled" / (default_name(settings, snapshot) + ("" if several else ".png"))
     else:
-        out = Path(config.out).expanduser()
+        out = Path(settings.out).expanduser()
     if not several and out.suffix.lower() != ".png":
-        raise UserError(f"out={out}", rule=f"mode={config.mode} writes one PNG file", fix=f"Use out={out}.png")
+        raise UserError(f"out={out}", rule=f"mode={settings.mode} writes one PNG file", fix=f"Use out={out}.png")
     try:
         if out.exists() and out.is_dir() != several:
             kind = "a folder" if several else "one file"
-            raise UserError(f"out={out}", rule=f"mode={config.mode} writes {kind}, and it is none", fix="Use another")
+            raise UserError(f"out={out}", rule=f"mode={settings.mode} writes {kind}, and it is none", fix="Use another")
         existing = out if several else out.parent
         while not existing.exists() and existing != existing.parent:
             existing = existing.parent

@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from stylegen.data.prepare.convert import Recipe
+from stylegen.config.prepare_settings import PrepareSettings
 from stylegen.data.prepare.metadata import CONVERTIBLE_SUFFIXES
 from stylegen.data.prepare.preparation import Prepared, prepare
 from stylegen.data.sources.source import Source, open_source
-
-_RECIPE = ("resolution", "crop", "filter", "channels", "background", "min_size")
 
 
 @dataclass(frozen=True)
@@ -30,18 +26,14 @@ class PrepareResult:
         return "\n".join([*(f"note: {notice}" for notice in done.notices), f"{done.out}: {', '.join(facts)}"])
 
 
-def run(config: DictConfig) -> PrepareResult:
+def run(settings: PrepareSettings) -> PrepareResult:
     """Prepare a dataset.
 
     Raises:
         UserError: see `stylegen.data.prepare.preparation.prepare`, and settings outside their ranges.
     """
-    recipe = Recipe(**{name: config[name] for name in _RECIPE})
-    done = prepare(
-        *(_open(config.source), Path(config.out).expanduser(), recipe),
-        **{name: config[name] for name in ("labels", "max_images", "seed", "strict", "processes")},
-    )
-    return PrepareResult(done)
+    source, out = _open(settings.source), Path(settings.out).expanduser()
+    return PrepareResult(prepare(source, out, settings.recipe, **settings.options))
 
 
 def _open(path: str) -> Source:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
+from stylegen.config.settings import SampleSettings
 from stylegen.device import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import MAX_FIGURE_PIXELS, make_grid
@@ -42,7 +42,7 @@ class SampleResult:
         return f"{count}{self.paths[0] if len(self.paths) == 1 else self.paths[0].parent} ({size})"
 
 
-def run(config: DictConfig) -> SampleResult:
+def run(settings: SampleSettings) -> SampleResult:
     """Load the snapshot, draw what `mode` asks for, write PNGs.
 
     Raises:
@@ -54,29 +54,29 @@ def run(config: DictConfig) -> SampleResult:
         "mixing": _mixing,
         "noise": _noise,
     }
-    if config.mode not in ("images", *figures):
-        raise unknown_choice("mode", config.mode, ("images", *figures))
-    seeds = parse_seeds(config.seeds)
-    snapshot = load_snapshot(config.snapshot)
+    if settings.mode not in ("images", *figures):
+        raise unknown_choice("mode", settings.mode, ("images", *figures))
+    seeds = parse_seeds(settings.seeds)
+    snapshot = load_snapshot(settings.snapshot)
     sampler = Sampler(
-        snapshot.generator.to(choose_device(config.device)),
-        psi=config.truncation_psi,
-        cutoff=config.truncation_cutoff,
-        noise=config.noise,
-        label=_class_index(config.label, snapshot),
-        batch_size=config.batch_size,
+        snapshot.generator.to(choose_device(settings.device)),
+        psi=settings.truncation_psi,
+        cutoff=settings.truncation_cutoff,
+        noise=settings.noise,
+        label=_class_index(settings.label, snapshot),
+        batch_size=settings.batch_size,
     )
-    out = find_output(config, snapshot)
+    out = find_output(settings, snapshot)
     resolution = sampler.generator.level.resolution
-    if config.mode == "images":
-        scale = config.scale or 1
+    if settings.mode == "images":
+        scale = settings.scale or 1
         images: Iterable[tuple[str, Tensor]] = _images(sampler, seeds)
     else:
-        scale = config.scale or max(1, FIGURE_CELL_PX // resolution)
-        _check_size(config, len(seeds), resolution * scale)
-        cells, columns = figures[config.mode](config, sampler, seeds)
+        scale = settings.scale or max(1, FIGURE_CELL_PX // resolution)
+        _check_size(settings, len(seeds), resolution * scale)
+        cells, columns = figures[settings.mode](settings, sampler, seeds)
         images = [("", make_grid(cells, columns))]
-    return SampleResult(write_images(images, out, scale, keep_both=config.out is None), resolution, scale)
+    return SampleResult(write_images(images, out, scale, keep_both=settings.out is None), resolution, scale)
 
 
 def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
@@ -99,18 +99,18 @@ def _images(sampler: Sampler, seeds: list[int]) -> Iterator[tuple[str, Tensor]]:
         yield from zip(itertools.islice(names, len(batch)), batch, strict=True)
 
 
-def _grid(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
-    return sampler.images(seeds), config.columns or math.ceil(math.sqrt(len(seeds)))
+def _grid(settings: SampleSettings, sampler: Sampler, seeds: list[int]) -> Figure:
+    return sampler.images(seeds), settings.columns or math.ceil(math.sqrt(len(seeds)))
 
 
-def _truncation(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
+def _truncation(settings: SampleSettings, sampler: Sampler, seeds: list[int]) -> Figure:
     """Rows seeds, columns psi; the cutoff, if any, holds for all."""
     ws = sampler.ws(seeds)
-    columns = [sampler.render(ws, seeds, psi) for psi in config.psis]
-    return torch.stack(columns, dim=1).flatten(0, 1), len(config.psis)
+    columns = [sampler.render(ws, seeds, psi) for psi in settings.psis]
+    return torch.stack(columns, dim=1).flatten(0, 1), len(settings.psis)
 
 
-def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
+def _mixing(settings: SampleSettings, sampler: Sampler, seeds: list[int]) -> Figure:
     """Sources along both edges; each cell is its row's picture with `layers` from its column's (figure 3)."""
     generator = sampler.generator
     if generator.num_ws == 1:
@@ -119,8 +119,8 @@ def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
             rule="this network has no styles to mix: its latent enters once, at the input",
             fix="Use another mode, or a network whose layers are told w (generator.conditioning=adain, say)",
         )
-    layers = parse_layers(config.layers, generator.level.resolution, generator.num_active_ws)
-    others = parse_seeds(config.mix_seeds, "mix_seeds")
+    layers = parse_layers(settings.layers, generator.level.resolution, generator.num_active_ws)
+    others = parse_seeds(settings.mix_seeds, "mix_seeds")
     rows, columns = sampler.ws(seeds), sampler.ws(others)
     top, left = sampler.render(columns, others), sampler.render(rows, seeds)
     cells = [torch.full_like(top[:1], 255), top]
@@ -130,7 +130,7 @@ def _mixing(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
     return torch.cat(cells), len(others) + 1
 
 
-def _noise(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
+def _noise(settings: SampleSettings, sampler: Sampler, seeds: list[int]) -> Figure:
     """Rows seeds; columns: without noise, three draws of it, and the deviation over many draws (figures 4 and 5).
 
     The deviation is that of grey values, scaled so that the figure's largest is white.
@@ -143,20 +143,20 @@ def _noise(config: DictConfig, sampler: Sampler, seeds: list[int]) -> Figure:
     return torch.stack(columns, dim=1).flatten(0, 1), len(columns)
 
 
-def _check_size(config: DictConfig, seeds: int, side: int) -> None:
+def _check_size(settings: SampleSettings, seeds: int, side: int) -> None:
     """Refuse a figure too large for a PNG viewer, or for memory, before anything is sampled."""
-    others = len(parse_seeds(config.mix_seeds, "mix_seeds"))
+    others = len(parse_seeds(settings.mix_seeds, "mix_seeds"))
     columns = {
-        "grid": config.columns or math.ceil(math.sqrt(seeds)),
-        "truncation": len(config.psis),
+        "grid": settings.columns or math.ceil(math.sqrt(seeds)),
+        "truncation": len(settings.psis),
         "mixing": others + 1,
         "noise": NOISE_DRAWS,  # all are in memory at once
-    }[config.mode]
-    rows = -(-seeds // columns) if config.mode == "grid" else seeds + 1
+    }[settings.mode]
+    rows = -(-seeds // columns) if settings.mode == "grid" else seeds + 1
     pixels = rows * columns * side**2
     if pixels > MAX_FIGURE_PIXELS:
         raise UserError(
-            f"mode={config.mode} with {seeds} seeds, {columns} columns and images of {side} px",
+            f"mode={settings.mode} with {seeds} seeds, {columns} columns and images of {side} px",
             rule=f"it would have {pixels / 1e6:,.0f} million pixels, of at most {MAX_FIGURE_PIXELS / 1e6:,.0f}",
             fix="Use fewer seeds or columns, scale=1, or mode=images",
         )

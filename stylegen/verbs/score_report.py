@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from omegaconf import DictConfig
+from typing import Any
 
 from stylegen.files import write_text
 from stylegen.metrics.protocol.card_file import updating
@@ -16,7 +15,7 @@ from stylegen.metrics.protocol.score_table import comparable, merged, rows_at, r
 from stylegen.verbs.scoring import Subject
 
 
-def report(config: DictConfig, scored: Sequence[Scored], subjects: Sequence[Subject]) -> str:
+def report(config: Any, scored: Sequence[Scored], subjects: Sequence[Subject]) -> str:
     """Table and plot beside the run; the JSON object for the last line."""
     check_comparable(scored)
     folder = report_folder(config, subjects)
@@ -49,7 +48,7 @@ def _distinct_names(subjects: Sequence[Subject]) -> list[str]:
     return [(s.card.absolute().parent / s.name).relative_to(common).as_posix() for s in subjects]
 
 
-def report_folder(config: DictConfig, subjects: Sequence[Subject]) -> Path:
+def report_folder(config: Any, subjects: Sequence[Subject]) -> Path:
     if config.out is not None:
         return Path(config.out).expanduser()
     folder = Path(os.path.commonpath([s.card.absolute().parent for s in subjects]))

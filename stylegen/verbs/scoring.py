@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from stylegen import randomness
 from stylegen.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot
@@ -84,7 +83,7 @@ def find_snapshots(text: str) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Subject:
+def snapshot_subject(config: Any, path: Path, device: torch.device) -> Subject:
     """A generator; loaded now, so that a bad file is refused before anything is computed."""
     snapshot = load_snapshot(path)
     spec, resolution, info = _spec(snapshot), snapshot.generator.level.resolution, snapshot.info
@@ -120,7 +119,7 @@ def snapshot_subject(config: DictConfig, path: Path, device: torch.device) -> Su
     return Subject(path.stem, card, kimg, digest, spec, resolution, info, config.num_samples, score, pictures)
 
 
-def images_subject(config: DictConfig, device: torch.device) -> Subject:
+def images_subject(config: Any, device: torch.device) -> Subject:
     """A folder or zip of images, measured as stored. Of more than `num_samples` a keyed choice counts."""
     if not Path(config.images).expanduser().exists():  # the dataset would blame data.path
         raise UserError(f"images={config.images} does not exist", rule="it is a folder or a .zip", fix="Give its path")
@@ -159,7 +158,7 @@ def chosen_images(num_images: int, count: int) -> list[int]:
     return randomness.permutation(num_images, 0, "metrics/images")[:count].tolist()
 
 
-def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:
+def find_reals(config: Any, subject: Subject) -> PublishedOrReals:
     """`statistics`, or `data.path`, or what the snapshot was trained on: all of it, where that was a part.
 
     Raises:
@@ -190,7 +189,7 @@ def find_reals(config: DictConfig, subject: Subject) -> PublishedOrReals:
     return ImageDataset(config.data.path, resolution, use_labels=conditional, mirror=mirror)
 
 
-def _mirrored(config: DictConfig, subject: Subject) -> bool:
+def _mirrored(config: Any, subject: Subject) -> bool:
     """Whether the training mirrored its images, for the metrics to whose reals that is done too.
 
     Raises:
@@ -209,7 +208,7 @@ def _mirrored(config: DictConfig, subject: Subject) -> bool:
     return bool(mirror)
 
 
-def check_match(config: DictConfig, subject: Subject, reals: PublishedOrReals) -> None:
+def check_match(config: Any, subject: Subject, reals: PublishedOrReals) -> None:
     """Raise UserError for pictures or labels that cannot be compared."""
     drawn, spec = subject.spec, reals.spec
     if config.images is not None:
@@ -225,7 +224,7 @@ def check_match(config: DictConfig, subject: Subject, reals: PublishedOrReals) -
         at_level(reals, subject.resolution)  # type: ignore[arg-type]
 
 
-def question(config: DictConfig, digest: str, reals: RealImages) -> str:
+def question(config: Any, digest: str, reals: RealImages) -> str:
     """A digest of everything on which a card depends, so that one is believed only where nothing has changed."""
     names = [name for e in by_extractor(config.metrics) for name in FILES_OF.get(e, (e,))]
     files = [require_weights(name, config.evaluation.weights) for name in names]
@@ -245,7 +244,7 @@ def question(config: DictConfig, digest: str, reals: RealImages) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
-def earlier_card(subject: Subject, path: Path, config: DictConfig, reals: RealImages) -> dict[str, Any] | None:
+def earlier_card(subject: Subject, path: Path, config: Any, reals: RealImages) -> dict[str, Any] | None:
     """The newest card at `path` that answers the same question."""
     asked = question(config, subject.digest, reals)
     return next((card for card in reversed(read_cards(path)) if card["sampling"].get("question") == asked), None)
@@ -268,6 +267,6 @@ def _spec(snapshot: Snapshot) -> ImageSpec:
     return ImageSpec(G.resolution, G.channels, G.num_classes)
 
 
-def _labels(config: DictConfig, reals: RealImages, spec: ImageSpec) -> str:
+def _labels(config: Any, reals: RealImages, spec: ImageSpec) -> str:
     """Of a conditional generator the dataset decides the labels, and so the fakes."""
     return reals.fingerprint if spec.num_classes else ""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 
 import stylegen
+from stylegen.config.evaluate_settings import SensitivitySettings
 from stylegen.config.evaluation import metric_options
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
@@ -30,7 +30,7 @@ class SensitivityResult:
         return self.text
 
 
-def run(config: DictConfig) -> SensitivityResult:
+def run(config: SensitivitySettings) -> SensitivityResult:
     """Measure all degradations of `data.path`.
 
     Raises:
@@ -67,7 +67,7 @@ def run(config: DictConfig) -> SensitivityResult:
     return SensitivityResult(str(out))
 
 
-def _metrics(config: DictConfig) -> list[str]:
+def _metrics(config: SensitivitySettings) -> list[str]:
     """Those given; by default all that can be measured without a download."""
     if config.metrics is not None:
         unusable = [i for i in config.metrics if i in METRICS and (METRICS[i].walk or METRICS[i].exact_fakes)]

@@ -4,25 +4,25 @@ conf/study/<name>.yaml names the variants, each a few overrides of `train`. Hydr
 variant and seed; `train` runs it in <study folder>/<variant>-seed<seed>, or continues or skips what is there.
 """
 
-import copy
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.command_line import key_of
-from stylegen.config.compose import compose_config, config_directory, plain
+from stylegen.config.compose import compose_config, config_directory
 from stylegen.config.evaluation import extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, num_processes
+from stylegen.config.settings import StudySettings
+from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
@@ -63,11 +63,8 @@ class Experiment:
     variant: str
     seed: int
     overrides: list[str]
-    config: DictConfig
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.config.output_dir).expanduser()
+    config: TrainSettings
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class StudyResult:
 _FILES = {"report": "md", "numbers": "csv", "plot": "svg"}
 
 
-def run(config: DictConfig) -> StudyResult:
+def run(config: StudySettings) -> StudyResult:
     """Train what is not trained yet, then write report.md, report.csv, report.svg and a grid for each variant.
 
     Raises:
@@ -113,7 +110,7 @@ def load_study(name: str) -> Study:
     if not path.is_file() or (path.parent == folder and path.stem not in {p.stem for p in folder.glob("*.yaml")}):
         raise unknown_choice("name", name, [p.stem for p in folder.glob("*.yaml")])
     try:
-        loaded: Any = OmegaConf.to_container(load_yaml(path))
+        loaded: Any = load_yaml(path)
         study = Study(**loaded)
         well = study.variants and all(map(_is_list_of_strings, [study.common, study.show, *study.variants.values()]))
     except Exception as error:  # the parser raises many kinds
@@ -131,7 +128,7 @@ def _malformed(path: Path, why: str) -> UserError:
     return UserError(f"name={path}", rule=f"it is no study ({why})", fix="Write it as conf/study/conditioning.yaml is")
 
 
-def _experiments(config: DictConfig, study: Study, root: Path) -> Iterator[Experiment]:
+def _experiments(config: StudySettings, study: Study, root: Path) -> Iterator[Experiment]:
     """Variant by variant, seed by seed."""
     seeds = parse_seeds(config.seeds)
     for variant in config.only:
@@ -145,9 +142,9 @@ def _experiments(config: DictConfig, study: Study, root: Path) -> Iterator[Exper
         overrides = list({key_of(override): override for override in given}.values())  # the last one counts
         composed = compose_config("train", overrides)
         for seed in dict.fromkeys(seeds):
-            own = copy.deepcopy(composed)
-            own.seed, own.output_dir = seed, str(root / f"{variant}-seed{seed}")
-            yield Experiment(variant, seed, overrides, own)
+            folder = root / f"{variant}-seed{seed}"
+            own = replace(composed, seed=seed, output_dir=str(folder))
+            yield Experiment(variant, seed, overrides, own, folder)
 
 
 def _check(experiments: list[Experiment]) -> None:
@@ -176,8 +173,8 @@ def _check(experiments: list[Experiment]) -> None:
             )
 
 
-def _dataset(config: DictConfig, known: dict[str, ImageDataset]) -> ImageDataset:
-    key = OmegaConf.to_yaml(config.data)
+def _dataset(config: TrainSettings, known: dict[str, ImageDataset]) -> ImageDataset:
+    key = repr(config.data)
     if key not in known:
         known[key] = build_dataset(config)
     return known[key]
@@ -207,12 +204,12 @@ def _trial(experiment: Experiment) -> Trial:
     )
 
 
-def _is_complete(card: Mapping[str, Any], config: DictConfig) -> bool:
+def _is_complete(card: Mapping[str, Any], config: TrainSettings) -> bool:
     keys = [key for name in config.evaluation.metrics for key in METRICS[name].keys]
     return card["num_samples"] == config.evaluation.num_samples and all(key in card["metrics"] for key in keys)
 
 
-def _score(config: DictConfig, folder: RunFolder, images_seen: int) -> dict[str, Any]:
+def _score(config: TrainSettings, folder: RunFolder, images_seen: int) -> dict[str, Any]:
     """The card of a run that was killed before it was scored, or that others choices scored."""
     generator = load_snapshot(folder.snapshot(images_seen)).generator.to(choose_device(config.trainer.accelerator))
     card = score_generator(
@@ -243,5 +240,5 @@ def _write_report(root: Path, study: Study, experiments: list[Experiment], trial
     )
 
 
-def _data(config: DictConfig) -> str:
-    return f"{plain(config)['data']['path']}, batch {config.batch_size}"
+def _data(config: TrainSettings) -> str:
+    return f"{config.data.path}, batch {config.batch_size}"

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from stylegen.bounds import brief
 from stylegen.config.command_line import key_of, quote_override
 from stylegen.config.compose import check_complete, compose_config
+from stylegen.config.schema import quoted_names
 from stylegen.errors import UserError
 
 FLAGS = ("-m", "--multirun")
@@ -37,7 +38,7 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
         raise UserError(f"-m with {verb}", rule="only train sweeps over settings", fix=fix[0].upper() + fix[1:])
     combinations = _combinations(arguments)
     for overrides in combinations:
-        check_complete(compose_config(verb, overrides))
+        check_complete(compose_config("train", overrides))
     rows, status = [], 0
     for number, (overrides, varied) in enumerate(zip(combinations, _varied(combinations), strict=True)):
         print(f"{number + 1}/{len(combinations)}  {' '.join(varied)}", file=sys.stderr)
@@ -55,7 +56,7 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
 def _combinations(arguments: Sequence[str]) -> list[list[str]]:
     """The overrides of every run."""
     try:
-        parsed = OverridesParser.create().parse_overrides([quote_override(a) for a in arguments])
+        parsed = OverridesParser.create().parse_overrides([quote_override(a, quoted_names("train")) for a in arguments])
     except HydraException as error:
         problem = " ".join(arguments)
         raise UserError(brief(problem, 80), rule=brief(error, 200), fix="Use setting=VALUE,VALUE,...") from error

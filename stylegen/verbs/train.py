@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 
 import lightning as L
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from stylegen import __version__
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.compose import plain
 from stylegen.config.evaluation import describe, extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, notices, num_processes
+from stylegen.config.sections import as_dict
+from stylegen.config.train_settings import TrainSettings
+from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import Stopped, UserError
 from stylegen.files import write_text
@@ -75,7 +76,7 @@ class TrainResult:
         return "\n".join(lines)
 
 
-def run(config: DictConfig) -> TrainResult | None:
+def run(config: TrainSettings) -> TrainResult | None:
     """Train, or continue, the run that `config` describes; the result comes from the first process.
 
     Raises:
@@ -117,7 +118,7 @@ def run(config: DictConfig) -> TrainResult | None:
             forget_start()
 
 
-def _train(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start) -> int:
+def _train(config: TrainSettings, dataset: ImageDataset, module: StyleGANModule, start: Start) -> int:
     """Fit; as long as that diverges, go back and try again. Returns the images seen at the end."""
     Precision(config.precision, config.half_resolutions).set_products()
     begun = time.monotonic()
@@ -131,16 +132,16 @@ def _train(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, st
     return module.images_seen
 
 
-def _open_folder(config: DictConfig, start: Start, notes: list[str]) -> None:
+def _open_folder(config: TrainSettings, start: Start, notes: list[str]) -> None:
     if start.checkpoint is None and start.folder.is_run():
         notes = [*notes, f"{start.folder.root} holds an attempt without a checkpoint; training starts at 0 kimg again"]
     start.folder.prepare(new=start.checkpoint is None)
-    write_text(start.folder.config, OmegaConf.to_yaml(config, resolve=True))
+    write_text(start.folder.config, dump_yaml(as_dict(config)))
     for note in notes:
         RunLog(start.folder.log).say(f"note: {note}")
 
 
-def _fit(config: DictConfig, dataset: ImageDataset, module: StyleGANModule, start: Start, hours: float) -> bool:
+def _fit(config: TrainSettings, dataset: ImageDataset, module: StyleGANModule, start: Start, hours: float) -> bool:
     """Train from `start` to the end; False where that diverged.
 
     Args:
@@ -198,11 +199,11 @@ def _report_stop(speaks: bool, images_seen: int, start: Start, number: int | Non
     raise Stopped(message, 128 + number)
 
 
-def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hours: float) -> list[L.Callback]:
+def _callbacks(config: TrainSettings, dataset: ImageDataset, folder: RunFolder, hours: float) -> list[L.Callback]:
     """In the order in which they act on a step; the checkpoint comes last, so that it knows of all the others."""
     kimg = config.total_kimg
     hours_left = None if config.max_hours is None else config.max_hours - hours
-    content = {name: value for name, value in plain(config)["data"].items() if name not in _READING}
+    content = {name: value for name, value in config.data.items() if name not in _READING}
     if content["path"] != OPENMOJI:
         content["path"] = str(Path(content["path"]).expanduser().resolve())  # for whoever reads it elsewhere
     info: dict[str, Any] = {
@@ -215,7 +216,7 @@ def _callbacks(config: DictConfig, dataset: ImageDataset, folder: RunFolder, hou
         info["class_names"] = dataset.class_names
     log = RunLog(folder.log)
     progress = ProgressBar(kimg, log)
-    wandb = WandbRun(folder.root, plain(config), **config.logger)
+    wandb = WandbRun(folder.root, as_dict(config), **config.logger)
     logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])
     columns = max(1, round(config.sample_count**0.5))
     drawing = (config.sample_every_kimg, config.snapshot_every_kimg, config.evaluation.every_kimg)

@@ -98,7 +98,7 @@ def test_a_given_batch_is_heard_from_the_command_line() -> None:
     overrides = ["experiment=none", "auto=true", "data=openmoji", "batch_size=64"]
     config = compose_config("train", overrides)
     assert (config.batch_size, config.regularizers.r1.gamma) == (64, pytest.approx(0.0002 * 32**2 / 64))
-    assert config.augment == {}
+    assert config.augment is None
 
 
 def test_transfer_keeps_a_speed_that_was_chosen(data: Path) -> None:

@@ -2,6 +2,7 @@ import pytest
 
 from stylegen.config import command_line
 from stylegen.config.command_line import quote_override, refuse_renamed
+from stylegen.config.schema import quoted_names
 from stylegen.errors import UserError
 
 
@@ -23,7 +24,7 @@ from stylegen.errors import UserError
     ],
 )
 def test_quoting(typed: str, quoted: str) -> None:
-    assert quote_override(typed) == quoted
+    assert quote_override(typed, quoted_names("train") | quoted_names("sample")) == quoted
 
 
 @pytest.mark.parametrize(

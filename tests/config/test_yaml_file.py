@@ -32,4 +32,4 @@ def test_what_is_not_read(content: bytes, message: str, tmp_path: Path, capsys: 
 
 def test_an_ordinary_file(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: {b: [1, 1e-3]}\n")
-    assert load_yaml(tmp_path / "a.yaml").a.b == [1, 0.001]
+    assert load_yaml(tmp_path / "a.yaml") == {"a": {"b": [1, 0.001]}}

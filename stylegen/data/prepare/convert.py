@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
-from stylegen.bounds import Range
+from stylegen.bounds import Quoted, Range
 from stylegen.data.fingerprint import picture_digest
 from stylegen.data.limits import CONVERTIBLE_FORMATS, MAX_PIXELS
 from stylegen.errors import UserError, unknown_choice
@@ -75,7 +75,7 @@ class Recipe:
     crop: str = "center"
     filter: str = "lanczos"
     channels: str = "rgb"
-    background: str = "white"
+    background: Annotated[str, Quoted()] = "white"
     min_size: Annotated[int, Range(0, 1000000)] = 0
 
     def __post_init__(self) -> None:

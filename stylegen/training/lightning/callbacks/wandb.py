@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import lightning as L
 
-from stylegen.bounds import Choice, Range
+from stylegen.bounds import Choice, Quoted, Range
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import write_text
 from stylegen.training.lightning.callbacks.logbook import Record
@@ -53,9 +53,9 @@ class WandbRun(L.Callback):
         folder: Path,
         config: dict[str, Any],
         mode: Annotated[str, Choice(("auto", "online", "offline", "disabled"))] = "auto",
-        project: str = "stylegen",
-        entity: str | None = None,
-        name: str | None = None,
+        project: Annotated[str, Quoted()] = "stylegen",
+        entity: Annotated[str | None, Quoted()] = None,
+        name: Annotated[str | None, Quoted()] = None,
         init_timeout: Annotated[float, Range(0, 3600, above=True)] = 20.0,
     ) -> None:
         check_logger(mode, project)

@@ -1,0 +1,118 @@
+"""The settings of `evaluate` and `sensitivity`, and of the evaluations during training."""
+
+from dataclasses import dataclass
+
+from stylegen.bounds import Choice, Count, Device, FilePath, Kimg, Names, Range, Share, setting
+from stylegen.config.sections import group, inline
+from stylegen.metrics.protocol.metric import MetricOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How metrics are computed; `options` are those of single metrics."""
+
+    weights: FilePath | None = setting(
+        None,
+        help="file or folder with the feature extractors' weights; null searches $STYLEGEN_WEIGHTS and torch's cache, "
+        "then downloads them",
+    )
+    batch_size: Count = setting(64, help="images per batch of the feature extractor")
+    cache: bool = setting(True, help="cache the statistics of the real images on disk")
+    cache_dir: FilePath | None = setting(
+        None, help="folder of that cache; null for `metrics` in stylegen's cache folder"
+    )
+    calibrate: bool = setting(
+        True, help="also report the metric for other real images, for blurred ones, and for one image repeated"
+    )
+    truncation_psi: float = setting(
+        1.0, Range(-100, 100), help="truncation of the generated images; not 1 changes the metrics' names"
+    )
+    noise: str = setting(
+        "random", Choice(("random", "const", "none")), help="noise inputs; not random changes the metrics' names"
+    )
+    labels: str = setting(
+        "data", Choice(("data", "uniform")), help="distribution of the labels; uniform changes the metrics' names"
+    )
+    mirror_reals: bool = setting(False, help="count mirror images among the reals; true changes the metrics' names")
+    options: MetricOptions = inline(MetricOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings(EvaluationOptions):
+    """Evaluation during training."""
+
+    metrics: list[str] = setting(["fid"], Names(), help="metric ids; an empty list evaluates nothing")
+    num_samples: int = setting(50000, Range(1, 100000000), help="generated images per evaluation")
+    every_kimg: Kimg = setting(0.0, help="interval of evaluations; 0 for the end only")
+    max_share: Share = setting(
+        0.5,
+        help="largest share of the run's time for evaluations between the first and the last; 1 for no limit",
+    )
+
+
+@dataclass(frozen=True)
+class EvaluateData:
+    """The real images of an evaluation."""
+
+    path: FilePath | None = setting(None, help="a folder, a zip, or openmoji; null for the snapshot's training data")
+    resolution: int | None = setting(None, Range(8, 2048), help="resolution of openmoji; null for the snapshot's")
+    mirror: bool | None = setting(
+        None,
+        help="whether training mirrored its images; fid50k, kid50k and pr50k3 then mirror the reals; "
+        "null reads it from the snapshot",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """`python -m stylegen evaluate`."""
+
+    snapshot: FilePath | None = setting(
+        None,
+        help="a .safetensors file, a run folder (its newest), or several: a pattern such as "
+        "runs/x/snapshots/*.safetensors, or names separated by commas",
+    )
+    images: FilePath | None = setting(None, help="a folder or zip of images to evaluate in place of a snapshot")
+    metrics: list[str] | None = setting(
+        None,
+        Names(),
+        help="metric ids; null for fd_efficientnet_lite0 and prdc_efficientnet_lite0, or those of random_vgg16 if the "
+        "package with the weights is not installed",
+    )
+    num_samples: int | None = setting(
+        None,
+        Range(1, 100000000),
+        help="generated images; null for the number in a metric's name, and 5,000 otherwise",
+    )
+    statistics: FilePath | None = setting(
+        None, help="an .npz file of mu and sigma in place of real images, for Frechet distances"
+    )
+    export: FilePath | None = setting(None, help="write such a file for the reals, in the features of the first metric")
+    per_class: int = setting(
+        0, Range(0, 100000000), help="samples per class for a metric of each class of a conditional model; 0 for none"
+    )
+    neighbours: int = setting(0, Range(0, 4096), help="number of samples in a figure with their nearest real images")
+    out: FilePath | None = setting(
+        None,
+        help="the metric card; null writes it beside the snapshot, or to the current folder for images. For several "
+        "snapshots the folder of table and plot; null for their run folder",
+    )
+    again: bool = setting(False, help="evaluate snapshots again that have a card with the same settings")
+    batch_size: Count = setting(64, help="images per batch of the generator")
+    devices: int = setting(1, Range(1, 1024), help="processes on this machine; torchrun's are used as they are")
+    device: Device = setting("auto", help="device of each process")
+    data: EvaluateData = group(EvaluateData)
+    evaluation: EvaluationOptions = group(EvaluationOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivitySettings:
+    """`python -m stylegen sensitivity`."""
+
+    metrics: list[str] | None = setting(None, Names((1, 1024)), help="metric ids; null for all that need no download")
+    num_images: int = setting(10000, Range(8, 10000), help="largest number of real images to degrade, chosen at random")
+    use_labels: bool = setting(False, help="read the dataset's classes, some of which the degradations drop")
+    out: FilePath | None = setting(None, help="a Markdown file; null prints the tables")
+    device: Device = setting("auto", help="device of the feature extractors")
+    data: EvaluateData = group(EvaluateData)
+    evaluation: EvaluationOptions = group(EvaluationOptions)

@@ -1,0 +1,225 @@
+"""Sections of a settings dataclass: groups of settings that are the arguments of constructors.
+
+A field made by `group`, `choice` or `several` is a dotted group of its own (`optimizer.g_lr`); the settings of one made
+by `inline` appear beside the other fields. `make` builds the frozen record from plain values, `as_dict` is its inverse.
+"""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from stylegen.bounds import Free, hints_of
+
+
+class Part(NamedTuple):
+    """Settings that are the arguments of `constructor`, except those in `without`."""
+
+    constructor: Callable[..., Any]
+    without: tuple[str, ...] = ()
+
+
+class Section(NamedTuple):
+    """How a field of a settings dataclass is made of parts.
+
+    Attributes:
+        parts: constructors whose arguments are settings of this section.
+        options: for a choice by `name`: further constructors, by name.
+        kind: "group", "choice", "several" or "inline".
+        optional: an empty section becomes None.
+        free: all its settings may change when a run is resumed.
+    """
+
+    parts: tuple[Part, ...]
+    options: Mapping[str, Part] = {}
+    kind: str = "group"
+    optional: bool = False
+    free: bool = False
+
+
+class Arguments(Mapping[str, Any]):
+    """Arguments of a constructor: a read-only mapping whose keys can be read as attributes."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "_values", dict(values))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("_") or key not in self._values:
+            raise AttributeError(key)
+        return self._values[key]
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot assign to field {key!r}")
+
+    def __repr__(self) -> str:
+        return f"Arguments({self._values!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Arguments, (self._values,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+    """One of a table of constructors, by name, and its arguments, which can be read as attributes."""
+
+    name: str
+    arguments: Arguments
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("_") or key == "arguments":
+            raise AttributeError(key)
+        return getattr(self.arguments, key)
+
+
+def group(*parts: Any, optional: bool = False, resume: str = "fixed") -> Any:
+    """A group of settings: an instance of the one dataclass given, or `Arguments` of several constructors."""
+    return _field(Section(_parts(parts), optional=optional, free=resume == "free"))
+
+
+def inline(*parts: Any) -> Any:
+    """Like `group`, but its settings appear beside the other fields of the dataclass."""
+    return _field(Section(_parts(parts), kind="inline"))
+
+
+def choice(table: Mapping[str, Any], *parts: Any, without: tuple[str, ...] = (), optional: bool = False) -> Any:
+    """A `Component`: one constructor of `table`, chosen by `name`, whose section also has the arguments of `parts`."""
+    options = {name: Part(constructor, without) for name, constructor in table.items()}
+    return _field(Section(_parts(parts), options, "choice", optional))
+
+
+def several(table: Mapping[str, Any]) -> Any:
+    """Any number of constructors of `table`, each a subsection by its name."""
+    return _field(Section((), {name: Part(constructor) for name, constructor in table.items()}, "several", True))
+
+
+def _parts(parts: tuple[Any, ...]) -> tuple[Part, ...]:
+    return tuple(part if isinstance(part, Part) else Part(part) for part in parts)
+
+
+def _field(section: Section) -> Any:
+    return dataclasses.field(metadata={"section": section})
+
+
+def sections(constructor: Any) -> dict[str, Section]:
+    """Field -> section, of a settings dataclass."""
+    if not dataclasses.is_dataclass(constructor):
+        return {}
+    return {f.name: f.metadata["section"] for f in dataclasses.fields(constructor) if "section" in f.metadata}
+
+
+def hints(parts: tuple[Part, ...]) -> dict[str, Any]:
+    """Setting -> annotation with its bounds, of all parts; those of groups inside them left out."""
+    found: dict[str, Any] = {}
+    for constructor, without in parts:
+        inner = sections(constructor)
+        for name, hint in hints_of(constructor, without).items():
+            if name not in inner:
+                found[name] = hint
+            elif inner[name].kind == "inline":
+                found |= hints(inner[name].parts)
+    return found
+
+
+def defaults(parts: tuple[Part, ...]) -> dict[str, Any]:
+    """Setting -> default, or `dataclasses.MISSING`; of the same settings as `hints`."""
+    found: dict[str, Any] = {}
+    for constructor, without in parts:
+        inner = sections(constructor)
+        for name, default in _defaults(constructor).items():
+            if name in inner and inner[name].kind == "inline":
+                found |= defaults(inner[name].parts)
+            elif name not in inner and name not in without:
+                found[name] = default
+    return found
+
+
+def _defaults(constructor: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(constructor):
+        fields = dataclasses.fields(constructor)
+        return {f.name: f.default_factory() if callable(f.default_factory) else f.default for f in fields}
+    parameters = inspect.signature(constructor).parameters.items()
+    empty = inspect.Parameter.empty
+    return {name: dataclasses.MISSING if p.default is empty else p.default for name, p in parameters}
+
+
+def make(cls: Any, values: Mapping[str, Any]) -> Any:
+    """The frozen record of a settings dataclass from checked plain values."""
+    inner = sections(cls)
+    record = {}
+    for field in dataclasses.fields(cls):
+        section = inner.get(field.name)
+        if section is None:
+            record[field.name] = values[field.name]
+        elif section.kind == "inline":
+            record[field.name] = _make_group(section, {name: values[name] for name in hints(section.parts)})
+        else:
+            record[field.name] = _make_section(section, values.get(field.name) or {})
+    return cls(**record)
+
+
+def _make_section(section: Section, values: Mapping[str, Any]) -> Any:
+    if section.kind == "several":
+        return Arguments({name: Arguments(own) for name, own in values.items()})
+    if section.optional and not values:
+        return None
+    if section.kind == "choice":
+        return Component(values["name"], Arguments({key: value for key, value in values.items() if key != "name"}))
+    return _make_group(section, values)
+
+
+def _make_group(section: Section, values: Mapping[str, Any]) -> Any:
+    first = section.parts[0]
+    if len(section.parts) == 1 and dataclasses.is_dataclass(first.constructor) and not first.without:
+        return make(first.constructor, values)
+    return Arguments(values)
+
+
+def as_dict(settings: Any) -> dict[str, Any]:
+    """A settings record as plain dicts, lists and numbers, for files and loggers; {} for a group that is None."""
+    if isinstance(settings, Component):
+        return {"name": settings.name, **as_dict(settings.arguments)}
+    if isinstance(settings, Mapping):
+        return {key: _plain(value) for key, value in settings.items()}
+    found: dict[str, Any] = {}
+    inner = sections(settings)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in inner:
+            found[field.name] = _plain(value)
+        elif inner[field.name].kind == "inline":
+            found |= as_dict(value)
+        else:
+            found[field.name] = {} if value is None else as_dict(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component | Mapping) or dataclasses.is_dataclass(value):
+        return as_dict(value)
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of plain values by dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def is_free(hint: Any, section: Section | None = None) -> bool:
+    """Whether a setting with this annotation, in this section, may change when a run is resumed."""
+    marks = typing.get_args(hint)[1:]
+    return (section is not None and section.free) or any(isinstance(mark, Free) for mark in marks)
