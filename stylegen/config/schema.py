@@ -16,17 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.bounds import REQUIRED, PathRule, Quoted, brief, check, unwrap
 from stylegen.config.sections import Part, Section, defaults, hints, is_free, make, sections
+from stylegen.config.settings import ROOTS
 from stylegen.errors import UserError, unknown_choice
-
-ROOTS = {  # verb -> its settings dataclass
-    "train": "stylegen.config.train_settings:TrainSettings",
-    "sample": "stylegen.config.settings:SampleSettings",
-    "evaluate": "stylegen.config.evaluate_settings:EvaluateSettings",
-    "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
-    "study": "stylegen.config.settings:StudySettings",
-    "bench": "stylegen.config.settings:BenchSettings",
-    "prepare": "stylegen.config.prepare_settings:PrepareSettings",
-}
 
 
 @functools.cache

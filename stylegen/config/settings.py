@@ -80,3 +80,14 @@ class BenchSettings:
         [0, 1, 2], Range(0, 256, count=(1, 16)), help="worker processes; 0 reads in the main process"
     )
     seconds: float = setting(1.0, Range(0, 3600, above=True), help="shortest measurement of each cell of the table")
+
+
+ROOTS = {  # verb -> its settings dataclass
+    "train": "stylegen.config.train_settings:TrainSettings",
+    "sample": "stylegen.config.settings:SampleSettings",
+    "evaluate": "stylegen.config.evaluate_settings:EvaluateSettings",
+    "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
+    "study": "stylegen.config.settings:StudySettings",
+    "bench": "stylegen.config.settings:BenchSettings",
+    "prepare": "stylegen.config.prepare_settings:PrepareSettings",
+}

@@ -1,38 +1,50 @@
 """`--help` and completion know every setting, without importing what they describe."""
 
-import inspect
+import dataclasses
 import resource
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stylegen.__main__ import VERBS, main
 from stylegen.config import schema
-from stylegen.config.compose import compose_config
-from stylegen.config.help import COMPLETIONS, PACKAGE, SOURCES, groups, rows, words
+from stylegen.config.help import COMPLETIONS, groups, words
+from stylegen.config.sections import Part, defaults
+from stylegen.config.setting_rows import sections
 
 
-def test_every_constructor_of_the_schema_is_described() -> None:
-    described = {source for sections in SOURCES.values() for sources in sections.values() for source in sources}
-    tables = [schema.VERBS, schema.SECTIONS, schema._REGULARIZERS, *schema.NAMED.values()]
-    for part in (part for table in tables for parts in table.values() for part in parts):
-        file = Path(inspect.getsourcefile(part.constructor) or "").relative_to(PACKAGE).as_posix()
-        names = set(inspect.signature(part.constructor).parameters) - set(part.without)
-        if names:
-            source = f"{file}:{part.constructor.__name__}"
-            assert source in described
-            assert {row.name for row in rows(source)} == names, source
-            assert all(row.text for row in rows(source)), source
+def expected_sections(verb: str) -> dict[str, dict[str, Any]]:
+    """Title -> setting -> default, from the dataclasses and constructors themselves."""
+    found = {"": defaults((Part(schema.root_of(verb)),))}
+    for group, section in schema.groups_of(verb).items():
+        title = "{}. ({})" if section.kind == "choice" else "{}.{}."
+        found[f"{group}."] = defaults(section.parts)
+        found |= {title.format(group, name): defaults((part,)) for name, part in section.options.items()}
+    return {title: settings for title, settings in found.items() if settings}
 
 
-def test_defaults_are_those_of_the_schema() -> None:
-    config = compose_config("bench", [])
-    assert {row.name: row.default for row in rows("config/settings.py:BenchSettings")} == {
-        name: str(value).replace(" ", "") for name, value in config.items()
-    }
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_setting_is_described_with_its_default(verb: str) -> None:
+    found, expected = sections(verb), expected_sections(verb)
+    assert list(found) == list(expected)
+    for title, settings in expected.items():
+        assert {row.name for row in found[title]} == set(settings), title
+        for row in found[title]:
+            assert row.text, (title, row.name)
+            assert row.default == written(settings[row.name]), (title, row.name)
+
+
+def written(default: Any) -> str:
+    """A default as `--help` prints it."""
+    if default is dataclasses.MISSING or default == "???":
+        return "(required)"
+    if default is None or isinstance(default, bool):
+        return {None: "null", True: "true", False: "false"}[default]
+    items = default if isinstance(default, list | tuple) else None
+    return str(default) if items is None else f"[{','.join(map(str, items))}]"
 
 
 @pytest.mark.parametrize("verb", VERBS)

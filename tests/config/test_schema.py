@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from stylegen.bounds import Choice, Range, unwrap
 from stylegen.config import schema
-from stylegen.config.compose import compose_config, plain
+from stylegen.config.compose import compose_config
 from stylegen.config.rules import check_settings
+from stylegen.config.sections import as_dict
 from stylegen.data.dataset import CACHES
 from stylegen.device import DEVICES
 from stylegen.errors import UserError
@@ -35,7 +35,7 @@ NEVER = [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**5000, {}, {"a": 1}]
 @pytest.fixture(scope="module", params=COMMANDS, ids=lambda command: " ".join([command[0], *command[1][-2:]]))
 def composed(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     verb, overrides = request.param
-    return verb, plain(compose_config(verb, overrides))
+    return verb, as_dict(compose_config(verb, overrides))
 
 
 def annotated(verb: str, config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -97,8 +97,8 @@ def test_unknown_settings_and_groups_without_settings(composed: tuple[str, dict[
 def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
     """No division by zero, no empty layer."""
     verb, overrides = COMMANDS[0]
-    config = plain(compose_config(verb, [*overrides, "generator.mapping_layers=1", "data.max_images=16"]))
-    dataset = build_dataset(OmegaConf.create(config))
+    config = as_dict(compose_config(verb, [*overrides, "generator.mapping_layers=1", "data.max_images=16"]))
+    dataset = build_dataset(schema.build_settings(verb, config))
     for key, hint in annotated(verb, config):
         kind, _, marks = unwrap(hint)
         limits = next((mark for mark in marks if isinstance(mark, Range)), None)
@@ -108,9 +108,10 @@ def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
             new = changed(config, key, value)
             with contextlib.suppress(UserError):
                 schema.check_config(verb, new)
-                check_settings(OmegaConf.create(new), dataset)
+                settings = schema.build_settings(verb, new)
+                check_settings(settings, dataset)
                 if "." in key and not key.startswith(("evaluation.", "trainer.", "logger.")):
-                    build_module(OmegaConf.create(new), dataset)
+                    build_module(settings, dataset)
 
 
 def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.config.compose import compose_config
 from stylegen.config.continued import read_own
+from stylegen.config.sections import as_dict
+from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.labels import find_labels
 from stylegen.data.prepare.convert import Recipe
@@ -136,7 +137,7 @@ def folder_file(name: str) -> Callable[[Path], Path]:
 
 
 def run_config(top: Path) -> Path:
-    (top / "config.yaml").write_text(OmegaConf.to_yaml(compose_config("train", TINY_RUN), resolve=True))
+    (top / "config.yaml").write_text(dump_yaml(as_dict(compose_config("train", TINY_RUN))))
     return top / "config.yaml"
 
 

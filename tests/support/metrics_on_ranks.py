@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from stylegen import distributed, features
 from stylegen.errors import UserError
@@ -60,7 +60,7 @@ def failure() -> str:
     return ""
 
 
-def work(config: DictConfig) -> str:
+def work(config: Any) -> str:
     """Both of the above, and then the command itself."""
     folder = Path(config.out).parent
     with distributed.process_group(torch.device("cpu")):

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
 from stylegen.checkpoints.transfer import read_weights
-from stylegen.config.compose import check_complete, compose_config, plain
+from stylegen.config.compose import check_complete, compose_config
+from stylegen.config.sections import as_dict
+from stylegen.config.train_settings import TrainSettings
 from stylegen.errors import UserError
 from stylegen.losses import LOSSES
 from stylegen.metrics.protocol.registry import METRICS
@@ -22,7 +23,6 @@ from stylegen.regularizers import REGULARIZERS
 from stylegen.runs.build import build_module
 from stylegen.spec import ImageSpec
 from stylegen.training.growth import Growth
-from stylegen.training.optimizer import AdamSettings
 from stylegen.training.phases import build_phases, lazy_correction
 from tests.support.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
 from tests.support.published_settings import PUBLISHED, Row
@@ -33,7 +33,7 @@ _PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
 
 
 @functools.cache
-def compose(name: str) -> DictConfig:
+def compose(name: str) -> TrainSettings:
     """For reading only."""
     data = "data.path=openmoji" if name == "auto" else "data.path=x"  # what `auto` decides follows the images
     return compose_config("train", [f"experiment={name}", data])
@@ -67,7 +67,7 @@ def test_it_holds_the_published_numbers(name: str) -> None:
     assert set(expected) <= set(found)
     assert {key: found[key] for key in expected} == expected
     assert (config.optimizer.rampup_kimg, config.optimizer.decay) == (0, "none")
-    assert (config.discriminator.mbstd_num_channels, config.discriminator.get("mapping_layers", 8)) == (1, 8)
+    assert (config.discriminator.mbstd_num_channels, config.discriminator.arguments.get("mapping_layers", 8)) == (1, 8)
 
 
 def expected_at(row: Row, resolution: int) -> Row:
@@ -81,7 +81,7 @@ def expected_at(row: Row, resolution: int) -> Row:
     return expected
 
 
-def settings(config: DictConfig, resolution: int) -> Row:
+def settings(config: TrainSettings, resolution: int) -> Row:
     """What `tests.support.published_settings` has, read from a configuration."""
     G, D, regularizers, augment = config.generator, config.discriminator, config.regularizers, config.augment
     found = {
@@ -130,24 +130,23 @@ def settings(config: DictConfig, resolution: int) -> Row:
     return found
 
 
-def adam(config: DictConfig) -> dict[str, Any]:
+def adam(config: TrainSettings) -> dict[str, Any]:
     """Rate and beta2 of each network as Adam has them, beta1 being 0."""
-    values = plain(config)
-    regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in values["regularizers"].items()]
+    regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in config.regularizers.items()]
     phases = build_phases(LOSSES["nonsaturating"](), regularizers)
     found = {}
     for network in ("G", "D"):
         correction = lazy_correction(phases, network)
         parameters = [nn.Parameter(torch.zeros(1))]
-        defaults = AdamSettings(**values["optimizer"]).build(network, parameters, correction).defaults
+        defaults = config.optimizer.build(network, parameters, correction).defaults
         assert (defaults["betas"][0], defaults["eps"]) == (0, 1e-8)
         found[network] = pytest.approx((defaults["lr"], defaults["betas"][1]), rel=1e-12)
     return found
 
 
-def growth(config: DictConfig, resolution: int) -> Row:
+def growth(config: TrainSettings, resolution: int) -> Row:
     """The schedule of a growing run, by resolution."""
-    schedule = Growth(resolution, config.batch_size, **plain(config)["growth"])
+    schedule = Growth(resolution, config.batch_size, **config.growth)
     stages = {stage.resolution: stage for stage in schedule.stages(round(config.total_kimg * 1000)) if stage.alpha == 1}
     assert max(stages) == resolution
     assert config.optimizer.g_lr == config.optimizer.d_lr
@@ -194,7 +193,7 @@ def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
     assert [many[-1], one[-1]] == [f"trainer.devices={devices}", f"batch_per_device={share}"]
     assert config.trainer.devices == 1 < devices
     assert share == config.batch_size // devices
-    for batch in config.growth.get("batch_sizes") or [config.batch_size]:
+    for batch in config.growth.batch_sizes if config.growth else [config.batch_size]:
         assert batch % devices == batch % share == 0
         assert batch // devices % config.discriminator.mbstd_group_size == 0
         assert share % config.discriminator.mbstd_group_size == 0
@@ -244,4 +243,4 @@ def flat(name: str) -> dict[str, Any]:
             else:
                 yield f"{prefix}{key}", value
 
-    return dict(walk(plain(compose_config("train", [f"experiment={name}"])), ""))
+    return dict(walk(as_dict(compose_config("train", [f"experiment={name}"])), ""))

@@ -1,0 +1,231 @@
+"""The settings of a verb, read from the source of settings dataclasses and constructors without importing them.
+
+Importing what `train` builds takes seconds; parsing its source takes milliseconds. The rows are those of
+`stylegen.config.sections`, which tests/config/test_help.py compares.
+"""
+
+import ast
+import collections.abc
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from stylegen import bounds
+from stylegen.config.settings import ROOTS
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: its name without prefix, type and bounds, default as written, help."""
+
+    name: str
+    kind: str
+    default: str
+    text: str
+
+
+class Source(NamedTuple):
+    """A class or function in a file of the package, whose arguments are settings except those in `without`."""
+
+    file: str
+    name: str
+    without: tuple[str, ...] = ()
+
+
+@cache
+def sections(verb: str) -> dict[str, list[Row]]:
+    """Prefix of settings, with an option in parentheses ("augment. (ada)") -> rows; "" for those without a prefix."""
+    module, _, name = ROOTS[verb].partition(":")
+    root = Source(_file(module), name)
+    found = {"": rows(root)}
+    for field, call in _calls(root):
+        kind, options, parts = _section(root, call)
+        if kind == "group":
+            found[f"{field}."] = [row for part in parts for row in rows(part)]
+        elif kind in ("choice", "several"):
+            shared = [row for part in parts for row in rows(part)]
+            title = "{}. ({})" if kind == "choice" else "{}.{}."
+            found[f"{field}."] = shared
+            found |= {title.format(field, option): rows(source) for option, source in options.items()}
+    return {title: listed for title, listed in found.items() if listed}
+
+
+def rows(source: Source) -> list[Row]:
+    """The settings that a class or function takes, with those of the sections that it has inline."""
+    node, tree = _find(source), _tree(source.file)
+    inherited = [_resolve(source.file, base.id) for base in getattr(node, "bases", []) if isinstance(base, ast.Name)]
+    found = [row for base in inherited if base is not None and _is_dataclass(base) for row in rows(base)]
+    texts = _descriptions(node, tree)
+    for argument, annotation, default in _arguments(node):
+        call = default.func.id if isinstance(default, ast.Call) and isinstance(default.func, ast.Name) else ""
+        if call == "inline":
+            assert isinstance(default, ast.Call)
+            found += [row for part in _section(source, default)[2] for row in rows(part)]
+        elif call == "setting":
+            assert isinstance(default, ast.Call)
+            text = next(ast.literal_eval(word.value) for word in default.keywords if word.arg == "help")
+            given = default.args[0] if default.args else None
+            found.append(Row(argument, _kind(annotation, default.args[1:], tree), _default(given, tree), text))
+        elif argument not in (*source.without, "self") and call not in ("group", "choice", "several"):
+            text = texts.get(argument, "")
+            found.append(Row(argument, _kind(annotation, [], tree), _default(default, tree), text))
+    return found
+
+
+def _calls(source: Source) -> Iterator[tuple[str, ast.Call]]:
+    """Fields of a dataclass that are made by a call, as `data` of `data: Arguments = group(...)`."""
+    for name, _, value in _arguments(_find(source)):
+        if isinstance(value, ast.Call):
+            yield name, value
+
+
+def _section(source: Source, call: ast.Call) -> tuple[str, dict[str, Source], list[Source]]:
+    """A call of `stylegen.config.sections` -> its name, the options of its table, its parts."""
+    kind = ast.unparse(call.func)
+    words = {word.arg: word.value for word in call.keywords}
+    without = _literal(words["without"], _tree(source.file)) if "without" in words else ()
+    arguments = list(call.args)
+    options = {}
+    if kind in ("choice", "several"):
+        table = arguments.pop(0)
+        assert isinstance(table, ast.Name)
+        options = {name: Source(*made[:2], without) for name, made in _table(source.file, table.id).items()}
+    return kind, options, [_part(source.file, part) for part in arguments] if kind != "setting" else []
+
+
+def _part(file: str, node: ast.expr) -> Source:
+    """`Growth` or `Part(Growth, ("resolution",))` as a source."""
+    without: tuple[str, ...] = ()
+    if isinstance(node, ast.Call):
+        without = tuple(_literal(node.args[1], _tree(file))) if len(node.args) > 1 else ()
+        node = node.args[0]
+    assert isinstance(node, ast.Name)
+    found = _resolve(file, node.id)
+    assert found is not None
+    return Source(found.file, found.name, without)
+
+
+def _table(file: str, name: str) -> dict[str, Source]:
+    """A table of constructors by name, as `LOSSES` imported into a file."""
+    home = _resolve(file, name)
+    assert home is not None
+    assignments = (n for n in _tree(home.file).body if isinstance(n, ast.AnnAssign | ast.Assign))
+    value = next(node.value for node in assignments if _is(node, home.name))
+    assert isinstance(value, ast.Dict)
+    pairs = zip(value.keys, value.values, strict=True)
+    sources = {ast.literal_eval(key): _resolve(home.file, ast.unparse(node)) for key, node in pairs if key}
+    return {key: source for key, source in sources.items() if source is not None}
+
+
+def _resolve(file: str, name: str) -> Source | None:
+    """Where a name that a file uses is defined in the package; None for names from elsewhere."""
+    for node in _tree(file).body:
+        for alias in node.names if isinstance(node, ast.ImportFrom) else []:
+            if (alias.asname or alias.name) == name:
+                module = getattr(node, "module", "")
+                return _resolve(_file(module), alias.name) if module.startswith("stylegen.") else None
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return Source(file, name)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _is(node, name):
+            return Source(file, name)
+    return None
+
+
+def _is(node: ast.Assign | ast.AnnAssign, name: str) -> bool:
+    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+    return isinstance(target, ast.Name) and target.id == name
+
+
+def _is_dataclass(source: Source) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in _find(source).decorator_list)
+
+
+def _file(module: str) -> str:
+    path = module.removeprefix("stylegen.").replace(".", "/")
+    return f"{path}/__init__.py" if (PACKAGE / path).is_dir() else f"{path}.py"
+
+
+def _find(source: Source) -> ast.ClassDef | ast.FunctionDef:
+    found = (n for n in _tree(source.file).body if isinstance(n, ast.ClassDef | ast.FunctionDef))
+    return next(node for node in found if node.name == source.name)
+
+
+def _literal(node: ast.expr, tree: ast.Module) -> Any:
+    """The value of a literal, or of a name that is assigned one in the same file."""
+    if isinstance(node, ast.Name):
+        named = (n.value for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and _is(n, node.id))
+        node = next((value for value in named if value is not None), node)
+    return ast.literal_eval(node)
+
+
+@cache
+def _tree(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text())
+
+
+def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
+    """(name, annotation, default) of a dataclass's fields, or of a function or constructor."""
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    function = node if isinstance(node, ast.FunctionDef) else None
+    function = function or next((n for n in body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    if function is None:
+        fields = (n for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name))
+        yield from ((n.target.id, n.annotation, n.value) for n in fields if isinstance(n.target, ast.Name))
+        return
+    arguments = function.args
+    missing = [None] * (len(arguments.args) - len(arguments.defaults))
+    pairs = [*zip(arguments.args, [*missing, *arguments.defaults], strict=True)]
+    for argument, default in [*pairs, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]:
+        yield argument.arg, argument.annotation, default
+
+
+def _kind(annotation: ast.expr | None, more: Sequence[ast.expr], tree: ast.Module) -> str:
+    """ "float, from 0 to 1" of an annotation and more bounds."""
+    names = vars(bounds) | {"Annotated": Annotated, "Sequence": collections.abc.Sequence, "Path": Path}
+    names |= {name: _literal(ast.Name(name), tree) for name in _constants(tree)}
+    kind, optional, marks = bounds.unwrap(eval(ast.unparse(annotation), names) if annotation else str)
+    marks = (*marks, *(eval(ast.unparse(mark), names) for mark in more))
+    limits = next((str(mark) for mark in marks if isinstance(mark, bounds.Range)), "")
+    text = kind.__name__ if isinstance(kind, type) else re.sub(r"[\w.]*\.", "", str(kind))
+    text = text.replace("Sequence", "list")
+    text = "path" if any(isinstance(mark, bounds.PathRule) for mark in marks) else text
+    text = next(("|".join(mark.names) for mark in marks if isinstance(mark, bounds.Choice)), text)
+    return ", ".join(part for part in (text, limits, "or null" * optional) if part)
+
+
+@cache
+def _constants(tree: ast.Module) -> list[str]:
+    """Names of tuples of texts that a file defines, as choices."""
+    assigned = (n for n in tree.body if isinstance(n, ast.Assign) and isinstance(n.value, ast.Tuple))
+    texts = (n for n in assigned if all(isinstance(item, ast.Constant) for item in getattr(n.value, "elts", [None])))
+    return [ast.unparse(n.targets[0]) for n in texts]
+
+
+def _default(node: ast.expr | None, tree: ast.Module) -> str:
+    if node is None or (isinstance(node, ast.Name) and node.id == "REQUIRED"):
+        return "(required)"
+    if isinstance(node, ast.Name):
+        named = (n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and _is(n, node.id))
+        node = next((n.value for n in named if n.value is not None), node)
+    if isinstance(node, ast.Constant):
+        constant = node.value
+        return "null" if constant is None else str(constant).lower() if isinstance(constant, bool) else str(constant)
+    return ast.unparse(node).replace("(", "[").replace(")", "]").replace("'", "").replace(" ", "")
+
+
+def _descriptions(node: ast.ClassDef | ast.FunctionDef, tree: ast.Module) -> dict[str, str]:
+    """Argument -> text, from the sections Args and Attributes; for "see ..." the text of another class of the file."""
+    found: dict[str, str] = {}
+    for described in (node, *(n for n in tree.body if isinstance(n, ast.ClassDef))):
+        docstring = ast.get_docstring(described) or ""
+        for section in re.findall(r"^(?:Args|Attributes):\n((?:(?:    .*)?\n?)+)", docstring, re.MULTILINE):
+            for entry in re.findall(r"^    (\S[^:\n]*): ((?:.|\n     )*)", section, re.MULTILINE):
+                for name in re.split(r",\s*", entry[0]):
+                    if found.get(name, "see ").startswith("see "):
+                        found[name] = " ".join(entry[1].split())
+    return found
