@@ -123,7 +123,7 @@ def test_torchs_global_generator_is_used_by_constructors_only() -> None:
         r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\b|\.(normal|uniform|random)_\("
     )
     allowed = (
-        *("layers/equalized.py", "layers/noise.py", "layers/scaled_conv.py", "layers/synthesis_input.py"),
+        *("layers/equalized.py", "layers/scaled_conv.py", "layers/synthesis_inputs.py"),
         *("networks/mapping.py", "networks/stylegan2.py", "randomness.py"),
     )
     wrong = [p.name for p, _ in sources() if drawing.search(p.read_text()) and not p.as_posix().endswith(allowed)]

@@ -1,4 +1,4 @@
-"""What training, sampling and metrics rely on in a generator, whatever its paper."""
+"""The interface of a generator, as training, sampling and metrics use it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ Noise = str | Sequence[Tensor]  # "const", "none", or one [N, 1, H, W] for each 
 
 @dataclass(frozen=True)
 class Level:
-    """Where a growing network stands (Karras et al. 2018, arXiv 1710.10196, figure 2).
+    """Current state of a growing network (Karras et al. 2018, arXiv 1710.10196, figure 2).
 
     Args:
-        resolution: side of its pictures.
-        alpha: how far this resolution has faded in: its own share, from 0 to 1; the rest is the next lower one's.
+        resolution: side of its images.
+        alpha: weight of this resolution in a fade, from 0 to 1; the next lower one has the rest.
     """
 
     resolution: int
@@ -26,34 +26,33 @@ class Level:
 
 
 def check_level(level: Level, resolutions: Sequence[int]) -> Level:
-    """The level, if a network with these resolutions, in rising order, can stand there; UserError otherwise."""
+    """Return `level` if it is valid for these resolutions (ascending); raise UserError otherwise."""
     if level.resolution not in resolutions:
         known = ", ".join(map(str, resolutions))
         raise UserError(
             f"resolution={level.resolution}",
-            rule=f"this network works at {known} px",
+            rule=f"this network generates {known} px",
             fix=f"Use resolution={resolutions[-1]}" + (" or a lower one of these" if len(resolutions) > 1 else ""),
         )
-    if not 0 <= level.alpha <= 1:  # NaN fails too
+    if not 0 <= level.alpha <= 1:  # also rejects NaN
         raise UserError(
-            f"alpha={level.alpha}", rule="it is the share of the new resolution, from 0 to 1", fix="Use alpha=1"
+            f"alpha={level.alpha}", rule="alpha, the weight of the new resolution, is from 0 to 1", fix="Use alpha=1"
         )
     if level.alpha < 1 and level.resolution == resolutions[0]:
         raise UserError(
             f"resolution={level.resolution} alpha={level.alpha}",
-            rule=f"{level.resolution} px is this network's lowest resolution, with none below to fade from",
-            fix="Use alpha=1 there",
+            rule=f"{level.resolution} px is the network's lowest resolution, so there is none to fade from",
+            fix="Use alpha=1",
         )
     return level
 
 
 class StyleSynthesis(nn.Module):
-    """``synthesis(ws [N, num_ws, w_dim], noise="const" | "none" | tensors)`` -> pictures [N, C, H, W].
+    """``synthesis(ws [N, num_ws, w_dim], noise="const" | "none" | tensors)`` -> images [N, C, H, W].
 
     Attributes:
         num_ws: style slots.
-        noise_sizes: side of each layer's noise picture [N, 1, r, r], in the order in which tensors are given; of the
-            layers that are active at the generator's level.
+        noise_sizes: side r of each active layer's noise [N, 1, r, r], in order.
     """
 
     num_ws: int
@@ -61,15 +60,15 @@ class StyleSynthesis(nn.Module):
 
 
 class StyleGenerator(nn.Module):
-    """A mapping network z, c -> w and a synthesis network ws -> picture.
+    """A mapping network z, c -> w and a synthesis network ws -> image.
 
-    A network that grows stands at a `level` and draws there unless told otherwise; the others have one level.
+    A growing network generates images at its `level` by default; other networks have a single level.
 
     Attributes:
         name: key in `networks.GENERATORS`.
-        resolution, channels, num_classes: of the finished pictures and labels.
-        z_dim, w_dim, num_ws: widths of the latents, number of style slots.
-        settings: every constructor argument, as `build_generator` recorded it.
+        resolution, channels, num_classes: of the final images and labels.
+        z_dim, w_dim, num_ws: widths of z and w, number of style slots.
+        settings: every constructor argument, recorded by `build_generator`.
     """
 
     name: ClassVar[str]
@@ -85,31 +84,35 @@ class StyleGenerator(nn.Module):
 
     @property
     def resolutions(self) -> list[int]:
-        """Sides of the pictures that it can draw, rising."""
+        """Resolutions that the network can generate, ascending."""
         return [self.resolution]
 
     @property
     def level(self) -> Level:
-        """Where it stands."""
+        """The current resolution and alpha."""
         return Level(self.resolution)
 
     @property
     def num_active_ws(self) -> int:
-        """Style slots that matter at its level: the first ones. Mixing crosses over between these."""
+        """Number of style slots used at the current level, the first ones. Mixing crosses over among these."""
         return self.num_ws
 
     def set_level(self, resolution: int, alpha: float = 1.0) -> None:
-        """Stand at another level. Raises UserError for one that this network does not have."""
+        """Set the current resolution and alpha. Raises UserError for a level outside the network."""
         check_level(Level(resolution, alpha), self.resolutions)
 
 
-def layer_width(resolution: int, channel_base: int, channel_max: int) -> int:
-    """Feature maps at this resolution, min(channel_base / resolution, channel_max); UserError where none are left."""
+def layer_widths(resolution: int, channel_base: int, channel_max: int) -> dict[int, int]:
+    """Feature maps, min(channel_base / r, channel_max), for each r = 4, 8, ..., resolution.
+
+    Raises:
+        UserError: fewer than one feature map at some resolution.
+    """
     if channel_base < resolution or channel_max < 1:
         raise UserError(
             f"channel_base={channel_base} channel_max={channel_max}",
-            rule=f"they leave no feature map at {resolution} px",
-            fix=f"Use channel_base={resolution * 8} or more; StyleGAN's own is 16384, StyleGAN2's 32768, "
-            "both with channel_max=512",
+            rule=f"they give no feature map at {resolution} px",
+            fix=f"Use channel_base={resolution * 8} or more; StyleGAN uses 16384, StyleGAN2 32768, both with "
+            "channel_max=512",
         )
-    return min(channel_base // resolution, channel_max)
+    return {2**i: min(channel_base // 2**i, channel_max) for i in range(2, resolution.bit_length())}

@@ -94,7 +94,7 @@ class JointMapping(StyleMapping):
         num_layers: fully connected layers; 0 leaves w = the normalised z (table 1, configuration B).
         hidden_dim: width of the hidden layers; None for w_dim.
         lr_multiplier: of the layers, biases included; not of the label embedding.
-        label_beside: return c beside w, for a synthesis network whose layers are told the label itself.
+        append_label: return c beside w, for a synthesis network whose layers are told the label itself.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim], or [N, w_dim + num_classes] with the label beside it.
     """
@@ -107,7 +107,7 @@ class JointMapping(StyleMapping):
         num_layers: int = 8,
         hidden_dim: int | None = None,
         lr_multiplier: float = 0.01,
-        label_beside: bool = False,
+        append_label: bool = False,
     ) -> None:
         super().__init__()
         hidden_dim = w_dim if hidden_dim is None else hidden_dim
@@ -124,8 +124,8 @@ class JointMapping(StyleMapping):
                 rule=f"without layers w is z (and the label's embedding) itself, {in_dim} numbers",
                 fix=f"Use w_dim={in_dim}, or one layer or more",
             )
-        self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim + num_classes * label_beside
-        self.label_beside = label_beside
+        self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim + num_classes * append_label
+        self.append_label = append_label
         self.embedding = nn.Parameter(torch.randn(num_classes, z_dim)) if num_classes else None
         widths = [in_dim] + [hidden_dim] * (num_layers - 1) + [w_dim] * min(num_layers, 1)
         self.layers = nn.ModuleList(
@@ -140,4 +140,4 @@ class JointMapping(StyleMapping):
         x = normalize_second_moment(z)
         for layer in self.layers:
             x = layer(x)
-        return torch.cat([x, self._check_labels(c).to(x.dtype)], dim=1) if self.label_beside else x
+        return torch.cat([x, self._check_labels(c).to(x.dtype)], dim=1) if self.append_label else x

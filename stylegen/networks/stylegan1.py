@@ -1,179 +1,158 @@
-"""StyleGAN (Karras et al. 2019, arXiv 1812.04948), grown progressively (Karras et al. 2018, arXiv 1710.10196).
+"""StyleGAN generator (Karras et al. 2019, arXiv 1812.04948), grown progressively (Karras et al. 2018, 1710.10196).
 
-The generator, read bottom-up beside figure 1b: layer, block, synthesis, generator; its mapping network stands in
-`mapping.py`, its discriminator in the file beside this one. Table 1's configurations are constructor arguments:
+Read bottom-up beside figure 1b: layer, block, synthesis, generator. The configurations of table 1 are constructor
+arguments:
 
     B tuned baseline              conditioning=none use_noise=false mapping_layers=0
     C + mapping and styles        const_input=false use_noise=false
     D - traditional input         use_noise=false
     E + noise inputs              the defaults
-    F + mixing regularisation     E, trained with mixed styles
+    F + mixing regularisation     E, trained with style mixing
 
-A network at a low level computes that level and nothing above it. Golden files of kind `stylegan1_` pin outputs, losses
-and gradients at every level of detail.
+Layers above the current resolution are not computed. Golden files of kind `stylegan1_` pin outputs, losses and
+gradients at every level of detail.
 
-`conditioning` swaps the styles' adaptive instance normalisation for another form; docs/conditioning.md has the table.
-
-Letters: N batch, C channels, H W space, L style slots, D width of what steers a layer (w, or a label beside it).
+Letters: N batch, I O C channels, H W space, L style slots, D width of a layer's condition (w, or a label).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import ChannelBase, Depth, RateFactor, Resolution, Taps, Width
 from stylegen.layers.activation import bias_act
-from stylegen.layers.blur import Blur
 from stylegen.layers.conditioning import CONDITIONINGS, condition_kind
 from stylegen.layers.equalized import EqualizedConv2d
-from stylegen.layers.noise import Noise as NoiseLayer
-from stylegen.layers.scaled_conv import ScaledConv2d, nearest_upsample
-from stylegen.layers.synthesis_input import ConstantInput, LatentInput
-from stylegen.networks.generator import Level, Noise, StyleGenerator, StyleSynthesis, check_level, layer_width
+from stylegen.layers.scaled_conv import Blur, ScaledConv2d, nearest_upsample
+from stylegen.layers.synthesis_inputs import ConstantInput, LatentInput, NoiseInput
+from stylegen.networks.generator import Level, Noise, StyleGenerator, StyleSynthesis, check_level, layer_widths
 from stylegen.networks.mapping import JointMapping
 from stylegen.spec import ImageSpec
+
+
+@dataclass(frozen=True)
+class LayerOptions:
+    """Settings shared by all layers of a synthesis network; see `Generator`. `condition_dim` is D."""
+
+    img_channels: int
+    condition_dim: int
+    conditioning: str
+    use_noise: bool
+    blur_taps: Sequence[float]
+    fused_from: int | None
+
+    def fused(self, resolution: int) -> bool:
+        """Whether up-sampling to `resolution` is part of the convolution."""
+        return self.fused_from is not None and resolution >= self.fused_from
 
 
 class StyleLayer(nn.Module):
     """Convolution, noise, bias, leaky ReLU, then style (figure 1b).
 
     Args:
-        in_channels: 0 for the first layer, which has no convolution.
-        out_channels, condition_dim: widths.
         resolution: of the output.
-        up, fused: see `ScaledConv2d`; an up-sampling convolution is followed by the blur.
-        use_noise, conditioning, blur_taps: see `Synthesis`.
+        in_channels: 0 for the first layer, which has no convolution.
+        out_channels: width O.
+        up: 1 or 2; an up-sampling convolution is followed by the blur.
+        options: see `LayerOptions`.
+
+    Shape: x [N, I, H / up, W / up], condition [N, D], noise "const", "none" or [N, 1, H, W] -> [N, O, H, W].
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        condition_dim: int,
-        resolution: int,
-        up: int,
-        fused: bool,
-        use_noise: bool,
-        conditioning: str,
-        blur_taps: Sequence[float],
-    ) -> None:
+    def __init__(self, resolution: int, in_channels: int, out_channels: int, up: int, options: LayerOptions) -> None:
         super().__init__()
-        self.conv = ScaledConv2d(in_channels, out_channels, up=up, fused=fused) if in_channels else None
-        self.blur = Blur(blur_taps) if up == 2 else None
-        self.noise = NoiseLayer(out_channels, resolution) if use_noise else None
+        self.conv = None
+        if in_channels:
+            self.conv = ScaledConv2d(in_channels, out_channels, up=up, fused=options.fused(resolution))
+        self.blur = Blur(options.blur_taps) if up == 2 else None
+        self.noise = NoiseInput(out_channels, resolution) if options.use_noise else None
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.conditioning = CONDITIONINGS[conditioning](out_channels, condition_dim)
+        self.conditioning = CONDITIONINGS[options.conditioning](out_channels, options.condition_dim)
 
-    def forward(self, x: Tensor, w: Tensor, noise: str | Tensor) -> Tensor:
-        """x [N, I, H / up, W / up], w [N, D], noise "const", "none" or [N, 1, H, W] -> [N, O, H, W]."""
+    def forward(self, x: Tensor, condition: Tensor, noise: str | Tensor) -> Tensor:
         if self.conv is not None:
             x = self.conv(x)
         if self.blur is not None:
             x = self.blur(x)
         if self.noise is not None:
             x = self.noise(x, noise)
-        x = bias_act(x, self.bias, "lrelu", gain=1.0)  # the convolution has its gain already
-        return self.conditioning(x, w)
+        x = bias_act(x, self.bias, "lrelu", gain=1.0)  # the convolution's weights include the gain
+        return self.conditioning(x, condition)
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution: two layers, the first up-sampling (or, at 4x4, taking the input), and an RGB layer.
+    """One resolution: two layers, the first up-sampling (except at 4x4), and an RGB layer.
 
     Args:
-        in_channels: of the block below; 0 makes the 4x4 block.
-        fused ... blur_taps: see `StyleLayer`.
+        resolution: of the output.
+        in_channels: of the previous block; 0 for the 4x4 block.
+        out_channels: width O.
+        options: see `LayerOptions`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        img_channels: int,
-        condition_dim: int,
-        resolution: int,
-        fused: bool,
-        use_noise: bool,
-        conditioning: str,
-        blur_taps: Sequence[float],
-    ) -> None:
+    def __init__(self, resolution: int, in_channels: int, out_channels: int, options: LayerOptions) -> None:
         super().__init__()
-        shared = (fused, use_noise, conditioning, blur_taps)
-        self.layer0 = StyleLayer(in_channels, out_channels, condition_dim, resolution, 2 if in_channels else 1, *shared)
-        self.layer1 = StyleLayer(out_channels, out_channels, condition_dim, resolution, 1, *shared)
-        self.to_rgb = EqualizedConv2d(out_channels, img_channels, 1)
+        self.layer0 = StyleLayer(resolution, in_channels, out_channels, up=2 if in_channels else 1, options=options)
+        self.layer1 = StyleLayer(resolution, out_channels, out_channels, up=1, options=options)
+        self.to_rgb = EqualizedConv2d(out_channels, options.img_channels, 1)
 
-    def forward(self, x: Tensor, ws: Tensor, noise: Sequence[str | Tensor]) -> Tensor:
-        """x [N, I, H/2, W/2] (or the 4x4 input), ws [N, 2, D], noise of both layers -> [N, O, H, W]."""
-        return self.layer1(self.layer0(x, ws[:, 0], noise[0]), ws[:, 1], noise[1])
+    def forward(self, x: Tensor, conditions: Tensor, noise: Sequence[str | Tensor]) -> Tensor:
+        """x [N, I, H/2, W/2] (or the 4x4 input), conditions [N, 2, D], noise of both layers -> [N, O, H, W]."""
+        x = self.layer0(x, conditions[:, 0], noise[0])
+        return self.layer1(x, conditions[:, 1], noise[1])
 
 
 class Synthesis(StyleSynthesis):
-    """ws -> picture, from the 4x4 input upwards as far as the network has grown.
+    """ws -> image at the current resolution, from the 4x4 input upwards.
 
     Args:
-        resolution, channels: of the finished picture.
+        widths: resolution -> feature maps, from 4 to the final resolution.
         w_dim: width of w.
-        label_dim: width of a label that stands beside w, for a conditioning by index; 0 for none.
+        label_dim: width of the label that follows w in each slot, for a conditioning by index; 0 for none.
         const_input: a learned constant; False computes the 4x4 maps from w in the first style slot.
-        conditioning: what styles do to a layer, see `CONDITIONINGS`: told w, or the label, or nothing.
-        channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
-        use_noise: per-layer noise.
-        blur_taps: filter behind up-sampling convolutions; [1] for none (ProGAN).
-        fused_from: from this resolution on, up-sampling is part of the convolution; None for nowhere.
+        options: see `LayerOptions`.
 
     Attributes:
-        num_ws: style slots L = 2 log2(resolution) - 2, two a resolution; 1 for a conditioning that is told nothing.
-        level: where the network stands.
-        noise_sizes: side of each active layer's noise picture, in order; empty without noise.
+        num_ws: style slots L = 2 log2(resolution) - 2, two per resolution; 1 if layers are unconditional.
+        level: the current resolution and alpha.
+        noise_sizes: side of each active layer's noise, in order; empty without noise.
     """
 
     def __init__(
-        self,
-        resolution: int,
-        channels: int,
-        w_dim: int,
-        label_dim: int,
-        const_input: bool,
-        conditioning: str,
-        channel_base: int,
-        channel_max: int,
-        use_noise: bool,
-        blur_taps: Sequence[float],
-        fused_from: int | None,
+        self, widths: dict[int, int], w_dim: int, label_dim: int, const_input: bool, options: LayerOptions
     ) -> None:
         super().__init__()
-        self.resolutions = [2**i for i in range(2, resolution.bit_length())]
-        widths = {r: layer_width(r, channel_base, channel_max) for r in self.resolutions}
+        self.resolutions = list(widths)
         self.input: nn.Module = ConstantInput(widths[4]) if const_input else LatentInput(w_dim, widths[4])
         self.blocks = nn.ModuleDict(
             {
                 str(r): SynthesisBlock(
-                    *(widths.get(r // 2, 0), widths[r], channels, label_dim or w_dim, r),
-                    *(fused_from is not None and r >= fused_from, use_noise, conditioning, blur_taps),
+                    resolution=r, in_channels=widths.get(r // 2, 0), out_channels=widths[r], options=options
                 )
-                for r in self.resolutions
+                for r in widths
             }
         )
-        self.w_dim, self.label_dim = w_dim, label_dim
-        self.use_noise, self.has_styles = use_noise, CONDITIONINGS[conditioning].kind != "none"
+        self.w_dim, self.label_dim, self.use_noise = w_dim, label_dim, options.use_noise
+        self.has_styles = CONDITIONINGS[options.conditioning].kind != "none"
         self.num_ws = 2 * len(self.resolutions) if self.has_styles else 1
-        self.set_level(Level(resolution))
+        self.set_level(Level(self.resolutions[-1]))
 
     def set_level(self, level: Level) -> None:
-        """Stand there from now on. Raises UserError for a level that the network does not have."""
+        """Set the current resolution and alpha. Raises UserError for a level outside the network."""
         self.level = check_level(level, self.resolutions)
         self.noise_sizes = [r for r in self.resolutions if r <= level.resolution for _ in range(2 * self.use_noise)]
 
     def forward(
         self, ws: Tensor, noise: Noise = "const", resolution: int | None = None, alpha: float | None = None
     ) -> Tensor:
-        """ws [N, L, D] -> [N, C, resolution, resolution], nominally in [-1, 1]; slots above the level are not read.
+        """ws [N, L, D] -> [N, C, resolution, resolution], nominally in [-1, 1]; ignores slots above the resolution.
 
         Args:
-            noise: "const" uses the pictures stored with the weights, "none" leaves noise out, a sequence gives one
-                [N, 1, r, r] for each active layer (`noise_sizes`, at the network's own level).
-            resolution, alpha: another level than the network's own; with a resolution alone, alpha is 1.
+            noise: "const" for the noise stored with the weights, "none", or one [N, 1, r, r] for each active layer
+                (`noise_sizes`, at the current level).
+            resolution, alpha: override the current level; alpha defaults to 1 if a resolution is given.
 
         Raises:
             UserError: a level outside the network.
@@ -186,10 +165,10 @@ class Synthesis(StyleSynthesis):
         if not self.has_styles:
             ws = ws.expand(-1, 2 * len(sides), -1)
         x = below = self.input(ws[:, 0, : self.w_dim])
-        ws = ws[..., self.w_dim :] if self.label_dim else ws
+        conditions = ws[..., self.w_dim :] if self.label_dim else ws
         for k, side in enumerate(sides):
             below = x
-            x = self.blocks[str(side)](x, ws[:, 2 * k : 2 * k + 2], layers[2 * k : 2 * k + 2])
+            x = self.blocks[str(side)](x, conditions[:, 2 * k : 2 * k + 2], layers[2 * k : 2 * k + 2])
         rgb = self._rgb(x, sides[-1])
         if level.alpha < 1:
             rgb = torch.lerp(nearest_upsample(self._rgb(below, sides[-2])), rgb, level.alpha)
@@ -206,31 +185,38 @@ class Synthesis(StyleSynthesis):
         if isinstance(noise, str) or not self.use_noise:
             return [noise if isinstance(noise, str) else "none"] * (2 * num_blocks)
         if len(noise) != 2 * num_blocks:
-            raise ValueError(f"{len(noise)} noise pictures; at this level the network takes {2 * num_blocks}")
+            raise ValueError(f"{len(noise)} noise tensors; at this resolution the network takes {2 * num_blocks}")
         return noise
 
     def _rgb(self, x: Tensor, side: int) -> Tensor:
         block = self.blocks[str(side)]
         assert isinstance(block, SynthesisBlock)
         rgb = block.to_rgb(x)
-        return rgb.to(torch.promote_types(rgb.dtype, torch.float32))  # two pictures of a fade differ by little
+        return rgb.to(torch.promote_types(rgb.dtype, torch.float32))  # the two images of a fade differ by little
 
 
 class Generator(StyleGenerator):
-    """Mapping and synthesis: z, c -> picture.
+    """Mapping and synthesis: z, c -> image.
 
     Args:
-        resolution, channels, num_classes: given by the dataset.
-        z_dim, w_dim: widths of the latents.
-        mapping_layers, mapping_dim, mapping_lr_multiplier: see `JointMapping` (num_layers, hidden_dim, lr_multiplier).
-        const_input: see `Synthesis`; None for a constant where the layers are told w, which else enters here.
-        conditioning ... fused_from: see `Synthesis`.
+        resolution, channels, num_classes: set by the dataset.
+        z_dim, w_dim: widths of z and w.
+        mapping_layers: fully connected layers of the mapping network; 0 for w = normalised z.
+        mapping_dim: width of their hidden layers; null for w_dim.
+        mapping_lr_multiplier: factor on the learning rate of these layers.
+        const_input: a learned 4x4 constant; false computes the 4x4 maps from w; null for a constant if the layers
+            receive w.
+        conditioning: normalisation and modulation of each layer; docs/conditioning.md lists them.
+        channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
+        use_noise: per-layer noise.
+        blur_taps: filter after up-sampling convolutions; [1] for none (ProGAN).
+        fused_from: lowest resolution whose up-sampling is part of the convolution; null for none.
 
-    A conditioning by index finds the label beside w in each slot, as `mapping` returns it; `w_dim` counts both. So
-    truncation and mixing act on labels too, and what lies between two labels is a mixture of their styles.
+    With a conditioning by index, each slot of `ws` holds w and then the label, and `w_dim` counts both. Truncation and
+    mixing then act on labels too, and interpolated labels mix the styles of their classes.
 
     Raises:
-        UserError: an impossible setting, a latent without any effect, or a conditioning by labels that are not there.
+        UserError: an unsupported setting, a latent without effect, or a conditioning by label without labels.
     """
 
     name = "stylegan1"
@@ -256,18 +242,33 @@ class Generator(StyleGenerator):
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
-        told = condition_kind(conditioning, const_input, num_classes)
-        label_dim = num_classes if told == "index" else 0
-        constant = told == "vector" if const_input is None else const_input
+        kind = condition_kind(conditioning, const_input, num_classes)
+        label_dim = num_classes if kind == "index" else 0
         self.resolution, self.channels, self.num_classes = resolution, channels, num_classes
         self.z_dim, self.w_dim = z_dim, w_dim + label_dim
         self.mapping = JointMapping(
-            *(z_dim, num_classes, w_dim, mapping_layers, mapping_dim, mapping_lr_multiplier),
-            label_beside=label_dim > 0,
+            z_dim=z_dim,
+            num_classes=num_classes,
+            w_dim=w_dim,
+            num_layers=mapping_layers,
+            hidden_dim=mapping_dim,
+            lr_multiplier=mapping_lr_multiplier,
+            append_label=label_dim > 0,
+        )
+        options = LayerOptions(
+            img_channels=channels,
+            condition_dim=label_dim or w_dim,
+            conditioning=conditioning,
+            use_noise=use_noise,
+            blur_taps=blur_taps,
+            fused_from=fused_from,
         )
         self.synthesis = Synthesis(
-            *(resolution, channels, w_dim, label_dim, constant, conditioning, channel_base, channel_max),
-            *(use_noise, blur_taps, fused_from),
+            layer_widths(resolution, channel_base, channel_max),
+            w_dim=w_dim,
+            label_dim=label_dim,
+            const_input=kind == "vector" if const_input is None else const_input,
+            options=options,
         )
         self.num_ws = self.synthesis.num_ws
 
@@ -294,6 +295,6 @@ class Generator(StyleGenerator):
         resolution: int | None = None,
         alpha: float | None = None,
     ) -> Tensor:
-        """z [N, z_dim], c [N, num_classes] or None -> [N, channels, r, r] at the network's level or the given one."""
+        """z [N, z_dim], c [N, num_classes] or None -> [N, channels, r, r] at the current or the given level."""
         w = self.mapping(z, c)
         return self.synthesis(w.unsqueeze(1).expand(-1, self.num_ws, -1), noise, resolution, alpha)

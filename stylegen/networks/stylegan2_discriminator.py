@@ -1,13 +1,14 @@
-"""The discriminator of StyleGAN2 (Karras et al. 2020b, arXiv 1912.04958, figure 7; labels as in arXiv 2006.06676).
+"""StyleGAN2 discriminator (Karras et al. 2020b, arXiv 1912.04958, figure 7; labels as in the ADA paper, 2006.06676).
 
-Read bottom-up: block, epilogue, discriminator. `resnet` is the published default. Golden files of kind `stylegan2_`
-pin logits, losses, gradients and R1.
+Read bottom-up: block, epilogue, discriminator. The published default is `resnet`. Golden files of kind `stylegan2_` pin
+logits, losses, gradients and R1.
 
-Letters: N batch, I O channels, H W space.
+Letters: N batch, I O C channels, H W space.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -18,50 +19,53 @@ from stylegen.layers.activation import get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.resample import downsample2d, fir_filter
-from stylegen.networks.generator import layer_width
+from stylegen.networks.generator import layer_widths
 from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan2 import check_architecture
 from stylegen.spec import ImageSpec
 
 
+@dataclass(frozen=True)
+class LayerOptions:
+    """Settings shared by all blocks; see `Discriminator`."""
+
+    img_channels: int
+    architecture: str
+    activation: str
+    conv_clamp: float | None
+    resample_taps: Sequence[float]
+
+
 class DiscriminatorBlock(nn.Module):
-    """One resolution: two 3x3 convolutions, the second halving it; figure 7's three ways of reading the picture."""
+    """One resolution: two 3x3 convolutions, the second down-sampling (figure 7).
+
+    Args:
+        in_channels, out_channels: widths I, O.
+        is_first: the first block always reads the image, the others only with `skip`.
+        options: see `LayerOptions`.
+    """
 
     kernel: Tensor
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        img_channels: int,
-        architecture: str,
-        is_first: bool,
-        activation: str,
-        conv_clamp: float | None,
-        resample_taps: Sequence[float],
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, is_first: bool, options: LayerOptions) -> None:
         super().__init__()
-        self.architecture = architecture
+        activation, conv_clamp, taps = options.activation, options.conv_clamp, options.resample_taps
+        self.architecture = options.architecture
         self.from_rgb = self.skip = None
-        if is_first or architecture == "skip":
-            self.from_rgb = EqualizedConv2d(img_channels, in_channels, 1, True, activation, conv_clamp=conv_clamp)
-        self.conv0 = EqualizedConv2d(in_channels, in_channels, 3, True, activation, conv_clamp=conv_clamp)
+        if is_first or options.architecture == "skip":
+            self.from_rgb = EqualizedConv2d(
+                options.img_channels, in_channels, 1, activation=activation, conv_clamp=conv_clamp
+            )
+        self.conv0 = EqualizedConv2d(in_channels, in_channels, 3, activation=activation, conv_clamp=conv_clamp)
         self.conv1 = EqualizedConv2d(
-            in_channels,
-            out_channels,
-            3,
-            True,
-            activation,
-            conv_clamp=conv_clamp,
-            down=2,
-            resample_taps=resample_taps,
+            in_channels, out_channels, 3, activation=activation, down=2, conv_clamp=conv_clamp, resample_taps=taps
         )
-        if architecture == "resnet":
-            self.skip = EqualizedConv2d(in_channels, out_channels, 1, False, down=2, resample_taps=resample_taps)
-        self.register_buffer("kernel", fir_filter(resample_taps), persistent=False)
+        if options.architecture == "resnet":
+            self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False, down=2, resample_taps=taps)
+        self.register_buffer("kernel", fir_filter(taps), persistent=False)
 
     def forward(self, x: Tensor | None, rgb: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """x [N, I, H, W] and the picture at this resolution -> x [N, O, H/2, W/2], picture for the next block."""
+        """x [N, I, H, W] and the image at this resolution -> x [N, O, H/2, W/2], image for the next block."""
         if self.from_rgb is not None and rgb is not None:
             y = self.from_rgb(rgb)
             x = y if x is None else x + y
@@ -74,29 +78,33 @@ class DiscriminatorBlock(nn.Module):
 
 
 class DiscriminatorEpilogue(nn.Module):
-    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features]."""
+    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features].
+
+    Args:
+        in_channels, out_features: widths.
+        mbstd_group_size, mbstd_num_channels: see `Discriminator`.
+        options: see `LayerOptions`.
+    """
 
     def __init__(
         self,
         in_channels: int,
-        img_channels: int,
         out_features: int,
-        architecture: str,
         mbstd_group_size: int,
         mbstd_num_channels: int,
-        activation: str,
-        conv_clamp: float | None,
+        options: LayerOptions,
     ) -> None:
         super().__init__()
+        activation = options.activation
         self.from_rgb = None
-        if architecture == "skip":
-            self.from_rgb = EqualizedConv2d(img_channels, in_channels, 1, True, activation)
+        if options.architecture == "skip":
+            self.from_rgb = EqualizedConv2d(options.img_channels, in_channels, 1, activation=activation)
         self.mbstd: nn.Module = nn.Identity()
         if mbstd_num_channels:
             self.mbstd = MinibatchStd(mbstd_group_size, mbstd_num_channels, in_channels)
         width = in_channels + mbstd_num_channels
-        self.conv = EqualizedConv2d(width, in_channels, 3, True, activation, conv_clamp=conv_clamp)
-        self.fc = EqualizedLinear(in_channels * 16, in_channels, activation)
+        self.conv = EqualizedConv2d(width, in_channels, 3, activation=activation, conv_clamp=options.conv_clamp)
+        self.fc = EqualizedLinear(in_channels * 16, in_channels, activation=activation)
         self.out = EqualizedLinear(in_channels, out_features)
 
     def forward(self, x: Tensor, rgb: Tensor | None) -> Tensor:
@@ -108,15 +116,18 @@ class DiscriminatorEpilogue(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Picture (and label) -> logit; labels enter by projection (Miyato and Koyama 2018, arXiv 1802.05637).
+    """Image (and label) -> logit, with projection of labels (Miyato and Koyama 2018, arXiv 1802.05637).
 
     Args:
-        resolution, channels, num_classes: given by the dataset.
+        resolution, channels, num_classes: set by the dataset.
         architecture: "resnet", "skip" or "orig" (figure 7).
         channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
-        mbstd_group_size, mbstd_num_channels: see `MinibatchStd`; 0 channels leaves it out.
-        mapping_layers: depth of the label's mapping network.
-        activation, conv_clamp, resample_taps: see `Synthesis`.
+        mbstd_group_size: images per group of the minibatch standard deviation.
+        mbstd_num_channels: feature maps that it appends; 0 for none.
+        mapping_layers: fully connected layers of the label's mapping network.
+        activation: see `layers.activation`.
+        conv_clamp: limit on magnitudes, 256 in the published half-precision settings; null for no limit.
+        resample_taps: FIR filter of the down-sampling.
 
     Shape: x [N, channels, resolution, resolution] in [-1, 1], c [N, num_classes] -> logits [N, 1].
     """
@@ -143,21 +154,31 @@ class Discriminator(nn.Module):
         check_architecture("discriminator.architecture", architecture)
         get_activation(activation)
         self.num_classes, self.mbstd_group_size = num_classes, mbstd_group_size
-        sizes = [2**i for i in range(resolution.bit_length() - 1, 2, -1)]
-        widths = {r: layer_width(r, channel_base, channel_max) for r in [*sizes, 4]}
+        options = LayerOptions(
+            img_channels=channels,
+            architecture=architecture,
+            activation=activation,
+            conv_clamp=conv_clamp,
+            resample_taps=resample_taps,
+        )
+        widths = layer_widths(resolution, channel_base, channel_max)
         self.blocks = nn.ModuleDict(
             {
                 str(r): DiscriminatorBlock(
-                    *(widths[r], widths[r // 2], channels, architecture, r == resolution),
-                    *(activation, conv_clamp, resample_taps),
+                    in_channels=widths[r], out_channels=widths[r // 2], is_first=r == resolution, options=options
                 )
-                for r in sizes
+                for r in reversed(list(widths)[1:])
             }
         )
-        self.mapping = Mapping(0, num_classes, widths[4], mapping_layers) if num_classes else None
+        self.mapping = None
+        if num_classes:
+            self.mapping = Mapping(z_dim=0, num_classes=num_classes, w_dim=widths[4], num_layers=mapping_layers)
         self.epilogue = DiscriminatorEpilogue(
-            *(widths[4], channels, widths[4] if num_classes else 1, architecture),
-            *(mbstd_group_size, mbstd_num_channels, activation, conv_clamp),
+            in_channels=widths[4],
+            out_features=widths[4] if num_classes else 1,
+            mbstd_group_size=mbstd_group_size,
+            mbstd_num_channels=mbstd_num_channels,
+            options=options,
         )
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:

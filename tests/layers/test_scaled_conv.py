@@ -8,10 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.errors import UserError
-from stylegen.layers.blur import Blur
-from stylegen.layers.noise import Noise
-from stylegen.layers.scaled_conv import ScaledConv2d, conv2d_downsample, upsample_conv2d
-from stylegen.layers.synthesis_input import ConstantInput, LatentInput
+from stylegen.layers.scaled_conv import Blur, ScaledConv2d, conv2d_downsample, upsample_conv2d
+from stylegen.layers.synthesis_inputs import ConstantInput, LatentInput, NoiseInput
 
 
 def upsample_fused(x: Tensor, weight: Tensor) -> Tensor:
@@ -83,7 +81,7 @@ def test_one_tap_is_no_blur_and_an_even_number_is_refused() -> None:
 
 
 def test_noise_is_scaled_by_channel() -> None:
-    layer, x, noise = Noise(3, 4), torch.randn(2, 3, 4, 4), torch.randn(2, 1, 4, 4)
+    layer, x, noise = NoiseInput(3, 4), torch.randn(2, 3, 4, 4), torch.randn(2, 1, 4, 4)
     assert torch.equal(layer(x, noise), x)
     layer.strength.data = torch.tensor([0.0, 1.0, -2.0])
     for n, c in ((0, 1), (1, 2)):

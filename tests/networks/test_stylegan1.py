@@ -13,7 +13,7 @@ from stylegen.errors import UserError
 from stylegen.latent.sampler import Sampler
 from stylegen.layers.conditioning import CONDITIONINGS, standing_statistics
 from stylegen.layers.scaled_conv import nearest_upsample
-from stylegen.layers.synthesis_input import ConstantInput, LatentInput
+from stylegen.layers.synthesis_inputs import ConstantInput, LatentInput
 from stylegen.networks import DISCRIMINATORS, Level, StyleGenerator, build_generator
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
