@@ -33,7 +33,7 @@ def in_small(arguments: list[str]) -> list[str]:
     if arguments[0] == "train":
         small += [*TINY_RUN, "total_kimg=0.016"]
     if arguments[0] == "evaluate":
-        small += ["num_samples=32"]
+        small += ["num_samples=32", "evaluation.calibrate=false"]
     return small
 
 

@@ -69,7 +69,7 @@ def thumbnails(images: Tensor) -> np.ndarray:
 
 def test_the_published_counts() -> None:
     assert features.EXTRACTORS["inception"] is not torch_fidelity_networks.Inception  # the fixture's
-    from stylegen.metrics.protocol.protocol import registry
+    from stylegen.metrics.protocol import registry
 
     assert (registry.OFFICIAL_FAKES, registry.FIRST_REALS) == (50_000, 50_000)
 
