@@ -44,10 +44,9 @@ def replacing(path: Path, *, durable: bool = False, locked: bool = False) -> Ite
         yield partial
         partial.chmod(mode)  # some libraries create the file anew, readable by its owner only
         if durable:
-            _sync(partial)
-        partial.replace(path)
-        if durable:
-            _sync(path.parent)
+            move_durably(partial, path)
+        else:
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -74,6 +73,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def move_durably(partial: Path, path: Path) -> None:
+    """Rename a complete file to `path`; a power failure leaves the old or the whole new content under this name."""
+    _sync(partial)
+    partial.replace(path)
+    _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from stylegen.config.rules import device_type, num_processes
 from stylegen.data import openmoji
-from stylegen.data.consistency import header_of
 from stylegen.data.dataset import OPENMOJI
+from stylegen.data.decoding import header_of
 from stylegen.data.sources.source import open_source
 
 

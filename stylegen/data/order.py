@@ -1,8 +1,7 @@
-"""Which picture comes when: an endless order whose whole state is the number of images seen.
+"""The order of training images: endless, and a function of the number of images seen alone.
 
-Global image k is picture number `permutation(k // n)[k % n]` of a dataset of n. So every run of n images
-from a multiple of n shows each picture once, and nothing depends on how many processes share the work or on
-where training was interrupted.
+Global image k is item `permutation(k // n)[k % n]` of a dataset of n items. Each n images from a multiple of n contain
+every item once, and the order depends neither on the number of processes nor on interruptions.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,8 +19,8 @@ class ImageOrder:
 
     Args:
         num_items: length of the dataset, at least 1.
-        seed: another seed, another order.
-        attempt: another attempt of the same training, another order.
+        seed: of the permutations.
+        attempt: number of the attempt at the same training; each has another order.
     """
 
     def __init__(self, num_items: int, seed: int, attempt: int = 0) -> None:
@@ -32,11 +31,11 @@ class ImageOrder:
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
 
     def indices(self, start: int, count: int, rank: int = 0, world_size: int = 1) -> Tensor:
-        """Dataset indices of the global images `start` to `start + count - 1` that this rank takes.
+        """Dataset indices of this rank's share of the global images `start` to `start + count - 1`.
 
         Args:
-            start: number of the first global image, from 0.
-            count: how many global images, over all ranks.
+            start: the first global image, from 0.
+            count: number of global images over all ranks.
             rank: this rank takes the images start + rank, start + rank + world_size, ...
             world_size: number of ranks.
 
@@ -61,21 +60,21 @@ class ImageOrder:
 class BatchSampler(Sampler[list[int]]):
     """Batches of dataset indices for one rank, for `DataLoader(dataset, batch_sampler=...)`.
 
-    All batches are whole: the last one begins before `total_images` and may end after it. A batch that
-    crosses the end of a permutation continues in the next one. Iterating again begins again.
+    All batches are full: the last one begins before `total_images` and may end after it. A batch that crosses the end
+    of a permutation continues in the next one. Each iteration starts from `start_image`.
 
     Args:
         num_items: length of the dataset.
-        batch_size: images a batch, over all ranks, a multiple of `world_size`; or a function that says so for the
-            batch that begins at a given image.
-        total_images: images to show since the beginning of the training.
-        seed, attempt: of the order.
-        start_image: images already shown, from 0; to continue, give the number that has been seen.
-        rank: of this process, in [0, world_size).
+        batch_size: images per batch over all ranks, a multiple of `world_size`; or a function from the first image of a
+            batch to its size.
+        total_images: images seen at the end of the training.
+        seed, attempt: see `ImageOrder`.
+        start_image: images seen at the beginning, from 0.
+        rank: rank of this process, in [0, world_size).
         world_size: number of processes.
 
     Raises:
-        UserError: fewer items than a batch has, or a batch that does not divide among the ranks.
+        UserError: a dataset smaller than a batch; a batch size that is not a multiple of `world_size`.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class BatchSampler(Sampler[list[int]]):
         if not (0 <= rank < world_size and start_image >= 0):
             raise ValueError(f"rank={rank} of {world_size}, start_image={start_image}: out of range")
         size_at = batch_size if callable(batch_size) else lambda image: batch_size
-        self._runs: list[list[int]] = []  # of batches of one size: first image, size, number; a run has few sizes
+        self._runs: list[list[int]] = []  # batches of one size: first image, size, number of batches
         while start_image < total_images:
             size = size_at(start_image)
             if not self._runs or self._runs[-1][1] != size:
@@ -117,12 +116,12 @@ def _check_batch(num_items: int, batch_size: int, world_size: int) -> None:
     if batch_size < 1 or batch_size % world_size:
         raise UserError(
             f"batch_size={batch_size} on {world_size} process(es)",
-            rule="a batch holds the same number of images, at least one, for each process",
+            rule="a batch has the same number of images, at least one, for each process",
             fix=f"Use a multiple of {world_size}",
         )
     if num_items < batch_size:
         raise UserError(
             f"batch_size={batch_size} with a dataset of {num_items} images",
             rule="a dataset has at least as many images as a batch",
-            fix=f"Use batch_size={max(1, num_items // world_size) * world_size} or less, or more pictures",
+            fix=f"Use batch_size={max(1, num_items // world_size) * world_size} or less, or more images",
         )

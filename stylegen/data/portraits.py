@@ -1,13 +1,12 @@
-"""Which OpenMoji glyphs are portraits: the rule, as tables of code points.
+"""Which OpenMoji glyphs are portraits: tables of code points.
 
-A portrait is one person as head and shoulders, with the face where OpenMoji's standard bust has it: within 4
-of the drawing's 72 units in either direction, which are 2.6 pixels at 32x32. `PEOPLE` are the persons
-drawn so, alone or as woman or man; `TRADES` the trades and hair styles drawn on the standard bust; `NAMELESS`
-are OpenMoji's own additions to Unicode. The first two come in yellow and in five skin tones.
+A portrait shows the head and shoulders of one person, with the face at the position of OpenMoji's standard bust: within
+4 of the drawing's 72 units in both directions, which is 2.6 pixels at 32x32. `PEOPLE` are persons, alone or as woman or
+man; `TRADES` are trades and hair styles on the standard bust; `NAMELESS` are OpenMoji's additions to Unicode. The first
+two come in yellow and in five skin tones.
 
-Full bodies, couples and families, hands, smileys, and masks of ogres and goblins are no portraits. `LEFT_OUT`
-has the single heads that might be looked for and are left out so that all portraits are aligned, each with
-the reason; it overrides the other tables.
+Full bodies, couples, families, hands, smileys and masks are not portraits. `LEFT_OUT` lists single heads that are
+excluded to keep all portraits aligned, with the reason; it overrides the other tables.
 """
 
 from typing import NamedTuple
@@ -122,14 +121,14 @@ _JOINERS = ("200D", "FE0F")
 
 
 class Glyph(NamedTuple):
-    """One portrait: its code points as OpenMoji names the file, and its class, an index of `CLASS_NAMES`."""
+    """One portrait: code points as in OpenMoji's file name, and its class, an index into `CLASS_NAMES`."""
 
     hexcode: str
     skin_tone: int
 
 
 def portrait(hexcode: str) -> Glyph | None:
-    """The portrait with these code points (``1F9D1-1F3FD-200D-1F33E``), or None if the rule has it not."""
+    """The portrait with these code points (``1F9D1-1F3FD-200D-1F33E``), or None if it is not a portrait."""
     points = [point for point in hexcode.split("-") if point not in _JOINERS]
     tones = [point for point in points if point in _TONES]
     plain = [point for point in points if point not in _TONES]

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegen.config.prepare_settings import PrepareSettings
-from stylegen.data.prepare.metadata import CONVERTIBLE_SUFFIXES
 from stylegen.data.prepare.preparation import Prepared, prepare
+from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
 from stylegen.data.sources.source import Source, open_source
 
 

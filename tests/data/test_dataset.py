@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from stylegen.data import consistency
 from stylegen.data.dataset import ImageDataset
+from stylegen.data.decoding import decode
 from stylegen.data.order import BatchSampler
-from stylegen.data.pictures import decode
 from stylegen.errors import UserError
 from stylegen.spec import ImageSpec
 from tests.support.datasets import encode, write_archive, write_folder

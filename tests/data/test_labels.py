@@ -1,127 +1,118 @@
-"""Labels from the source, from sub-folders, from a CSV and from JSON; and every way in which they do not fit."""
-
-import json
+"""Rows of labels, and the selection of images by class and number."""
 
 import pytest
+import torch
 
-from stylegen.data.labels import Labels, find_labels
-from stylegen.data.sources.folder import FolderSource
+from stylegen.data.dataset import ImageDataset
+from stylegen.data.labels import LabelTable, select
+from stylegen.data.metadata import parse_labels
 from stylegen.errors import UserError
+from stylegen.latent.seeds import random_labels
+from stylegen.one_hot import OneHot, members
+from stylegen.training.random_inputs import KeyedDraws
 from tests.support.datasets import encode, write_folder
 
-KEYS = ["cat/1.png", "cat/2.png", "dög/1.png"]
+LABELS = [0, 1, 2, 0, 1, 2, 0]
+NAMES = ["cat", "dog", "owl"]
 
 
-@pytest.fixture
-def source(tmp_path):
-    return FolderSource(write_folder(tmp_path / "data", dict.fromkeys(KEYS, encode(1))))
+def test_indices_are_one_hot():
+    table = LabelTable([2, 0], None, "x")
+    assert table.num_classes == 3
+    assert table.rows(torch.tensor([1, 0])).tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert LabelTable([0], ["a", "b"], "x").rows(torch.tensor([0])).tolist() == [[1, 0]]
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name: str, content) -> str:
-        text = content if isinstance(content, str) else json.dumps(content)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        return str(tmp_path / name)
-
-    return write
+def test_vectors_stay():
+    table = LabelTable([(1.0, 0.5), (0.0, -1.0)], None, "x")
+    assert (table.num_classes, table.rows(torch.tensor([1])).tolist()) == (2, [[0, -1]])
 
 
-def test_none_and_folders(source):
-    assert find_labels("auto", source) == Labels(None, None)
-    assert find_labels("none", source) == Labels(None, None)
-    assert find_labels("folders", source) == Labels(dict(zip(KEYS, [0, 0, 1], strict=True)), ["cat", "dög"])
+@pytest.mark.parametrize(("labels", "names"), [([2], ["a"]), ([(1.0, 2.0)], ["a"]), ([(1.0,)], ["a", "b"])])
+def test_names_fit(labels, names):
+    with pytest.raises(UserError, match="class_names"):
+        LabelTable(labels, names, "x")
 
 
-def test_auto_takes_what_the_source_has(tmp_path):
-    note = {"labels": [["1.png", 1]], "class_names": ["a", "b"]}
-    source = FolderSource(write_folder(tmp_path / "data", {"1.png": encode(1)}, note))
-    assert find_labels("auto", source) == Labels({"1.png": 1}, ["a", "b"])
-    assert find_labels("none", source) == Labels(None, None)
+def test_a_table_of_many_classes_takes_no_room():
+    """A table of rows would take 100,000 x 100,000 x 4 bytes = 37 GiB."""
+    table = LabelTable([99_999, *range(99_999)], None, "x")
+    assert table.table.shape == (100_000, 100_000)
+    assert table.rows(torch.tensor([0, 7])).argmax(1).tolist() == [99_999, 6]
+    assert members(table.table, 6).tolist() == [7]
+
+
+def test_one_hot_is_the_table_of_its_rows():
+    indices = torch.tensor([2, 0, 2])
+    table = OneHot(indices, 4)
+    assert torch.equal(table.dense(), torch.eye(4)[indices])
+    assert torch.equal(OneHot.identity(3).dense(), torch.eye(3))
+    for label in range(4):
+        assert torch.equal(members(table, label), members(table.dense(), label))
+
+
+def test_generated_labels_come_from_indices_too():
+    rows = torch.eye(3)[[0, 0, 0, 1]]
+    for table in (rows, OneHot(rows.argmax(1), 3)):
+        assert torch.equal(random_labels([4, 5, 6, 7], table), random_labels([4, 5, 6, 7], rows))
+        drawn = KeyedDraws(1, 4, table).labels("G_main", torch.arange(9))
+        assert torch.equal(drawn, KeyedDraws(1, 4, rows).labels("G_main", torch.arange(9)))
+
+
+def test_too_many_classes_are_refused():
+    with pytest.raises(UserError, match="100001 class_names"):
+        LabelTable([0], ["x"] * 100_001, "x")
+    with pytest.raises(UserError, match="from 0 to 99999"):
+        parse_labels({"labels": [["a.png", 999_999]]}, ["a.png"], "x")
+
+
+def test_classes_by_name_and_by_index():
+    assert select(LABELS, NAMES, ["dog", "2"], None, 0) == [1, 2, 4, 5]
+    assert select(LABELS, None, ["0"], None, 0) == [0, 3, 6]
+    assert select([(0.0, 1.0), (1.0, 0.0), (0.0, 0.0)], ["a", "b"], ["b"], None, 0) == [0]
+    assert select(LABELS, NAMES, None, None, 0) == list(range(7))
+
+
+def test_numbers_nest_and_depend_on_the_seed():
+    labels = [None] * 50
+    ten, twenty = (select(labels, None, None, count, 3) for count in (10, 20))
+    assert len(ten) == 10
+    assert ten == sorted(ten)
+    assert set(ten) < set(twenty)
+    assert select(labels, None, None, 10, 4) != ten
+    assert select(labels, None, None, 99, 3) == list(range(50))
 
 
 @pytest.mark.parametrize(
-    ("text", "labels", "names"),
+    ("arguments", "words"),
     [
-        ("cat/1.png,0\ncat/2.png,0\ndög/1.png,2\n", [0, 0, 2], None),
-        ("file,class\ncat/1.png,b\n\ncat/2.png,b\ndög/1.png,a\n", [1, 1, 0], ["a", "b"]),
-        ("cat/1.png, a\ncat/2.png,a\ndög/1.png,b \n", [0, 0, 1], ["a", "b"]),
-        ("\ufeffcat/1.png,x|y\ncat/2.png,y\ndög/1.png,\n", [(1, 1), (0, 1), (0, 0)], ["x", "y"]),
-        ("image_id,smile,age\ncat/1.png,1,0.5\ncat/2.png,-1,0\ndög/1.png,0,1\n", [(1, 0.5), (-1, 0), (0, 1)], "header"),
+        ((LABELS, NAMES, ["dgo"], None, 0), "Did you mean dog"),
+        ((LABELS, None, ["dog"], None, 0), "Known: none"),
+        ((LABELS, NAMES, ["7"], None, 0), "no image belongs"),
+        ((LABELS, NAMES, [], None, 0), "no image belongs"),
+        (([None, None], None, ["0"], None, 0), "without labels"),
+        ((LABELS, NAMES, None, 0, 0), "max_images=0"),
     ],
 )
-def test_csv(source, write, text, labels, names):
-    names = ["smile", "age"] if names == "header" else names
-    assert find_labels(write("l.csv", text), source) == Labels(dict(zip(KEYS, labels, strict=True)), names)
+def test_bad_selections(arguments, words):
+    with pytest.raises(UserError, match=words):
+        select(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("note", "labels", "names"),
-    [
-        (dict(zip(KEYS, [3, 1, 0], strict=True)), [3, 1, 0], None),
-        (dict(zip(KEYS, ["b", "a", "b"], strict=True)), [1, 0, 1], ["a", "b"]),
-        (dict(zip(KEYS, [["b"], ["a", "b"], ["a"]], strict=True)), [(0, 1), (1, 1), (1, 0)], ["a", "b"]),
-        (dict(zip(KEYS, [[1, 0.5], [0, 0], [2, 2]], strict=True)), [(1, 0.5), (0, 0), (2, 2)], None),
-        ({"labels": [[key, 1] for key in KEYS], "class_names": ["a", "b"]}, [1, 1, 1], ["a", "b"]),
-        ({"labels": [[key, "b"] for key in KEYS], "class_names": ["b", "a"]}, [0, 0, 0], ["b", "a"]),
-    ],
-)
-def test_json(source, write, note, labels, names):
-    assert find_labels(write("l.json", note), source) == Labels(dict(zip(KEYS, labels, strict=True)), names)
+def test_datasets_keep_the_indices_of_classes(tmp_path):
+    note = {"labels": [[f"{i}.png", label] for i, label in enumerate(LABELS)], "class_names": NAMES}
+    path = write_folder(tmp_path / "data", {f"{i}.png": encode(i) for i in range(7)}, note)
+    ds = ImageDataset(path, use_labels=True, classes=["owl"], max_images=1, subset_seed=2, mirror=True)
+    assert (ds.num_images, len(ds), ds.spec.num_classes) == (1, 2, 3)
+    assert ds.labels().dense().tolist() == [[0, 0, 1]]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("l.csv", "cat/1.png,0\n", "no label for cat/2.png, dög/1.png"),
-        ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, "no.png"]), "labels no.png, which the dataset does not hold"),
-        ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, KEYS[0]]), "labels cat/1.png twice"),
-        ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, "../../etc/x.png"]), "does not hold"),
-        ("l.csv", "cat/1.png,0\ncat/2.png,0,1\n", "has 3 column"),
-        ("l.csv", "cat/1.png\n", "has 1 column"),
-        ("l.csv", "cat/1.png,cat\ncat/2.png,\ndög/1.png,dog\n", "no label for cat/2.png"),
-        ("l.csv", "cat/1.png,0\ncat/2.png, \ndög/1.png,1\n", "no label for cat/2.png"),
-        ("l.csv", 'cat/1.png,"' + "x" * 200_000, "field larger than field limit"),
-        ("l.csv", "".join(f"{key},nan,1\n" for key in KEYS), "finite numbers"),
-        ("l.json", {"labels": [["cat/1.png", "c"], 5]}, "labels holds 5"),
-        ("l.json", {"labels": [["cat/1.png", "c"], ["cat/2.png", "c", 1]]}, "labels holds ['cat/2.png', 'c', 1]"),
-        ("l.json", dict.fromkeys(KEYS, 10**30), "an integer from 0 to 99999"),
-        ("l.json", {key: [10**400] for key in KEYS}, "finite numbers"),
-        ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "cat/1.png stands in it twice"),
-        ("l.csv", "cat/1.png,1,x\ncat/2.png,0,1\ndög/1.png,1,1", "could not convert string to float: 'x'"),
-        ("l.json", "{", "is JSON"),
-        ("l.json", "[" * 100_000, "nested too deeply"),
-        ("l.json", '{"cat/1.png": ' + "9" * 5000 + "}", "Exceeds the limit"),
-        ("l.csv", "".join(f"{key},{'9' * 5000}\n" for key in KEYS), "of 5000 digits"),
-        ("l.csv", "".join(f"{key},{'9' * 5000},1\n" for key in KEYS), "finite numbers"),
-        ("l.json", '{"a\\u001b[31m": 0}', r"\x1b[31m"),
-        ("l.json", [], "holds a list"),
-        ("l.json", {"labels": [["cat/1.png", "c"]], "class_names": ["a"]}, "'c' is not in class_names"),
-        ("l.json", dict(zip(KEYS, [0, "a", 1], strict=True)), "labels holds"),
-        ("l.json", dict(zip(KEYS, [0, [1], 1], strict=True)), "several kinds"),
-        ("l.txt", "", "FILE.csv"),
-    ],
-)
-def test_labels_that_do_not_fit(source, write, name, content, words):
-    with pytest.raises(UserError) as caught:
-        find_labels(write(name, content), source)
-    assert words in str(caught.value)
-
-
-def test_unreadable_files_and_pictures_without_a_folder(tmp_path, source):
-    with pytest.raises(UserError, match="cannot be read"):
-        find_labels(str(tmp_path / "none.csv"), source)
-    (tmp_path / "latin.csv").write_bytes("dög/1.png,1".encode("latin-1"))
-    with pytest.raises(UserError, match="UTF-8"):
-        find_labels(str(tmp_path / "latin.csv"), source)
-    flat = FolderSource(write_folder(tmp_path / "flat", {"x.png": encode(1)}))
-    with pytest.raises(UserError, match=r"x\.png lies in no sub-folder"):
-        find_labels("folders", flat)
-
-
-def test_a_file_of_gigabytes_is_not_read(source, tmp_path):
-    for name in ("l.csv", "l.json"):
-        with (tmp_path / name).open("wb") as file:
-            file.truncate(3 * 2**30)  # takes no room
-        with pytest.raises(UserError, match="3072 MiB, more than 128"):
-            find_labels(str(tmp_path / name), source)
+def test_notices_mention_unused_labels(tmp_path):
+    note = {"labels": [["0.png", 0]]}
+    path = write_folder(tmp_path / "data", {"0.png": encode(0)}, note)
+    assert "data.use_labels=true" in ImageDataset(path).notices()[0]
+    assert ImageDataset(path, use_labels=True).notices() == []
+    (path / "dataset.json").unlink()
+    assert ImageDataset(path).notices() == []
+    with pytest.raises(UserError, match="a conditional model needs a label"):
+        ImageDataset(path, use_labels=True)

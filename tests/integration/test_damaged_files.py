@@ -23,8 +23,8 @@ from stylegen.config.continued import read_own
 from stylegen.config.sections import as_dict
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.labels import find_labels
 from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.find_labels import find_labels
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.sources.lmdb import _opened as opened_lmdb
 from stylegen.data.sources.lmdb import write_lmdb

@@ -1,7 +1,7 @@
-"""Any picture that people have -> a square PNG for training, or the reason why not. Imports no torch.
+"""Converts an image of any kind to a square PNG for training, or gives the reason why not. Imports no torch.
 
-Here the decisions are made that `pictures.py` refuses to make in passing: ink colours, palettes, 16 bits, alpha,
-orientation, cropping and resizing. Colour profiles are not applied.
+The conversions that `data/decoding.py` refuses are made here: CMYK, palettes, 16 bits, alpha, orientation, cropping and
+resizing. Colour profiles are not applied.
 """
 
 import io
@@ -14,8 +14,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
 from stylegen.bounds import Quoted, Range
-from stylegen.data.fingerprint import picture_digest
-from stylegen.data.limits import CONVERTIBLE_FORMATS, MAX_PIXELS
+from stylegen.data.metadata import image_digest
+from stylegen.data.sources.formats import CONVERTIBLE_FORMATS, MAX_PIXELS
 from stylegen.errors import UserError, unknown_choice
 from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two
 
@@ -38,12 +38,12 @@ _TURNS: dict[Any, Image.Transpose] = {
 
 
 class UnusableError(Exception):
-    """Why a picture is left out, in a few words."""
+    """Why an image is left out, in a few words."""
 
 
 class Converted(NamedTuple):
-    """A picture of the dataset: its PNG, CRC-32 and digest (see `fingerprint`), its side in pixels, and whether
-    its pixels had to be enlarged."""
+    """An image of the dataset: its PNG, the CRC-32 of the PNG, its `image_digest`, its side in pixels, and whether its
+    pixels were enlarged."""
 
     png: bytes
     crc: int
@@ -54,18 +54,16 @@ class Converted(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done with each picture; the defaults of `prepare` are here.
+    """How each image is converted.
 
     Args:
-        resolution: side of the result in pixels, a power of two from 8 to 2048; null keeps the size that the
-            crop gives.
-        crop: "center", the largest square in the middle; "center-wide", the largest 4:3 rectangle in the middle
-            with black bars above and below (LSUN cars); "pad", the whole picture with bars of `background`; "none",
-            only squares are taken.
-        filter: "box" (the mean of the area), "lanczos" or "bicubic", all of them with antialiasing.
+        resolution: side of the result in pixels, a power of two from 8 to 2048; null keeps the size of the crop.
+        crop: "center", the largest centred square; "center-wide", the largest centred 4:3 rectangle with black bars
+            above and below (LSUN cars); "pad", the whole image with bars of `background`; "none", accepts squares only.
+        filter: "box" (mean of the area), "lanczos" or "bicubic", all with antialiasing.
         channels: "rgb", "gray" (luma by ITU-R BT.601) or "rgba".
-        background: colour under transparent pixels, unless channels=rgba, and of bars; a name or "#rrggbb".
-        min_size: pictures whose shorter side has fewer pixels are left out.
+        background: colour of bars, and under transparent pixels unless channels=rgba; a name or "#rrggbb".
+        min_size: leave out images whose shorter side has fewer pixels.
 
     Raises:
         UserError: a value outside these.
@@ -96,37 +94,37 @@ class Recipe:
         except ValueError as error:
             raise UserError(
                 f"background={self.background}",
-                rule="a colour is a name of HTML's or #rrggbb",
+                rule="a colour is an HTML name or #rrggbb",
                 fix="Use white, black or #808080",
             ) from error
 
     def __call__(self, data: bytes) -> Converted:
-        """Convert one encoded picture.
+        """Convert one encoded image.
 
         Raises:
             UnusableError: with the reason.
         """
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd, but readable notes in the file
+                warnings.simplefilter("ignore")  # malformed, but readable metadata
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 return self._convert(data)
         except UnusableError:
             raise
         except Image.UnidentifiedImageError as error:
             raise UnusableError(_unidentified(data)) from error
-        except Exception as error:  # damaged bytes make the parsers raise nearly anything
+        except Exception as error:  # on damaged bytes the parsers raise nearly anything
             raise UnusableError(f"cannot be decoded: {error or type(error).__name__}") from error
 
     def _convert(self, data: bytes) -> Converted:
-        with Image.open(io.BytesIO(data), formats=CONVERTIBLE_FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                size = f"{picture.width}x{picture.height}"
+        with Image.open(io.BytesIO(data), formats=CONVERTIBLE_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width}x{image.height}"
                 raise UnusableError(f"{size} pixels are more than {MAX_PIXELS // 10**6} megapixels")
-            if picture.format == "TIFF" and picture.mode in ("I", "F"):
-                raise UnusableError("32 bits a channel have no range that is known")
-            picture.load()  # the first frame of an animation, the first page of a TIFF
-            return self._finish(_upright(picture))
+            if image.format == "TIFF" and image.mode in ("I", "F"):
+                raise UnusableError("32 bits per channel have no defined range")
+            image.load()  # the first frame of an animation, the first page of a TIFF
+            return self._finish(_upright(image))
 
     def _finish(self, upright: Image.Image) -> Converted:
         if min(upright.size) < self.min_size:
@@ -135,15 +133,15 @@ class Recipe:
         cropped = upright if box == (0, 0, *upright.size) else upright.crop(box)
         result, enlarged = self._fit(self._colours(_eight_bits(cropped)))
         if not _fits(result.width):
-            rule = f"no power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}"
+            rule = f"not a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}"
             raise UnusableError(f"a side of {result.width} pixels is {rule}, and no resolution is given")
         array = np.asarray(result)
         png = _encode(array)
         chw = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-        return Converted(png, zlib.crc32(png), picture_digest(chw), result.width, enlarged)
+        return Converted(png, zlib.crc32(png), image_digest(chw), result.width, enlarged)
 
     def _box(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """What the crop leaves: left, upper, right, lower."""
+        """Left, upper, right and lower edge of the crop."""
         width, height = size
         if self.crop == "none" and width != height:
             raise UnusableError(f"{width}x{height} is not square, and crop=none")
@@ -154,31 +152,31 @@ class Recipe:
         left, upper = (size[0] - width) // 2, (size[1] - height) // 2
         return left, upper, left + width, upper + height
 
-    def _colours(self, picture: Image.Image) -> Image.Image:
-        """The channels asked for; what lies under transparent pixels never shows."""
-        if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBa"):
-            picture = picture.convert("RGBA")
-        if picture.mode == "RGBA" and self.channels != "rgba":
-            ground = Image.new("RGBA", picture.size, self.background)
-            picture = Image.alpha_composite(ground, picture).convert("RGB")
-        elif picture.mode not in ("L", "RGB", "RGBA"):
-            picture = picture.convert("RGB")
+    def _colours(self, image: Image.Image) -> Image.Image:
+        """Converts to the requested channels; transparent pixels get the background, not their hidden colour."""
+        if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBa"):
+            image = image.convert("RGBA")
+        if image.mode == "RGBA" and self.channels != "rgba":
+            ground = Image.new("RGBA", image.size, self.background)
+            image = Image.alpha_composite(ground, image).convert("RGB")
+        elif image.mode not in ("L", "RGB", "RGBA"):
+            image = image.convert("RGB")
         mode = CHANNELS[self.channels]
-        return picture if picture.mode == mode else picture.convert(mode)
+        return image if image.mode == mode else image.convert(mode)
 
-    def _fit(self, picture: Image.Image) -> tuple[Image.Image, bool]:
-        """At the resolution, and on a square; whether the pixels were enlarged."""
-        longer = max(picture.size)
+    def _fit(self, image: Image.Image) -> tuple[Image.Image, bool]:
+        """Resizes to the resolution and pads to a square; returns whether pixels were enlarged too."""
+        longer = max(image.size)
         side = self.resolution or longer
-        size = tuple(max(1, round(length * side / longer)) for length in picture.size)
-        if picture.size != size:
-            picture = picture.resize((size[0], size[1]), FILTERS[self.filter])
+        size = tuple(max(1, round(length * side / longer)) for length in image.size)
+        if image.size != size:
+            image = image.resize((size[0], size[1]), FILTERS[self.filter])
         if size != (side, side):
             colour = "black" if self.crop == "center-wide" else self.background
-            square = Image.new(picture.mode, (side, side), colour)
-            square.paste(picture, ((side - size[0]) // 2, (side - size[1]) // 2))
-            picture = square
-        return picture, side > longer
+            square = Image.new(image.mode, (side, side), colour)
+            square.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
+            image = square
+        return image, side > longer
 
 
 NOT_READ = "only PNG, JPEG, WebP, TIFF, GIF and BMP are read"
@@ -186,7 +184,7 @@ HEIC_NOT_READ = "HEIC is not read: convert it to JPEG or PNG first"
 
 
 def why_not_read(name: str) -> str:
-    """The reason for which a file with this name is left out unread."""
+    """Why a file with this name is left out without reading it."""
     return HEIC_NOT_READ if name.lower().endswith((".heic", ".heif")) else NOT_READ
 
 
@@ -194,31 +192,31 @@ def _unidentified(data: bytes) -> str:
     if not data:
         return "an empty file"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return HEIC_NOT_READ  # whatever it is called
-    return "no PNG, JPEG, WebP, TIFF, GIF or BMP"
+        return HEIC_NOT_READ  # under another name
+    return "not a PNG, JPEG, WebP, TIFF, GIF or BMP"
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Turned as the file notes. `ImageOps.exif_transpose` would copy what needs no turning, and rewrite the notes,
-    which fails on odd ones."""
+def _upright(image: Image.Image) -> Image.Image:
+    """Applies the EXIF orientation. `ImageOps.exif_transpose` also copies upright images and rewrites the EXIF data,
+    which fails on malformed ones."""
     try:
-        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # notes that cannot be read do not spoil good pixels
-        return picture
-    return picture if turn is None else picture.transpose(turn)
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # unreadable EXIF data beside good pixels
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """16-bit grey to 8 bits by its high byte, as Pillow reads 16-bit colour; `convert` would clip at 255."""
-    if not picture.mode.startswith("I"):
-        return picture
-    high = np.asarray(picture) >> 8
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Reduces 16-bit gray to its high byte, as Pillow does for 16-bit colour; `convert` would clip at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    high = np.asarray(image) >> 8
     return Image.fromarray(high.clip(0, 255).astype(np.uint8))
 
 
 def _encode(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, format="PNG")  # a fresh picture: no notes, profiles or thumbnails
+    Image.fromarray(array).save(buffer, format="PNG")  # a new image: no metadata, profiles or thumbnails
     return buffer.getvalue()
 
 

@@ -1,7 +1,7 @@
-"""From any source to a dataset for training: a zip, a folder or an LMDB. Imports no torch, for its workers' sake.
+"""Converts any source to a dataset for training: a zip, a folder or an LMDB. Imports no torch, so workers start fast.
 
-Pictures are converted by several processes and written in order, so the same source and settings give the same
-bytes, on any number of processes, and after any interruption.
+Images are converted by several processes and written in order, so equal sources and settings give equal bytes, on any
+number of processes and after any interruption.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from typing import Annotated, Any
 import PIL
 
 from stylegen.bounds import FilePath, Range, Seed
-from stylegen.data.fingerprint import combine
-from stylegen.data.labels import Labels, find_labels
+from stylegen.data.metadata import combine
+from stylegen.data.pool import ordered_map
 from stylegen.data.prepare.convert import Converted, Recipe, UnusableError, why_not_read
-from stylegen.data.prepare.pool import ordered_map
+from stylegen.data.prepare.find_labels import Labels, find_labels
 from stylegen.data.prepare.prepare_report import Prepared, notices, write_report
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.folder import FolderSource, write_folder
@@ -33,15 +33,15 @@ from stylegen.errors import UserError
 from stylegen.files import exclusive
 from stylegen.progress import show_progress
 
-_KEPT_NOTES = ("licence", "license", "attribution", "source")  # what has to travel with the pictures
+_KEPT_NOTES = ("licence", "license", "attribution", "source")  # metadata that stay with the images
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")
-_LOOK_AT_SPACE_EVERY = 256  # pictures
-_VERSION = 2  # raise it when the same picture and recipe give other pixels, or the journal another form
+_CHECK_SPACE_EVERY = 256  # images
+_VERSION = 3  # increase it when equal images and recipes give other pixels, or with a new format of the journal
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What the workers do; carries the source to them."""
+    """Job of the workers: converts the image with this key, or returns why not."""
 
     source: Source
     recipe: Recipe
@@ -51,7 +51,7 @@ class _Job:
             return self.recipe(self.source.read(key))
         except UnusableError as error:
             return str(error)
-        except UserError as error:  # a member that is damaged, too large, or not there
+        except UserError as error:  # a damaged, too large or missing file
             return error.problem.removeprefix(f"{self.source.path / key} ")
 
 
@@ -66,24 +66,24 @@ def prepare(
     strict: bool = False,
     processes: Annotated[int, Range(1, 256)] | None = None,
 ) -> Prepared:
-    """Convert the pictures of `source` and write them to `out`, which appears whole or not at all.
+    """Convert the images of `source` and write them to `out`, atomically.
 
     Args:
-        out: not there yet; .zip, .lmdb, or a folder.
-        labels: see `stylegen.data.labels.find_labels`.
-        max_images, seed: at most so many pictures, drawn with `seed`; they stay in the order of the source.
-        strict: the first picture that would be left out ends the work.
-        processes: by default one for each core; see `stylegen.data.prepare.pool.ordered_map`.
+        out: .zip, .lmdb, or a folder; must not exist.
+        labels: see `stylegen.data.prepare.find_labels`.
+        max_images, seed: use a random subset of at most this size, in the order of the source.
+        strict: fail on the first image that would be left out.
+        processes: by default one for each core; see `stylegen.data.pool.ordered_map`.
 
     Raises:
-        UserError: an output that is there already or cannot be written; a full disk (a later run continues);
-            labels that do not fit; no picture that can be used; with `strict`, a picture that cannot.
+        UserError: an output that exists or cannot be written; a full disk (a later run continues); labels that do not
+            fit; no usable image; with `strict`, an unusable image.
     """
     _check_out(source, out)
     keys = _choose(source, out, max_images, seed)
     found = find_labels(labels, source)
-    if strict and source.passed_over:
-        raise _fatal(source.passed_over[0], why_not_read(source.passed_over[0]))
+    if strict and source.unread:
+        raise _fatal(source.unread[0], why_not_read(source.unread[0]))
     with exclusive(out, wait=False), _unfinished(out, _identity(source, recipe, keys), len(keys)) as spool:
         continued = len(spool.entries)
         _fill(spool, _Job(source, recipe), keys, strict, processes)
@@ -91,13 +91,13 @@ def prepare(
         report = write_report(out, spool, source, keys, metadata)
         _finish(spool, out, metadata, report)
     source.close()
-    total, passed_over = len(source.keys()), len(source.passed_over)
+    total, unread = len(source.keys()), len(source.unread)
     return Prepared(
         out=out,
         report=report,
-        found=total + passed_over,
+        found=total + unread,
         written=len(spool.kept),
-        left_out=len(keys) - len(spool.kept) + passed_over,
+        left_out=len(keys) - len(spool.kept) + unread,
         not_chosen=total - len(keys),
         enlarged=sum(entry["enlarged"] for entry in spool.kept),
         continued=continued,
@@ -108,7 +108,7 @@ def prepare(
 
 @contextmanager
 def _unfinished(out: Path, identity: str, total: int) -> Iterator[Spool]:
-    """The spool: discarded when all is done or cannot be done, kept when the work can continue later."""
+    """Context manager: the spool; deleted on success and on user errors, kept when a later run can continue."""
     spool = Spool(out, identity)
     try:
         yield spool
@@ -118,7 +118,7 @@ def _unfinished(out: Path, identity: str, total: int) -> Iterator[Spool]:
     except Exception as error:
         spool.close()
         if _is_full(error):
-            raise _no_space(out, f"{len(spool.entries)} of {total} pictures are done") from error
+            raise _no_space(out, f"{len(spool.entries)} of {total} images are done") from error
         raise
     except BaseException:
         spool.close()
@@ -132,21 +132,21 @@ def _fill(spool: Spool, job: _Job, keys: Sequence[str], strict: bool, processes:
     for key, result in zip(keys[done:], show_progress(results, "preparing", len(keys), done), strict=True):
         if isinstance(result, Converted) and spool.kept and result.side != spool.kept[0]["side"]:
             side, first = result.side, spool.kept[0]["side"]
-            result = f"{side}x{side}, the first picture is {first}x{first}, and no resolution is given"
+            result = f"{side}x{side}, the first image is {first}x{first}, and no resolution is given"
         if isinstance(result, Converted):
             spool.add(result)
         elif strict:
             raise _fatal(key, result)
         else:
             spool.leave_out(result)
-        if len(spool.entries) % _LOOK_AT_SPACE_EVERY == 0 and spool.kept:
+        if len(spool.entries) % _CHECK_SPACE_EVERY == 0 and spool.kept:
             _check_space(spool, len(keys))
     if not spool.kept:
         first = f"{keys[0]}: {spool.entries[0]['left_out']}"
         raise UserError(
-            f"none of {len(keys)} pictures can be used ({first})",
-            rule="a dataset has at least one picture",
-            fix="Look at the files, or change crop, min_size or resolution",
+            f"none of {len(keys)} images can be used ({first})",
+            rule="a dataset has at least one image",
+            fix="Check the files, or change crop, min_size or resolution",
         )
 
 
@@ -171,38 +171,37 @@ def _metadata(
 def _finish(spool: Spool, out: Path, metadata: dict[str, Any], report: Path) -> None:
     try:
         if out.suffix.lower() == ".lmdb":
-            write_lmdb(out, spool.pictures(), metadata, spool.kept[-1]["end"])
+            write_lmdb(out, spool.images(), metadata, spool.kept[-1]["end"])
         elif out.suffix.lower() == ".zip":
-            spool.finish_zip(metadata)
-            spool.path.replace(out)
+            spool.finish_zip(out, metadata)
         else:
-            write_folder(out, spool.pictures(), metadata)
+            write_folder(out, spool.images(), metadata)
     except BaseException:
-        report.unlink()  # of a dataset that is not there
+        report.unlink()  # the dataset does not exist
         raise
 
 
 def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> list[str]:
     keys = source.keys()
     if not keys:
-        others = f" (but {len(source.passed_over)} of other formats)" if source.passed_over else ""
+        others = f" (but {len(source.unread)} of other formats)" if source.unread else ""
         raise UserError(
-            f"source={source.path} holds no pictures{others}",
-            rule="pictures are .png, .jpg, .jpeg, .webp, .tif, .gif or .bmp files, at any depth",
-            fix="Give the path of a folder or archive with pictures",
+            f"source={source.path} contains no images{others}",
+            rule="images are .png, .jpg, .jpeg, .webp, .tif, .gif or .bmp files, at any depth",
+            fix="Give the path of a folder or archive of images",
         )
     if max_images is None or max_images >= len(keys):
         return keys
     if max_images < 1:
-        raise UserError(f"max_images={max_images}", rule="it is at least 1", fix="Leave it out to take all")
-    from stylegen.randomness import permutation  # with torch, which the workers do without
+        raise UserError(f"max_images={max_images}", rule="it is at least 1", fix="Leave it out to use all")
+    from stylegen.randomness import permutation  # imports torch, which the workers do not need
 
     chosen = permutation(len(keys), seed, "prepare/subset")[:max_images]
     return [keys[i] for i in sorted(chosen.tolist())]
 
 
 def _identity(source: Source, recipe: Recipe, keys: Sequence[str]) -> str:
-    """Changes with everything that changes the pictures; labels do not."""
+    """Hash of everything that determines the images; labels do not."""
     parts = [_VERSION, PIL.__version__, dataclasses.asdict(recipe), source.stamp(), len(keys)]
     text = json.dumps(parts) + "\n".join(keys)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -215,16 +214,18 @@ def _check_out(source: Source, out: Path) -> None:
         raise UserError(f"out={out}", rule="a dataset is written as .zip, .lmdb or a folder", fix="Use one of these")
     folder = out.suffix.lower() not in (".zip", ".lmdb")
     if isinstance(source, FolderSource) and folder and source.path.resolve() in out.resolve().parents:
-        raise UserError(f"out={out}", rule="the result does not lie in its own source", fix="Name another folder")
+        raise UserError(f"out={out}", rule="the output is not inside its own source", fix="Name another folder")
     existing = next(parent for parent in out.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(f"out={out}", rule=f"{existing} cannot be written to", fix="Name a place that you may write to")
+        raise UserError(
+            f"out={out}", rule=f"{existing} is not a writable folder", fix="Name an output in a writable folder"
+        )
     if out.suffix.lower() == ".lmdb":
-        package()  # rather now than when all is done
+        package()  # fail now rather than at the end
 
 
 def _check_space(spool: Spool, total: int) -> None:
-    """Refuse early what cannot end well, judged by the pictures so far. A folder or LMDB is a second copy."""
+    """Fail early if the disk will be full, extrapolating from the images so far. A folder or LMDB is a second copy."""
     used, share = spool.kept[-1]["end"], len(spool.entries) / total
     copies = 1 if spool.path.name.endswith(".zip.partial") else 2
     needed, free = int(used / share * copies - used), shutil.disk_usage(spool.path.parent).free
@@ -240,10 +241,12 @@ def _is_full(error: Exception) -> bool:
 def _no_space(out: Path, done: str) -> UserError:
     return UserError(
         f"no space left for out={out} ({done})",
-        rule="the result needs room, twice while a folder or LMDB is finished",
-        fix="Free some and run the command again: it continues",
+        rule="the output needs space, twice its size while a folder or LMDB is finished",
+        fix="Free some and repeat the command: it continues",
     )
 
 
 def _fatal(key: str, reason: str) -> UserError:
-    return UserError(f"{key}: {reason}", rule="strict=true leaves nothing out", fix="Mend or remove the file")
+    return UserError(
+        f"{key}: {reason}", rule="strict=true leaves nothing out", fix="Repair or remove the file, or use strict=false"
+    )

@@ -1,4 +1,4 @@
-"""What `prepare` says of its work: the result, the report beside the dataset, and notices."""
+"""Results of `prepare`: the record, the report beside the dataset, and notes for the user."""
 
 import json
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.labels import Labels
 from stylegen.data.prepare.convert import HEIC_NOT_READ, why_not_read
+from stylegen.data.prepare.find_labels import Labels
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.source import Source
 from stylegen.files import write_text
@@ -15,15 +15,16 @@ from stylegen.files import write_text
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was written, and what was not.
+    """What was written and what was left out.
 
     Attributes:
-        out, report: the dataset, and the JSON report beside it: which file became which, and what was left out.
-        found: pictures in the source, in any format; the sum of the next three.
-        written, left_out, not_chosen: numbers of pictures; the last by max_images.
-        enlarged: pictures that had fewer pixels than the result.
-        continued: pictures that an interrupted run had dealt with.
+        out, report: the dataset, and the JSON report beside it: the source of each file, and what was left out and why.
+        found: images in the source, in any format; the sum of the next three.
+        written, left_out, not_chosen: numbers of images; the last because of max_images.
+        enlarged: number of images with fewer pixels than the result.
+        continued: number of images that an interrupted run had processed.
         metadata: as stored with the dataset.
+        notices: notes for the user, one sentence each.
     """
 
     out: Path
@@ -39,18 +40,18 @@ class Prepared:
 
 
 def write_report(out: Path, spool: Spool, source: Source, keys: Sequence[str], metadata: dict[str, Any]) -> Path:
-    """Write which file became which, and what was left out and why -> its path."""
+    """Write the report; returns its path."""
     left_out = [
         {"file": key, "reason": entry["left_out"]}
         for key, entry in zip(keys, spool.entries, strict=True)
         if "left_out" in entry
     ]
-    left_out += [{"file": key, "reason": why_not_read(key)} for key in source.passed_over]
+    left_out += [{"file": key, "reason": why_not_read(key)} for key in source.unread]
     files = {entry["name"]: key for key, entry in zip(keys, spool.entries, strict=True) if "name" in entry}
     report = {
         "dataset": out.name,
         **{key: metadata[key] for key in ("fingerprint", "prepared")},
-        "found": len(source.keys()) + len(source.passed_over),
+        "found": len(source.keys()) + len(source.unread),
         "written": len(files),
         "not_chosen": len(source.keys()) - len(keys),
         "left_out": left_out,
@@ -62,16 +63,16 @@ def write_report(out: Path, spool: Spool, source: Source, keys: Sequence[str], m
 
 
 def notices(spool: Spool, source: Source, labels: str, keys: Sequence[str], found: Labels) -> list[str]:
-    """What the user should know, one sentence each."""
+    """Notes for the user, one sentence each."""
     notices = _heic_notice(source)
     if spool.started_anew:
-        notices.append("an interrupted run with another source or other settings was thrown away")
+        notices.append("an interrupted run with another source or other settings was discarded")
     folders = {key.partition("/")[0] for key in keys}
     if found.of is None and labels == "auto" and 1 < len(folders) < len(keys) and all("/" in key for key in keys):
-        notices.append(f"no labels; labels=folders takes the {len(folders)} sub-folders as classes")
+        notices.append(f"no labels; labels=folders uses the {len(folders)} subfolders as classes")
     return notices
 
 
 def _heic_notice(source: Source) -> list[str]:
-    count = sum(why_not_read(key) == HEIC_NOT_READ for key in source.passed_over)
+    count = sum(why_not_read(key) == HEIC_NOT_READ for key in source.unread)
     return [f"{count} HEIC file(s) left out: convert them to JPEG or PNG first"] * (count > 0)

@@ -1,4 +1,4 @@
-"""A folder of pictures, at any depth, with an optional `dataset.json` at its top."""
+"""A folder of images at any depth, with an optional `dataset.json` at its top."""
 
 import hashlib
 import os
@@ -7,43 +7,33 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
-from stylegen.data.prepare.metadata import (
-    FILE_NAME,
-    PICTURE_SUFFIXES,
-    Label,
-    dump_metadata,
-    is_passed_over,
-    is_picture,
-    parse_labels,
-    parse_metadata,
-)
+from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata
+from stylegen.data.sources.formats import IMAGE_SUFFIXES, MAX_IMAGE_BYTES, MAX_METADATA_BYTES, is_image, is_unread_image
 from stylegen.errors import UserError
 from stylegen.files import replacing_folder
 
 
 class FolderSource:
-    """Keeps the protocol `stylegen.data.sources.source.Source`.
+    """Implements `stylegen.data.sources.source.Source`.
 
-    Links to folders are followed, each folder once, since large collections are often linked together.
+    Links to folders are followed, each folder once, since large collections are often assembled from links.
 
     Args:
-        suffixes: of the names of pictures.
+        suffixes: of image files.
 
     Raises:
-        UserError: a folder below that may not be listed; a `dataset.json` that cannot be read or does not fit
-            the pictures.
+        UserError: a subfolder that cannot be listed; a `dataset.json` that cannot be read or does not fit the images.
     """
 
-    def __init__(self, path: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> None:
+    def __init__(self, path: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
         self.path = path
         files = _find_files(path)
-        self._keys = [key for key in files if is_picture(key, suffixes)]
-        self.passed_over = [key for key in files if is_passed_over(key, suffixes)]
+        self._keys = [key for key in files if is_image(key, suffixes)]
+        self.unread = [key for key in files if is_unread_image(key, suffixes)]
         self._known = frozenset(self._keys)
         note = path / FILE_NAME
         self.metadata: dict[str, Any] = (
-            parse_metadata(_read(note, None, MAX_NOTE_BYTES), str(note)) if note.is_file() else {}
+            parse_metadata(_read(note, None, MAX_METADATA_BYTES), str(note)) if note.is_file() else {}
         )
         self._labels = parse_labels(self.metadata, self._keys, str(note))
 
@@ -53,15 +43,15 @@ class FolderSource:
     def read(self, key: str, limit: int | None = None) -> bytes:
         if key not in self._known:
             raise KeyError(key)
-        return _read(self.path / key, limit, MAX_PICTURE_BYTES)
+        return _read(self.path / key, limit, MAX_IMAGE_BYTES)
 
     def stamp(self) -> str:
-        """From names, sizes and times of change."""
+        """From names, sizes and modification times."""
         digest = hashlib.blake2b(digest_size=16)
         for key in self._keys:
             try:
                 status = (self.path / key).stat()
-            except OSError:  # a link that leads nowhere; `read` will say so
+            except OSError:  # a dangling link; `read` reports it
                 digest.update(os.fsencode(f"{key} missing\n"))
             else:
                 digest.update(os.fsencode(f"{key} {status.st_size} {status.st_mtime_ns}\n"))
@@ -77,14 +67,10 @@ class FolderSource:
         """Nothing stays open."""
 
 
-def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
-    """Write encoded pictures and `dataset.json` as a folder that appears whole or not at all.
-
-    Args:
-        path: not there yet, and written by one process at a time.
-    """
+def write_folder(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
+    """Write encoded images and `dataset.json` as a new folder, atomically; see `replacing_folder`."""
     with replacing_folder(path) as partial:
-        for key, data in pictures:
+        for key, data in images:
             (partial / key).parent.mkdir(parents=True, exist_ok=True)
             (partial / key).write_bytes(data)
         (partial / FILE_NAME).write_bytes(dump_metadata(metadata))
@@ -93,16 +79,16 @@ def write_folder(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: di
 def _read(path: Path, limit: int | None, largest: int) -> bytes:
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
-            raise OSError(0, "no regular file")
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
+            raise OSError(0, "not a regular file")
         if status.st_size > largest:
-            raise OSError(0, f"{status.st_size // 2**20} MiB, more than {largest // 2**20}")
+            raise OSError(0, f"{status.st_size // 2**20} MiB, more than {largest // 2**20} MiB")
         with path.open("rb") as file:
             return file.read() if limit is None else file.read(limit)
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror})",
-            rule="every picture of a dataset is readable",
+            rule="every image of a dataset is readable",
             fix="Check the permissions, or remove the file",
         ) from error
 
@@ -112,7 +98,7 @@ def _find_files(top: Path) -> list[str]:
     visited = set()
     for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse):
         real = os.path.realpath(folder)
-        if real in visited:  # a link that leads back up would be walked for ever
+        if real in visited:  # a link to a parent folder
             folders.clear()
             continue
         visited.add(real)
@@ -125,6 +111,6 @@ def _find_files(top: Path) -> list[str]:
 def _refuse(error: OSError) -> None:
     raise UserError(
         f"{error.filename} cannot be listed ({error.strerror})",
-        rule="no part of a dataset is passed over in silence",
+        rule="no part of a dataset is ignored silently",
         fix="Change its permissions, or move it away",
     ) from error

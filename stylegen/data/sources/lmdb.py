@@ -1,10 +1,10 @@
-"""An LMDB of pictures: one file, which many processes read at once through the memory map of LMDB.
+"""An LMDB of images: one file that many processes read at once through LMDB's memory map.
 
-Our own layout, since there is no common one. The database holds, in the order of its keys:
+The layout is our own, since there is no common one. The database contains, in the order of its keys:
 
-    dataset.json      the metadata, as in a zip (see `stylegen.data.prepare.metadata`)
-    image/00000000    the encoded pictures, numbered in their order
-    names             JSON list of their names, ["00000/img00000000.png", ...]: keys of LMDB end at 511 bytes
+    dataset.json      the metadata, as in a zip (see `stylegen.data.metadata`)
+    image/00000000    the encoded images, numbered in order
+    names             JSON list of their names, ["00000/img00000000.png", ...], as LMDB's keys have at most 511 bytes
     stylegen          the format, b"stylegen pictures 1"
 
 Needs the extra `lmdb`.
@@ -17,32 +17,32 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.limits import MAX_NOTE_BYTES
-from stylegen.data.prepare.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
+from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
+from stylegen.data.sources.formats import MAX_METADATA_BYTES
 from stylegen.data.sources.lmdb_check import find_damage
 from stylegen.errors import UserError
 from stylegen.files import parse_json, replacing
 
 FORMAT = b"stylegen pictures 1"
 
-_COMMIT_EVERY = 1024  # pictures; their pages wait in memory
+_COMMIT_EVERY = 1024  # images; their pages are kept in memory until then
 _PAGE = 4096
 
 _opened: dict[tuple[int, str], list[Any]] = {}
-"""Environment and number of users for each process and file: LMDB forbids opening one twice in a process."""
+"""Environment and number of users by process and file: LMDB forbids opening a file twice in one process."""
 
 
 class LmdbSource:
-    """Keeps the protocol `stylegen.data.sources.source.Source`.
+    """Implements `stylegen.data.sources.source.Source`.
 
     Raises:
-        UserError: the package lmdb is missing; a broken file, or one that stylegen has not written; metadata
-            that do not fit the pictures.
+        UserError: the package lmdb is missing; a damaged file, or one not written by stylegen; metadata that do not fit
+            the images.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.passed_over: list[str] = []
+        self.unread: list[str] = []
         self._environment: Any = None
         self._owner = 0
         try:
@@ -67,13 +67,13 @@ class LmdbSource:
         return list(self._numbers)
 
     def read(self, key: str, limit: int | None = None) -> bytes:
-        return self._get(_picture(self._numbers[key]))[:limit]
+        return self._get(_image_key(self._numbers[key]))[:limit]
 
     def label(self, key: str) -> Label | None:
         return None if self._labels is None else self._labels[key]
 
     def stamp(self) -> str:
-        """From size and time of change of the file."""
+        """From size and modification time of the file."""
         status = _file(self.path).stat()
         return hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns}".encode(), digest_size=16).hexdigest()
 
@@ -94,16 +94,16 @@ class LmdbSource:
         except ValueError as error:
             raise _broken(self.path, f"its names are damaged: {error}") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise _broken(self.path, "its names are no list of texts")
+            raise _broken(self.path, "its names are not a list of strings")
         if len(set(names)) < len(names):
-            raise _broken(self.path, "two of its pictures have one name")
+            raise _broken(self.path, "two of its images have the same name")
         return names
 
     def _note(self, key: bytes) -> bytes:
         text = self._get(key)
-        if len(text) > MAX_NOTE_BYTES:
+        if len(text) > MAX_METADATA_BYTES:
             raise _broken(
-                self.path, f"{key.decode()} has {len(text) // 2**20} MiB, more than {MAX_NOTE_BYTES // 2**20}"
+                self.path, f"{key.decode()} has {len(text) // 2**20} MiB, more than {MAX_METADATA_BYTES // 2**20} MiB"
             )
         return text
 
@@ -114,7 +114,7 @@ class LmdbSource:
         return value
 
     def _find(self, key: bytes) -> bytes | None:
-        if self._environment is None or self._owner != os.getpid():  # LMDB's handles do not survive a fork
+        if self._environment is None or self._owner != os.getpid():  # LMDB's handles are not valid after a fork
             self._environment, self._owner = _open(self.path), os.getpid()
         try:
             with self._environment.begin() as transaction:
@@ -124,42 +124,42 @@ class LmdbSource:
         return None if value is None else bytes(value)
 
 
-def write_lmdb(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any], size: int) -> None:
-    """Write encoded pictures as an LMDB that appears whole or not at all; the same input, the same bytes.
+def write_lmdb(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[str, Any], size: int) -> None:
+    """Write encoded images as an LMDB, atomically; equal input gives equal bytes.
 
     Args:
-        path: written by one process at a time.
-        pictures: name and file of each.
-        size: of all pictures together, in bytes; not less.
+        path: written by one process at a time; see `replacing`.
+        images: name and content of each file.
+        size: an upper bound of the size of all images, in bytes.
     """
     note = dump_metadata(metadata)
-    # Each picture begins a page; the tree itself takes some hundredths. Only used pages are written.
+    # Each image starts a page, and the tree takes a few per cent. Only used pages are written.
     labels = metadata.get("labels") or []
     room = 2 * size + 4 * len(note) + 16 * _PAGE * (len(labels) + 1024)
     with replacing(path, durable=True, locked=True) as partial:
         environment = package().open(str(partial), subdir=False, map_size=room, lock=False, sync=False, mode=0o666)
         try:
-            _fill(environment, pictures, note)
+            _fill(environment, images, note)
         finally:
             environment.close()
 
 
-def _fill(environment: Any, pictures: Iterable[tuple[str, bytes]], note: bytes) -> None:
+def _fill(environment: Any, images: Iterable[tuple[str, bytes]], note: bytes) -> None:
     names: list[str] = []
     transaction = environment.begin(write=True)
     transaction.put(FILE_NAME.encode(), note, append=True)
-    for key, data in pictures:
+    for key, data in images:
         if len(names) % _COMMIT_EVERY == _COMMIT_EVERY - 1:
             transaction.commit()
             transaction = environment.begin(write=True)
-        transaction.put(_picture(len(names)), data, append=True)
+        transaction.put(_image_key(len(names)), data, append=True)
         names.append(key)
     transaction.put(b"names", json.dumps(names, ensure_ascii=False).encode(), append=True)
     transaction.put(b"stylegen", FORMAT, append=True)
     transaction.commit()
 
 
-def _picture(number: int) -> bytes:
+def _image_key(number: int) -> bytes:
     return b"image/%08d" % number
 
 
@@ -172,7 +172,7 @@ def _open(path: Path) -> Any:
     if key not in _opened:
         lmdb = package()
         for other in [other for other in _opened if other[0] != key[0]]:
-            _opened.pop(other)[0].close()  # inherited by a fork: counts as open, and must not be used
+            _opened.pop(other)[0].close()  # inherited through a fork: counts as open, but must not be used
         try:
             damage = find_damage(_file(path))
         except OSError as error:

@@ -1,8 +1,8 @@
-"""A walk over the pages of an LMDB before the library sees them.
+"""Checks the pages of an LMDB before the library opens it.
 
-The library follows page numbers and lengths without looking: one flipped bit, and it reads beyond the end of its memory
+The library follows page numbers and lengths unchecked: after one flipped bit it may read beyond the end of its memory
 map, which kills the process. Layout: `lmdb.h` and `mdb.c` of LMDB 0.9, data version 1, on 64-bit machines. One pass
-over the tree, without the pages of the pictures themselves.
+over the tree, without the pages that contain the images.
 """
 
 import mmap
@@ -11,7 +11,7 @@ from pathlib import Path
 
 _META = struct.Struct("<II16x48xIHHQQQQQQQ")  # magic, version; the main tree; last page, transaction
 _PAGE_SIZE = struct.Struct("<I")
-_HEADER = struct.Struct("<Q2xHHH")  # number, flags, lower, upper; in an overflow page the last two count pages
+_HEADER = struct.Struct("<Q2xHHH")  # number, flags, lower, upper; in an overflow page the last two are the page count
 _NODE = struct.Struct("<HHHH")
 _MAGIC, _VERSION, _NO_PAGE = 0xBEEFC0DE, 1, 2**64 - 1
 _BRANCH, _LEAF, _OVERFLOW, _BIG = 1, 2, 4, 1
@@ -19,7 +19,7 @@ _HEAD = 16
 
 
 def find_damage(path: Path) -> str | None:
-    """Why the library cannot read this file (`data.mdb`, or a file of its own) safely; None if it can."""
+    """Why the library cannot safely read this file; None if it can."""
     with path.open("rb") as file:
         if path.stat().st_size < 2 * mmap.PAGESIZE:
             return "cut short"
@@ -44,7 +44,7 @@ class _Walk:
             return "its first pages are damaged"
         _, _, _, kind, depth, _, _, _, _, root, last, _ = max(metas, key=lambda meta: meta[-1])
         if kind:
-            return "its keys are not those of a plain database"
+            return "it is not a plain database"
         self.pages = len(self.data) // self.page
         if last >= self.pages:
             return "cut short"
@@ -56,17 +56,17 @@ class _Walk:
             below: list[int] = []
             for number in level:
                 if not 2 <= number < self.pages or number in self.seen:
-                    return "a page points to a wrong one"
+                    return "a page refers to a wrong one"
                 self.seen.add(number)
                 found = self._nodes(number, is_leaf=remaining == 1)
                 if isinstance(found, str):
                     return found
                 below += found
             level = below
-        return "its tree is deeper than it says" if level else None
+        return "its tree is deeper than recorded" if level else None
 
     def _nodes(self, number: int, is_leaf: bool) -> list[int] | str:
-        """The pages below a branch; for a leaf none, or what is wrong."""
+        """The pages below a branch page, none for a leaf page; or what is damaged."""
         start = number * self.page
         own, flags, lower, upper = _HEADER.unpack_from(self.data, start)
         if own != number or flags & (_BRANCH | _LEAF | _OVERFLOW) != (_LEAF if is_leaf else _BRANCH):
@@ -85,11 +85,11 @@ class _Walk:
             if not is_leaf:
                 below.append(low | high << 16 | kind << 32)
             elif kind & _BIG and not self._holds(start + value, low | high << 16):
-                return f"page {number} points to a wrong one"
+                return f"page {number} refers to a wrong one"
         return below
 
     def _holds(self, place: int, size: int) -> bool:
-        """Whether the overflow pages that are named there are in the file, and have room for the value."""
+        """Whether the overflow pages referred to at `place` are in the file and large enough for the value."""
         number = struct.unpack_from("<Q", self.data, place)[0]
         if not 2 <= number < self.pages:
             return False

@@ -1,10 +1,10 @@
-"""Parquet shards of pictures, as the Hugging Face hub serves image datasets.
+"""Parquet shards of images, as the Hugging Face hub serves image datasets.
 
-The column of pictures is a struct of `bytes` and `path`, or bare bytes. A column of labels is optional: class
-indices (with names, where the hub's note in the schema has them), strings, or vectors of numbers.
+The image column is a struct of `bytes` and `path`, or plain bytes. A label column is optional: class indices (with
+names, if the hub's metadata in the schema contain them), strings, or vectors of numbers.
 
-Rows come in groups that are read whole, so reading in random order is slow: prepare such a dataset first, or
-train with its decoded cache. Needs the extra `parquet`.
+Row groups are read whole, so reading in random order is slow: prepare such a dataset first, or train with the decoded
+cache. Needs the extra `parquet`.
 """
 
 import hashlib
@@ -13,38 +13,38 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.prepare.metadata import Label, parse_labels
+from stylegen.data.metadata import Label, parse_labels
 from stylegen.errors import UserError
 from stylegen.files import parse_json
 
 MAX_GROUP_BYTES = 4 * 2**30
-_LEAST_PICTURE = 32  # bytes; the smallest PNG has 67
+_MIN_IMAGE_BYTES = 32  # the smallest PNG has 67
 
-_PICTURE_NAMES = ("image", "img", "picture", "png", "jpg", "jpeg", "webp")
-_LABEL_NAMES = ("label", "labels", "fine_label", "class", "attributes")
+_IMAGE_COLUMNS = ("image", "img", "picture", "png", "jpg", "jpeg", "webp")
+_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "attributes")
 
 
 class ParquetSource:
-    """Keeps the protocol `stylegen.data.sources.source.Source`; a key is shard and row, `train-00000/00000017`.
+    """Implements `stylegen.data.sources.source.Source`; a key is shard and row, `train-00000/00000017`.
 
     Args:
         path: the file, or the folder of the shards.
-        shards: the files, whose rows follow one another.
+        shards: the files in order.
 
     Raises:
-        UserError: the package pyarrow is missing; a broken file; no column of pictures; labels that do not fit.
+        UserError: the package pyarrow is missing; a damaged file; no image column; labels that do not fit.
     """
 
     def __init__(self, path: Path, shards: Sequence[Path]) -> None:
         self.path = path
-        self.passed_over: list[str] = []
+        self.unread: list[str] = []
         self._shards = list(shards)
         self._files: dict[Path, Any] = {}
         self._group: tuple[Path, int] | None = None
         self._rows: list[Any] = []
         self._owner = os.getpid()
         schema = self._open(self._shards[0]).schema_arrow
-        self._column = _picture_column(schema, path)
+        self._column = _image_column(schema, path)
         self._check_rows()
         self._places = {
             f"{shard.stem}/{row:08d}": (shard, group, row - start)
@@ -66,8 +66,8 @@ class ParquetSource:
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
             raise UserError(
-                f"{self.path}: {key} holds no bytes",
-                rule="pictures lie inside the file, not beside it or on the web",
+                f"{self.path}: {key} contains no bytes",
+                rule="images are inside the file, not beside it or on the web",
                 fix="Embed them (datasets: embed_external_files=True), or remove the row",
             )
         return data[:limit]
@@ -79,7 +79,7 @@ class ParquetSource:
         return None if self._labels is None else self._labels[key]
 
     def stamp(self) -> str:
-        """From names, sizes and times of change of the shards."""
+        """From names, sizes and modification times of the shards."""
         lines = [f"{s.name} {s.stat().st_size} {s.stat().st_mtime_ns}\n" for s in self._shards]
         return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
@@ -92,7 +92,7 @@ class ParquetSource:
         return {**self.__dict__, "_files": {}, "_rows": [], "_group": None}
 
     def _open(self, shard: Path) -> Any:
-        if self._owner != os.getpid():  # a fork shares the position in the file
+        if self._owner != os.getpid():  # a forked process shares the file position
             self._files, self._owner = {}, os.getpid()
         if shard not in self._files:
             parquet = _package("pyarrow.parquet")
@@ -103,18 +103,18 @@ class ParquetSource:
         return self._files[shard]
 
     def _check_rows(self) -> None:
-        """A few bytes of repetition can claim rows without number."""
+        """Refuse absurd numbers of rows: with run-length encoding a few bytes can claim billions."""
         rows = sum(self._open(shard).metadata.num_rows for shard in self._shards)
         size = sum(shard.stat().st_size for shard in self._shards)
-        if not 0 <= rows <= size // _LEAST_PICTURE:
+        if not 0 <= rows <= size // _MIN_IMAGE_BYTES:
             raise UserError(
                 f"{self.path} claims {rows} rows in {size} bytes",
-                rule=f"a picture has at least {_LEAST_PICTURE} bytes",
-                fix="Give a dataset of pictures, each in its own row",
+                rule=f"an image has at least {_MIN_IMAGE_BYTES} bytes",
+                fix="Give a dataset of images, each in its own row",
             )
 
     def _groups(self, shard: Path) -> Iterable[tuple[int, int, int]]:
-        """Number, first row and end of each group of rows."""
+        """Number, first row and end of each row group."""
         file, start = self._open(shard), 0
         if file.schema_arrow.names != self._open(self._shards[0]).schema_arrow.names:
             raise UserError(
@@ -142,7 +142,7 @@ class ParquetSource:
             raise _broken(shard, error) from error
 
     def _read_labels(self, schema: Any) -> dict[str, Label] | None:
-        column = next((name for name in _LABEL_NAMES if name in schema.names), None)
+        column = next((name for name in _LABEL_COLUMNS if name in schema.names), None)
         if column is None:
             return None
         values: list[Any] = []
@@ -151,7 +151,7 @@ class ParquetSource:
                 values += self._open(shard).read(columns=[column], use_threads=False).column(0).to_pylist()
             except _errors() as error:
                 raise _broken(shard, error) from error
-        if all(value == -1 for value in values):  # the hub's mark for a test set whose labels are secret
+        if all(value == -1 for value in values):  # the hub's convention for a test set with secret labels
             return None
         names = _class_names(schema, column)
         if values and all(isinstance(value, str) for value in values):
@@ -165,14 +165,14 @@ class ParquetSource:
         return parse_labels(self.metadata, self._places, f"{self.path}, column {column}")
 
 
-def write_parquet(path: Path, pictures: Iterable[tuple[str, bytes]], labels: Sequence[Any] | None = None) -> None:
-    """Write pictures as the hub serves them, in groups of 100 rows."""
-    rows = [{"bytes": data, "path": key} for key, data in pictures]
+def write_parquet(path: Path, images: Iterable[tuple[str, bytes]], labels: Sequence[Any] | None = None) -> None:
+    """Write images as the hub serves them, in groups of 100 rows."""
+    rows = [{"bytes": data, "path": key} for key, data in images]
     columns = {"image": rows} | ({} if labels is None else {"label": list(labels)})
     _package("pyarrow.parquet").write_table(_package("pyarrow").table(columns), path, row_group_size=100)
 
 
-def _picture_column(schema: Any, path: Path) -> str:
+def _image_column(schema: Any, path: Path) -> str:
     arrow = _package("pyarrow")
 
     def fits(kind: Any) -> bool:
@@ -184,14 +184,14 @@ def _picture_column(schema: Any, path: Path) -> str:
     if not found:
         raise UserError(
             f"{path} has the columns {schema.names}",
-            rule="one column holds pictures: a struct of bytes and path, or bytes",
-            fix="Give a dataset of pictures",
+            rule="one column contains images: a struct of bytes and path, or bytes",
+            fix="Give a dataset of images",
         )
-    return next((name for name in _PICTURE_NAMES if name in found), str(found[0]))
+    return next((name for name in _IMAGE_COLUMNS if name in found), str(found[0]))
 
 
 def _class_names(schema: Any, column: str) -> list[str] | None:
-    """What the hub notes beside the schema: {"info": {"features": {"label": {"names": [...]}}}}."""
+    """From the hub's schema metadata: {"info": {"features": {"label": {"names": [...]}}}}."""
     try:
         note = parse_json((schema.metadata or {})[b"huggingface"])
         names = note["info"]["features"][column]["names"]
@@ -201,7 +201,7 @@ def _class_names(schema: Any, column: str) -> list[str] | None:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What damaged bytes make the parser raise."""
+    """Exceptions of the parser on damaged bytes."""
     kinds = (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError)
     return (*kinds, _package("pyarrow").ArrowException)
 

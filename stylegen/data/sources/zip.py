@@ -1,7 +1,7 @@
-"""A zip archive of pictures with `dataset.json`: the layout of NVIDIA's StyleGAN2-ADA and StyleGAN3.
+"""A zip archive of images with `dataset.json`: the layout of NVIDIA's StyleGAN2-ADA and StyleGAN3.
 
-Archives come from strangers: nothing is ever extracted, and names, flags and sizes are checked before the
-first byte is read.
+Archives may come from untrusted sources: nothing is extracted to disk, and names, flags and sizes are checked before
+anything is read.
 """
 
 import hashlib
@@ -17,18 +17,8 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stylegen.data.limits import MAX_NOTE_BYTES, MAX_PICTURE_BYTES
-from stylegen.data.prepare.metadata import (
-    FILE_NAME,
-    PICTURE_SUFFIXES,
-    Label,
-    dump_metadata,
-    is_passed_over,
-    is_picture,
-    parse_labels,
-    parse_metadata,
-    stored_digests,
-)
+from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
+from stylegen.data.sources.formats import IMAGE_SUFFIXES, MAX_IMAGE_BYTES, MAX_METADATA_BYTES, is_image, is_unread_image
 from stylegen.errors import UserError
 from stylegen.files import replacing
 
@@ -36,26 +26,25 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, Runt
 
 
 class ZipSource:
-    """Keeps the protocol `stylegen.data.sources.source.Source`.
+    """Implements `stylegen.data.sources.source.Source`.
 
     Args:
-        suffixes: of the names of pictures.
+        suffixes: of image files.
 
     Raises:
-        UserError: a broken archive; an encrypted or duplicate member, a link, a path that climbs out of the
-            archive; a `dataset.json` that does not fit the pictures. A member that unpacks to more than 256 MiB
-            is refused when it is read.
+        UserError: a damaged archive; an encrypted or duplicate member, a link, a path that leads out of the archive; a
+            `dataset.json` that does not fit the images. `read` refuses a member that unpacks to more than 256 MiB.
     """
 
-    def __init__(self, path: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> None:
+    def __init__(self, path: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
         self.path = path
         self._archive: zipfile.ZipFile | None = None
         self._owner = 0
         members = self._open().infolist()
         _check_members(members, path)
-        self._members = {m.filename: (m.file_size, m.CRC) for m in members if is_picture(m.filename, suffixes)}
+        self._members = {m.filename: (m.file_size, m.CRC) for m in members if is_image(m.filename, suffixes)}
         self._keys = sorted(self._members)
-        self.passed_over = sorted(m.filename for m in members if is_passed_over(m.filename, suffixes))
+        self.unread = sorted(m.filename for m in members if is_unread_image(m.filename, suffixes))
         where = f"{path}/{FILE_NAME}"
         has_note = any(member.filename == FILE_NAME for member in members)
         self.metadata: dict[str, Any] = parse_metadata(self._read(FILE_NAME, None), where) if has_note else {}
@@ -70,7 +59,7 @@ class ZipSource:
         return self._read(key, limit)
 
     def stamp(self) -> str:
-        """From sizes and checksums in the directory of the archive: it stays when the file is copied."""
+        """From sizes and checksums in the archive's directory, so that copying the file does not change it."""
         return archive_stamp((key, *self._members[key]) for key in self._keys)
 
     def digests(self) -> list[str] | None:
@@ -88,7 +77,7 @@ class ZipSource:
         return {**self.__dict__, "_archive": None}
 
     def _open(self) -> zipfile.ZipFile:
-        if self._archive is None or self._owner != os.getpid():  # a fork shares the position in the file
+        if self._archive is None or self._owner != os.getpid():  # a forked process shares the file position
             try:
                 self._archive = zipfile.ZipFile(self.path)
             except _BROKEN as error:
@@ -98,8 +87,8 @@ class ZipSource:
 
     def _read(self, name: str, limit: int | None) -> bytes:
         archive = self._open()
-        size = archive.getinfo(name).file_size  # zipfile reads no more than this, whatever is packed
-        largest = MAX_NOTE_BYTES if name == FILE_NAME else MAX_PICTURE_BYTES
+        size = archive.getinfo(name).file_size  # zipfile reads no more than this
+        largest = MAX_METADATA_BYTES if name == FILE_NAME else MAX_IMAGE_BYTES
         if size > largest:
             raise UserError(
                 f"{self.path}/{name} unpacks to {size // 2**20} MiB",
@@ -114,27 +103,26 @@ class ZipSource:
 
 
 def archive_stamp(members: Iterable[tuple[str, int, int]]) -> str:
-    """32 hexadecimal digits over name, size and CRC-32 of each picture, in the order of their names."""
+    """32 hexadecimal digits: hash of name, size and CRC-32 of each image, sorted by name."""
     lines = (f"{name} {size} {crc}\n" for name, size, crc in members)
     return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
 
-def write_zip(path: Path, pictures: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
-    """Write encoded pictures and `dataset.json` as an archive that appears whole or not at all.
+def write_zip(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:
+    """Write encoded images and `dataset.json` as an archive, atomically (see `replacing`).
 
-    The same input gives the same bytes: members are stored, in the order given, dated 1980. Several
-    processes may write the same path at once; the last one to finish stays.
+    Equal input gives equal bytes: members are stored uncompressed in the given order, dated 1980.
     """
     with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        for key, data in pictures:
+        for key, data in images:
             archive.writestr(zip_entry(key), data)
         archive.writestr(zip_entry(FILE_NAME), dump_metadata(metadata))
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
-    """A stored member that depends on its name alone, not on time or machine."""
+    """An uncompressed member whose header depends on its name only, not on time or machine."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system = 3  # Unix wherever it is written, or the bytes would depend on the machine
+    entry.create_system = 3  # Unix; by default it depends on the machine
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
     return entry
 
@@ -142,19 +130,19 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
     twice = [name for name, count in Counter(member.filename for member in members).items() if count > 1]
     if twice:
-        raise _unsafe(path, twice[0], "stands in the archive twice", "names in an archive are unique")
+        raise _unsafe(path, twice[0], "is in the archive twice", "names in an archive are unique")
     for member in members:
         name = member.filename
         if ".." in PurePosixPath(name).parts or re.match(r"/|[A-Za-z]:", name) or "\\" in member.orig_filename:
             raise _unsafe(path, name, "is not below the top of the archive", "paths are relative, with /")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise _unsafe(path, name, "is a symbolic link", "archives hold plain files")
+            raise _unsafe(path, name, "is a symbolic link", "archives contain plain files")
         if member.flag_bits & 0x1:
             raise _unsafe(path, name, "is encrypted", "archives are read without a password")
 
 
 def _unsafe(path: Path, name: str, problem: str, rule: str) -> UserError:
-    return UserError(f"{path}: {name} {problem}", rule=rule, fix="Pack the pictures again as a plain zip")
+    return UserError(f"{path}: {name} {problem}", rule=rule, fix="Pack the images again as a plain zip")
 
 
 def _broken(where: str, error: Exception) -> UserError:

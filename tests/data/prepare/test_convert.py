@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from stylegen.data.fingerprint import picture_digest
+from stylegen.data.metadata import image_digest
 from stylegen.data.prepare.convert import Recipe, UnusableError, _eight_bits
 from stylegen.errors import UserError
 from tests.support.messy_images import BAD, GOOD, photo, saved
@@ -20,7 +20,7 @@ def pixels(data: bytes, **settings) -> np.ndarray:
     assert converted.side == picture.shape[0] == picture.shape[1]
     assert converted.crc == zlib.crc32(converted.png)
     chw = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
-    assert converted.digest == picture_digest(chw)
+    assert converted.digest == image_digest(chw)
     return picture
 
 

@@ -20,9 +20,9 @@ from PIL import Image
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare import preparation as module
 from stylegen.data.prepare.convert import Recipe, UnusableError
-from stylegen.data.prepare.metadata import CONVERTIBLE_SUFFIXES
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.prepare.spool import Spool
+from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
 from stylegen.data.sources.source import open_source
 from stylegen.data.sources.zip import ZipSource
 from stylegen.errors import DamagedFile, RunError, UserError
@@ -72,7 +72,7 @@ def test_zip_members_that_are_bombs_are_left_out(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", encode(1))
         archive.writestr("bomb.png", bytes(3 * 2**20))
-    monkeypatch.setattr("stylegen.data.sources.zip.MAX_PICTURE_BYTES", 2 * 2**20)
+    monkeypatch.setattr("stylegen.data.sources.zip.MAX_IMAGE_BYTES", 2 * 2**20)
     done = run(path, tmp_path / "out.zip")
     assert json.loads(done.report.read_text())["left_out"][0]["file"] == "bomb.png"
     assert done.written == 1
@@ -503,13 +503,13 @@ from stylegen.data.prepare import preparation as prepare
 from stylegen.data.prepare.convert import Recipe, UnusableError
 from stylegen.data.sources.source import open_source
 from stylegen.data.prepare.spool import Spool
-pictures = Spool.pictures
+pictures = Spool.images
 def killed(self):
     for number, item in enumerate(pictures(self)):
         if number == 5:
             os.kill(os.getpid(), signal.SIGKILL)
         yield item
-Spool.pictures = killed
+Spool.images = killed
 prepare.prepare(open_source(sys.argv[1]), Path(sys.argv[2]), Recipe(), processes=1)
 """
 
@@ -527,7 +527,7 @@ def test_killed_while_finishing_leaves_nothing_behind_in_the_end(tmp_path, name)
 
 
 def test_a_disk_that_will_be_full_is_seen_early(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_LOOK_AT_SPACE_EVERY", 4)
+    monkeypatch.setattr(module, "_CHECK_SPACE_EVERY", 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9000, 0, 5000))
     with pytest.raises(UserError, match="4 of 12 pictures are done"):
         run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip")

@@ -55,7 +55,7 @@ def test_sizes_are_capped_before_reading(tmp_path, monkeypatch):
     bomb = tmp_path / "data.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(3 * 2**20))
-    monkeypatch.setattr(zip_module, "MAX_PICTURE_BYTES", 2 * 2**20)
+    monkeypatch.setattr(zip_module, "MAX_IMAGE_BYTES", 2 * 2**20)
     source = ZipSource(bomb)
     with pytest.raises(UserError, match=r"bomb\.png unpacks to 3 MiB"):
         source.read("bomb.png", 10)
@@ -74,7 +74,7 @@ def test_notes_that_are_bombs(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", encode(1))
         archive.writestr("dataset.json", b" " * (3 * 2**20) + b"{}")
-    monkeypatch.setattr(zip_module, "MAX_NOTE_BYTES", 2 * 2**20)
+    monkeypatch.setattr(zip_module, "MAX_METADATA_BYTES", 2 * 2**20)
     assert "dataset.json unpacks to 3 MiB" in refused(path)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegen.data import pictures
-from stylegen.data.pictures import Header, decode, read_header
+from stylegen.data import decoding
+from stylegen.data.decoding import Header, decode, read_header
 from stylegen.errors import UserError
 from tests.support.datasets import encode
 
@@ -60,7 +60,7 @@ def test_decompression_bombs(side):
 
 
 def test_pixel_limit(monkeypatch):
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 63)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 63)
     with pytest.raises(UserError, match="has 8x8 pixels"):
         read_header(encode(1), "x")
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stylegen.data.prepare.pool import cores, ordered_map
+from stylegen.data.pool import cores, ordered_map
 from stylegen.errors import RunError, UserError
 
 
@@ -51,7 +51,7 @@ class Long:
 
 
 def test_long_jobs_of_scripts_that_cannot_be_imported_fail_instead_of_waiting():
-    code = "from tests.data.prepare.test_pool import *\nlist(ordered_map(Long(), [1, 2], 2))"
+    code = "from tests.data.test_pool import *\nlist(ordered_map(Long(), [1, 2], 2))"
     done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "worker processes died" in done.stderr
@@ -74,7 +74,7 @@ def test_only_a_few_wait():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_workers_end_with_their_parent():
-    code = "from tests.data.prepare.test_pool import *\nlist(ordered_map(double, [9] * 4, 2))"
+    code = "from tests.data.test_pool import *\nlist(ordered_map(double, [9] * 4, 2))"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "working\n"

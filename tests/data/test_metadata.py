@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegen.data.fingerprint import fingerprint
+from stylegen.data.metadata import fingerprint
 
 PICTURES = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
 CHANGES = {

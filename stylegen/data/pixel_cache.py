@@ -1,8 +1,8 @@
-"""The decoded cache: all pixels of a dataset as one array on disk, from which any number of processes read.
+"""The decoded cache: all pixels of a dataset as one array on disk, shared by any number of processes.
 
-`NAME.pixels.npy` is an ordinary NumPy file, uint8 [N, C, H, W], beside the dataset or in the cache folder;
-`NAME.pixels.json` says what it was made from. Decoding a PNG of 1024 pixels costs several hundred times as much as
-copying it from there. Imports no torch until it is read, for the sake of its workers.
+`NAME.pixels.npy` is a NumPy file, uint8 [N, C, H, W], beside the dataset or in the cache folder; `NAME.pixels.json`
+records its origin. Decoding a PNG of 1024 px takes several hundred times as long as copying its pixels. Imports no
+torch until images are read, so that its workers start fast.
 """
 
 import hashlib
@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stylegen.data.consistency import check_alike, place_of
-from stylegen.data.fingerprint import picture_digest
-from stylegen.data.pictures import Header, decode_array
-from stylegen.data.prepare.metadata import stored_digests
-from stylegen.data.prepare.pool import ordered_map
+from stylegen.data.decoding import Header, check_alike, decode_array, location
+from stylegen.data.metadata import image_digest, stored_digests
+from stylegen.data.pool import ordered_map
 from stylegen.data.sources.source import Source
 from stylegen.errors import DamagedFile, UserError
 from stylegen.files import cache_folder, exclusive, parse_json, replacing, write_text
@@ -32,12 +30,12 @@ if TYPE_CHECKING:
 class DecodedPixels:
     """An open cache; pickles as its path.
 
-    A picture is compared with its digest when it is first read, in each process: to read 20 GB only to open them would
-    take longer than to train on some of them. At 1024 px this takes 5 ms a picture, once.
+    Each process verifies the digest of an image when it first reads it, 5 ms per image at 1024 px: hashing 20 GB on
+    opening would take longer than a training that needs a part of them.
 
     Args:
         path: the .npy file.
-        digests: of each picture, see `stylegen.data.fingerprint`.
+        digests: `image_digest` of each image.
     """
 
     def __init__(self, path: Path, digests: list[str]) -> None:
@@ -46,10 +44,10 @@ class DecodedPixels:
         self._verified = bytearray(len(digests))
 
     def gather(self, numbers: Sequence[int]) -> "Tensor":
-        """uint8 [N, C, H, W]: copies of these pictures.
+        """uint8 [N, C, H, W]: copies of these images.
 
         Raises:
-            DamagedFile: a picture is not the one that was decoded.
+            DamagedFile: an image does not match its digest.
         """
         import torch
 
@@ -60,7 +58,7 @@ class DecodedPixels:
         for row, number in enumerate(numbers):
             target[row] = self._array[number]
             if not self._verified[number]:
-                if picture_digest(target[row]) != self.digests[number]:
+                if image_digest(target[row]) != self.digests[number]:
                     raise _damaged(self.path, f"its image {number} is not the one that was decoded")
                 self._verified[number] = 1
         return pixels
@@ -70,7 +68,7 @@ class DecodedPixels:
 
 
 def find_place(source: Source, count: int, header: Header) -> Path | None:
-    """Where the cache of this dataset lies, or would: beside it, or else in the cache folder; None without room."""
+    """Path of the cache, existing or new: beside the dataset, or else in the cache folder; None without free space."""
     absolute = os.path.realpath(source.path)
     name = f"{source.path.name or Path(absolute).name}.pixels.npy"
     tag = hashlib.blake2b(os.fsencode(absolute), digest_size=6).hexdigest()
@@ -78,33 +76,33 @@ def find_place(source: Source, count: int, header: Header) -> Path | None:
     for place in places:
         if place.with_suffix(".json").is_file():
             return place
-    needed = count * header.channels * header.height * header.width
     for place in places:
         existing = next(parent for parent in place.parents if parent.exists())
-        if os.access(existing, os.W_OK) and shutil.disk_usage(existing).free > needed * 1.02:
+        if os.access(existing, os.W_OK) and shutil.disk_usage(existing).free > count * header.num_bytes * 1.02:
             return place
     return None
 
 
 def no_room(source: Source, count: int, header: Header) -> UserError:
-    """The error for a cache that fits nowhere."""
-    needed = count * header.channels * header.height * header.width / 2**30
+    """The error for a cache that does not fit on any disk."""
     return UserError(
         f"data.cache=memmap for {source.path}",
-        rule=f"the decoded pixels take {needed:.1f} GiB beside the dataset or in {cache_folder()}, which are not free",
+        rule=f"the decoded pixels need {count * header.num_bytes / 2**30:.1f} GiB beside the dataset or in "
+        f"{cache_folder()}, which are not free",
         fix="Free them, set STYLEGEN_CACHE to a larger disk, or use data.cache=off",
     )
 
 
 def open_decoded(source: Source, header: Header, place: Path, processes: int | None = None) -> DecodedPixels:
-    """The cache at `place`, built first if it is not there; another process that builds it is waited for.
+    """Opens the cache at `place`, and builds it first if it does not exist; waits while another process builds it.
 
     Args:
-        header: of the first picture, which all others equal.
-        processes: that decode; by default one for each core.
+        header: of the first image; all others must equal it.
+        processes: number of decoding processes; by default one for each core.
 
     Raises:
-        UserError: a cache that was made from something else; a picture that cannot be decoded or differs.
+        UserError: a cache of other images; an image that cannot be decoded or differs from the first.
+        DamagedFile: the cache is damaged.
     """
     shape = (len(source.keys()), header.channels, header.height, header.width)
     with exclusive(place, wait=True):
@@ -117,14 +115,14 @@ def _open(source: Source, place: Path, shape: tuple[int, ...]) -> DecodedPixels:
     try:
         note = parse_json(place.with_suffix(".json").read_text(encoding="utf-8"))
         array = np.load(place, mmap_mode="r")
-        sound = array.shape == shape and array.dtype == np.uint8
+        fits = array.shape == shape and array.dtype == np.uint8
         digests = stored_digests(note, len(array))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _mismatch(source, place, f"cannot be read ({error})") from error
     if digests is None or note.pop("sha256", None) not in (None, _note_hash(note)):  # older ones have no hash
-        raise _damaged(place, "its note does not match its SHA-256")
-    if note.get("stamp") != source.stamp() or not sound:
-        raise _mismatch(source, place, "was made from other pictures")
+        raise _damaged(place, f"{place.with_suffix('.json').name} does not match its SHA-256")
+    if note.get("stamp") != source.stamp() or not fits:
+        raise _mismatch(source, place, "was made from other images")
     return DecodedPixels(place, digests)
 
 
@@ -133,19 +131,19 @@ def _note_hash(note: dict[str, Any]) -> str:
 
 
 def _damaged(place: Path, problem: str) -> DamagedFile:
-    return DamagedFile(
-        f"the decoded cache {place} is damaged",
-        rule=problem,
-        fix=f"Remove it and {place.with_suffix('.json').name}, and it is built again; or use data.cache=off",
-    )
+    return DamagedFile(f"the decoded cache {place} is damaged", rule=problem, fix=_rebuild(place))
 
 
 def _mismatch(source: Source, place: Path, problem: str) -> UserError:
     return UserError(
         f"the decoded cache {place} {problem}",
-        rule=f"it holds what {source.path} holds now",
-        fix=f"Remove it and {place.with_suffix('.json').name}, and it is built again; or use data.cache=off",
+        rule=f"it contains the images that {source.path} contains now",
+        fix=_rebuild(place),
     )
+
+
+def _rebuild(place: Path) -> str:
+    return f"Remove it and {place.with_suffix('.json').name} to have it rebuilt, or use data.cache=off"
 
 
 def _build(source: Source, header: Header, place: Path, shape: tuple[int, ...], processes: int | None) -> None:
@@ -159,26 +157,25 @@ def _build(source: Source, header: Header, place: Path, shape: tuple[int, ...], 
             results = ordered_map(_Fill(source, partial, header, keys[0]), list(enumerate(keys)), processes)
             digests = list(show_progress(results, "decoding", len(keys)))
         note = {"dataset": source.path.name, "stamp": stamp, "shape": list(shape), "digests": digests}
-        write_text(
-            place.with_suffix(".json"), json.dumps(note | {"sha256": _note_hash(note)})
-        )  # last: marks it complete
+        # Last, because this file marks the cache as complete.
+        write_text(place.with_suffix(".json"), json.dumps(note | {"sha256": _note_hash(note)}))
     except OSError as error:
         raise UserError(
             f"the decoded cache {place} cannot be written ({error.strerror})",
-            rule="it lies beside the dataset or in the cache folder",
-            fix="Free some room, set STYLEGEN_CACHE to another disk, or use data.cache=off",
+            rule="it is beside the dataset or in the cache folder",
+            fix="Free some space, set STYLEGEN_CACHE to another disk, or use data.cache=off",
         ) from error
 
 
 def _reserve(path: Path) -> None:
-    """Claim the room now: to write into a mapped hole on a full disk kills the process."""
+    """Allocates the file on disk: writing to a mapped hole on a full disk would kill the process."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class _Fill:
-    """Decodes picture `number` into its row; runs in the workers."""
+    """Job of the workers: decodes image `number` into its row and returns its digest."""
 
     def __init__(self, source: Source, path: Path, header: Header, first: str) -> None:
         self.source, self.path, self.header, self.first = source, path, header, first
@@ -186,14 +183,13 @@ class _Fill:
 
     def __call__(self, item: tuple[int, str]) -> str:
         number, key = item
-        where = place_of(self.source, key)
-        picture = decode_array(self.source.read(key), where)
-        channels, height, width = picture.shape
-        check_alike(where, Header(width, height, channels), place_of(self.source, self.first), self.header)
+        where = location(self.source, key)
+        image = decode_array(self.source.read(key), where)
+        check_alike(where, Header.of(image.shape), location(self.source, self.first), self.header)
         if self._array is None:
             self._array = np.lib.format.open_memmap(self.path, mode="r+")
-        self._array[number] = picture
-        return picture_digest(picture)
+        self._array[number] = image
+        return image_digest(image)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_array": None}

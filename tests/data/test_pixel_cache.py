@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from stylegen.data import dataset as dataset_module
-from stylegen.data import decoded as module
-from stylegen.data.consistency import header_of
+from stylegen.data import pixel_cache as module
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.decoded import open_decoded
+from stylegen.data.decoding import header_of
+from stylegen.data.pixel_cache import open_decoded
 from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
 from stylegen.files import cache_folder
@@ -183,8 +183,8 @@ def test_the_current_folder_has_a_name(tmp_path, monkeypatch):
 BUILD = """
 import sys
 from pathlib import Path
-from stylegen.data import decoded
-from stylegen.data.consistency import header_of
+from stylegen.data import pixel_cache as decoded
+from stylegen.data.decoding import header_of
 from stylegen.data.sources.source import open_source
 fill = decoded._Fill.__call__
 def counted(self, item):

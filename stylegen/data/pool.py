@@ -1,4 +1,7 @@
-"""Work on many pictures with all cores: results in order, memory bounded. Imports no torch."""
+"""`map` over many images on all cores: results in order, bounded memory. Imports no torch.
+
+`Executor.map` submits all items at once, and would keep all results in memory if the consumer is slower.
+"""
 
 import os
 import signal
@@ -14,14 +17,14 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stylegen.errors import RunError, UserError
+from stylegen.errors import RunError
 from stylegen.files import temporary_folder
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _WAITING_PER_PROCESS = 4
-_WORTH_A_PROCESS = 64  # pictures; below this, starting it takes longer than the work
+_ITEMS_PER_PROCESS = 64  # with fewer items, starting a process takes longer than the work
 
 _job: Callable[[Any], Any]
 
@@ -34,23 +37,21 @@ def cores() -> int:
 
 
 def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None = None) -> Iterator[R]:
-    """`map(job, items)` by several processes; at most a few results for each process wait in memory.
+    """`map(job, items)` on several processes; only a few results per process wait in memory.
 
     Args:
-        job: pickled once for each process, so it may carry a source; what it opens, it opens there.
-        items: what the job is called with, one after the other.
-        processes: how many; by default one for each core, fewer when there is little to do. One works in
-            this process.
+        job: pickled once for each process, so it may contain a source, whose files each process opens itself.
+        items: arguments of the job, pickled one by one.
+        processes: 1 works in this process; by default one for each core, fewer for few items.
 
     Raises:
-        UserError: as raised by the job.
-        RunError: a process died, as when the machine runs out of memory.
+        RunError: a process died, for example for lack of memory. Exceptions of the job are raised as they are.
     """
-    count = min(cores(), len(items) // _WORTH_A_PROCESS + 1) if processes is None else processes
+    count = min(cores(), len(items) // _ITEMS_PER_PROCESS + 1) if processes is None else processes
     if count <= 1:
         yield from map(job, items)
         return
-    # spawn: a fork would copy the threads' locks of whatever else this process runs
+    # spawn: a fork would copy locks that other threads of this process hold
     context = get_context("spawn")
     with (
         _stored(job) as path,
@@ -61,13 +62,13 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
             for item in items:
                 waiting.append(pool.submit(_call, item))
                 if len(waiting) > count * _WAITING_PER_PROCESS:
-                    yield _result(waiting.popleft())
+                    yield waiting.popleft().result()
             while waiting:
-                yield _result(waiting.popleft())
+                yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise RunError(
-                f"one of {count} worker processes died: for lack of memory (use fewer, as with processes=1), because "
-                'it was killed, or because the main script has no `if __name__ == "__main__":` before what it does'
+                f"one of {count} worker processes died: it was out of memory (use fewer, for example processes=1), it "
+                'was killed, or the main script has no `if __name__ == "__main__":` around its calls'
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -75,7 +76,7 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
 
 @contextmanager
 def _stored(job: Callable[[Any], Any]) -> Iterator[str]:
-    """The job in a file: a child that dies while it starts leaves its parent waiting if its arguments are long."""
+    """Context manager: the job in a file; a long argument blocks this process if a child dies while it starts."""
     with temporary_folder() as folder:
         path = folder / "job"
         path.write_bytes(ForkingPickler.dumps(job))
@@ -86,12 +87,12 @@ def _start(path: str) -> None:
     global _job
     _job = ForkingPickler.loads(Path(path).read_bytes())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells the person, and ends the pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent reports it and ends the pool
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A pool whose parent was killed would wait for work for ever."""
+    """Without this, a worker whose parent is killed waits for work forever."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -99,23 +100,4 @@ def _end_with_parent() -> None:
 
 
 def _call(item: Any) -> Any:
-    try:
-        return _job(item)
-    except UserError as error:  # its constructor wants keywords, which pickled exceptions do not get
-        return _Refusal(error.problem, error.rule, error.fix)
-
-
-class _Refusal(tuple[str, str, str]):
-    def __new__(cls, *parts: str) -> "_Refusal":
-        return super().__new__(cls, parts)
-
-    def __getnewargs__(self) -> tuple[str, ...]:
-        return tuple(self)
-
-
-def _result(future: Future[Any]) -> Any:
-    result = future.result()
-    if isinstance(result, _Refusal):
-        problem, rule, fix = result
-        raise UserError(problem, rule=rule, fix=fix)
-    return result
+    return _job(item)
