@@ -76,7 +76,7 @@ def test_every_flipped_bit_of_an_unfinished_dataset(tmp_path: Path, name: str) -
             unfinished.leave_out("an empty file")
         else:
             unfinished.add(Recipe()(data))
-    entries, pictures = unfinished.entries, list(unfinished.pictures())
+    entries, images = unfinished.entries, list(unfinished.images())
     unfinished.close()
     files = {p.name: p.read_bytes() for p in (unfinished.path, unfinished.journal)}
     for bad in flipped(files[name], 260):
@@ -84,7 +84,7 @@ def test_every_flipped_bit_of_an_unfinished_dataset(tmp_path: Path, name: str) -
             (tmp_path / other).write_bytes(bad if other == name else good)
         again = spool(out)
         assert again.entries == entries[: len(again.entries)]
-        assert list(again.pictures()) == pictures[: len(again.kept)]
+        assert list(again.images()) == images[: len(again.kept)]
         again.close()
     for other, good in files.items():
         (tmp_path / other).write_bytes(good)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from stylegen.data import decoding
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.decoding import decode
 from stylegen.data.order import BatchSampler
@@ -29,18 +30,18 @@ def road(request, monkeypatch):
 def test_items_batches_and_mirror_images(pack):
     ds = ImageDataset(pack(FILES, {"labels": LABELS, "name": "five"}), use_labels=True, mirror=True)
     assert (ds.spec, ds.name, ds.num_images, len(ds)) == (ImageSpec(8, 3, 3), "five", 5, 10)
-    pictures = torch.stack([decode(data, "x") for data in FILES.values()])
+    stored = torch.stack([decode(data, "x") for data in FILES.values()])
     one_hot = torch.eye(3)[[0, 1, 2, 0, 1]]
     images, labels = ds.batch(range(10))
     assert (images.dtype, labels.dtype) == (torch.uint8, torch.float32)
-    assert torch.equal(images, torch.cat([pictures, pictures.flip(-1)]))
+    assert torch.equal(images, torch.cat([stored, stored.flip(-1)]))
     assert torch.equal(labels, torch.cat([one_hot, one_hot]))
     assert torch.equal(ds.labels().dense(), one_hot)
     for i in (0, 4, 7):
         assert torch.equal(ds[i][0], images[i])
         assert torch.equal(ds[i][1], labels[i])
     assert torch.equal(ds.batch(torch.tensor([7, 0]))[0], images[[7, 0]])
-    assert torch.equal(ds.batch(range(5))[0], pictures), "flipping a batch left the stored pixels changed"
+    assert torch.equal(ds.batch(range(5))[0], stored), "flipping a batch left the stored pixels changed"
 
 
 @pytest.mark.usefixtures("road")
@@ -65,7 +66,7 @@ def test_the_fingerprint_ignores_the_container(tmp_path):
     assert len({ds.fingerprint for ds in (*same, other, unlabelled)}) == 3
 
 
-def test_class_names_count_classes_without_pictures(pack):
+def test_class_names_count_classes_without_images(pack):
     note = {"labels": LABELS, "class_names": ["cat", "dog", "hen", "owl"]}
     ds = ImageDataset(pack(FILES, note), use_labels=True)
     assert ds.class_names == ["cat", "dog", "hen", "owl"]
@@ -102,7 +103,7 @@ def test_items_outside(pack):
 @pytest.mark.parametrize(
     ("files", "options", "words"),
     [
-        ({"notes.txt": b""}, {}, ["holds no pictures", ".png"]),
+        ({"notes.txt": b""}, {}, ["contains no images", ".png"]),
         ({"a.png": encode(0), "b.png": encode(1, (16, 16))}, {}, ["a.png", "8x8", "b.png", "16x16"]),
         ({"a.png": encode(0), "b.png": encode(1, (8, 16))}, {}, ["b.png", "8x16"]),
         (
@@ -136,14 +137,14 @@ def test_labels_of_another_kind(pack):
         ImageDataset(pack(files, note, name="names"), use_labels=True)
 
 
-def test_a_truncated_picture_is_named_before_training(pack):
+def test_a_truncated_image_is_named_before_training(pack):
     data = encode(1, (64, 64))
     with pytest.raises(UserError, match=r"b\.png cannot be decoded"):
         ImageDataset(pack({"a.png": encode(0, (64, 64)), "b.png": data[: len(data) // 2]}))
 
 
 def test_long_metadata_before_the_size(pack, monkeypatch):
-    monkeypatch.setattr(consistency, "HEAD_BYTES", 20)
+    monkeypatch.setattr(decoding, "_HEAD_BYTES", 20)
     ds = ImageDataset(pack(FILES), cache="off")
     assert ds.spec.resolution == 8
     ds.source.close()

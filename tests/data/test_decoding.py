@@ -1,4 +1,4 @@
-"""Pictures are decoded as they are stored, or refused by name."""
+"""Images are decoded as they are stored, or refused by name."""
 
 import io
 import struct
@@ -14,9 +14,9 @@ from stylegen.errors import UserError
 from tests.support.datasets import encode
 
 
-def saved(picture: Image.Image, format: str = "PNG", **options) -> bytes:
+def saved(image: Image.Image, format: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format=format, **options)
+    image.save(buffer, format=format, **options)
     return buffer.getvalue()
 
 
@@ -37,13 +37,13 @@ def test_other_modes_need_a_decision(mode, format):
 
 
 def test_other_formats_are_not_even_parsed():
-    with pytest.raises(UserError, match="not a PNG, JPEG or WebP picture"):
+    with pytest.raises(UserError, match="not a PNG, JPEG or WebP image"):
         decode(saved(Image.new("RGB", (8, 8)), "BMP"), "x.png")
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.95])
-def test_truncated_pictures_are_named(format, kept):
+def test_truncated_images_are_named(format, kept):
     data = encode(1, (64, 64), format=format)
     with pytest.raises(UserError, match=r"half\.png cannot be decoded"):
         decode(data[: int(len(data) * kept)], "half.png")
@@ -68,8 +68,8 @@ def test_pixel_limit(monkeypatch):
 def test_orientation_is_applied():
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    picture = Image.new("RGB", (16, 16))
-    picture.paste((255, 255, 255), (0, 0, 16, 8))  # white above becomes white on the right
-    upright = decode(saved(picture, "PNG", exif=exif), "x")
+    image = Image.new("RGB", (16, 16))
+    image.paste((255, 255, 255), (0, 0, 16, 8))  # white above becomes white on the right
+    upright = decode(saved(image, "PNG", exif=exif), "x")
     assert upright[:, :, 8:].min() == 255
     assert upright[:, :, :8].max() == 0

@@ -66,12 +66,12 @@ def test_changed_batches_leave_the_file_alone(pack):
     assert torch.equal(ds.batch(range(6))[0], before)
 
 
-@pytest.mark.parametrize("change", ["picture", "pixels", "note", "garbage"])
+@pytest.mark.parametrize("change", ["image", "pixels", "note", "garbage"])
 def test_a_cache_of_something_else_is_refused(tmp_path, change):
     path = write_folder(tmp_path / "data", FILES)
     ImageDataset(path, cache="memmap")
     place = tmp_path / "data.pixels.npy"
-    if change == "picture":
+    if change == "image":
         (path / "0.png").write_bytes(encode(99))
     elif change == "pixels":
         place.write_bytes(place.read_bytes()[:-1])
@@ -94,7 +94,7 @@ def test_a_copied_zip_keeps_its_cache(tmp_path):
     assert ImageDataset(tmp_path / "b" / "a.zip", cache="memmap").num_images == 6
 
 
-def test_the_fingerprint_of_a_part_is_that_of_its_pictures(tmp_path):
+def test_the_fingerprint_of_a_part_is_that_of_its_images(tmp_path):
     whole = ImageDataset(write_folder(tmp_path / "data", FILES, LABELS), classes=["1"], cache="memmap")
     part = {key: data for i, (key, data) in enumerate(FILES.items()) if i % 2}
     note = {"labels": [[key, 1] for key in part]}
@@ -131,7 +131,7 @@ def test_auto_maps_what_is_too_large_for_memory(tmp_path, monkeypatch):
     assert ImageDataset(path)._decoded is not None
 
 
-def test_pictures_that_differ_or_are_broken_leave_nothing(tmp_path):
+def test_images_that_differ_or_are_broken_leave_nothing(tmp_path):
     path = write_folder(tmp_path / "data", {**FILES, "x.png": encode(1, (16, 16))})
     with pytest.raises(UserError, match=r"x\.png is 16x16.*0\.png is 8x8"):
         ImageDataset(path, cache="memmap")

@@ -22,8 +22,8 @@ Measure = Callable[[list[Glyph]], tuple[np.ndarray, np.ndarray]]
 def skin(glyph: Glyph) -> np.ndarray:
     """float [UNITS * UNITS]: 1 where this glyph shows skin, one pixel for each unit of the drawing."""
     colour = np.frombuffer(bytes.fromhex(SKIN[glyph.skin_tone]), np.uint8).astype(int)
-    picture = openmoji.render_glyph(glyph.hexcode, UNITS).astype(int)
-    return (np.abs(picture - colour).max(-1) < 16).astype(float).ravel()
+    image = openmoji.render_glyph(glyph.hexcode, UNITS).astype(int)
+    return (np.abs(image - colour).max(-1) < 16).astype(float).ravel()
 
 
 @pytest.fixture(scope="module")

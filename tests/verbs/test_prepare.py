@@ -48,7 +48,7 @@ def test_what_is_left_out_stands_in_the_last_line(tmp_path, capsys, out):
     source = write_archive(tmp_path / "in.zip", {**FILES, "a/bad.jpg": b"text", "a/small.png": encode(9)})
     assert prepare(source, tmp_path / out, "resolution=16") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "labels=folders takes the 2 sub-folders as classes" in lines[0]
+    assert "labels=folders uses the 2 subfolders as classes" in lines[0]
     assert "5 of 6 images, 16x16 rgb, no labels, 1 of them enlarged, fingerprint" in lines[-1]
     assert lines[-1].endswith(f"1 left out, see {tmp_path / out}.report.json")
     assert ImageDataset(tmp_path / out).num_images == 5
@@ -82,13 +82,13 @@ def cut(path: Path) -> Path:
 
 SOURCES = {
     "missing": (lambda path: path.with_name("nowhere"), "does not exist"),
-    "empty": (lambda path: write_folder(path.with_name("empty"), {}), "holds no pictures"),
+    "empty": (lambda path: write_folder(path.with_name("empty"), {}), "contains no pictures"),
     "climbing": (lambda path: write_archive(path, {**FILES, "../x.png": b""}), "not below the top"),
     "linked": (linked, "symbolic link"),
     "encrypted": (encrypted, "encrypted"),
     "cut": (cut, "undamaged zip"),
     "twice": (twice, "twice"),
-    "labels of nothing": (lambda path: write_archive(path, FILES, {"labels": [["x.png", 0]]}), "does not hold"),
+    "labels of nothing": (lambda path: write_archive(path, FILES, {"labels": [["x.png", 0]]}), "does not contain"),
     "labels left out": (lambda path: write_archive(path, FILES, {"labels": [["a/0.png", 0]]}), "no label for"),
 }
 

@@ -34,8 +34,8 @@ def find_labels(choice: str, source: Source) -> Labels:
             A CSV has one line per image: its path below the source, then one column (a class index, a class name, or
             several names separated by ``|``), or several columns of numbers (attributes). A first line that starts with
             "file" or a similar word instead of an image names the columns.
-            A JSON file has the layout of `dataset.json`, or is one object ``{file: label}``; a label is an index, a name,
-            a list of names, or a list of numbers.
+            A JSON file has the layout of `dataset.json`, or is one object ``{file: label}``; a label is an index, a
+            name, a list of names, or a list of numbers.
 
     Raises:
         UserError: labels for missing files, two labels for a file, or files without labels; labels of several kinds; a

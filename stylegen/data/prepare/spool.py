@@ -2,9 +2,9 @@
 
 Both are hidden files beside the output. The spool `.NAME.partial` is a zip archive without its directory; the journal
 `.NAME.journal` has one line for each image of the source, written after the image itself: a hash over all lines so far,
-and JSON. On a restart everything from the first damaged line or image on is cut off, and the zip is rewritten up to there
-in place: equal input gives equal bytes, so the spool is never worse than before, needs no second copy, and ends with the
-bytes of an uninterrupted run.
+and JSON. On a restart everything from the first damaged line or image on is cut off, and the zip is rewritten up to
+there in place. Equal input gives equal bytes, so this can be interrupted too, needs no second copy, and the result has
+the bytes of an uninterrupted run.
 """
 
 import hashlib
@@ -88,11 +88,12 @@ class Spool:
 
     def close(self) -> None:
         """Keep everything for another run."""
-        with suppress(OSError):  # closing writes a directory, which a full disk may refuse and a restart overwrites
-            self._zip.close()
-        with suppress(OSError):
-            self._file.close()
         self._lines.close()
+        if not self._file.closed:
+            with suppress(OSError):  # a full disk may refuse the directory, which is not kept anyway
+                self._zip.close()
+            with self._file:
+                self._file.truncate(self._end)
 
     def discard(self) -> None:
         """Delete spool and journal."""
@@ -114,7 +115,11 @@ class Spool:
                     self._write(entry["name"], png)
                     self.kept.append(entry)
                 self.entries.append(entry)
-        self._file.truncate(self.kept[-1]["end"] if self.kept else 0)
+        self._file.truncate(self._end)
+
+    @property
+    def _end(self) -> int:
+        return self.kept[-1]["end"] if self.kept else 0
 
     def _write(self, name: str, png: bytes) -> int:
         """Append a member; returns the position of its end."""

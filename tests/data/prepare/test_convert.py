@@ -1,4 +1,4 @@
-"""Each kind of picture becomes what a person would expect, or says why not."""
+"""Each kind of image becomes what a person would expect, or says why not."""
 
 import io
 import tracemalloc
@@ -16,12 +16,12 @@ from tests.support.messy_images import BAD, GOOD, photo, saved
 
 def pixels(data: bytes, **settings) -> np.ndarray:
     converted = Recipe(**settings)(data)
-    picture = np.asarray(Image.open(io.BytesIO(converted.png)))
-    assert converted.side == picture.shape[0] == picture.shape[1]
+    image = np.asarray(Image.open(io.BytesIO(converted.png)))
+    assert converted.side == image.shape[0] == image.shape[1]
     assert converted.crc == zlib.crc32(converted.png)
-    chw = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+    chw = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
     assert converted.digest == image_digest(chw)
-    return picture
+    return image
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -36,14 +36,14 @@ def test_every_kind_gives_every_kind(kind, channels, shape):
         ("truncated", "cannot be decoded"),
         ("half", "cannot be decoded"),
         ("empty", "an empty file"),
-        ("renamed", "no PNG, JPEG, WebP, TIFF, GIF or BMP"),
-        ("ico", "no PNG, JPEG, WebP, TIFF, GIF or BMP"),
+        ("renamed", "not a PNG, JPEG, WebP, TIFF, GIF or BMP"),
+        ("ico", "not a PNG, JPEG, WebP, TIFF, GIF or BMP"),
         ("bomb", "cannot be decoded.*bomb"),
         ("text_bomb", "cannot be decoded.*too large"),
-        ("zipped", "no PNG, JPEG, WebP, TIFF, GIF or BMP"),
+        ("zipped", "not a PNG, JPEG, WebP, TIFF, GIF or BMP"),
     ],
 )
-def test_bad_pictures_say_why(kind, words):
+def test_bad_images_say_why(kind, words):
     with pytest.raises(UnusableError, match=words):
         Recipe(resolution=16)(BAD[kind][1](1, 64))
 
@@ -72,18 +72,18 @@ def test_alpha_shows_the_background_never_what_lies_under_it():
 
 
 def test_transparent_colours_do_not_bleed_when_resized():
-    picture = Image.new("RGBA", (16, 16), (0, 255, 0, 0))
-    picture.paste((255, 0, 0, 255), (0, 0, 7, 16))
-    small = pixels(saved(picture), resolution=8, channels="rgba", filter="box")
+    image = Image.new("RGBA", (16, 16), (0, 255, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 7, 16))
+    small = pixels(saved(image), resolution=8, channels="rgba", filter="box")
     assert small[0, 3].tolist() == [255, 0, 0, 128]
 
 
 def test_orientation_is_applied():
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    picture = Image.new("L", (16, 16))
-    picture.paste(255, (0, 0, 16, 8))  # white above becomes white on the right
-    out = pixels(saved(picture, exif=exif), channels="gray")
+    image = Image.new("L", (16, 16))
+    image.paste(255, (0, 0, 16, 8))  # white above becomes white on the right
+    out = pixels(saved(image, exif=exif), channels="gray")
     assert out[:, 8:].min() == 255
     assert out[:, :8].max() == 0
 
@@ -104,7 +104,7 @@ def test_sixteen_bits_take_little_memory():
     _eight_bits(deep)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 12 * 512 * 512  # a picture may have 64 megapixels, and each core has one
+    assert peak < 12 * 512 * 512  # a image may have 64 megapixels, and each core has one
 
 
 def test_orientation_that_cannot_be_read_is_ignored():
@@ -156,7 +156,7 @@ def test_enlarging_is_noted_and_small_ones_refused():
 
 
 def test_without_a_resolution_sides_are_powers_of_two():
-    with pytest.raises(UnusableError, match="a side of 12 pixels is no power of two"):
+    with pytest.raises(UnusableError, match="a side of 12 pixels is not a power of two"):
         Recipe()(saved(photo(0, (12, 20))))
 
 

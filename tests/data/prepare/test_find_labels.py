@@ -1,4 +1,4 @@
-"""Labels from the source, from sub-folders, from a CSV and from JSON; and every way in which they do not fit."""
+"""Labels from the source, from subfolders, from a CSV and from JSON; and every way in which they do not fit."""
 
 import json
 
@@ -74,30 +74,34 @@ def test_json(source, write, note, labels, names):
     ("name", "content", "words"),
     [
         ("l.csv", "cat/1.png,0\n", "no label for cat/2.png, dög/1.png"),
-        ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, "no.png"]), "labels no.png, which the dataset does not hold"),
+        (
+            "l.csv",
+            "".join(f"{key},0\n" for key in [*KEYS, "no.png"]),
+            "labels no.png, which the dataset does not contain",
+        ),
         ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, KEYS[0]]), "labels cat/1.png twice"),
-        ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, "../../etc/x.png"]), "does not hold"),
+        ("l.csv", "".join(f"{key},0\n" for key in [*KEYS, "../../etc/x.png"]), "does not contain"),
         ("l.csv", "cat/1.png,0\ncat/2.png,0,1\n", "has 3 column"),
         ("l.csv", "cat/1.png\n", "has 1 column"),
         ("l.csv", "cat/1.png,cat\ncat/2.png,\ndög/1.png,dog\n", "no label for cat/2.png"),
         ("l.csv", "cat/1.png,0\ncat/2.png, \ndög/1.png,1\n", "no label for cat/2.png"),
         ("l.csv", 'cat/1.png,"' + "x" * 200_000, "field larger than field limit"),
         ("l.csv", "".join(f"{key},nan,1\n" for key in KEYS), "finite numbers"),
-        ("l.json", {"labels": [["cat/1.png", "c"], 5]}, "labels holds 5"),
-        ("l.json", {"labels": [["cat/1.png", "c"], ["cat/2.png", "c", 1]]}, "labels holds ['cat/2.png', 'c', 1]"),
+        ("l.json", {"labels": [["cat/1.png", "c"], 5]}, "labels contains 5"),
+        ("l.json", {"labels": [["cat/1.png", "c"], ["cat/2.png", "c", 1]]}, "labels contains ['cat/2.png', 'c', 1]"),
         ("l.json", dict.fromkeys(KEYS, 10**30), "an integer from 0 to 99999"),
         ("l.json", {key: [10**400] for key in KEYS}, "finite numbers"),
-        ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "cat/1.png stands in it twice"),
+        ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "cat/1.png is in it twice"),
         ("l.csv", "cat/1.png,1,x\ncat/2.png,0,1\ndög/1.png,1,1", "could not convert string to float: 'x'"),
-        ("l.json", "{", "is JSON"),
+        ("l.json", "{", "is a JSON file"),
         ("l.json", "[" * 100_000, "nested too deeply"),
         ("l.json", '{"cat/1.png": ' + "9" * 5000 + "}", "Exceeds the limit"),
         ("l.csv", "".join(f"{key},{'9' * 5000}\n" for key in KEYS), "of 5000 digits"),
         ("l.csv", "".join(f"{key},{'9' * 5000},1\n" for key in KEYS), "finite numbers"),
         ("l.json", '{"a\\u001b[31m": 0}', r"\x1b[31m"),
-        ("l.json", [], "holds a list"),
+        ("l.json", [], "contains a list"),
         ("l.json", {"labels": [["cat/1.png", "c"]], "class_names": ["a"]}, "'c' is not in class_names"),
-        ("l.json", dict(zip(KEYS, [0, "a", 1], strict=True)), "labels holds"),
+        ("l.json", dict(zip(KEYS, [0, "a", 1], strict=True)), "labels contains"),
         ("l.json", dict(zip(KEYS, [0, [1], 1], strict=True)), "several kinds"),
         ("l.txt", "", "FILE.csv"),
     ],
@@ -108,14 +112,14 @@ def test_labels_that_do_not_fit(source, write, name, content, words):
     assert words in str(caught.value)
 
 
-def test_unreadable_files_and_pictures_without_a_folder(tmp_path, source):
+def test_unreadable_files_and_images_without_a_folder(tmp_path, source):
     with pytest.raises(UserError, match="cannot be read"):
         find_labels(str(tmp_path / "none.csv"), source)
     (tmp_path / "latin.csv").write_bytes("dög/1.png,1".encode("latin-1"))
     with pytest.raises(UserError, match="UTF-8"):
         find_labels(str(tmp_path / "latin.csv"), source)
     flat = FolderSource(write_folder(tmp_path / "flat", {"x.png": encode(1)}))
-    with pytest.raises(UserError, match=r"x\.png lies in no sub-folder"):
+    with pytest.raises(UserError, match=r"x\.png is not in a subfolder"):
         find_labels("folders", flat)
 
 

@@ -1,4 +1,4 @@
-"""Preparing never stops at a bad picture, forgets none, and gives the same bytes however often it was killed."""
+"""Preparing never stops at a bad image, forgets none, and gives the same bytes however often it was killed."""
 
 import errno
 import io
@@ -45,14 +45,14 @@ def left_beside(out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory) -> tuple[Path, list[str]]:
-    """Two thousand pictures in a folder, and the names of those that cannot be used."""
+    """Two thousand images in a folder, and the names of those that cannot be used."""
     top = tmp_path_factory.mktemp("messy")
-    pictures = list(messy_pictures(2000, 24))
-    write_folder(top, {name: data for name, data, _ in pictures})
-    return top, [name for name, _, usable in pictures if not usable]
+    images = list(messy_pictures(2000, 24))
+    write_folder(top, {name: data for name, data, _ in images})
+    return top, [name for name, _, usable in images if not usable]
 
 
-def test_two_thousand_mixed_pictures(messy, tmp_path):
+def test_two_thousand_mixed_images(messy, tmp_path):
     source, bad = messy
     done = run(source, tmp_path / "out.zip", Recipe(resolution=16), labels="folders", processes=2)
     assert (done.written, done.left_out) == (2000 - len(bad), len(bad))
@@ -79,7 +79,7 @@ def test_zip_members_that_are_bombs_are_left_out(tmp_path, monkeypatch):
 
 
 def edited(path: Path, out: Path, **changes: object) -> Path:
-    """A copy of a prepared zip with another note; its stamp, which covers the pictures only, stays right."""
+    """A copy of a prepared zip with another note; its stamp, which covers the images only, stays right."""
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
             content = old.read(name)
@@ -97,7 +97,7 @@ def prepared(tmp_path) -> Path:
 
 @pytest.fixture
 def another(tmp_path) -> Path:
-    """As many pictures of the same size, and the same labels."""
+    """As many images of the same size, and the same labels."""
     files = {name: encode(100 + i, (16, 16)) for i, name in enumerate(FILES)}
     run(write_folder(tmp_path / "in2", files), tmp_path / "another.zip", labels="folders")
     return tmp_path / "another.zip"
@@ -130,8 +130,8 @@ def test_a_dataset_cannot_claim_the_fingerprint_of_another(prepared, another, tm
         assert ImageDataset(forged, cache=cache).fingerprint == own["fingerprint"]
 
 
-def test_one_exchanged_picture_is_noticed_when_it_is_read(prepared, another, tmp_path):
-    """Its stamp and digests are those of a dataset with the other picture."""
+def test_one_exchanged_image_is_noticed_when_it_is_read(prepared, another, tmp_path):
+    """Its stamp and digests are those of a dataset with the other image."""
     digests = note_of(prepared)["digests"]
     digests[5] = note_of(another)["digests"][5]
     ds = ImageDataset(edited(prepared, tmp_path / "forged.zip", digests=digests), cache="off")
@@ -187,8 +187,8 @@ def test_the_layout_is_nvidias(tmp_path):
         assert [name for name, _ in note["labels"]] == archive.namelist()[:-1]
         assert archive.namelist()[0] == "00000/img00000000.png"
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
-        picture = np.asarray(Image.open(io.BytesIO(archive.read("00000/img00000000.png"))))
-    np.testing.assert_array_equal(picture, np.asarray(Image.open(io.BytesIO(FILES["a/0.png"]))))
+        image = np.asarray(Image.open(io.BytesIO(archive.read("00000/img00000000.png"))))
+    np.testing.assert_array_equal(image, np.asarray(Image.open(io.BytesIO(FILES["a/0.png"]))))
     assert note["prepared"] == {
         "resolution": 16,
         "crop": "center",
@@ -235,8 +235,8 @@ prepare.prepare(open_source(sys.argv[1]), Path(sys.argv[2]), Recipe(resolution=1
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 @pytest.mark.parametrize(("name", "processes"), [("out.zip", 1), ("out.lmdb", 1), ("out", 2)])
 def test_killed_half_way_and_started_again(tmp_path, name, processes):
-    pictures = {name: data for name, data, _ in messy_pictures(120, 24)}
-    source = write_folder(tmp_path / "in", pictures)
+    images = {name: data for name, data, _ in messy_pictures(120, 24)}
+    source = write_folder(tmp_path / "in", images)
     run(source, tmp_path / "whole" / name, Recipe(resolution=16))
     out = tmp_path / "killed" / name
     journal = out.with_name(f".{name}.journal")
@@ -261,10 +261,10 @@ def test_what_a_failing_power_left_is_not_trusted(tmp_path, monkeypatch, damage)
     run(source, tmp_path / "whole" / "out.zip")
     add = Spool.add
 
-    def interrupted(self, picture):
+    def interrupted(self, image):
         if len(self.kept) == 7:
             raise KeyboardInterrupt
-        add(self, picture)
+        add(self, image)
 
     monkeypatch.setattr(Spool, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -292,7 +292,7 @@ def test_other_settings_start_anew_and_say_so(tmp_path, monkeypatch):
     monkeypatch.undo()
     done = run(source, tmp_path / "out.zip", Recipe(resolution=8))
     assert done.continued == 0
-    assert "thrown away" in done.notices[0]
+    assert "discarded" in done.notices[0]
 
 
 def test_max_images_is_a_choice_by_seed(tmp_path):
@@ -308,22 +308,22 @@ def test_max_images_is_a_choice_by_seed(tmp_path):
     assert first != chosen(1, "c.zip")
 
 
-def test_other_formats_and_sub_folders_are_mentioned(tmp_path):
+def test_other_formats_and_subfolders_are_mentioned(tmp_path):
     done = run(write_folder(tmp_path / "in", {**FILES, "a/x.svg": b"<svg/>", "a/notes.txt": b""}), tmp_path / "o.zip")
     assert json.loads(done.report.read_text())["left_out"] == [
         {"file": "a/x.svg", "reason": "only PNG, JPEG, WebP, TIFF, GIF and BMP are read"}
     ]
     assert done.left_out == 1
-    assert "labels=folders takes the 2 sub-folders" in done.notices[0]
+    assert "labels=folders uses the 2 subfolders" in done.notices[0]
 
 
-def test_without_a_resolution_the_first_picture_decides(tmp_path):
+def test_without_a_resolution_the_first_image_decides(tmp_path):
     done = run(write_folder(tmp_path / "in", {"a.png": encode(0), "b.png": encode(1, (16, 16))}), tmp_path / "o.zip")
     assert (done.written, done.left_out) == (1, 1)
-    assert "the first picture is 8x8" in json.loads(done.report.read_text())["left_out"][0]["reason"]
+    assert "the first image is 8x8" in json.loads(done.report.read_text())["left_out"][0]["reason"]
 
 
-def test_licences_travel_with_the_pictures(tmp_path):
+def test_licences_travel_with_the_images(tmp_path):
     note = {"licence": "CC0", "attribution": "somebody", "name": "old", "glyphs": [1]}
     metadata = run(write_archive(tmp_path / "in.zip", FILES, note), tmp_path / "new.zip").metadata
     assert (metadata["licence"], metadata["attribution"], metadata["name"]) == ("CC0", "somebody", "new")
@@ -333,12 +333,12 @@ def test_licences_travel_with_the_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("out.zip", {"strict": True}, "b.png: no PNG.*strict=true"),
+        ("out.zip", {"strict": True}, "b.png: not a PNG.*strict=true"),
         ("taken.zip", {}, r"taken\.zip exists"),
         ("out.tar", {}, "written as .zip, .lmdb or a folder"),
-        ("in/out", {}, "does not lie in its own source"),
-        ("in/out.v2", {}, "does not lie in its own source"),
-        ("taken.zip/out.zip", {}, "cannot be written to"),
+        ("in/out", {}, "is not inside its own source"),
+        ("in/out.v2", {}, "is not inside its own source"),
+        ("taken.zip/out.zip", {}, "not a writable folder"),
         ("out.zip", {"max_images": 0}, "max_images=0"),
         ("out.zip", {"labels": "none.csv"}, "cannot be read"),
     ],
@@ -352,10 +352,10 @@ def test_bad_input_leaves_nothing(tmp_path, name, options, words):
     assert (tmp_path / "taken.zip").read_bytes() == b"precious"
 
 
-def test_no_usable_picture(tmp_path):
-    with pytest.raises(UserError, match=r"none of 1 pictures can be used \(x\.png: an empty file\)"):
+def test_no_usable_image(tmp_path):
+    with pytest.raises(UserError, match=r"none of 1 images can be used \(x\.png: an empty file\)"):
         run(write_folder(tmp_path / "in", {"x.png": b""}), tmp_path / "out.zip")
-    with pytest.raises(UserError, match=r"holds no pictures \(but 1 of other formats\)"):
+    with pytest.raises(UserError, match=r"contains no images \(but 1 of other formats\)"):
         run(write_folder(tmp_path / "svgs", {"x.svg": b""}), tmp_path / "out.zip")
     assert left_beside(tmp_path / "out.zip") == []
 
@@ -370,7 +370,7 @@ def test_tiff_gif_and_bmp_are_converted(tmp_path, pack):
     assert (done.found, done.written, done.left_out) == (4, 4, 0)
     pixels = ImageDataset(tmp_path / "o").batch(range(4))[0]
     assert torch.equal(pixels, pixels[:1].expand(4, -1, -1, -1))
-    with pytest.raises(UserError, match="holds no pictures"):  # training reads what it always has
+    with pytest.raises(UserError, match="contains no images"):  # training reads what it always has
         ImageDataset(write_folder(tmp_path / "only", {"b.tif": encode(3, format="TIFF")}))
 
 
@@ -467,13 +467,13 @@ def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
     run(source, tmp_path / "whole" / "out.zip")
     add = Spool.add
 
-    def full(self, picture):
+    def full(self, image):
         if len(self.kept) == 7:
             raise OSError(errno.ENOSPC, "No space left on device")
-        add(self, picture)
+        add(self, image)
 
     monkeypatch.setattr(Spool, "add", full)
-    with pytest.raises(UserError, match=r"no space left.*7 of 12 pictures are done.*it continues"):
+    with pytest.raises(UserError, match=r"no space left.*7 of 12 images are done.*it continues"):
         run(source, tmp_path / "out.zip")
     assert not (tmp_path / "out.zip").exists()
     monkeypatch.undo()
@@ -489,7 +489,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_no_report(tmp_path, monkeypatch, 
     source = write_folder(tmp_path / "in", FILES)
     monkeypatch.setattr(module, "write_lmdb", full)
     monkeypatch.setattr(module, "write_folder", full)
-    with pytest.raises(UserError, match="12 of 12 pictures are done"):
+    with pytest.raises(UserError, match="12 of 12 images are done"):
         run(source, tmp_path / name)
     assert left_beside(tmp_path / name) == [f".{name}.journal", f".{name}.partial"]
     monkeypatch.undo()
@@ -503,9 +503,9 @@ from stylegen.data.prepare import preparation as prepare
 from stylegen.data.prepare.convert import Recipe, UnusableError
 from stylegen.data.sources.source import open_source
 from stylegen.data.prepare.spool import Spool
-pictures = Spool.images
+images = Spool.images
 def killed(self):
-    for number, item in enumerate(pictures(self)):
+    for number, item in enumerate(images(self)):
         if number == 5:
             os.kill(os.getpid(), signal.SIGKILL)
         yield item
@@ -529,7 +529,7 @@ def test_killed_while_finishing_leaves_nothing_behind_in_the_end(tmp_path, name)
 def test_a_disk_that_will_be_full_is_seen_early(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_CHECK_SPACE_EVERY", 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9000, 0, 5000))
-    with pytest.raises(UserError, match="4 of 12 pictures are done"):
+    with pytest.raises(UserError, match="4 of 12 images are done"):
         run(write_folder(tmp_path / "in", FILES), tmp_path / "out.zip")
 
 

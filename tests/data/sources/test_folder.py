@@ -18,7 +18,7 @@ def test_links_to_folders_are_followed_once(tmp_path):
     assert FolderSource(top).keys() == ["linked/x.png", "y.png"]
 
 
-def test_a_picture_that_went_away(tmp_path):
+def test_a_image_that_went_away(tmp_path):
     source = FolderSource(write_folder(tmp_path / "top", {"y.png": encode(2)}))
     (tmp_path / "top" / "y.png").unlink()
     with pytest.raises(UserError, match=r"y\.png cannot be read"):
@@ -29,5 +29,5 @@ def test_a_note_of_gigabytes_is_not_read(tmp_path):
     path = write_folder(tmp_path / "data", {"a.png": encode(0)})
     with (path / "dataset.json").open("wb") as file:
         file.truncate(3 * 2**30)  # takes no room
-    with pytest.raises(UserError, match=r"dataset\.json cannot be read \(3072 MiB, more than 128\)"):
+    with pytest.raises(UserError, match=r"dataset\.json cannot be read \(3072 MiB, more than 128 MiB\)"):
         FolderSource(path)

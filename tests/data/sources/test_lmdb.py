@@ -127,12 +127,12 @@ def test_without_the_package(path, monkeypatch):
     [
         (b"names", None, "names is missing"),
         (b"dataset.json", None, "dataset.json is missing"),
-        (b"names", b"[1, 2]", "no list of texts"),
-        (b"names", b"{}", "no list of texts"),
+        (b"names", b"[1, 2]", "not a list of strings"),
+        (b"names", b"{}", "not a list of strings"),
         (b"names", b"[" * 100_000, "nested too deeply"),
-        (b"names", b'["a.png", "a.png"]', "one name"),
+        (b"names", b'["a.png", "a.png"]', "have the same name"),
         (b"names", b"\xff", "damaged"),
-        (b"dataset.json", b"[]", "holds a list"),
+        (b"dataset.json", b"[]", "contains a list"),
         (b"image/00000002", None, "image/00000002 is missing"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.support.datasets import encode
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
-PICTURES = [encode(i) for i in range(5)]
+IMAGES = [encode(i) for i in range(5)]
 
 
 def write(path, columns, metadata=None, **options):
@@ -33,33 +33,33 @@ def contents(source):
 
 
 def test_structs_with_class_labels(tmp_path):
-    rows = [{"bytes": data, "path": None} for data in PICTURES]
+    rows = [{"bytes": data, "path": None} for data in IMAGES]
     path = write(tmp_path / "x.parquet", {"label": [0, 1, 2, 1, 0], "image": rows}, hub(["a", "b", "c"]))
     source = open_source(path)
     assert source.keys()[1] == "x/00000001"
-    assert contents(source) == PICTURES
+    assert contents(source) == IMAGES
     assert [source.label(key) for key in source.keys()] == [0, 1, 2, 1, 0]  # noqa: SIM118
     assert source.metadata["class_names"] == ["a", "b", "c"]
     source.close()
 
 
 def test_bare_bytes_and_no_labels(tmp_path):
-    source = open_source(write(tmp_path / "x.parquet", {"text": ["t"] * 5, "blob": PICTURES}))
-    assert contents(source) == PICTURES
+    source = open_source(write(tmp_path / "x.parquet", {"text": ["t"] * 5, "blob": IMAGES}))
+    assert contents(source) == IMAGES
     assert source.label("x/00000000") is None
     assert source.metadata == {}
-    assert source.read("x/00000002", 8) == PICTURES[2][:8]
+    assert source.read("x/00000002", 8) == IMAGES[2][:8]
     with pytest.raises(KeyError):
         source.read("x/00000005")
     source.close()
 
 
 def test_names_and_vectors_are_labels(tmp_path):
-    named = open_source(write(tmp_path / "n.parquet", {"img": PICTURES[:2], "label": ["dog", "cat"]}))
+    named = open_source(write(tmp_path / "n.parquet", {"img": IMAGES[:2], "label": ["dog", "cat"]}))
     assert (named.label("n/00000000"), named.metadata["class_names"]) == (1, ["cat", "dog"])
-    vectors = open_source(write(tmp_path / "v.parquet", {"img": PICTURES[:2], "label": [[0.5, 1.0], [0.0, 0.0]]}))
+    vectors = open_source(write(tmp_path / "v.parquet", {"img": IMAGES[:2], "label": [[0.5, 1.0], [0.0, 0.0]]}))
     assert vectors.label("v/00000000") == (0.5, 1.0)
-    secret = open_source(write(tmp_path / "s.parquet", {"img": PICTURES[:2], "label": [-1, -1]}))
+    secret = open_source(write(tmp_path / "s.parquet", {"img": IMAGES[:2], "label": [-1, -1]}))
     assert secret.label("s/00000000") is None
     for source in (named, vectors, secret):
         source.close()
@@ -67,23 +67,23 @@ def test_names_and_vectors_are_labels(tmp_path):
 
 def test_shards_follow_one_another_and_pickle(tmp_path):
     for shard in (0, 1):
-        pictures = {str(i): data for i, data in enumerate(PICTURES[3 * shard : 3 * shard + 3])}
-        write_parquet(tmp_path / f"train-{shard}.parquet", pictures.items(), list(range(len(pictures))))
+        images = {str(i): data for i, data in enumerate(IMAGES[3 * shard : 3 * shard + 3])}
+        write_parquet(tmp_path / f"train-{shard}.parquet", images.items(), list(range(len(images))))
     source = open_source(tmp_path)
     assert source.keys()[3] == "train-1/00000000"
-    assert contents(pickle.loads(pickle.dumps(source))) == contents(source) == PICTURES
+    assert contents(pickle.loads(pickle.dumps(source))) == contents(source) == IMAGES
     stamp = source.stamp()
     source.close()
-    assert contents(source) == PICTURES
+    assert contents(source) == IMAGES
     source.close()
-    write_parquet(tmp_path / "train-1.parquet", [("x", PICTURES[0])], [0])
+    write_parquet(tmp_path / "train-1.parquet", [("x", IMAGES[0])], [0])
     assert open_source(tmp_path).stamp() != stamp
 
 
 def test_groups_of_rows(tmp_path, monkeypatch):
-    source = open_source(write(tmp_path / "x.parquet", {"image": PICTURES}, row_group_size=2))
+    source = open_source(write(tmp_path / "x.parquet", {"image": IMAGES}, row_group_size=2))
     keys = source.keys()
-    assert [source.read(keys[i]) for i in (4, 0, 3, 1)] == [PICTURES[i] for i in (4, 0, 3, 1)]
+    assert [source.read(keys[i]) for i in (4, 0, 3, 1)] == [IMAGES[i] for i in (4, 0, 3, 1)]
     source.close()
     monkeypatch.setattr(module, "MAX_GROUP_BYTES", 10)
     with pytest.raises(UserError, match="row group 0 unpacks to"):
@@ -91,17 +91,17 @@ def test_groups_of_rows(tmp_path, monkeypatch):
     source.close()
 
 
-def test_a_folder_with_pictures_is_a_folder_of_pictures(tmp_path):
-    (tmp_path / "a.png").write_bytes(PICTURES[0])
-    write(tmp_path / "x.parquet", {"image": PICTURES})
+def test_a_folder_with_images_is_a_folder_of_images(tmp_path):
+    (tmp_path / "a.png").write_bytes(IMAGES[0])
+    write(tmp_path / "x.parquet", {"image": IMAGES})
     assert open_source(tmp_path).keys() == ["a.png"]
 
 
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"text": ["a"], "label": [1]}, "one column holds pictures"),
-        ({"image": [PICTURES[0]] * 2, "label": [1, None]}, "labels holds"),
+        ({"text": ["a"], "label": [1]}, "one column contains images"),
+        ({"image": [IMAGES[0]] * 2, "label": [1, None]}, "labels contains"),
     ],
 )
 def test_tables_that_do_not_fit(tmp_path, columns, words):
@@ -109,10 +109,10 @@ def test_tables_that_do_not_fit(tmp_path, columns, words):
         open_source(write(tmp_path / "x.parquet", columns))
 
 
-def test_pictures_elsewhere_and_other_columns(tmp_path):
+def test_images_elsewhere_and_other_columns(tmp_path):
     rows = [{"bytes": None, "path": "https://example.org/x.png"}]
     source = open_source(write(tmp_path / "x.parquet", {"image": pyarrow.array(rows, pyarrow.struct(TYPES))}))
-    with pytest.raises(UserError, match="x/00000000 holds no bytes"):
+    with pytest.raises(UserError, match="x/00000000 contains no bytes"):
         source.read("x/00000000")
     source.close()
     write(tmp_path / "y.parquet", {"other": [1]})
@@ -130,35 +130,35 @@ def test_broken_files(tmp_path):
 
 
 def test_without_the_package(tmp_path, monkeypatch):
-    path = write(tmp_path / "x.parquet", {"image": PICTURES})
+    path = write(tmp_path / "x.parquet", {"image": IMAGES})
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(UserError, match=r"stylegen\[parquet\]"):
         open_source(path)
 
 
 def test_shards_whose_columns_have_other_types(tmp_path):
-    rows = [{"bytes": data, "path": None} for data in PICTURES]
+    rows = [{"bytes": data, "path": None} for data in IMAGES]
     write(tmp_path / "a.parquet", {"image": rows})
     for column in ([{"path": "x"}] * 5, [7] * 5, [None] * 5):
         write(tmp_path / "b.parquet", {"image": column})
         source = open_source(tmp_path)
-        with pytest.raises(UserError, match="holds no bytes"):
+        with pytest.raises(UserError, match="contains no bytes"):
             contents(source)
         source.close()
 
 
 def test_a_column_of_labels_that_one_shard_lacks(tmp_path):
-    write(tmp_path / "a.parquet", {"image": PICTURES, "label": [0] * 5})
-    write(tmp_path / "b.parquet", {"image": PICTURES})
+    write(tmp_path / "a.parquet", {"image": IMAGES, "label": [0] * 5})
+    write(tmp_path / "b.parquet", {"image": IMAGES})
     with pytest.raises(UserError, match="all shards in a folder have the same columns"):
         open_source(tmp_path)
-    write(tmp_path / "b.parquet", {"image": PICTURES, "label": [None] * 5})
-    with pytest.raises(UserError, match="labels holds"):
+    write(tmp_path / "b.parquet", {"image": IMAGES, "label": [None] * 5})
+    with pytest.raises(UserError, match="labels contains"):
         open_source(tmp_path)
 
 
 def test_rows_without_number_are_not_counted_one_by_one(tmp_path):
-    path = write(tmp_path / "x.parquet", {"image": [PICTURES[0]] * 100_000}, use_dictionary=True)
+    path = write(tmp_path / "x.parquet", {"image": [IMAGES[0]] * 100_000}, use_dictionary=True)
     assert path.stat().st_size < 32 * 100_000
     with pytest.raises(UserError, match="claims 100000 rows"):
         open_source(path)

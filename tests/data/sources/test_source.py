@@ -13,7 +13,7 @@ LABELS = [["b/y.webp", 2], ["a.JPG", 0], ["b/x.png", 1]]
 
 
 def test_keys_bytes_labels_and_metadata(pack):
-    source = open_source(pack({**FILES, "readme.txt": b"no picture"}, {"labels": LABELS, "name": "mine"}))
+    source = open_source(pack({**FILES, "readme.txt": b"no image"}, {"labels": LABELS, "name": "mine"}))
     keys = source.keys()
     assert keys == ["a.JPG", "b/x.png", "b/y.webp"]
     assert [source.read(key) for key in keys] == [FILES[key] for key in keys]
@@ -47,7 +47,7 @@ def test_pickles_and_reads_again_after_close(pack):
         reopened.close()
 
 
-def test_hidden_copies_are_no_pictures(pack):
+def test_hidden_copies_are_no_images(pack):
     source = open_source(pack({**FILES, "__MACOSX/a.png": b"", "._a.JPG": b"", ".trash/a.png": b""}))
     assert source.keys() == sorted(FILES)
     source.close()
@@ -64,15 +64,15 @@ def test_only_its_own_keys_are_read(pack):
 @pytest.mark.parametrize(
     ("note", "message"),
     [
-        ([], "holds a list"),
+        ([], "contains a list"),
         ({"labels": {"a.JPG": 0}}, "labels is"),
-        ({"labels": [["a.JPG", "cat"]]}, "labels holds"),
-        ({"labels": [["a.JPG", -1]]}, "labels holds"),
-        ({"labels": [["a.JPG", True]]}, "labels holds"),
-        ({"labels": [["a.JPG", []]]}, "labels holds"),
-        ({"labels": [["a.JPG", [1, "x"]]]}, "labels holds"),
+        ({"labels": [["a.JPG", "cat"]]}, "labels contains"),
+        ({"labels": [["a.JPG", -1]]}, "labels contains"),
+        ({"labels": [["a.JPG", True]]}, "labels contains"),
+        ({"labels": [["a.JPG", []]]}, "labels contains"),
+        ({"labels": [["a.JPG", [1, "x"]]]}, "labels contains"),
         ({"labels": [*LABELS, ["a.JPG", 1]]}, "labels a.JPG twice"),
-        ({"labels": [*LABELS, ["c.png", 1]]}, "labels c.png, which the dataset does not hold"),
+        ({"labels": [*LABELS, ["c.png", 1]]}, "labels c.png, which the dataset does not contain"),
         ({"labels": LABELS[1:]}, "no label for b/y.webp"),
         ({"labels": [["a.JPG", 1], ["b/x.png", [1.0]], ["b/y.webp", 0]]}, "several kinds"),
     ],
@@ -92,5 +92,5 @@ def test_neither_folder_nor_zip(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         open_source(tmp_path / "nowhere")
     (write_folder(tmp_path, {}) / "data.tar").write_bytes(b"")
-    with pytest.raises(UserError, match=r"no folder, \.zip, \.lmdb or \.parquet file"):
+    with pytest.raises(UserError, match=r"not a folder, \.zip, \.lmdb or \.parquet file"):
         open_source(tmp_path / "data.tar")

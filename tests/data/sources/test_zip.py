@@ -40,7 +40,7 @@ def test_duplicates(tmp_path):
     path = write_archive(tmp_path / "data.zip", FILES)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("00000/img00000000.png", b"another")
-    assert "stands in the archive twice" in refused(path)
+    assert "is in the archive twice" in refused(path)
 
 
 def test_encryption(tmp_path):
