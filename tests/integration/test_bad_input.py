@@ -29,7 +29,7 @@ def pictures(folder: Path, *shapes: tuple[int, int, int]) -> Path:
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        ([], "no pictures"),
+        ([], "no images"),
         ([(3, 16, 16)] * 8 + [(3, 32, 32)], "same size"),
         ([(3, 16, 16)] * 8 + [(1, 16, 16)], "same size and channels"),
         ([(3, 24, 24)] * 9, "powers of two"),

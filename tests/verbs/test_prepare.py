@@ -82,7 +82,7 @@ def cut(path: Path) -> Path:
 
 SOURCES = {
     "missing": (lambda path: path.with_name("nowhere"), "does not exist"),
-    "empty": (lambda path: write_folder(path.with_name("empty"), {}), "contains no pictures"),
+    "empty": (lambda path: write_folder(path.with_name("empty"), {}), "contains no images"),
     "climbing": (lambda path: write_archive(path, {**FILES, "../x.png": b""}), "not below the top"),
     "linked": (linked, "symbolic link"),
     "encrypted": (encrypted, "encrypted"),
