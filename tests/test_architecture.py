@@ -53,8 +53,8 @@ ALLOWED = {
 # Package -> the only places that may import it.
 ONLY_IN = {
     "lightning": r"stylegen/(training/lightning/.*|verbs/train)\.py",
-    "hydra": r"stylegen/(config/.*|verbs/sweep)\.py",
-    "omegaconf": r"stylegen/(config/.*|runs/.*|verbs/.*|launching|__main__)\.py",
+    "hydra": r"stylegen/config/.*\.py",
+    "omegaconf": r"stylegen/config/.*\.py",
     "matplotlib": r"stylegen/figures\.py",
     "wandb": r"stylegen/training/lightning/callbacks/wandb\.py",
     "torch_fidelity": r"stylegen/features/torch_fidelity_networks\.py",

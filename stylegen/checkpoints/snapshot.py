@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from stylegen.checkpoints.snapshot_file import damaged, read_snapshot_file, write_snapshot_file
 from stylegen.errors import UserError
@@ -74,7 +75,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
     path = find_snapshot(path)
     file = read_snapshot_file(path)
     try:
-        with torch.device("meta"):
+        with _ShapesOnly():
             generator = build_generator(file.network, **file.settings)
         level = Level(generator.resolution) if file.level is None else Level(**file.level)
         generator.set_level(level.resolution, level.alpha)
@@ -84,6 +85,24 @@ def load_snapshot(path: str | Path) -> Snapshot:
     generator = _materialize(generator, file.tensors)
     generator.set_level(level.resolution, level.alpha)
     return Snapshot(generator.eval().requires_grad_(False), file.info, path)
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Networks built in this context have weights with a shape and a dtype, but no memory.
+
+    `torch.device("meta")` does the same, but computes shapes of sums and products by decompositions in Python that
+    import torch._dynamo, which takes longer than a sample.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name == "randn":
+            return torch.empty(*args, device="meta")
+        if name in ("empty", "zeros", "ones", "full"):
+            return func(*args, **(kwargs or {}) | {"device": "meta"})
+        if name == "div" and args[0].is_meta:  # an initial weight by its gain
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -1,22 +1,14 @@
 """`train -m seed=0,1 regularizers.r1.gamma=1,10`: one ordinary run after the other, and a table at the end."""
 
-import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-
-from stylegen.bounds import brief
-from stylegen.config.command_line import key_of, quote_override
+from stylegen.config.combinations import combinations
 from stylegen.config.compose import check_complete, compose_config
-from stylegen.config.schema import quoted_names
 from stylegen.errors import UserError
 
 FLAGS = ("-m", "--multirun")
-MAX_RUNS = 1000
 _INSTEAD = {
     "sample": "sample takes several seeds: seeds=0-15,40",
     "evaluate": "evaluate takes several snapshots: snapshot=A,B or a pattern",
@@ -36,12 +28,12 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
     if verb != "train":
         fix = _INSTEAD.get(verb, "Run the command once for each value")
         raise UserError(f"-m with {verb}", rule="only train sweeps over settings", fix=fix[0].upper() + fix[1:])
-    combinations = _combinations(arguments)
-    for overrides in combinations:
+    runs = combinations(arguments)
+    for overrides in runs:
         check_complete(compose_config("train", overrides))
     rows, status = [], 0
-    for number, (overrides, varied) in enumerate(zip(combinations, _varied(combinations), strict=True)):
-        print(f"{number + 1}/{len(combinations)}  {' '.join(varied)}", file=sys.stderr)
+    for number, (overrides, varied) in enumerate(zip(runs, _varied(runs), strict=True)):
+        print(f"{number + 1}/{len(runs)}  {' '.join(varied)}", file=sys.stderr)
         done = subprocess.run([sys.executable, "-m", "stylegen", verb, *overrides], stdout=subprocess.PIPE, text=True)
         facts = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith(("run ", "score "))]
         rows.append([str(number), " ".join(varied), *(facts or [f"status {done.returncode}"])])
@@ -53,39 +45,10 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
     return status
 
 
-def _combinations(arguments: Sequence[str]) -> list[list[str]]:
-    """The overrides of every run."""
-    try:
-        parsed = OverridesParser.create().parse_overrides([quote_override(a, quoted_names("train")) for a in arguments])
-    except HydraException as error:
-        problem = " ".join(arguments)
-        raise UserError(brief(problem, 80), rule=brief(error, 200), fix="Use setting=VALUE,VALUE,...") from error
-    choices = [
-        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-        if override.is_sweep_override()
-        else [typed]
-        for override, typed in zip(parsed, arguments, strict=True)
-    ]
-    runs = 1
-    for found in choices:
-        runs *= len(found)
-    if runs > MAX_RUNS:
-        raise UserError(
-            f"-m with {runs} combinations", rule=f"a sweep has at most {MAX_RUNS} runs", fix="Sweep over fewer values"
-        )
-    combinations = [list(combination) for combination in itertools.product(*choices)]
-    for number, overrides in enumerate(combinations):
-        for index, override in enumerate(overrides):
-            if key_of(override) == "output_dir" and runs > 1:
-                root = override.partition("=")[2]
-                overrides[index] = f"output_dir={Path(root) / f'{number:05d}'}"
-    return combinations
-
-
-def _varied(combinations: list[list[str]]) -> list[list[str]]:
+def _varied(runs: list[list[str]]) -> list[list[str]]:
     """Of each run, the overrides that the others do not all have."""
-    shared = set(combinations[0]).intersection(*combinations)
-    ours = [[o for o in overrides if o not in shared] for overrides in combinations]
+    shared = set(runs[0]).intersection(*runs)
+    ours = [[o for o in overrides if o not in shared] for overrides in runs]
     return [[o for o in overrides if not o.startswith("output_dir=")] for overrides in ours]
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from stylegen.__main__ import main
-from stylegen.verbs.sweep import _combinations
+from stylegen.config.combinations import combinations
 from tests.support.tiny import TINY_RUN
 
 
-def test_combinations() -> None:
-    assert _combinations(["seed=0,1", "a.b=choice(x,y)", "total_kimg=1", "init=a,b"]) == [
+def testcombinations() -> None:
+    assert combinations(["seed=0,1", "a.b=choice(x,y)", "total_kimg=1", "init=a,b"]) == [
         [f"seed={seed}", f"a.b={value}", "total_kimg=1", "init=a,b"] for seed in (0, 1) for value in "xy"
     ]
-    assert _combinations(["seed=range(0,2)", "output_dir=~/a b"]) == [
+    assert combinations(["seed=range(0,2)", "output_dir=~/a b"]) == [
         ["seed=0", "output_dir=~/a b/00000"],
         ["seed=1", "output_dir=~/a b/00001"],
     ]

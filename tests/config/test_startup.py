@@ -1,0 +1,31 @@
+"""A verb imports what it uses: measured by the modules that a new process has loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from stylegen.checkpoints.snapshot import save_snapshot
+from tests.support.tiny import tiny_generator
+
+ONLY_FOR_OTHER_VERBS = ("lightning", "torchvision", "torch_fidelity", "wandb", "torch._dynamo", "matplotlib", "scipy")
+
+
+def loaded_after(code: str, names: tuple[str, ...]) -> set[str]:
+    """Those of `names` that are in sys.modules of a new process that has run `code`."""
+    report = f"print('loaded', *({set(names)!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", f"import sys\n{code}\n{report}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_composing_the_settings_of_sample_imports_no_torch() -> None:
+    code = "from stylegen.__main__ import main\nassert main(['sample', '--cfg', 'job']) == 0"
+    assert loaded_after(code, (*ONLY_FOR_OTHER_VERBS, "torch", "numpy")) == set()
+
+
+def test_sampling_imports_nothing_that_only_other_verbs_use(tmp_path: Path) -> None:
+    save_snapshot(tmp_path / "a.safetensors", tiny_generator(), {})
+    arguments = ["sample", f"snapshot={tmp_path / 'a.safetensors'}", "seeds=0", f"out={tmp_path / 'out'}"]
+    code = f"from stylegen.__main__ import main\nassert main({arguments!r}) == 0"
+    assert loaded_after(code, (*ONLY_FOR_OTHER_VERBS, "torch", "sympy")) == {"torch"}
+    assert (tmp_path / "out" / "seed000000.png").is_file()
