@@ -1,4 +1,4 @@
-"""Plane maps as homogeneous matrices [N, 3, 3], in pixels with the origin at the picture's centre, x right, y down."""
+"""Affine maps of the plane as homogeneous matrices [N, 3, 3] in pixels; origin at the image centre, x right, y down."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -14,7 +14,7 @@ def scaling(x: Tensor, y: Tensor) -> Tensor:
 
 
 def rotation(angle: Tensor) -> Tensor:
-    """Turns the x-axis towards the y-axis: clockwise on a screen, whose y points down. Radians [N]."""
+    """Rotation of the x-axis towards the y-axis (clockwise, as y points down) by angles [N] in radians."""
     zero, one = torch.zeros_like(angle), torch.ones_like(angle)
     sin, cos = torch.sin(angle), torch.cos(angle)
     return _matrix([cos, -sin, zero], [sin, cos, zero], [zero, zero, one])
@@ -27,15 +27,16 @@ def translation(x: Tensor, y: Tensor) -> Tensor:
 
 
 def compose(maps: Sequence[Tensor]) -> Tensor:
-    """The product of the matrices: the last map is applied first.
+    """Product of the matrices: the last map is applied first.
 
-    Written out, because a matrix product may run in TF32, whose ten bits cannot hold a position in a large picture.
+    Written out because a matrix product may run in TF32, whose ten mantissa bits cannot represent a position in a large
+    image.
     """
     return reduce(lambda a, b: (a.unsqueeze(3) * b.unsqueeze(1)).sum(dim=2), maps)
 
 
 def apply(source: Tensor, row: int, x: Tensor, y: Tensor) -> Tensor:
-    """Coordinate `row` (0 for x, 1 for y) of the points' images: x, y broadcast to [...] -> [N, ...]."""
+    """Coordinate `row` (0 for x, 1 for y) of the mapped points: x, y broadcast to [...] -> [N, ...]."""
     a, b, c = (entry.reshape(-1, *[1] * torch.broadcast_tensors(x, y)[0].dim()) for entry in source[:, row].unbind(1))
     return a * x + b * y + c
 

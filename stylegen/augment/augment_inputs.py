@@ -1,8 +1,7 @@
-"""The random numbers of an augmentation: handed in from outside, a few a picture and operation.
+"""Random numbers of an augmentation: a few per image and operation, passed in from outside.
 
-An operation asks by name and gets one number a picture. The names below are the columns of three tables, which one
-call each of the counter-based generator fills, whatever the operations that a run uses: switching one on or off
-changes the numbers of no other.
+An operation asks by name and gets one number per image. The names are the columns of three tables, each filled by one
+call of the counter-based generator whatever operations are enabled, so enabling one does not change another's numbers.
 """
 
 from collections.abc import Sequence
@@ -14,20 +13,46 @@ from torch import Tensor
 from stylegen import randomness
 
 _BANDS = tuple(f"imgfilter_{band}" for band in range(4))
-# Whether an operation applies to a picture.
+# Whether an operation applies to an image.
 GATES = (
-    *("xflip", "rotate90", "xint", "scale", "rotate_before", "aniso", "rotate_after", "xfrac"),
-    *("brightness", "contrast", "lumaflip", "hue", "saturation", *_BANDS, "noise", "cutout", "diffaugment"),
+    "xflip",
+    "rotate90",
+    "xint",
+    "scale",
+    "rotate_before",
+    "aniso",
+    "rotate_after",
+    "xfrac",
+    "brightness",
+    "contrast",
+    "lumaflip",
+    "hue",
+    "saturation",
+    *_BANDS,
+    "noise",
+    "cutout",
+    "diffaugment",
 )
 UNIFORMS = (
-    *("xflip", "rotate90", "xint_x", "xint_y", "rotate_before", "rotate_after", "lumaflip", "hue"),
-    *("cutout_x", "cutout_y", "brightness", "contrast", "saturation"),
+    "xflip",
+    "rotate90",
+    "xint_x",
+    "xint_y",
+    "rotate_before",
+    "rotate_after",
+    "lumaflip",
+    "hue",
+    "cutout_x",
+    "cutout_y",
+    "brightness",
+    "contrast",
+    "saturation",
 )
 NORMALS = ("scale", "aniso", "xfrac_x", "xfrac_y", "brightness", "contrast", "saturation", *_BANDS, "noise")
 
 
 class AugmentDraws(Protocol):
-    """What operations ask for; N pictures."""
+    """Random numbers for N images."""
 
     def gate(self, name: str, probability: float) -> Tensor:
         """bool [N], true with `probability`; one of `GATES`."""
@@ -41,17 +66,17 @@ class AugmentDraws(Protocol):
         """[N], standard normal; one of `NORMALS`."""
         ...
 
-    def picture(self, shape: Sequence[int]) -> Tensor:
+    def image_noise(self, shape: Sequence[int]) -> Tensor:
         """[N, C, H, W] for a shape of (C, H, W), standard normal."""
         ...
 
 
 class KeyedAugmentDraws:
-    """`AugmentDraws` from the counter-based generator, keyed by (seed, purpose, global image index).
+    """Implements `AugmentDraws` by the counter-based generator, keyed by (seed, purpose, global image index).
 
     Args:
         seed: of the run.
-        purpose: who asks, such as ``"D_main/real"``: each asker has numbers of its own.
+        purpose: the caller, such as ``"D_main/real"``; different purposes get independent numbers.
         indices: int64 [N], global image indices.
     """
 
@@ -70,8 +95,8 @@ class KeyedAugmentDraws:
     def normal(self, name: str) -> Tensor:
         return self._normals[:, NORMALS.index(name)]
 
-    def picture(self, shape: Sequence[int]) -> Tensor:
-        # Channel by channel: the words behind all channels of large pictures at once would fill gigabytes.
+    def image_noise(self, shape: Sequence[int]) -> Tensor:
+        # Channel by channel: random words for all channels of large images at once would take gigabytes.
         planes = (
             randomness.normal(self.seed, f"{self.purpose}/picture{channel}", self.indices, (1, *shape[1:]))
             for channel in range(shape[0])

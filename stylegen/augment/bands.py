@@ -1,4 +1,5 @@
-"""Image-space filtering (Karras et al. 2020a, arXiv 2006.06676, appendix B): four frequency bands, amplified at random.
+"""Image-space filtering (Karras et al. 2020a, arXiv 2006.06676, appendix B): four frequency bands, randomly
+amplified.
 
 With L(z) = H(z) H(1/z) / 2 the symmetric half-band low-pass of sym2 and U(z) = 1 - L(z) its complement, the bands
 
@@ -14,19 +15,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.augment.augment_inputs import AugmentDraws
-from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
-from stylegen.augment.wavelets import SYM2
+from stylegen.augment.filters import BLOCK, SYM2, band_matrix, filter_height, reflect, windows
 
 OPERATIONS = ("imgfilter",)
 NUM_BANDS = 4
-_POWER = tuple(power / 13 for power in (10, 1, 1, 1))  # expected, of natural pictures (a 1/f spectrum)
+_POWER = tuple(power / 13 for power in (10, 1, 1, 1))  # expected for natural images (a 1/f spectrum)
 
 
 def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> Tensor:
-    """Filter along both axes, mirrored beyond the edges.
+    """Filter along both axes, with mirrored edges.
 
-    Each band, lowest first, is with probability p amplified by 2^(std n), n ~ N(0, 1), and all bands are then scaled
-    so that the expected power of a picture stays.
+    Each band is amplified by 2^(std n), n ~ N(0, 1), with probability p, lowest band first. Then all bands are
+    scaled to preserve the expected power of an image.
 
     Shape: [N, C, H, W] -> the same.
     """
@@ -45,9 +45,9 @@ def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> 
 def gains(draws: AugmentDraws, p: float, std: float) -> Tensor:
     """Factors of the bands [N, 4]."""
     names = [f"imgfilter_{band}" for band in range(NUM_BANDS)]
-    drawn = torch.stack([draws.normal(name) for name in names], dim=1)
+    normals = torch.stack([draws.normal(name) for name in names], dim=1)
     gates = torch.stack([draws.gate(name, p) for name in names], dim=1)
-    factors = torch.where(gates, torch.exp2(std * drawn), 1.0)
+    factors = torch.where(gates, torch.exp2(std * normals), 1.0)
     # Amplifying band i by t scales the power by 1 + P_i (t^2 - 1).
     power = 1 + torch.tensor(_POWER, device=factors.device) * (factors.square() - 1)
     return factors / power.prod(dim=1, keepdim=True).sqrt()

@@ -1,8 +1,8 @@
-"""Bilinear look-up, differentiable to any order with respect to the picture.
+"""Bilinear sampling, differentiable to any order with respect to the image.
 
-The look-up is linear in the picture, so its gradient is the transposed map and the gradient of that is the look-up
-again. PyTorch derives `grid_sample` a second time only from 2.12 on, and slowly; in eager mode, where a custom
-Function is allowed, these two serve every version.
+Sampling is linear in the image, so its gradient is the transposed map, whose gradient is sampling again. PyTorch has a
+second derivative of `grid_sample` only from 2.12 on, and a slow one. In eager mode, where a custom Function is allowed,
+these two work in every version.
 """
 
 from typing import Any
@@ -16,15 +16,15 @@ def bilinear(images: Tensor, grid: Tensor) -> Tensor:
     """[N, C, H, W] at positions [N, h, w, 2] -> [N, C, h, w].
 
     Args:
-        grid: (x, y), from -1 at the picture's left or upper edge to 1 at the opposite edge; 0 is read outside.
-            Nothing is differentiated with respect to it.
+        grid: (x, y), from -1 at the left or top edge of the image to 1 at the opposite edge; zero padding outside.
+            Not differentiated.
     """
     if torch.compiler.is_compiling():  # a custom Function cannot be differentiated twice inside a compiled region
-        return _look_up(images, grid)
+        return _sample(images, grid)
     return _Bilinear.apply(images, grid)
 
 
-def _look_up(images: Tensor, grid: Tensor) -> Tensor:
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -33,7 +33,7 @@ class _Bilinear(torch.autograd.Function):
     def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(grid)
         ctx.size = images.shape[2:]
-        return _look_up(images, grid)
+        return _sample(images, grid)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -45,10 +45,10 @@ class _Transposed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, grid: Tensor, size: torch.Size) -> Tensor:
         ctx.save_for_backward(grid)
-        like = values.new_zeros(*values.shape[:2], *size)  # only its shape counts for the gradient of the picture
+        like = values.new_zeros(*values.shape[:2], *size)  # the gradient of the image uses its shape only
         backward = torch.ops.aten.grid_sampler_2d_backward
-        pictures, _ = backward(values, like, grid, 0, 0, False, [True, False])  # bilinear, zeros
-        return pictures
+        images, _ = backward(values, like, grid, 0, 0, False, [True, False])  # bilinear, zeros
+        return images
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:

@@ -1,19 +1,20 @@
 """Colour (Karras et al. 2020a, arXiv 2006.06676, appendix B): brightness, contrast, luma flip, hue, saturation.
 
-All five respect the grey axis v = (1, 1, 1) / sqrt(3). With P = v v^T the projection on it, Q = I - P, and K the
-cross product with v, the linear parts are
+All five act along or around the grey axis v = (1, 1, 1) / sqrt(3). With P = v v^T the projection on it, Q = I - P, and
+K the cross product with v, the linear parts are
 
     contrast c P + c Q;   luma flip (1 - 2 i) P + Q;   hue P + cos(t) Q + sin(t) K;   saturation P + s Q,
 
-which commute (K Q = K, K K = -Q), and brightness adds a multiple of v before them. So the whole sequence is
+which commute (K Q = K, K K = -Q), and brightness adds a multiple of v before them. The whole sequence is
 
     x -> a P (x + b) + c s (cos(t) Q + sin(t) K) x,   a = c (1 - 2 i),
 
-and of a grey picture x -> a (x + b).
+and for grey images x -> a (x + b).
 """
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,34 +24,34 @@ from stylegen.augment.augment_inputs import AugmentDraws
 OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 
 
+@dataclass(frozen=True)
+class ColorStrengths:
+    """Strengths of the colour operations; see `pipeline.AdaPipeline`."""
+
+    brightness_std: float
+    contrast_std: float
+    hue_max: float
+    saturation_std: float
+
+
 def adjust_color(
-    images: Tensor,
-    operations: Collection[str],
-    draws: AugmentDraws,
-    p: float,
-    brightness_std: float,
-    contrast_std: float,
-    hue_max: float,
-    saturation_std: float,
+    images: Tensor, operations: Collection[str], draws: AugmentDraws, p: float, strengths: ColorStrengths
 ) -> Tensor:
-    """Those `operations` that are of this family, each with probability p.
+    """Apply this family's operations among `operations`, each with probability p.
 
     Args:
-        images: [N, C, H, W] in [-1, 1]: grey (C 1), grey and alpha (2), RGB (3), RGBA (4). Alpha stays.
-        brightness_std: standard deviation of b.
-        contrast_std, saturation_std: standard deviation of log2 of c and s.
-        hue_max: largest t, as a share of 180 degrees.
+        images: [N, C, H, W] in [-1, 1]: grey (C = 1), grey and alpha (2), RGB (3), RGBA (4). Alpha is not changed.
     """
 
-    def drawn(name: str, value: Tensor, neutral: float) -> Tensor:
+    def gated(name: str, value: Tensor, neutral: float) -> Tensor:
         on = draws.gate(name, p) if name in operations else torch.zeros_like(value, dtype=torch.bool)
         return torch.where(on, value, neutral)[:, None, None]
 
-    b = drawn("brightness", brightness_std * draws.normal("brightness"), 0.0)
-    c = drawn("contrast", torch.exp2(contrast_std * draws.normal("contrast")), 1.0)
-    a = c * drawn("lumaflip", 1 - 2 * torch.floor(2 * draws.uniform("lumaflip")), 1.0)
-    t = drawn("hue", (2 * draws.uniform("hue") - 1) * (math.pi * hue_max), 0.0)
-    s = drawn("saturation", torch.exp2(saturation_std * draws.normal("saturation")), 1.0)
+    b = gated("brightness", strengths.brightness_std * draws.normal("brightness"), 0.0)
+    c = gated("contrast", torch.exp2(strengths.contrast_std * draws.normal("contrast")), 1.0)
+    a = c * gated("lumaflip", 1 - 2 * torch.floor(2 * draws.uniform("lumaflip")), 1.0)
+    t = gated("hue", (2 * draws.uniform("hue") - 1) * (math.pi * strengths.hue_max), 0.0)
+    s = gated("saturation", torch.exp2(strengths.saturation_std * draws.normal("saturation")), 1.0)
     if images.shape[1] < 3:
         color, alpha = images[:, :1], images[:, 1:]
         color = color * a[..., None].to(images.dtype) + (a * b)[..., None].to(images.dtype)

@@ -1,5 +1,5 @@
-"""DiffAugment, the light choice (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training",
-arXiv 2006.10738): colour, translation and cutout, of fixed strength.
+"""DiffAugment (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", arXiv 2006.10738):
+colour, translation and cutout, of fixed strength.
 """
 
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.augment_inputs import AugmentDraws
-from stylegen.augment.cutout import cut_out
+from stylegen.augment.corruptions import cut_out
 from stylegen.errors import unknown_choice
 
 POLICIES = ("color", "translation", "cutout")
 
 
 class DiffAugment:
-    """The policies of section 4, in this order.
+    """The policies of section 4, applied in this order.
 
     Args:
-        policies: of color (brightness +- 1/2, saturation x 0 to 2, contrast x 1/2 to 3/2), translation (by whole pixels
-            up to 1/8 of the side, filled with 0) and cutout (a box of half the side, filled with 0).
+        policies: among color (brightness +- 1/2, saturation x 0 to 2, contrast x 1/2 to 3/2), translation (by whole
+            pixels up to 1/8 of the side, filled with 0) and cutout (a box of half the side, filled with 0).
 
     Raises:
-        UserError: a policy that is none.
+        UserError: an unknown policy.
     """
 
     def __init__(self, policies: Sequence[str] = POLICIES) -> None:
@@ -32,7 +32,7 @@ class DiffAugment:
         self.policies = frozenset(policies)
 
     def __call__(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
-        """Augment each picture with probability p, with all policies at once; the paper's p is 1.
+        """Augment each image with probability p, with all policies at once; the paper uses p = 1.
 
         Shape: [N, C, H, W] -> the same; differentiable to any order with respect to `images`.
         """
@@ -49,7 +49,7 @@ class DiffAugment:
 
 
 def adjust_color(images: Tensor, draws: AugmentDraws) -> Tensor:
-    """Brightness x + u - 1/2, then saturation about each pixel's mean, then contrast about the picture's; u ~ U(0, 1).
+    """Brightness x + u - 1/2, saturation about each pixel's mean, contrast about the image's mean; u ~ U(0, 1).
 
     Shape: [N, C, H, W] -> the same.
     """
@@ -64,7 +64,7 @@ def adjust_color(images: Tensor, draws: AugmentDraws) -> Tensor:
 
 
 def translate(images: Tensor, draws: AugmentDraws, limit: float) -> Tensor:
-    """Shift by whole pixels, each number up to `limit` times the side equally likely; 0 comes in from outside.
+    """Translate by whole pixels, uniformly up to `limit` times the side; zero padding.
 
     Shape: [N, C, H, W] -> the same.
     """
@@ -72,7 +72,7 @@ def translate(images: Tensor, draws: AugmentDraws, limit: float) -> Tensor:
         side = images.shape[dim]
         most = round(side * limit)
         shift = torch.floor(draws.uniform(name) * (2 * most + 1)).long() - most
-        position = torch.arange(side, device=images.device) - shift[:, None]  # [N, side]: what is shown there
+        position = torch.arange(side, device=images.device) - shift[:, None]  # [N, side]: input positions
         inside = (position >= 0) & (position < side)
         shape = (len(images), 1, -1, 1) if dim == 2 else (len(images), 1, 1, -1)
         index = position.clamp(0, side - 1).reshape(shape).expand_as(images)

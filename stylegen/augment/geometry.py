@@ -1,11 +1,13 @@
-"""General geometry (Karras et al. 2020a, arXiv 2006.06676, appendix B): scale, rotation, stretch, fractional shift.
+"""General geometric transformations (Karras et al. 2020a, arXiv 2006.06676, appendix B): isotropic and anisotropic
+scaling, rotation, fractional translation.
 
-As in `blitting`, an operation is the map from a position in its output to the one in its input, the identity where
-its gate is closed; the whole sequence is one map, through which `warp` resamples the picture once.
+As in `blitting`, an operation is the map from a position in its output to the position in its input. Their product is
+one map, with which `warp` resamples the image once.
 """
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,63 +18,59 @@ from stylegen.augment.augment_inputs import AugmentDraws
 OPERATIONS = ("scale", "rotate", "aniso", "xfrac")
 
 
+@dataclass(frozen=True)
+class GeometryStrengths:
+    """Strengths of the geometric operations; see `pipeline.AdaPipeline`."""
+
+    scale_std: float
+    rotate_max: float
+    aniso_std: float
+    xfrac_std: float
+
+
 def geometry_maps(
-    operations: Collection[str],
-    draws: AugmentDraws,
-    p: float,
-    height: int,
-    width: int,
-    scale_std: float,
-    rotate_max: float,
-    aniso_std: float,
-    xfrac_std: float,
+    operations: Collection[str], draws: AugmentDraws, p: float, height: int, width: int, strengths: GeometryStrengths
 ) -> list[Tensor]:
-    """The maps of those `operations` that are of this family, in the order of their application.
+    """The maps of this family's operations among `operations`, each with probability p, in order of application.
 
-    Rotation comes twice, before and after the stretch, each with probability 1 - sqrt(1 - p): with both, all
-    directions are stretched alike, and a picture is left as it stands with probability 1 - p.
-
-    Args:
-        p: probability of each.
-        scale_std, aniso_std: standard deviation of log2 of the factors.
-        rotate_max: largest angle, as a share of 180 degrees.
-        xfrac_std: standard deviation of the shift, as a share of the picture's side.
+    Rotation is applied before and after the anisotropic scaling, each time with probability 1 - sqrt(1 - p). So an
+    image is not rotated with probability 1 - p, and the scaling has no preferred direction.
     """
     p_rotate = 1 - math.sqrt(1 - p)
     maps = []
     if "scale" in operations:
-        maps.append(isotropic_scale(draws, p, scale_std))
+        maps.append(isotropic_scale(draws, p, strengths.scale_std))
     if "rotate" in operations:
-        maps.append(turn(draws, "rotate_before", p_rotate, rotate_max))
+        maps.append(random_rotation(draws, "rotate_before", p_rotate, strengths.rotate_max))
     if "aniso" in operations:
-        maps.append(stretch(draws, p, aniso_std))
+        maps.append(anisotropic_scale(draws, p, strengths.aniso_std))
     if "rotate" in operations:
-        maps.append(turn(draws, "rotate_after", p_rotate, rotate_max))
+        maps.append(random_rotation(draws, "rotate_after", p_rotate, strengths.rotate_max))
     if "xfrac" in operations:
-        maps.append(fractional_shift(draws, p, height, width, xfrac_std))
+        maps.append(fractional_translation(draws, p, height, width, strengths.xfrac_std))
     return maps
 
 
 def isotropic_scale(draws: AugmentDraws, p: float, std: float) -> Tensor:
-    """Enlarged by s = 2^(std n), n ~ N(0, 1)."""
+    """Scaling by s = 2^(std n), n ~ N(0, 1)."""
     inverse = torch.where(draws.gate("scale", p), torch.exp2(-std * draws.normal("scale")), 1.0)
     return scaling(inverse, inverse)
 
 
-def turn(draws: AugmentDraws, name: str, p: float, limit: float) -> Tensor:
-    """Counter-clockwise by an angle ~ U(-limit pi, limit pi)."""
+def random_rotation(draws: AugmentDraws, name: str, p: float, limit: float) -> Tensor:
+    """Counter-clockwise rotation by an angle ~ U(-limit pi, limit pi)."""
     angle = torch.where(draws.gate(name, p), (2 * draws.uniform(name) - 1) * (math.pi * limit), 0.0)
     return rotation(angle)
 
 
-def stretch(draws: AugmentDraws, p: float, std: float) -> Tensor:
-    """Enlarged by s along x and by 1 / s along y, s = 2^(std n), n ~ N(0, 1)."""
+def anisotropic_scale(draws: AugmentDraws, p: float, std: float) -> Tensor:
+    """Scaling by s along x and 1 / s along y, s = 2^(std n), n ~ N(0, 1)."""
     inverse = torch.where(draws.gate("aniso", p), torch.exp2(-std * draws.normal("aniso")), 1.0)
     return scaling(inverse, 1 / inverse)
 
 
-def fractional_shift(draws: AugmentDraws, p: float, height: int, width: int, std: float) -> Tensor:
-    """By std n side along each axis, n ~ N(0, 1)."""
+def fractional_translation(draws: AugmentDraws, p: float, height: int, width: int, std: float) -> Tensor:
+    """Translation by std n side along each axis, n ~ N(0, 1)."""
     gate = draws.gate("xfrac", p)
     x, y = (
         torch.where(gate, draws.normal(name) * std * side, 0.0)

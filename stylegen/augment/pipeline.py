@@ -1,13 +1,16 @@
-"""The augmentation pipeline of adaptive discriminator augmentation (Karras et al. 2020a, arXiv 2006.06676).
+"""Pipeline of adaptive discriminator augmentation (Karras et al. 2020a, arXiv 2006.06676).
 
-Every operation applies to every picture by itself with the same probability p, in a fixed order. As long as p stays
-below about 0.8, the generator cannot profit from drawing augmented pictures (section 3 and appendix C).
+Every operation is applied to each image independently with the same probability p, in a fixed order. As long as p stays
+below about 0.8, augmentations do not leak into generated images (section 3 and appendix C).
 """
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from stylegen.augment import bands, blitting, color, cutout, geometry, image_noise
+from stylegen.augment import bands, blitting, color, corruptions, geometry
 from stylegen.augment.affine import compose
 from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.augment.warp import warp
@@ -19,105 +22,116 @@ _FAMILIES = {
     "geom": geometry.OPERATIONS,
     "color": color.OPERATIONS,
     "filter": bands.OPERATIONS,
-    "noise": image_noise.OPERATIONS,
-    "cutout": cutout.OPERATIONS,
+    "noise": ("noise",),
+    "cutout": ("cutout",),
 }
-# Name -> operations: the families, and the paper's cumulative sets (figure 4), which take in one more each.
+# Name -> operations: the families, and the paper's cumulative sets (figure 4).
 PRESETS: dict[str, tuple[str, ...]] = _FAMILIES | {
     name: tuple(op for family in list(_FAMILIES)[:count] for op in _FAMILIES[family])
     for name, count in (("bg", 2), ("bgc", 3), ("bgcf", 4), ("bgcfn", 5), ("bgcfnc", 6))
 }
 
 
+@dataclass(frozen=True)
 class AdaPipeline:
     """Blitting, geometry, colour, filtering, noise and cutout, with the strengths of the paper.
 
     Args:
-        preset: blit, geom, color, filter, noise, cutout, or the sums bg, bgc, bgcf, bgcfn, bgcfnc; also names joined by
-            plus, of presets and of single operations: ``blit+color``, ``xflip+hue``.
-        xint_max: largest shift by whole pixels, as a share of the side.
-        scale_std: standard deviation of log2 of the scale.
-        rotate_max: largest angle, as a share of 180 degrees.
-        aniso_std: standard deviation of log2 of the stretch.
-        xfrac_std: standard deviation of the shift, as a share of the side.
-        brightness_std: standard deviation of the brightness added; pictures lie in [-1, 1].
+        preset: blit, geom, color, filter, noise, cutout, or the cumulative sets bg, bgc, bgcf, bgcfn, bgcfnc; or
+            names of presets and operations joined by plus: ``blit+color``, ``xflip+hue``.
+        xint_max: largest integer translation, as a fraction of the side.
+        scale_std: standard deviation of log2 of the isotropic scale.
+        rotate_max: largest angle, as a fraction of 180 degrees.
+        aniso_std: standard deviation of log2 of the anisotropic scale.
+        xfrac_std: standard deviation of the fractional translation, as a fraction of the side.
+        brightness_std: standard deviation of the added brightness, for images in [-1, 1].
         contrast_std: standard deviation of log2 of the contrast.
-        hue_max: largest rotation of the hue, as a share of 180 degrees.
+        hue_max: largest rotation of the hue, as a fraction of 180 degrees.
         saturation_std: standard deviation of log2 of the saturation.
         imgfilter_std: standard deviation of log2 of a band's amplification.
         noise_std: standard deviation of the noise's standard deviation.
-        cutout_size: side of the box that is cut out, as a share of the picture's.
+        cutout_size: side of the cutout box, as a fraction of the image's.
 
     Raises:
-        UserError: a name in `preset` that is none, or a strength outside its bounds.
+        UserError: an unknown name in `preset`, or a strength out of bounds.
     """
 
-    def __init__(
-        self,
-        preset: str = "bgc",
-        xint_max: Share = 0.125,
-        scale_std: Deviation = 0.2,
-        rotate_max: Share = 1.0,
-        aniso_std: Deviation = 0.2,
-        xfrac_std: Deviation = 0.125,
-        brightness_std: Deviation = 0.2,
-        contrast_std: Deviation = 0.5,
-        hue_max: Share = 1.0,
-        saturation_std: Deviation = 1.0,
-        imgfilter_std: Deviation = 1.0,
-        noise_std: Deviation = 0.1,
-        cutout_size: Share = 0.5,
-    ) -> None:
-        check_arguments("augment", AdaPipeline, locals())
-        self.operations = operations_of(preset)
-        self.xint_max = xint_max
-        self.geometry_strengths = (scale_std, rotate_max, aniso_std, xfrac_std)
-        self.color_strengths = (brightness_std, contrast_std, hue_max, saturation_std)
-        self.imgfilter_std, self.noise_std, self.cutout_size = imgfilter_std, noise_std, cutout_size
+    preset: str = "bgc"
+    xint_max: Share = 0.125
+    scale_std: Deviation = 0.2
+    rotate_max: Share = 1.0
+    aniso_std: Deviation = 0.2
+    xfrac_std: Deviation = 0.125
+    brightness_std: Deviation = 0.2
+    contrast_std: Deviation = 0.5
+    hue_max: Share = 1.0
+    saturation_std: Deviation = 1.0
+    imgfilter_std: Deviation = 1.0
+    noise_std: Deviation = 0.1
+    cutout_size: Share = 0.5
+
+    def __post_init__(self) -> None:
+        check_arguments("augment", AdaPipeline, vars(self))
+        operations_of(self.preset)
+
+    @cached_property
+    def operations(self) -> frozenset[str]:
+        """Operations of the preset."""
+        return operations_of(self.preset)
 
     def __call__(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
-        """Augment each picture by itself.
+        """Augment each image independently.
 
         Args:
             images: [N, C, H, W] in [-1, 1].
-            p: probability of each operation, in [0, 1]; at 0 the pictures are returned as they are.
-            draws: the random numbers of the N pictures.
+            p: probability of each operation, in [0, 1]; the identity at 0.
+            draws: random numbers of the N images.
 
         Returns:
             [N, C, H, W], at least float32, not clamped; differentiable to any order with respect to `images`.
         """
         if p == 0:
             return images
-        dtype = torch.promote_types(images.dtype, torch.float32)  # half precision would show in every pixel
+        dtype = torch.promote_types(images.dtype, torch.float32)  # rounding to half precision would change every pixel
         with torch.autocast(images.device.type, enabled=False):
             augmented = self._augment(images.to(dtype), p, draws)
         last = images.is_contiguous(memory_format=torch.channels_last)
         return augmented.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     def _augment(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
-        maps = self._maps(draws, p, *images.shape[2:])
+        height, width = images.shape[2:]
+        maps = self._maps(draws, p, height, width)
         if maps:
             images = warp(images, compose([m.to(images.dtype) for m in maps]))
         if self.operations.intersection(color.OPERATIONS):
-            images = color.adjust_color(images, self.operations, draws, p, *self.color_strengths)
+            strengths = color.ColorStrengths(
+                brightness_std=self.brightness_std,
+                contrast_std=self.contrast_std,
+                hue_max=self.hue_max,
+                saturation_std=self.saturation_std,
+            )
+            images = color.adjust_color(images, self.operations, draws, p, strengths)
         if "imgfilter" in self.operations:
             images = bands.amplify_bands(images, draws, p, self.imgfilter_std)
         if "noise" in self.operations:
-            images = image_noise.add_noise(images, draws, p, self.noise_std)
+            images = corruptions.add_noise(images, draws, p, self.noise_std)
         if "cutout" in self.operations:
-            images = cutout.cut_out(images, draws, p, self.cutout_size)
+            images = corruptions.cut_out(images, draws, p, self.cutout_size)
         return images
 
     def _maps(self, draws: AugmentDraws, p: float, height: int, width: int) -> list[Tensor]:
-        """From the output back to the input: the last operation stands rightmost in the product, applied first."""
+        """Maps from output to input: the last operation is rightmost in their product."""
+        strengths = geometry.GeometryStrengths(
+            scale_std=self.scale_std, rotate_max=self.rotate_max, aniso_std=self.aniso_std, xfrac_std=self.xfrac_std
+        )
         return [
             *blitting.blitting_maps(self.operations, draws, p, height, width, self.xint_max),
-            *geometry.geometry_maps(self.operations, draws, p, height, width, *self.geometry_strengths),
+            *geometry.geometry_maps(self.operations, draws, p, height, width, strengths),
         ]
 
 
 def operations_of(preset: str) -> frozenset[str]:
-    """The operations that a preset, or a sum of names, stands for.
+    """Operations of a preset, or of names joined by plus.
 
     Raises:
         UserError: an unknown name.

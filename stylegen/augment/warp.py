@@ -1,8 +1,8 @@
-"""The one anti-aliased warp of all blitting and geometry (Karras et al. 2020a, arXiv 2006.06676, appendix B).
+"""Anti-aliased warp, applied once for all blitting and geometry (Karras et al. 2020a, arXiv 2006.06676, appendix B).
 
-Up-sample by two with sym6, look up bilinearly, down-sample by two with the same taps. The wavelet is orthogonal, so
-a warp by whole pixels is exact; at twice the sampling rate bilinear look-up blurs little and folds nothing back.
-Beyond its edges a picture is mirrored.
+Up-sample by two with sym6, sample bilinearly, down-sample by two with the same taps. The wavelet is orthogonal, so a
+translation by whole pixels is exact. At twice the sampling rate bilinear sampling blurs little and does not alias.
+Images are mirrored at their edges.
 """
 
 import math
@@ -13,20 +13,19 @@ from torch import Tensor
 
 from stylegen.augment.affine import apply
 from stylegen.augment.bilinear import bilinear
-from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
-from stylegen.augment.wavelets import SYM6
+from stylegen.augment.filters import BLOCK, SYM6, band_matrix, filter_height, reflect, windows
 
 _TAPS = len(SYM6)
-_BORDER = _TAPS // 2 - 1  # samples at double rate beyond the picture that down-sampling reads; also the centre tap
-_REACH = _TAPS // 4  # pixels beyond a block that up-sampling reads on each side
+_BORDER = _TAPS // 2 - 1  # samples at double rate outside the image that down-sampling reads; also the centre tap
+_REACH = _TAPS // 4  # pixels on each side of a block that up-sampling reads
 
 
 def warp(images: Tensor, source: Tensor) -> Tensor:
-    """Show at every position of the output what the input has at `source` of it.
+    """out(position) = images(source @ position).
 
     Args:
         images: [N, C, H, W].
-        source: [N, 3, 3] of the pictures' dtype, see `affine`; nothing is differentiated with respect to it.
+        source: affine maps [N, 3, 3] (see `affine`) of the images' dtype; not differentiated.
 
     Returns:
         [N, C, H, W].
@@ -41,15 +40,15 @@ def warp(images: Tensor, source: Tensor) -> Tensor:
 
 
 def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Pixels by which the batch's warps leave their pictures: ((left, right), (top, bottom)), below the side each.
+    """Padding in pixels that the batch's warps need: ((left, right), (top, bottom)), each less than the side.
 
-    One mirror image a side is enough at any likely draw of the paper's strengths; beyond it there are zeros.
+    One mirror image per side is enough for the paper's strengths at any likely sample; beyond it there are zeros.
     """
     x, y = _centred_samples(width, source)[[0, -1]], _centred_samples(height, source)[[0, -1], None]
     corners = torch.stack([apply(source, row, x, y).flatten() for row in (0, 1)])
     reached = torch.stack([-corners.amin(dim=1), corners.amax(dim=1)], dim=1)
     sides = ((width - 1) / 2, (height - 1) / 2)
-    left_right, top_bottom = (  # sizes of what follows: here the host waits for the device
+    left_right, top_bottom = (  # tensor sizes, so this synchronises with the device
         tuple(min(max(math.ceil(reach - side), 0), round(2 * side)) for reach in pair)
         for pair, side in zip(reached.tolist(), sides, strict=True)
     )
@@ -57,27 +56,28 @@ def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], 
 
 
 def _centred_samples(side: int, like: Tensor) -> Tensor:
-    """Where the samples at double rate that down-sampling reads lie, in pixels from the picture's centre."""
+    """Positions of the samples at double rate that down-sampling reads, in pixels from the image centre."""
     samples = torch.arange(-_BORDER, 2 * side + _BORDER, device=like.device, dtype=like.dtype)
     return samples / 2 - (side - 1) / 2
 
 
 def _positions(source: Tensor, sizes: tuple[int, int], margins: tuple[tuple[int, ...], ...]) -> Tensor:
-    """Where the samples of the output at double rate lie in the padded input at double rate, as `bilinear` counts.
+    """Positions of the output's samples in the padded input, both at double rate, in `bilinear`'s coordinates.
 
     Args:
-        sizes: width, height; margins: as `_margins` gives them.
+        sizes: width, height.
+        margins: see `_margins`.
     """
     x, y = (_centred_samples(side, source) for side in sizes)
     axes = []
     for row, (side, (before, after)) in enumerate(zip(sizes, margins, strict=True)):
         pixel = apply(source, row, x, y[:, None]) + ((side - 1) / 2 + before)  # [N, h, w]
-        axes.append((2 * pixel + 0.5) / (side + before + after) - 1)  # the middle of sample 2 * pixel
+        axes.append((2 * pixel + 0.5) / (side + before + after) - 1)  # the centre of sample 2 * pixel
     return torch.stack(axes, dim=-1)
 
 
 def _upsample_height(x: Tensor, before: int, after: int) -> Tensor:
-    """[N, C, H, W] -> [N, C, 2 (before + H + after), W], mirrored beyond the edges."""
+    """[N, C, H, W] -> [N, C, 2 (before + H + after), W], with mirrored edges."""
     height = x.shape[2]
     padded = before + height + after
     positions = windows(-before - _REACH, BLOCK + 2 * _REACH, BLOCK, -(-padded // BLOCK), x.device)

@@ -15,7 +15,7 @@ def test_a_part_of_the_batch_gets_the_same_numbers() -> None:
     assert torch.equal(part.uniform("hue"), whole.uniform("hue")[1::3])
     assert torch.equal(part.normal("scale"), whole.normal("scale")[1::3])
     assert torch.equal(part.gate("xflip", 0.5), whole.gate("xflip", 0.5)[1::3])
-    assert torch.equal(part.picture((3, 4, 4)), whole.picture((3, 4, 4))[1::3])
+    assert torch.equal(part.image_noise((3, 4, 4)), whole.image_noise((3, 4, 4))[1::3])
 
 
 def test_askers_and_names_draw_apart() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegen.augment.blitting import horizontal_flip, integer_shift, quarter_turns
+from stylegen.augment.blitting import horizontal_flip, integer_translation, quarter_rotation
 from tests.support.augment_inputs import FixedDraws, keyed
 
 
@@ -21,15 +21,15 @@ def test_flip(u: float, x: float) -> None:
 
 
 @pytest.mark.parametrize(("u", "point"), [(0.24, (3, 2)), (0.25, (-2, 3)), (0.5, (-3, -2)), (0.75, (2, -3))])
-def test_quarter_turns(u: float, point: tuple[float, float]) -> None:
+def test_quarter_rotation(u: float, point: tuple[float, float]) -> None:
     """Counter-clockwise: what was at the right comes to the top (y points down)."""
-    assert shown_at(quarter_turns(FixedDraws(rotate90=u), 1), 3, 2) == pytest.approx(point, abs=1e-5)
+    assert shown_at(quarter_rotation(FixedDraws(rotate90=u), 1), 3, 2) == pytest.approx(point, abs=1e-5)
 
 
 def test_shift_is_rounded_and_bounded() -> None:
-    source = integer_shift(FixedDraws(xint_x=0.9, xint_y=0.1), 1, height=32, width=64, xint_max=0.125)
+    source = integer_translation(FixedDraws(xint_x=0.9, xint_y=0.1), 1, height=32, width=64, xint_max=0.125)
     assert shown_at(source, 0, 0) == [-6, 3]  # 0.8 * 8 = 6.4, -0.8 * 4 = -3.2
-    shifts = integer_shift(keyed(4000), 1, 32, 64, 0.125)[:, :2, 2]
+    shifts = integer_translation(keyed(4000), 1, 32, 64, 0.125)[:, :2, 2]
     assert torch.equal(shifts, shifts.round())
     assert shifts.abs().amax(dim=0).tolist() == [8, 4]
 
@@ -37,12 +37,12 @@ def test_shift_is_rounded_and_bounded() -> None:
 def test_applied_shares() -> None:
     """A gate opens with p; a flip is then one of two choices, a turn one of four."""
     draws, p, eye = keyed(20_000), 0.3, torch.eye(3)
-    for maps, changed in ((horizontal_flip(draws, p), p / 2), (quarter_turns(draws, p), p * 3 / 4)):
+    for maps, changed in ((horizontal_flip(draws, p), p / 2), (quarter_rotation(draws, p), p * 3 / 4)):
         share = ((maps - eye).abs().amax(dim=(1, 2)) > 1e-3).double().mean()
         assert abs(share - changed) < 4 * math.sqrt(changed * (1 - changed) / 20_000)
 
 
 def test_closed_gates_leave_the_identity() -> None:
     draws = keyed(100)
-    for maps in (horizontal_flip(draws, 0), quarter_turns(draws, 0), integer_shift(draws, 0, 8, 8, 0.125)):
+    for maps in (horizontal_flip(draws, 0), quarter_rotation(draws, 0), integer_translation(draws, 0, 8, 8, 0.125)):
         assert torch.equal(maps, torch.eye(3).expand(100, 3, 3))

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegen.augment.color import OPERATIONS, adjust_color
+from stylegen.augment.color import OPERATIONS, ColorStrengths, adjust_color
 from tests.support.augment_inputs import FixedDraws, pictures
 
-STRENGTHS = (0.2, 0.5, 1.0, 1.0)
+STRENGTHS = ColorStrengths(brightness_std=0.2, contrast_std=0.5, hue_max=1.0, saturation_std=1.0)
 VALUES = {"brightness": 0.7, "contrast": -1.2, "lumaflip": 0.8, "hue": 0.9, "saturation": 0.6}
 
 
@@ -34,7 +34,7 @@ def slow_matrix(b: float, c: float, flip: bool, theta: float, s: float) -> np.nd
 
 
 def adjusted(x: Tensor, operations: tuple[str, ...] = OPERATIONS, **values: float) -> Tensor:
-    return adjust_color(x, operations, FixedDraws(len(x), **values), 1.0, *STRENGTHS)
+    return adjust_color(x, operations, FixedDraws(len(x), **values), 1.0, STRENGTHS)
 
 
 @pytest.mark.parametrize("flip", [0.2, 0.8])

@@ -5,19 +5,27 @@ import math
 import pytest
 import torch
 
-from stylegen.augment.geometry import fractional_shift, geometry_maps, isotropic_scale, stretch, turn
+from stylegen.augment.geometry import (
+    GeometryStrengths,
+    anisotropic_scale,
+    fractional_translation,
+    geometry_maps,
+    isotropic_scale,
+    random_rotation,
+)
 from tests.support.augment_inputs import FixedDraws, keyed
 
+STRENGTHS = GeometryStrengths(scale_std=0.2, rotate_max=1.0, aniso_std=0.2, xfrac_std=0.125)
 ALL = ("scale", "rotate", "aniso", "xfrac")
 
 
 def test_closed_forms() -> None:
     s = 2**0.3
     assert isotropic_scale(FixedDraws(scale=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, 1 / s, 1])
-    assert stretch(FixedDraws(aniso=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, s, 1])
-    shift = fractional_shift(FixedDraws(xfrac_x=1.0, xfrac_y=-2.0), 1, height=16, width=32, std=0.125)
+    assert anisotropic_scale(FixedDraws(aniso=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, s, 1])
+    shift = fractional_translation(FixedDraws(xfrac_x=1.0, xfrac_y=-2.0), 1, height=16, width=32, std=0.125)
     assert shift[0, :2, 2].tolist() == [-4, 4]
-    quarter = turn(FixedDraws(rotate_before=0.75), "rotate_before", 1, 1.0)[0]
+    quarter = random_rotation(FixedDraws(rotate_before=0.75), "rotate_before", 1, 1.0)[0]
     torch.testing.assert_close(quarter, torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]))
 
 
@@ -29,12 +37,12 @@ def test_log_scales_are_normal() -> None:
 
 def test_some_rotation_applies_with_probability_p() -> None:
     p, count = 0.4, 20_000
-    before, after = geometry_maps(("rotate",), keyed(count), p, 8, 8, 0.2, 1.0, 0.2, 0.125)
+    before, after = geometry_maps(("rotate",), keyed(count), p, 8, 8, STRENGTHS)
     turned = ((before - torch.eye(3)).abs() + (after - torch.eye(3)).abs()).amax(dim=(1, 2)) > 0
     assert abs(turned.double().mean() - p) < 4 * math.sqrt(p * (1 - p) / count)
 
 
 def test_order_and_identity() -> None:
-    maps = geometry_maps(ALL, keyed(10), 0, 8, 8, 0.2, 1.0, 0.2, 0.125)
+    maps = geometry_maps(ALL, keyed(10), 0, 8, 8, STRENGTHS)
     assert len(maps) == 5
     assert all(torch.equal(m, torch.eye(3).expand(10, 3, 3)) for m in maps)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.affine import compose, rotation, scaling, translation
+from stylegen.augment.filters import SYM6
 from stylegen.augment.warp import warp
-from stylegen.augment.wavelets import SYM6
 from tests.support.augment_inputs import pictures, smooth
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylegen.augment.wavelets import SYM2, SYM6
+from stylegen.augment.filters import SYM2, SYM6
 
 
 @pytest.mark.parametrize("taps", [SYM2, SYM6])

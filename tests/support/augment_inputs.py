@@ -32,7 +32,7 @@ class FixedDraws:
     def normal(self, name: str) -> Tensor:
         return self._value(name, 0.0)
 
-    def picture(self, shape: Sequence[int]) -> Tensor:
+    def image_noise(self, shape: Sequence[int]) -> Tensor:
         return torch.ones(self.count, *shape)
 
 

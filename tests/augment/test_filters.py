@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylegen.augment.blocks import BLOCK, band_matrix, filter_height, reflect, windows
+from stylegen.augment.filters import BLOCK, band_matrix, filter_height, reflect, windows
 
 
 def test_reflection_goes_on_for_ever() -> None:
