@@ -56,7 +56,7 @@ ONLY_IN = {
     "hydra": r"stylegen/config/.*\.py",
     "omegaconf": r"stylegen/config/.*\.py",
     "matplotlib": r"stylegen/figures\.py",
-    "wandb": r"stylegen/training/lightning/callbacks/wandb\.py",
+    "wandb": r"stylegen/training/observers/wandb\.py",
     "torch_fidelity": r"stylegen/features/torch_fidelity_networks\.py",
     "pickle": r"stylegen/checkpoints/unpickler\.py",
     "torch.distributed": r"stylegen/(distributed|launching|training/lightning/processes)\.py",

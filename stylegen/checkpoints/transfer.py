@@ -65,7 +65,7 @@ def _read_snapshot(path: Path) -> TrainedWeights:
 def _read_checkpoint(path: Path) -> TrainedWeights:
     checkpoint = load_sealed(path)
     try:
-        state = checkpoint["state_dict"]
+        state = checkpoint["weights"]
         networks = {
             part: {name.removeprefix(f"{part}."): t for name, t in state.items() if name.startswith(f"{part}.")}
             for part in _PARTS

@@ -16,8 +16,8 @@ from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.engine.compute import check_metrics
 from stylegen.training.growth import Growth
-from stylegen.training.lightning.callbacks.wandb import check_logger
 from stylegen.training.lightning.slurm import slurm_environment
+from stylegen.training.observers.wandb import check_logger
 from stylegen.training.precision import Precision
 
 _FEW_FEATURE_MAPS = 8

@@ -12,7 +12,7 @@ from stylegen.networks import DISCRIMINATORS, GENERATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.ema import EMA
 from stylegen.training.growth import Growth
-from stylegen.training.lightning.callbacks.wandb import WandbRun
+from stylegen.training.observers.wandb import WandbRun
 from stylegen.training.optimizer import AdamSettings
 
 _FROM_DATA = ("resolution", "channels", "num_classes")  # the dataset decides

@@ -20,9 +20,9 @@ from stylegen.spec import ImageSpec
 from stylegen.training.ema import EMA
 from stylegen.training.freeze import frozen_parameters
 from stylegen.training.growth import Growth
-from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.precision import Precision
 from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.step import Objective, StepOptions, TrainingStep
 
 
 def build_dataset(config: TrainSettings) -> ImageDataset:
@@ -30,34 +30,34 @@ def build_dataset(config: TrainSettings) -> ImageDataset:
     return ImageDataset(**{name: value for name, value in config.data.items() if name != "workers"})
 
 
-def build_module(config: TrainSettings, dataset: ImageDataset) -> StyleGANModule:
+def build_step(config: TrainSettings, dataset: ImageDataset) -> TrainingStep:
     """Networks, loss, regularisers and draws, all a function of the configuration and its seed."""
     check_memory(config, dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/G"):
         generator = new_generator(config.generator, dataset.spec)
     with randomness.seeded_construction(config.seed, "weights/D"):
         discriminator = new_discriminator(config.discriminator, dataset.spec)
-    module = StyleGANModule(
-        generator,
-        discriminator,
+    objective = Objective(
         loss=_construct("loss", config.loss, LOSSES),
         regularizers={
             name: _choose("regularizers", name, REGULARIZERS)(**arguments)
             for name, arguments in config.regularizers.items()
         },
-        draws=KeyedDraws(config.seed, generator.z_dim, dataset.labels(), config.style_mixing_prob),
-        ema=EMA(**config.ema),
-        optimizer=config.optimizer,
-        w_avg_decay=config.w_avg_decay,
         augment=build_augmentation(config.augment),
+    )
+    options = StepOptions(
+        optimizer=config.optimizer,
+        ema=EMA(**config.ema),
+        w_avg_decay=config.w_avg_decay,
         batch_per_device=config.batch_per_device,
         precision=Precision(config.precision, config.half_resolutions),
-        bad_steps=config.bad_steps,
         growth=build_growth(config, dataset.spec.resolution, generator, discriminator),
         frozen=frozen_parameters(discriminator, config.freeze_d),
+        bad_steps=config.bad_steps,
     )
+    draws = KeyedDraws(config.seed, generator.z_dim, dataset.labels(), config.style_mixing_prob)
     # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
-    return module.to(memory_format=torch.channels_last)
+    return TrainingStep(generator, discriminator, objective, draws, options).to(memory_format=torch.channels_last)
 
 
 def check_memory(config: TrainSettings, spec: ImageSpec) -> None:

@@ -16,11 +16,11 @@ from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 from stylegen.runs.build import new_discriminator, new_generator
 from stylegen.spec import ImageSpec
-from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.step import TrainingStep
 
 
-def initialize(config: TrainSettings, module: StyleGANModule, spec: ImageSpec) -> str | None:
-    """Give a new module the weights of `config.init` -> what was copied, in one sentence; None without `init`.
+def initialize(config: TrainSettings, step: TrainingStep, spec: ImageSpec) -> str | None:
+    """Give a new training step the weights of `config.init` -> what was copied, in one sentence; None without `init`.
 
     Raises:
         UserError: a file that cannot be read, or that holds other networks, or no layers that could be frozen.
@@ -39,7 +39,7 @@ def initialize(config: TrainSettings, module: StyleGANModule, spec: ImageSpec) -
         "D": label_dependent(_with_classes(new_discriminator, config.discriminator, spec)),
     }
     labels["G_ema"] = labels["G"]
-    networks: dict[str, nn.Module] = {"G": module.G, "D": module.D, "G_ema": module.G_ema}
+    networks: dict[str, nn.Module] = {"G": step.G, "D": step.D, "G_ema": step.G_ema}
     return transfer(weights, networks, labels, as_dict(config))
 
 

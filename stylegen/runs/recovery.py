@@ -8,14 +8,15 @@ import torch
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.rules import num_processes
 from stylegen.config.train_settings import TrainSettings
+from stylegen.distributed import is_first
 from stylegen.errors import RunError, UserError
 from stylegen.runs.start import Start
-from stylegen.training.lightning.checkpoint_io import read_checkpoint
-from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.lightning.run_log import RunLog
+from stylegen.training.step import TrainingStep
 
 
-def go_back(begun: Start, module: StyleGANModule, attempts: int) -> tuple[Start, int]:
+def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int]:
     """Where a diverged training begins again, and the number of that attempt.
 
     That is the newest checkpoint outside any streak of steps without finite gradients, or the beginning. The count
@@ -31,23 +32,23 @@ def go_back(begun: Start, module: StyleGANModule, attempts: int) -> tuple[Start,
     start, saved = Start(begun.folder), 0
     for path in [*begun.folder.numbered_checkpoints(), *([begun.checkpoint] if begun.checkpoint else [])]:
         try:
-            clock = read_checkpoint(path, module)["clock"]
+            clock = read_checkpoint(path, step)["clock"]
         except UserError:  # an older one will do
             continue
         if not any(clock["streaks"]):
             start, saved = Start(begun.folder, path, clock["images_seen"]), clock["attempt"]
             break
-    where = f"{module.images_seen / 1000:g} kimg"
-    attempt = module.attempt + 1
+    where = f"{step.images_seen / 1000:g} kimg"
+    attempt = step.attempt + 1
     if attempt - saved > attempts:
         raise RunError(
-            f"the training diverges: {module.bad_steps} steps in a row without finite gradients up to {where}, "
+            f"the training diverges: {step.options.bad_steps} steps in a row without finite gradients up to {where}, "
             f"{attempts} attempt(s) from {start.images_seen / 1000:g} kimg notwithstanding. Begin a new run with a "
             "larger regularizers.r1.gamma or lower optimizer.g_lr and optimizer.d_lr"
         )
-    if module.global_rank == 0:
+    if is_first():
         RunLog(start.folder.log).say(
-            f"warning: {module.bad_steps} steps in a row without finite gradients up to {where}; going back to "
+            f"warning: {step.options.bad_steps} steps in a row without finite gradients up to {where}; going back to "
             f"{start.images_seen / 1000:g} kimg with other random numbers (attempt {attempt - saved} of {attempts})"
         )
         start.folder.prepare(new=start.checkpoint is None)
@@ -70,11 +71,11 @@ def explained_disk_errors(folder: RunFolder) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained_memory_errors(config: TrainSettings, current: Callable[[], StyleGANModule]) -> Iterator[None]:
+def explained_memory_errors(config: TrainSettings, current: Callable[[], TrainingStep]) -> Iterator[None]:
     """Raise RunError, naming the batch and what helps, where the body runs out of memory.
 
     Args:
-        current: the module that trains now; while it grows, its batch is that of its level.
+        current: the current training step; its batch size depends on the resolution where the networks grow.
     """
     try:
         yield
@@ -82,8 +83,8 @@ def explained_memory_errors(config: TrainSettings, current: Callable[[], StyleGA
         text = str(error)
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
             raise
-        module = current()
-        batch = config.batch_size if module.growth is None else module.growth.batch_at(module.images_seen)
+        step = current()
+        batch = config.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)
         share = min(config.batch_per_device or batch, batch // num_processes(config))
         group = min(config.discriminator.mbstd_group_size, batch) if config.discriminator.mbstd_num_channels else 1
         smaller = [size for size in range(group, share, group) if share % size == 0]

@@ -17,10 +17,9 @@ from stylegen.config.train_settings import TrainSettings
 from stylegen.errors import UserError
 from stylegen.runs.places import check_new
 from stylegen.runs.run_lock import check_unlocked
-from stylegen.training.lightning.checkpoint_io import read_checkpoint
-from stylegen.training.lightning.datamodule import other_data
-from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.lightning.processes import is_first_process
+from stylegen.training.step import TrainingStep
 
 _START = "STYLEGEN_START"
 
@@ -43,14 +42,14 @@ class Start:
 
 
 def find_start(
-    config: TrainSettings, name: str, module: StyleGANModule | None = None, fingerprint: str | None = None
+    config: TrainSettings, name: str, step: TrainingStep | None = None, fingerprint: str | None = None
 ) -> Start:
     """Decide by `resume` and `output_dir`; creates nothing but a numbered folder where no name was given.
 
     Args:
         config: of the train verb.
         name: of a new numbered folder, as in runs/00003-<name>.
-        module: that will train; a checkpoint that does not fit it is damaged.
+        step: that will train; a checkpoint that does not fit it is damaged.
         fingerprint: of the data; those of a run that continues must be the same. None leaves that unchecked.
 
     Raises:
@@ -60,14 +59,18 @@ def find_start(
     if (shared := _shared_start()) is not None:
         return shared
     with _readable(config):
-        start, state = _find_start(config, name, module)
-    trained_on = state.get("TrainingData", {}).get("fingerprint", fingerprint)
+        start, state = _find_start(config, name, step)
+    trained_on = state.get("fingerprint", fingerprint)
     if fingerprint is not None and trained_on != fingerprint:
-        raise other_data(f"data.path={config.data.path}")
+        raise UserError(
+            f"data.path={config.data.path}",
+            rule="its images or labels are not those that the run was trained on",
+            fix="Restore them, or start a new run with another output_dir",
+        )
     return start
 
 
-def _find_start(config: TrainSettings, name: str, module: StyleGANModule | None) -> tuple[Start, dict[str, Any]]:
+def _find_start(config: TrainSettings, name: str, step: TrainingStep | None) -> tuple[Start, dict[str, Any]]:
     output = output_root(config)
     if config.trainer.requeue and (output is None or config.resume != "auto"):
         raise UserError(
@@ -82,7 +85,7 @@ def _find_start(config: TrainSettings, name: str, module: StyleGANModule | None)
             if folder.config.exists():
                 raise _occupied(folder.root, f"resume={config.resume} would continue another run in it")
             check_new(folder)
-        return _continue(config, folder, source, module)
+        return _continue(config, folder, source, step)
     if output is None and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1"))) > 1:
         raise UserError(
             "output_dir=null with several processes",
@@ -95,7 +98,7 @@ def _find_start(config: TrainSettings, name: str, module: StyleGANModule | None)
     if is_first_process():
         check_unlocked(folder.root)
     if config.resume == "auto" and folder.checkpoints():
-        return _continue(config, folder, folder.checkpoint, module)
+        return _continue(config, folder, folder.checkpoint, step)
     if config.resume == "never" and folder.config.exists():
         raise _occupied(output, "resume=never continues none")
     if is_first_process():  # the only one that knows what it has written itself by now
@@ -159,7 +162,7 @@ def forget_start() -> None:
 
 
 def _continue(
-    config: TrainSettings, folder: RunFolder, checkpoint: Path, module: StyleGANModule | None
+    config: TrainSettings, folder: RunFolder, checkpoint: Path, step: TrainingStep | None
 ) -> tuple[Start, dict[str, Any]]:
     """From the newest checkpoint that is whole, with its content; damaged and missing ones are named.
 
@@ -174,13 +177,13 @@ def _continue(
             _warn(f"{checkpoint} is missing; {candidates[0].name} takes its place")
     for candidate in candidates:
         try:
-            state = read_checkpoint(candidate, module)
+            state = read_checkpoint(candidate, step)
         except UserError as error:
             if isinstance(error.__cause__, OSError):  # it may be whole, and an older one would take its place for good
                 raise
             _warn(f"{error.problem}: {error.rule}")
         else:
-            owed = state["callbacks"].get("EvaluationCallback", {}).get("owed", False)
+            owed = state["observers"]["evaluation"]["owed"]
             return Start(folder, candidate, state["clock"]["images_seen"], owed), state
     raise UserError(
         f"checkpoint {checkpoint}",

@@ -1,22 +1,26 @@
-"""G_ema, the exponential moving average of the generator's weights, by images (Karras et al. 2018, arXiv 1710.10196,
-section 5; the ramp-up is StyleGAN2-ADA's)."""
+"""G_ema, the exponential moving average of the generator's weights, with a half-life in images (Karras et al. 2018,
+arXiv 1710.10196, section 5; ramp-up as in StyleGAN2-ADA)."""
 
 import torch
 from torch import nn
 
 from stylegen.bounds import Kimg, Share, check_arguments
+from stylegen.layers.conditioning import batch_statistics, standing_statistics
+from stylegen.networks import StyleGenerator
+from stylegen.training.random_inputs import Draws
+
+_STANDING_BATCHES, _STANDING_BATCH = 16, 32
 
 
 class EMA:
-    """Half-life in images, shorter while the run is young.
+    """The schedule of the half-life, which is shorter at the start of a run.
 
     half-life = min(kimg * 1000, rampup * images seen), decay of one step = 0.5^(batch / half-life).
 
     Args:
         kimg: half-life in thousands of images.
-        rampup: share of the images seen so far that the half-life may not exceed; None for no ramp-up, as a training
-            that starts from trained weights (`init`) has it unless one is given: at 0 images seen the decay is 0, and
-            the first step would replace the trained average.
+        rampup: upper bound of the half-life, as a share of the images seen; None for no ramp-up. A run with `init`
+            has none by default: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
 
     Raises:
         UserError: a half-life or share outside its bounds.
@@ -27,10 +31,10 @@ class EMA:
         self.kimg, self.rampup = kimg, rampup
 
     def decay(self, images_seen: int, batch_size: int) -> float:
-        """How much of the old average stays; 0 at the very start.
+        """Weight of the previous EMA in [0, 1); 0 at the first step with ramp-up.
 
         Args:
-            images_seen: before this step's batch.
+            images_seen: before this step.
             batch_size: images of this step.
         """
         half_life = self.kimg * 1000
@@ -39,9 +43,27 @@ class EMA:
         return 0.5 ** (batch_size / max(half_life, 1e-8))
 
     @torch.no_grad()
-    def update(self, average: nn.Module, live: nn.Module, images_seen: int, batch_size: int) -> None:
-        """Move `average` towards `live`; buffers are copied."""
+    def update(self, ema: nn.Module, live: nn.Module, images_seen: int, batch_size: int) -> None:
+        """ema <- decay * ema + (1 - decay) * live for parameters; buffers are copied."""
         decay = self.decay(images_seen, batch_size)
-        torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)
-        for target, source in zip(average.buffers(), live.buffers(), strict=True):
+        torch._foreach_lerp_(list(ema.parameters()), list(live.parameters()), 1 - decay)
+        for target, source in zip(ema.buffers(), live.buffers(), strict=True):
             target.copy_(source)
+
+
+@torch.no_grad()
+def update_standing_statistics(generator: StyleGenerator, draws: Draws) -> None:
+    """Set the statistics of batch normalization to those of 512 generated images (Brock et al. 2019, arXiv 1809.11096,
+    section 4.1); nothing changes in a generator without batch normalization.
+
+    G_ema needs this before it generates: its running statistics are copies from G and fit other weights. `EMA.update`
+    copies them again at the next step, so training does not depend on it. Every rank generates the same images.
+    """
+    if not batch_statistics(generator):
+        return
+    with standing_statistics(generator):
+        for start in range(0, _STANDING_BATCHES * _STANDING_BATCH, _STANDING_BATCH):
+            indices = torch.arange(start, start + _STANDING_BATCH, device=generator.mapping.w_avg.device)
+            w = generator.mapping(draws.latents("standing", indices), draws.labels("standing", indices))
+            noise = draws.noise("standing", indices, generator.synthesis.noise_sizes)
+            generator.synthesis(w.unsqueeze(1).repeat(1, generator.num_ws, 1), noise)

@@ -1,11 +1,11 @@
 """Progressive growing (Karras et al. 2018, arXiv 1710.10196, section 2; Karras et al. 2019, appendix C).
 
-The networks begin at a low resolution. Each resolution is trained for a while as it is; then the next one fades in,
-its share alpha of the picture rising from 0 to 1, and so on up to the data's own:
+Training starts at a low resolution. Each resolution is trained for `stable_kimg`; then the next one fades in over
+`fade_kimg` while its weight alpha in the image rises from 0 to 1, up to the resolution of the data:
 
     start stable | 2 start fades in | 2 start stable | 4 start fades in | ... | resolution of the data, to the end
 
-Everything here is a function of the images seen, so a run resumes in the middle of a fade without any state.
+The schedule is a function of the images seen and has no state to save.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from stylegen.errors import UserError
 
 @dataclass(frozen=True)
 class Stage:
-    """One moment of the schedule.
+    """The schedule at one step.
 
     Attributes:
-        resolution: that the networks work at.
-        alpha: share of that resolution's blocks in the picture, in (0, 1]; 1 while nothing fades.
-        batch_size: images a step, over all devices.
+        resolution: of the networks.
+        alpha: weight of the blocks of this resolution in the image, in (0, 1]; 1 in a stable phase.
+        batch_size: images per step, over all devices.
         rate: factor on the learning rates.
-        phase: counts stable and fading phases, from 0; the optimizers begin anew with each.
+        phase: number of the stable or fading phase, from 0; each starts with new optimizer state.
     """
 
     resolution: int
@@ -43,16 +43,15 @@ class Growth:
 
     Args:
         resolution: of the data.
-        batch_size: images a step where `batch_sizes` says nothing.
-        start_resolution: that the training begins with.
-        stable_kimg, fade_kimg: length of the phases in thousands of images; fade_kimg=0 does not fade.
-        batch_sizes: images a step at start_resolution and each doubling of it; the last goes for all above. Empty for
-            `batch_size` throughout.
-        rates: factors on the learning rates, listed likewise; empty for 1.
+        batch_size: images per step, unless `batch_sizes` is given.
+        start_resolution: a power of two from 4 to `resolution`.
+        stable_kimg, fade_kimg: length of the phases in thousands of images; fade_kimg=0 for no fades.
+        batch_sizes: images per step at start_resolution and at each doubling; the last value holds for all higher
+            resolutions. Empty for `batch_size` at every resolution.
+        rates: factors on the learning rates, in the same order; empty for 1.
 
     Raises:
-        UserError: a value outside its bounds, a start above the data's resolution or no power of two, phases of no
-            length.
+        UserError: a value out of bounds, an impossible start_resolution, or phases of length 0.
     """
 
     def __init__(
@@ -71,15 +70,15 @@ class Growth:
         if not 4 <= start_resolution <= resolution or start_resolution & (start_resolution - 1):
             raise UserError(
                 f"growth.start_resolution={start_resolution}",
-                rule=f"growth begins at a power of two from 4 to the data's {resolution} pixels",
+                rule=f"it must be a power of two from 4 to {resolution}, the resolution of the data",
                 fix=f"Use growth.start_resolution={min(8, resolution)}, or growth=none",
             )
         self.stable, self.fade = round(stable_kimg * 1000), round(fade_kimg * 1000)
         if self.stable + self.fade == 0:
             raise UserError(
                 f"growth.stable_kimg={stable_kimg} growth.fade_kimg={fade_kimg}",
-                rule="a resolution is trained with at least one image",
-                fix="Use growth.stable_kimg=600 growth.fade_kimg=600, as published, or fewer",
+                rule="one of them must be above 0",
+                fix="Use growth.stable_kimg=600 growth.fade_kimg=600, as published, or less",
             )
 
     @property
@@ -89,11 +88,11 @@ class Growth:
 
     @property
     def grown_at(self) -> int:
-        """Images seen when the data's resolution has faded in."""
+        """Images seen when the last fade has ended."""
         return self.doublings * (self.stable + self.fade)
 
     def at(self, images_seen: int) -> Stage:
-        """The stage of the step that begins at `images_seen`."""
+        """The stage of the step that starts at `images_seen`."""
         level, into = divmod(images_seen, self.stable + self.fade)
         fading = into > self.stable
         if level >= self.doublings:
@@ -104,7 +103,7 @@ class Growth:
         return Stage(self.start_resolution << level, alpha, batch_size, self._rate(level), phase)
 
     def stages(self, total_images: int) -> list[Stage]:
-        """The first moment of every phase that a run of `total_images` meets, as `at` gives it."""
+        """The first stage of each phase in a run of `total_images`."""
         period = self.stable + self.fade
         starts = [level * period for level in range(self.doublings + 1)]
         starts += [level * period + self.stable + 1 for level in range(self.doublings) if self.fade]
@@ -117,11 +116,10 @@ class Growth:
         return self.rates[min(level, len(self.rates) - 1)]
 
 
-def real_pictures(images: Tensor, stage: Stage) -> Tensor:
-    """The dataset's pictures as the discriminator meets them at this stage.
+def real_images(images: Tensor, stage: Stage) -> Tensor:
+    """Real images at the resolution of a stage: means of blocks of pixels.
 
-    Averaged over blocks of pixels down to the stage's resolution; in a fade, what the lower resolution cannot show
-    is present by the share alpha, as in the generated pictures.
+    In a fade they are blended with the next lower resolution by alpha, as generated images are.
 
     Args:
         images: float [N, C, H, H], H a multiple of the stage's resolution.

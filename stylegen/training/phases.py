@@ -1,11 +1,11 @@
 """The phases of a training step, as data: which network learns from which terms, and how often.
 
-A term measures pictures with the networks and combines the measurements into a scalar. The batch of a step may be
-spread over processes and, one after another, over micro-batches: the gradient is that of the whole batch.
+A term evaluates the networks on images and combines the results into a scalar. A batch may be spread over ranks and
+over consecutive micro-batches; the gradient is the gradient of the whole batch.
 
-Lazy regularisation (Karras et al. 2020b, arXiv 1912.04958, section 3.1): a term that is evaluated at every k-th step
-only is multiplied by k there, and becomes a phase with an optimizer step of its own. Adam then takes 1 + 1/k steps
-where it took one, so lr and betas are corrected by c = 1 / (1 + sum 1/k) = k / (k + 1) for one term.
+Lazy regularization (Karras et al. 2020b, arXiv 1912.04958, section 3.1): a term that is evaluated at every k-th step
+only is multiplied by k there, and becomes a phase with its own optimizer step. Adam then takes 1 + 1/k steps per
+training step, so lr and betas are corrected by c = 1 / (1 + sum 1/k), which is k / (k + 1) for one term.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,19 +24,19 @@ from stylegen.training.random_inputs import Draws
 
 
 @dataclass(frozen=True)
-class Step:
-    """What the terms of one step share: one micro-batch of it.
+class MicroBatch:
+    """A micro-batch of one step, with the networks that its terms are evaluated on.
 
     Attributes:
-        generator, discriminator: being trained.
+        generator, discriminator: the networks in training.
         real: [N, C, H, W] in [-1, 1]; labels: [N, num_classes]; indices: int64 [N], global image indices.
-        draws: the step's random inputs.
-        report: called with (name, tensor) for what should be logged.
-        track_w: called with w [N, D] from which the running mean of w moves.
-        observe: called with the logits [N, 1] of real pictures from which the augmentation's strength adapts.
-        phase: name of the phase that is running; keys its draws.
-        augment: changes whatever the discriminator sees; None where nothing is augmented.
-        downscale: final resolution over that of `real`; see `CriticBatch`.
+        draws: the random inputs of the step.
+        report: called with (name, tensor) for the log.
+        track_w: called with w [N, D], which updates w_avg.
+        observe: called with the logits [N, 1] of real images, which adapt the strength of augmentation.
+        phase: name of the current phase; part of the key of its random inputs.
+        augment: applied to every image that the discriminator sees; None for none.
+        downscale: final resolution divided by the resolution of `real`; see `CriticBatch`.
     """
 
     generator: StyleGenerator
@@ -53,7 +53,11 @@ class Step:
     downscale: int = 1
 
     def synthesize(self, count: int | None = None, track_w: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Generate the phase's pictures -> (pictures [n, C, H, W], ws [n, L, D], labels [n, num_classes])."""
+        """Generate the first `count` images of this phase, all by default.
+
+        Returns:
+            images [n, C, H, W], ws [n, L, D] with style mixing applied, labels [n, num_classes].
+        """
         G, indices = self.generator, self.indices[:count]
         c = self.draws.labels(self.phase, indices)
         w = G.mapping(self.draws.latents(self.phase, indices), c)
@@ -69,12 +73,12 @@ class Step:
         return G.synthesis(ws, noise), ws, c
 
     def critic(self, images: Tensor, c: Tensor, source: str) -> Tensor:
-        """Logits [N, 1] of pictures as the discriminator sees them: augmented.
+        """Logits [N, 1] of augmented images.
 
-        Real and fake pictures are augmented apart; terms of one phase see a picture augmented alike.
+        Real and generated images have independent augmentations; all terms of a phase use the same one for an image.
 
         Args:
-            images: the first N of the step's pictures; c: [N, num_classes].
+            images: the first N of this micro-batch; c: [N, num_classes].
             source: "real" or "fake".
         """
         if self.augment is not None:
@@ -82,113 +86,114 @@ class Step:
             images = self.augment(images, draws)
         return self.discriminator(images, c)
 
-    def in_silence(self) -> "Step":
-        """The same once more, unseen by what watches."""
+    def without_reports(self) -> "MicroBatch":
+        """A copy whose evaluation is not reported a second time."""
         ignore: Callable[..., None] = lambda *values: None  # noqa: E731
         return replace(self, report=ignore, track_w=ignore, observe=ignore)
 
 
 @dataclass(frozen=True)
 class Term:
-    """Part of a loss.
+    """A term of a loss: combine(measure(batch)).
 
     Attributes:
-        name: under which its value is logged.
-        measure: the networks' part, a micro-batch at a time: tensors [n, ...] with a row for each picture.
+        name: the key in the log.
+        measure: evaluates the networks on a micro-batch; tensors [n, ...], one row for each image.
         combine: the measurements of the batch -> scalar.
-        coupled: `combine` is more than a mean over pictures, so that it needs the whole batch at once.
+        coupled: whether `combine` needs the whole batch at once, because it is not a mean over images.
     """
 
     name: str
-    measure: Callable[[Step], tuple[Tensor, ...]]
+    measure: Callable[[MicroBatch], tuple[Tensor, ...]]
     combine: Callable[..., Tensor]
     coupled: bool = False
 
-    def backward(self, steps: Sequence[Step], weight: float) -> None:
-        """Accumulate the gradient of weight * term over the batch whose micro-batches are `steps`."""
-        if self.coupled and len(steps) > 1:
-            return self._backward_twice(steps, weight)
-        for step in steps:
-            values = self.measure(step)
+    def backward(self, batches: Sequence[MicroBatch], weight: float) -> None:
+        """Accumulate the gradient of weight * term over the batch that consists of `batches`."""
+        if self.coupled and len(batches) > 1:
+            return self._backward_twice(batches, weight)
+        for batch in batches:
+            values = self.measure(batch)
             loss = self.combine(*map(gather_over_ranks, values)) if self.coupled else self.combine(*values)
-            step.report(self.name, loss)
-            (loss * (weight / len(steps))).backward()
+            batch.report(self.name, loss)
+            (loss * (weight / len(batches))).backward()
 
-    def _backward_twice(self, steps: Sequence[Step], weight: float) -> None:
-        """Gradient caching (Gao et al. 2021, arXiv 2101.06983, section 3.2), which needs one micro-batch's memory.
+    def _backward_twice(self, batches: Sequence[MicroBatch], weight: float) -> None:
+        """Gradient caching (Gao et al. 2021, arXiv 2101.06983, section 3.2), in the memory of one micro-batch.
 
-        All is measured first; the scalar's derivative with respect to each measurement then weights a second,
-        differentiated measuring.
+        The first pass measures all micro-batches without a graph. The derivative of the scalar with respect to each
+        measurement then weights a second pass with a graph.
         """
-        parts = [[value.detach() for value in self.measure(step)] for step in steps]
+        parts = [[value.detach() for value in self.measure(batch)] for batch in batches]
         whole = [torch.cat(part).requires_grad_() for part in zip(*parts, strict=True)]
         loss = self.combine(*map(gather_over_ranks, whole))
-        steps[0].report(self.name, loss)
-        gradients = [g.chunk(len(steps)) for g in torch.autograd.grad(loss * weight, whole)]
-        for k, step in enumerate(steps):
-            values = zip(self.measure(step.in_silence()), gradients, strict=True)
+        batches[0].report(self.name, loss)
+        gradients = [g.chunk(len(batches)) for g in torch.autograd.grad(loss * weight, whole)]
+        for k, batch in enumerate(batches):
+            values = zip(self.measure(batch.without_reports()), gradients, strict=True)
             learning = [(value, g[k]) for value, g in values if value.requires_grad]
             torch.autograd.backward([value for value, _ in learning], [g for _, g in learning])
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One optimizer step: `network` ("G" or "D") learns from interval * sum(terms) at every `interval`-th step."""
+    """One optimizer step of `network` ("G" or "D") on interval * sum(terms), at every `interval`-th step."""
 
     name: str
     network: str
     terms: tuple[Term, ...]
     interval: int = 1
 
-    def backward(self, steps: Sequence[Step]) -> None:
-        """Accumulate the gradient over the batch whose micro-batches are `steps`."""
-        steps = [replace(step, phase=self.name) for step in steps]
+    def backward(self, batches: Sequence[MicroBatch]) -> None:
+        """Accumulate the gradient over the batch that consists of `batches`."""
+        batches = [replace(batch, phase=self.name) for batch in batches]
         for term in self.terms:
-            term.backward(steps, self.interval)
+            term.backward(batches, self.interval)
 
 
 def generator_term(loss: Loss) -> Term:
-    def measure(step: Step) -> tuple[Tensor, ...]:
-        images, _, c = step.synthesize()
-        fake_logits = step.critic(images, c, "fake")
-        step.report("score/fake", fake_logits)
+    def measure(batch: MicroBatch) -> tuple[Tensor, ...]:
+        images, _, c = batch.synthesize()
+        fake_logits = batch.critic(images, c, "fake")
+        batch.report("score/fake", fake_logits)
         if not loss.generator_sees_real:
             return (fake_logits,)
-        with torch.no_grad():  # nothing of the generator is in them
-            real_logits = step.critic(step.real, step.labels, "real")
+        with torch.no_grad():  # they do not depend on the generator
+            real_logits = batch.critic(batch.real, batch.labels, "real")
         return real_logits, fake_logits
 
     return Term("loss/G", measure, loss.generator, loss.coupled)
 
 
 def discriminator_term(loss: Loss) -> Term:
-    def measure(step: Step) -> tuple[Tensor, ...]:
+    def measure(batch: MicroBatch) -> tuple[Tensor, ...]:
         with torch.no_grad():
-            images, _, c = step.synthesize(track_w=True)
-        fake_logits, real_logits = step.critic(images, c, "fake"), step.critic(step.real, step.labels, "real")
-        step.report("score/real", real_logits)
-        step.observe(real_logits)
+            images, _, c = batch.synthesize(track_w=True)
+        fake_logits, real_logits = batch.critic(images, c, "fake"), batch.critic(batch.real, batch.labels, "real")
+        batch.report("score/real", real_logits)
+        batch.observe(real_logits)
         return real_logits, fake_logits
 
     return Term("loss/D", measure, loss.discriminator, loss.coupled)
 
 
 def regularizer_term(name: str, regularizer: Regularizer) -> Term:
-    def measure(step: Step) -> tuple[Tensor, ...]:
-        count = max(len(step.indices) // regularizer.batch_shrink, 1)
+    def measure(batch: MicroBatch) -> tuple[Tensor, ...]:
+        count = max(len(batch.indices) // regularizer.batch_shrink, 1)
         if regularizer.network == "D":
-            critic = partial(step.critic, source="real")
-            batch = CriticBatch(critic, step.real[:count], step.labels[:count], step.downscale)
-            return (regularizer.measure(batch),)
-        images, ws, _ = step.synthesize(count)
-        direction = step.draws.direction(step.phase, step.indices[:count], images.shape[1:])
+            critic = partial(batch.critic, source="real")
+            return (
+                regularizer.measure(CriticBatch(critic, batch.real[:count], batch.labels[:count], batch.downscale)),
+            )
+        images, ws, _ = batch.synthesize(count)
+        direction = batch.draws.direction(batch.phase, batch.indices[:count], images.shape[1:])
         return (regularizer.measure(SynthesisBatch(ws, images, direction)),)
 
     return Term(f"reg/{name}", measure, regularizer.combine, regularizer.coupled)
 
 
 def build_phases(loss: Loss, regularizers: Sequence[tuple[str, Regularizer]]) -> list[Phase]:
-    """Main and lazy phases of G, then of D. Regularisers with `every` = 1 join the main phase's terms."""
+    """Main and lazy phases of G, then of D. Regularizers with `every` = 1 are terms of the main phase."""
     phases = []
     for network, main in (("G", generator_term(loss)), ("D", discriminator_term(loss))):
         own = [(name, r) for name, r in regularizers if r.network == network]
@@ -199,5 +204,5 @@ def build_phases(loss: Loss, regularizers: Sequence[tuple[str, Regularizer]]) ->
 
 
 def lazy_correction(phases: Sequence[Phase], network: str) -> float:
-    """c, the number of main steps per optimizer step: lr * c and beta^c keep Adam's speed (appendix B)."""
+    """c, main steps per optimizer step of a network: Adam with lr * c and beta^c (appendix B)."""
     return 1 / sum(1 / phase.interval for phase in phases if phase.network == network)

@@ -20,7 +20,7 @@ class Draws(Protocol):
     """What a training step asks for. `phase` names the asking phase; `indices` int64 [N] are global image indices.
 
     Attributes:
-        attempt: other draws under another number; see `StyleGANModule.attempt`.
+        attempt: part of every key; see `TrainingStep.attempt`.
     """
 
     attempt: int

@@ -32,10 +32,10 @@ from stylegen.latent.seeds import parse_seeds
 from stylegen.metrics import METRICS
 from stylegen.metrics.engine.generated import score_generator
 from stylegen.metrics.protocol.card_file import add_card
-from stylegen.runs.build import build_dataset, build_module
+from stylegen.runs.build import build_dataset, build_step
 from stylegen.runs.start import find_start
 from stylegen.studies.study_report import Trial, median, speeds, to_csv, to_markdown, to_svg
-from stylegen.training.lightning.callbacks.evaluation_callback import read_card
+from stylegen.training.observers.periodic_evaluation import read_card
 from stylegen.verbs import train
 
 
@@ -161,7 +161,7 @@ def _check(experiments: list[Experiment]) -> None:
             )
         dataset = _dataset(config, datasets)
         check_settings(config, dataset)
-        build_module(config, dataset)
+        build_step(config, dataset)
     for experiment in experiments:
         config = experiment.config
         seen, total = find_start(config, "").images_seen, round(config.total_kimg * 1000)

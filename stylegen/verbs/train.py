@@ -1,16 +1,16 @@
 """Train: the data decide the networks' shape, Lightning runs the loop, the run folder holds what comes out."""
 
-import logging
+import os
 import shlex
 import time
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-import lightning as L
 import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
 
 from stylegen import __version__
 from stylegen.checkpoints.run_folder import RunFolder
@@ -20,31 +20,35 @@ from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import OPENMOJI, ImageDataset
+from stylegen.device import choose_device
+from stylegen.distributed import is_first, process_group
 from stylegen.errors import Stopped, UserError
 from stylegen.files import write_text
+from stylegen.launching import REQUEUE, StopSignals
 from stylegen.metrics.engine.generated import score_generator
-from stylegen.runs.build import build_dataset, build_module
+from stylegen.runs.build import build_dataset, build_step
 from stylegen.runs.initial import initialize
 from stylegen.runs.places import check_data_apart
 from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, go_back
 from stylegen.runs.run_lock import RunLock
 from stylegen.runs.start import Start, begins_anew, find_start, forget_start, last_saved, share_start
-from stylegen.training.lightning.callbacks.checkpoints import REQUEUE, Checkpoints
-from stylegen.training.lightning.callbacks.evaluation_callback import EvaluationCallback, read_card
-from stylegen.training.lightning.callbacks.logbook import Logbook
-from stylegen.training.lightning.callbacks.opening import Opening, Plan
-from stylegen.training.lightning.callbacks.progress_bar import ProgressBar
-from stylegen.training.lightning.callbacks.samples import SampleGrids, Snapshots
-from stylegen.training.lightning.callbacks.standing import StandingStatistics
-from stylegen.training.lightning.callbacks.wandb import WandbRun
-from stylegen.training.lightning.checkpoint_io import CheckpointFiles
-from stylegen.training.lightning.datamodule import TrainingData
-from stylegen.training.lightning.module import StyleGANModule
-from stylegen.training.lightning.processes import is_first_process
+from stylegen.training.batches import TrainingData
+from stylegen.training.checkpoint_io import read_checkpoint
+from stylegen.training.lightning.fit import fit
+from stylegen.training.lightning.processes import Launcher, is_first_process
 from stylegen.training.lightning.run_log import RunLog
 from stylegen.training.lightning.slurm import requeue_job, slurm_environment
-from stylegen.training.lightning.strategy import FlatAllReduce
+from stylegen.training.observers.checkpoints import Checkpoints
+from stylegen.training.observers.metrics_log import MetricsLog
+from stylegen.training.observers.opening import Opening, Plan
+from stylegen.training.observers.periodic_evaluation import PeriodicEvaluation, read_card
+from stylegen.training.observers.progress_bar import ProgressBar
+from stylegen.training.observers.samples import SampleGrids, Snapshots
+from stylegen.training.observers.schedule import Intervals, Observers, Outputs
+from stylegen.training.observers.stop import StopRequest
+from stylegen.training.observers.wandb import WandbRun
 from stylegen.training.precision import Precision
+from stylegen.training.step import TrainingStep
 
 _READING = ("workers", "cache")  # how the data are read; the rest of `data.*` says what they are
 
@@ -82,22 +86,21 @@ def run(config: TrainSettings) -> TrainResult | None:
     Raises:
         UserError: before anything is written, for any setting, data or folder that cannot be used.
     """
-    _quiet_lightning()
     check_data_apart(config)
     saved = last_saved(config)
     dataset = build_dataset(config)
     check_settings(config, dataset)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    module = build_module(config, dataset)
-    note = initialize(config, module, dataset.spec) if begins_anew(config) else None
-    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}", module, dataset.fingerprint)
+    step = build_step(config, dataset)
+    note = initialize(config, step, dataset.spec) if begins_anew(config) else None
+    start = find_start(config, f"{dataset.name}{dataset.spec.resolution}", step, dataset.fingerprint)
     total = round(config.total_kimg * 1000)
     owed = start.owes_score and config.evaluation.metrics
     if start.checkpoint is not None and start.images_seen >= total and not owed:
         return _result(start.folder, start.images_seen, continued=False)
     if not is_first_process():
-        _train(config, dataset, module, start)
+        _in_processes(config, lambda device: _train(config, dataset, step, start, device))
         return None
     start.folder.prepare(new=False)
     with RunLock(start.folder.root), explained_disk_errors(start.folder):
@@ -111,25 +114,53 @@ def run(config: TrainSettings) -> TrainResult | None:
         if num_processes(config) > 1:
             share_start(start)
         try:
-            result = _result(start.folder, _train(config, dataset, module, start))
+            seen = _in_processes(config, lambda device: _train(config, dataset, step, start, device))
+            result = _result(start.folder, seen)
             RunLog(start.folder.log).say(str(result), terminal=False)
             return result
         finally:
             forget_start()
 
 
-def _train(config: TrainSettings, dataset: ImageDataset, module: StyleGANModule, start: Start) -> int:
+def _in_processes(config: TrainSettings, work: Callable[[torch.device], int]) -> int:
+    """Run `work` on every rank, each with its device."""
+    device = choose_device("auto" if config.trainer.accelerator in ("auto", "gpu") else config.trainer.accelerator)
+    devices, nodes = config.trainer.devices, config.trainer.num_nodes
+    if num_processes(config) == 1:
+        return work(device)
+    environment: ClusterEnvironment = slurm_environment(devices, nodes) or LightningEnvironment()
+    if TorchElasticEnvironment.detect():
+        environment = TorchElasticEnvironment()
+
+    def joined() -> int:
+        names = {"RANK": environment.node_rank() * devices + environment.local_rank(), "WORLD_SIZE": devices * nodes}
+        names |= {"LOCAL_RANK": environment.local_rank()}
+        before = {name: os.environ.get(name) for name in names}
+        os.environ.update({name: str(value) for name, value in names.items()})
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+        try:
+            with process_group(device) as own:
+                return work(own)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+
+    return int(Launcher(environment, devices, nodes).launch(joined))
+
+
+def _train(config: TrainSettings, dataset: ImageDataset, step: TrainingStep, start: Start, device: torch.device) -> int:
     """Fit; as long as that diverges, go back and try again. Returns the images seen at the end."""
     Precision(config.precision, config.half_resolutions).set_products()
     begun = time.monotonic()
-    with explained_memory_errors(config, lambda: module):
-        while not _fit(config, dataset, module, start, (time.monotonic() - begun) / 3600):
-            start, attempt = go_back(start, module, config.attempts)
-            module = build_module(config, dataset)
+    with explained_memory_errors(config, lambda: step):
+        while not _fit(config, dataset, step.to(device), start, device, (time.monotonic() - begun) / 3600):
+            start, attempt = go_back(start, step, config.attempts)
+            step = build_step(config, dataset)
             if start.checkpoint is None:
-                initialize(config, module, dataset.spec)
-            module.begin_attempt(attempt)
-    return module.images_seen
+                initialize(config, step, dataset.spec)
+            step.begin_attempt(attempt)
+    return step.images_seen
 
 
 def _open_folder(config: TrainSettings, start: Start, notes: list[str]) -> None:
@@ -141,7 +172,9 @@ def _open_folder(config: TrainSettings, start: Start, notes: list[str]) -> None:
         RunLog(start.folder.log).say(f"note: {note}")
 
 
-def _fit(config: TrainSettings, dataset: ImageDataset, module: StyleGANModule, start: Start, hours: float) -> bool:
+def _fit(
+    config: TrainSettings, dataset: ImageDataset, step: TrainingStep, start: Start, device: torch.device, hours: float
+) -> bool:
     """Train from `start` to the end; False where that diverged.
 
     Args:
@@ -150,36 +183,19 @@ def _fit(config: TrainSettings, dataset: ImageDataset, module: StyleGANModule, s
     Raises:
         Stopped: by a signal or the time limit.
     """
-    slurm = slurm_environment(config.trainer.devices, config.trainer.num_nodes)
-    trainer = L.Trainer(
-        plugins=[CheckpointFiles(), *([slurm] if slurm else [])],
-        accelerator=config.trainer.accelerator,
-        devices=config.trainer.devices,
-        num_nodes=config.trainer.num_nodes,
-        strategy=FlatAllReduce() if num_processes(config) > 1 else "auto",
-        max_epochs=1,
-        logger=False,
-        callbacks=_callbacks(config, dataset, start.folder, hours),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=start.folder.root,
-    )
+    observers = _observers(config, dataset, start.folder, hours)
+    if start.checkpoint is not None:
+        content = read_checkpoint(start.checkpoint, step)
+        step.load_state_dict(content)
+        observers.load_state_dict(content["observers"])
+    batch = config.batch_size if step.growth is None else step.growth.batch_at
     total_images = round(config.total_kimg * 1000)
-    batch = config.batch_size if module.growth is None else module.growth.batch_at
     data = TrainingData(dataset, batch, total_images, config.seed, config.data.workers)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # on purpose: data in memory
-        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the average
-        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's own
-        trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
-    (checkpoints,) = (c for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
-    if module.diverged and checkpoints.stopped_by is None:
+    fit(step, data, observers, device)
+    if step.diverged and observers.stop.signal is None:
         return False
-    if module.images_seen < total_images:
-        _report_stop(trainer.is_global_zero, module.images_seen, start, checkpoints.stopped_by)
+    if step.images_seen < total_images:
+        _report_stop(is_first(), step.images_seen, start, observers.stop.signal)
     return True
 
 
@@ -199,9 +215,7 @@ def _report_stop(speaks: bool, images_seen: int, start: Start, number: int | Non
     raise Stopped(message, 128 + number)
 
 
-def _callbacks(config: TrainSettings, dataset: ImageDataset, folder: RunFolder, hours: float) -> list[L.Callback]:
-    """In the order in which they act on a step; the checkpoint comes last, so that it knows of all the others."""
-    kimg = config.total_kimg
+def _observers(config: TrainSettings, dataset: ImageDataset, folder: RunFolder, hours: float) -> Observers:
     hours_left = None if config.max_hours is None else config.max_hours - hours
     content = {name: value for name, value in config.data.items() if name not in _READING}
     if content["path"] != OPENMOJI:
@@ -215,40 +229,45 @@ def _callbacks(config: TrainSettings, dataset: ImageDataset, folder: RunFolder, 
     if dataset.spec.num_classes:
         info["class_names"] = dataset.class_names
     log = RunLog(folder.log)
-    progress = ProgressBar(kimg, log)
-    wandb = WandbRun(folder.root, as_dict(config), **config.logger)
-    logbook = Logbook(folder.metrics, config.log_every_kimg, kimg, [progress.hear, wandb.hear])
     columns = max(1, round(config.sample_count**0.5))
-    drawing = (config.sample_every_kimg, config.snapshot_every_kimg, config.evaluation.every_kimg)
-    plan = Plan(
-        *(kimg, config.batch_size, config.precision, list(config.evaluation.metrics)),
-        *(config.evaluation.every_kimg, config.sample_count, columns),
-    )
-    callbacks: list[L.Callback] = [
-        Opening(folder, dataset, plan, log),
-        StandingStatistics(drawing, kimg),
-        wandb,
-        progress,
-        logbook,
-        SampleGrids(folder, config.sample_count, columns, config.sample_every_kimg, kimg, [wandb.hear_grid]),
-        Snapshots(folder, info, config.snapshot_every_kimg, kimg),
-    ]
-    checkpoints = Checkpoints(
-        *(folder, config.checkpoint_every_kimg, kimg, config.checkpoints, hours_left),
-        requeue=config.trainer.requeue,
-    )
+    evaluate = None
     if config.evaluation.metrics:
-        score = partial(
+        evaluate = partial(
             score_generator,
             reals=protocol_reals(config, dataset),
             ids=config.evaluation.metrics,
             num_samples=config.evaluation.num_samples,
             **extraction_options(config.evaluation),
         )
-        every, share = config.evaluation.every_kimg, config.evaluation.max_share
-        before, after = checkpoints.before_score, checkpoints.after_score
-        callbacks.append(EvaluationCallback(folder, score, logbook, every, kimg, before, after, info, share))
-    return [*callbacks, checkpoints]
+    plan = Plan(
+        total_kimg=config.total_kimg,
+        batch_size=config.batch_size,
+        precision=config.precision,
+        metrics=list(config.evaluation.metrics),
+        evaluate_every_kimg=config.evaluation.every_kimg,
+        sample_count=config.sample_count,
+        columns=columns,
+    )
+    outputs = Outputs(
+        opening=Opening(folder, dataset, plan, log),
+        progress=ProgressBar(config.total_kimg, log),
+        wandb=WandbRun(folder.root, as_dict(config), **config.logger),
+        log=MetricsLog(folder.metrics),
+        grids=SampleGrids(folder, config.sample_count, columns),
+        snapshots=Snapshots(folder, info),
+        checkpoints=Checkpoints(folder, config.checkpoints),
+        evaluation=PeriodicEvaluation(folder, evaluate, info, config.evaluation.max_share),
+    )
+    intervals = Intervals(
+        total=config.total_kimg,
+        log=config.log_every_kimg,
+        sample=config.sample_every_kimg,
+        snapshot=config.snapshot_every_kimg,
+        checkpoint=config.checkpoint_every_kimg,
+        evaluation=config.evaluation.every_kimg,
+    )
+    stop = StopRequest(StopSignals(config.trainer.requeue), hours_left)
+    return Observers(intervals, outputs, stop, dataset.fingerprint)
 
 
 def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> TrainResult:
@@ -261,9 +280,3 @@ def _result(folder: RunFolder, images_seen: int, continued: bool = True) -> Trai
         images_seen / 1000,
         continued,
     )
-
-
-def _quiet_lightning() -> None:
-    """Lightning's notes on hardware and tips; its warnings and errors stay."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -32,7 +32,7 @@ def labels() -> dict[str, set[str]]:
 
 def checkpoint(path: Path, nets: dict[str, nn.Module]) -> Path:
     state = {f"{part}.{name}": t for part, net in nets.items() for name, t in net.state_dict().items()}
-    torch.save({"state_dict": state, "clock": {"images_seen": 5}}, path)
+    torch.save({"weights": state, "clock": {"images_seen": 5}}, path)
     return path
 
 
@@ -115,7 +115,7 @@ class Malicious:
 
 def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": Malicious()}, tmp_path / "last.ckpt")
+    torch.save({"weights": Malicious()}, tmp_path / "last.ckpt")
     with pytest.raises(UserError, match="contains code, which was not run"):
         read_weights(tmp_path / "last.ckpt")
     assert not (tmp_path / "executed").exists()
@@ -124,7 +124,7 @@ def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_files_that_hold_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"no")
     (tmp_path / "b.ckpt").write_bytes(b"no")
-    torch.save({"state_dict": {"G.x": torch.zeros(1)}}, tmp_path / "c.ckpt")
+    torch.save({"weights": {"G.x": torch.zeros(1)}}, tmp_path / "c.ckpt")
     for name, message in (("a.safetensors", "truncated"), ("b.ckpt", "truncated"), ("c.ckpt", "no D")):
         with pytest.raises(UserError, match=message):
             read_weights(tmp_path / name)

@@ -17,8 +17,8 @@ from stylegen.device import DEVICES
 from stylegen.errors import UserError
 from stylegen.latent.sampler import NOISE_MODES
 from stylegen.metrics.protocol.protocol import LABELS, NOISES
-from stylegen.runs.build import build_dataset, build_module
-from stylegen.training.lightning.callbacks.wandb import MODES
+from stylegen.runs.build import build_dataset, build_step
+from stylegen.training.observers.wandb import MODES
 from stylegen.training.optimizer import DECAYS
 from stylegen.training.precision import PRECISIONS
 from tests.support.tiny import TINY_RUN
@@ -111,7 +111,7 @@ def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
                 settings = schema.build_settings(verb, new)
                 check_settings(settings, dataset)
                 if "." in key and not key.startswith(("evaluation.", "trainer.", "logger.")):
-                    build_module(settings, dataset)
+                    build_step(settings, dataset)
 
 
 def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> None:

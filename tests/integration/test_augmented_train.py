@@ -12,7 +12,7 @@ from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.losses import LOSSES
 from stylegen.regularizers.r1 import R1, r1_penalty
-from stylegen.training.phases import Phase, Step, build_phases
+from stylegen.training.phases import MicroBatch, Phase, build_phases
 from stylegen.training.random_inputs import KeyedDraws
 from tests.support.runs import assert_equal, lines, train
 from tests.support.tiny import tiny_generator
@@ -45,7 +45,7 @@ def test_a_continued_run_ends_bit_for_bit_where_an_undisturbed_one_ends(
     assert train(folder, "total_kimg=0.144", *ADA) == 0
     assert lines(folder) == lines(undisturbed)
     ours, theirs = (torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (folder, undisturbed))
-    for part in ("state_dict", "optimizer_states", "clock", "augment"):
+    for part in ("weights", "optimizers", "clock", "augment", "statistics"):
         assert_equal(ours[part], theirs[part], part)
 
 
@@ -75,11 +75,18 @@ class Listening(torch.nn.Module):
         return images.square().sum(dim=(1, 2, 3))[:, None] / 100
 
 
-def step_of(p: float) -> tuple[Step, Listening, Callable[[str], Phase]]:
+def step_of(p: float) -> tuple[MicroBatch, Listening, Callable[[str], Phase]]:
     generator, critic = tiny_generator(), Listening()
-    step = Step(
-        *(generator, critic, torch.rand(4, 3, 16, 16) * 2 - 1, torch.zeros(4, 0), torch.arange(8, 12)),
-        *(KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)), *[lambda *values: None] * 3),
+    step = MicroBatch(
+        generator=generator,
+        discriminator=critic,
+        real=torch.rand(4, 3, 16, 16) * 2 - 1,
+        labels=torch.zeros(4, 0),
+        indices=torch.arange(8, 12),
+        draws=KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)),
+        report=lambda *values: None,
+        track_w=lambda *values: None,
+        observe=lambda *values: None,
         augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
     )
     phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), [("r1", R1(every=16))])}

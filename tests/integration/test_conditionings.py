@@ -54,14 +54,14 @@ def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(tmp_path: Path) -> Non
         assert train(tmp_path / "resumed", name, kimg) == 0
     assert train(tmp_path / "undisturbed", name, 0.1) == 0
     states = [torch.load(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("resumed", "undisturbed")]
-    for key, tensor in states[0]["state_dict"].items():
-        assert torch.equal(tensor, states[1]["state_dict"][key]), key
+    for key, tensor in states[0]["weights"].items():
+        assert torch.equal(tensor, states[1]["weights"][key]), key
 
 
 def test_the_average_is_saved_with_statistics_of_its_own(tmp_path: Path) -> None:
     """Those of its pictures, and not the copies of the generator's running ones."""
     assert train(tmp_path, "batch_film", 0.1) == 0
-    state = torch.load(tmp_path / "checkpoints" / "last.ckpt")["state_dict"]
+    state = torch.load(tmp_path / "checkpoints" / "last.ckpt")["weights"]
     norms = {k.removeprefix("G_ema."): v for k, v in state.items() if k.startswith("G_ema.") and "running" in k}
     assert not all(torch.equal(v, state[f"G.{k}"]) for k, v in norms.items())
     generator = load_snapshot(tmp_path).generator

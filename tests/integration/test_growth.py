@@ -48,7 +48,7 @@ def test_levels_batches_and_pictures(grown: Path) -> None:
 def test_optimizers_begin_anew_with_each_phase(grown: Path) -> None:
     """Adam counts its steps: those since the fade ended."""
     checkpoint = torch.load(grown / "checkpoints" / "last.ckpt", weights_only=True)
-    counts = {int(s["step"]) for s in checkpoint["optimizer_states"][0]["state"].values()}
+    counts = {int(s["step"]) for s in checkpoint["optimizers"]["G"]["state"].values()}
     assert counts == {(400 - 256) // 8}
 
 

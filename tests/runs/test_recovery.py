@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from stylegen.__main__ import main
-from stylegen.training.lightning.module import StyleGANModule
 from stylegen.training.phases import Phase
 from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.step import TrainingStep
 from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
 
@@ -38,23 +38,23 @@ def train(folder: Path, *overrides: str) -> int:
 def test_one_bad_step_is_skipped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, lambda draws, indices: indices == 203)
     kept = []
-    run = StyleGANModule._run
+    run = TrainingStep._run
 
-    def watched(self: StyleGANModule, number: int, phase: Phase, *arguments: Any) -> None:
+    def watched(self: TrainingStep, number: int, phase: Phase, *arguments: Any) -> None:
         network = getattr(self, phase.network)
         before = [p.detach().clone() for p in network.parameters()]
         run(self, number, phase, *arguments)
         if self.images_seen == 200:
             kept.append(all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)))
 
-    monkeypatch.setattr(StyleGANModule, "_run", watched)
+    monkeypatch.setattr(TrainingStep, "_run", watched)
     assert train(tmp_path) == 0
     assert kept == [True, True]  # G_main, D_main
     counted = [line["grad/nonfinite"] for line in lines(tmp_path)]
     assert [count > 0 for count in counted] == [False, False, True, False, False]
     final = state(tmp_path)
     assert final["clock"]["attempt"] == 0
-    assert all(t.isfinite().all() for t in final["state_dict"].values())
+    assert all(t.isfinite().all() for t in final["weights"].values())
 
 
 def test_a_row_of_bad_steps_sends_the_run_back_on_another_way(

@@ -1,7 +1,5 @@
 """Gradients of every loss over one batch, on any number of processes and micro-batches."""
 
-from types import SimpleNamespace
-
 import torch
 from torch import Tensor
 
@@ -9,10 +7,8 @@ from stylegen import randomness
 from stylegen.distributed import average_gradients
 from stylegen.losses import LOSSES, Loss
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from stylegen.training.ema import EMA
-from stylegen.training.lightning.module import StyleGANModule
-from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.double import Double
 from tests.support.tiny import tiny_generator
 
@@ -26,22 +22,15 @@ def gradients(loss: Loss, rank: int = 0, ranks: int = 1, micro_batch: int | None
     """After the generator's and after the discriminator's main phase, averaged over ranks, by phase and parameter."""
     with randomness.seeded_construction(0, "critic"):
         critic = Discriminator(RESOLUTION, channel_base=64, channel_max=8, mbstd_group_size=2)
-    module = StyleGANModule(
-        *(tiny_generator(RESOLUTION), critic, loss, {}),
-        draws=KeyedDraws(0, 8, torch.zeros(1, 0)),
-        ema=EMA(),
-        optimizer=AdamSettings(),
-        batch_per_device=micro_batch,
-    ).double()
-    module.draws = Double(module.draws)
-    module._trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
+    draws, options = Double(KeyedDraws(0, 8, torch.zeros(1, 0))), StepOptions(batch_per_device=micro_batch)
+    step = TrainingStep(tiny_generator(RESOLUTION), critic, Objective(loss), draws, options).to(torch.float64)
     images = randomness.normal(0, "images", torch.arange(BATCH), (3, RESOLUTION, RESOLUTION)).double()[rank::ranks]
-    steps = module._micro_batches(images, torch.zeros(len(images), 0))
+    batches = step._micro_batches(images, torch.zeros(len(images), 0))
     found = {}
-    for phase in module.phases:
-        network = module.G if phase.network == "G" else module.D
+    for phase in step.phases:
+        network = step.G if phase.network == "G" else step.D
         network.requires_grad_(True)
-        phase.backward(steps)
+        phase.backward(batches)
         network.requires_grad_(False)
         average_gradients(network.parameters())
         found |= {f"{phase.name}/{name}": p.grad for name, p in network.named_parameters() if p.grad is not None}

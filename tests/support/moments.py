@@ -148,7 +148,9 @@ def content(folder: Path) -> dict[str, Any]:
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     text = (folder / "metrics.jsonl").read_text()
     # Records of time have no fixed length, so the offset is compared with its own file.
-    offset = checkpoint["callbacks"]["Logbook"].pop("offset")
+    offset = checkpoint["observers"]["log"].pop("offset")
+    for seconds in ("spent", "elapsed"):
+        checkpoint["observers"]["evaluation"].pop(seconds)
     records = [json.loads(line) for line in text.splitlines()]
     timed = ("time/", "memory/")
     return {

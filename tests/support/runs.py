@@ -27,7 +27,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 def state(folder: Path) -> dict[str, Any]:
     """Weights, optimizers and clock of the last checkpoint."""
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "clock")}
+    return {part: checkpoint[part] for part in ("weights", "optimizers", "clock")}
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """Tiny trainings in float64 on two processes, one after another, for starting processes takes longer than training.
 
-    python -m tests.support.two_processes FOLDER
+    torchrun --standalone --nproc-per-node=2 -m tests.support.two_processes FOLDER
 
 The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt; then come the
 trainings of `change_processes`.
@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
-import torch.distributed as dist
 
 from stylegen.config.compose import compose_config
-from stylegen.runs.build import build_dataset, build_module
-from stylegen.training.lightning.datamodule import TrainingData
-from stylegen.training.lightning.strategy import FlatAllReduce
+from stylegen.distributed import is_first, process_group, rank, world_size
+from stylegen.runs.build import build_dataset, build_step
+from stylegen.training.batches import TrainingData
 from tests.support import change_processes
 from tests.support.double import EPS, Double, DoubleImages
 from tests.support.loss_gradients import VARIANTS, gradients
@@ -36,8 +34,8 @@ CASES: dict[str, tuple[int, Sequence[str]]] = {
 }
 
 
-def train(out: Path, devices: int, batch_per_device: int = 0, more: Sequence[str] = ()) -> dict[str, Any]:
-    """Train from the beginning -> the module's state and statistics, on the first process also in `out`.
+def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Train from the beginning -> the weights and statistics, on rank 0 also in `out`.
 
     A `batch_per_device` of 0 is the whole share.
     """
@@ -47,30 +45,26 @@ def train(out: Path, devices: int, batch_per_device: int = 0, more: Sequence[str
     overrides += [f"batch_per_device={batch_per_device or 'null'}", EPS]
     config = compose_config("train", [*TINY_RUN, *overrides, *more])
     dataset = build_dataset(config)
-    module = build_module(config, dataset).double()
-    for name, parameter in [*module.G.named_parameters(), *module.G_ema.named_parameters()]:
+    step = build_step(config, dataset).to(torch.float64)
+    for name, parameter in [*step.G.named_parameters(), *step.G_ema.named_parameters()]:
         if name.endswith("strength"):  # from 0, an instance norm would take out all that precedes it
             parameter.data.fill_(1.0)
-    module.draws = Double(module.draws)
-    batch = BATCH if module.growth is None else module.growth.batch_at
+    step.draws = Double(step.draws)
+    batch = BATCH if step.growth is None else step.growth.batch_at
     data = TrainingData(DoubleImages(dataset), batch, STEPS * BATCH, seed=0)
-    trainer = L.Trainer(
-        accelerator="cpu", devices=devices, strategy=FlatAllReduce() if devices > 1 else "auto", max_epochs=1,
-        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        use_distributed_sampler=False, default_root_dir=out.parent,
-    )  # fmt: skip
-    trainer.fit(module, data)
-    result = {"state": module.state_dict(), "statistics": module.statistics.collect()}
-    if trainer.is_global_zero:
+    for images, labels in data.batches(0, 0, torch.device("cpu")):
+        step(images, labels)
+    result = {"state": step.modules.state_dict(), "statistics": step.statistics.collect()}
+    if is_first():
         torch.save(result, out)
     return result
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    for case, (batch_per_device, settings) in CASES.items():
-        train(folder / f"{case}.pt", 2, batch_per_device, settings)
-    rank = dist.get_rank()  # of the group that the trainings have formed
-    of_losses = {name: gradients(loss, rank, dist.get_world_size(), micro_batch=2) for name, loss in VARIANTS.items()}
-    torch.save(of_losses, folder / f"losses{rank}.pt")
-    change_processes.begin_and_continue(folder)
+    with process_group(torch.device("cpu")):
+        for case, (batch_per_device, settings) in CASES.items():
+            train(folder / f"{case}.pt", batch_per_device, settings)
+        found = {name: gradients(loss, rank(), world_size(), micro_batch=2) for name, loss in VARIANTS.items()}
+        torch.save(found, folder / f"losses{rank()}.pt")
+        change_processes.begin_and_continue(folder)

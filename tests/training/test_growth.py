@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.networks.stylegan1_discriminator import Discriminator
-from stylegen.training.growth import Growth, Stage, real_pictures
+from stylegen.training.growth import Growth, Stage, real_images
 from tests.support.tiny import tiny_generator
 
 # StyleGAN's train.py and training_loop.py: minibatch by number of GPUs, from 8x8 up.
@@ -75,7 +75,7 @@ def test_it_never_shrinks(images: int, stable: int, fade: int) -> None:
     [
         (
             {"start_resolution": 64},
-            "growth.start_resolution=64: growth begins at a power of two from 4 to the data's 32",
+            "growth.start_resolution=64: it must be a power of two from 4 to 32",
         ),
         ({"start_resolution": 12}, "growth.start_resolution=12"),
         ({"stable_kimg": -1}, "growth.stable_kimg=-1"),
@@ -92,12 +92,12 @@ def test_impossible_settings_are_refused(settings: dict[str, object], message: s
         Growth(32, 16, **settings)
 
 
-def test_real_pictures_are_averaged_and_faded() -> None:
+def test_real_images_are_averaged_and_faded() -> None:
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
-    assert torch.equal(real_pictures(x, Stage(32, 1.0, 2, 1.0, 4)), x)
+    assert torch.equal(real_images(x, Stage(32, 1.0, 2, 1.0, 4)), x)
     half = x.reshape(2, 3, 16, 2, 16, 2).mean(dim=(3, 5))
-    torch.testing.assert_close(real_pictures(x, Stage(16, 1.0, 2, 1.0, 2)), half)
-    faded = real_pictures(x, Stage(32, 0.25, 2, 1.0, 3))
+    torch.testing.assert_close(real_images(x, Stage(16, 1.0, 2, 1.0, 2)), half)
+    faded = real_images(x, Stage(32, 0.25, 2, 1.0, 3))
     blocks = half.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     torch.testing.assert_close(faded, 0.75 * blocks + 0.25 * x)
     torch.testing.assert_close(F.avg_pool2d(faded, 2), half)  # a fade does not touch the coarse picture

@@ -20,7 +20,7 @@ from stylegen.errors import UserError
 from stylegen.losses import LOSSES
 from stylegen.metrics.protocol.registry import METRICS
 from stylegen.regularizers import REGULARIZERS
-from stylegen.runs.build import build_module
+from stylegen.runs.build import build_step
 from stylegen.spec import ImageSpec
 from stylegen.training.growth import Growth
 from stylegen.training.phases import build_phases, lazy_correction
@@ -50,9 +50,9 @@ def test_it_builds(name: str) -> None:
     classes = 3 if config.data.use_labels else 0
     dataset = SimpleNamespace(spec=ImageSpec(resolution, 3, classes), labels=lambda: torch.zeros(1, classes))
     with torch.device("meta"):
-        module = build_module(config, dataset)
-    assert (module.G.resolution, module.G.num_classes) == (resolution, classes)
-    assert (module.augment is None) == (not config.augment)
+        step = build_step(config, dataset)
+    assert (step.G.resolution, step.G.num_classes) == (resolution, classes)
+    assert (step.augment is None) == (not config.augment)
 
 
 def test_every_recipe_of_others_has_a_published_row() -> None:

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from stylegen.checkpoints.sealed import load_sealed
 from stylegen.errors import RunError
-from stylegen.training.lightning.checkpoint_io import CheckpointFiles, give_second_name, required_bytes
+from stylegen.training.checkpoint_io import give_second_name, required_bytes, write_checkpoint
 from tests.support.disturbed import fill, in_save
-
-FILES = CheckpointFiles()
 
 
 def checkpoint(value: float) -> dict[str, Any]:
@@ -31,8 +30,8 @@ def names(path: Path) -> list[str]:
 
 
 def test_what_is_saved_is_loaded(path: Path) -> None:
-    FILES.save_checkpoint(checkpoint(1.5), path)
-    loaded = FILES.load_checkpoint(path)
+    write_checkpoint(checkpoint(1.5), path)
+    loaded = load_sealed(path)
     assert loaded["steps"] == 3
     assert torch.equal(loaded["state"]["w7"], torch.full((1000,), 1.5))
     assert names(path) == [path.name]
@@ -43,7 +42,7 @@ def test_it_reaches_the_disk_before_it_takes_its_name(path: Path, monkeypatch: p
     sync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: (happened.append("sync"), sync(descriptor)))
     monkeypatch.setattr(Path, "replace", lambda self, to: (happened.append("rename"), replace(self, to)))
-    FILES.save_checkpoint(checkpoint(1), path)
+    write_checkpoint(checkpoint(1), path)
     assert happened == ["sync", "rename", "sync"]  # the file, its name, the folder
 
 
@@ -64,7 +63,7 @@ def test_it_streams(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     save = torch.save
     monkeypatch.setattr(torch, "save", lambda value, file: save(value, Watched(file)))
-    FILES.save_checkpoint(checkpoint(1), path)
+    write_checkpoint(checkpoint(1), path)
     assert max(sizes) < 10_000 < sum(sizes)
 
 
@@ -72,14 +71,14 @@ def test_it_streams(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk_leaves_the_file_before_and_nothing_else(
     byte: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FILES.save_checkpoint(checkpoint(1), path)
+    write_checkpoint(checkpoint(1), path)
     for method in ("open", "replace"):
         monkeypatch.setattr(Path, method, getattr(Path, method))  # undone at the end
     in_save(1, byte, fill)
     with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)"):
-        FILES.save_checkpoint(checkpoint(2), path)
+        write_checkpoint(checkpoint(2), path)
     assert names(path) == [path.name]
-    assert FILES.load_checkpoint(path)["state"]["w0"][0] == 1
+    assert load_sealed(path)["state"]["w0"][0] == 1
 
 
 def test_too_little_room_is_noticed_before_anything_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,14 +86,14 @@ def test_too_little_room_is_noticed_before_anything_is_written(path: Path, monke
     monkeypatch.setattr(shutil, "disk_usage", lambda where: usage(10**9, 10**9, 1000))
     monkeypatch.setattr(torch, "save", lambda *arguments: pytest.fail("written"))
     with pytest.raises(RunError, match=r"it needs 1\.2 MiB and 0\.0 MiB are free.* output_dir="):
-        FILES.save_checkpoint(checkpoint(1), path)
+        write_checkpoint(checkpoint(1), path)
     assert names(path) == []
 
 
 def test_the_room_that_is_asked_for_suffices(path: Path) -> None:
     whole = torch.zeros(100_000)
     assert required_bytes([whole, {"part": whole[:10], "again": (whole,)}]) < 2 * 400_000 + 2**20
-    FILES.save_checkpoint(checkpoint(1), path)
+    write_checkpoint(checkpoint(1), path)
     assert 80_000 < path.stat().st_size < required_bytes(checkpoint(1))
 
 
@@ -102,7 +101,7 @@ def test_a_file_with_code_is_refused(path: Path) -> None:
     path.parent.mkdir(parents=True)
     torch.save({"state": Path("x")}, path)
     with pytest.raises(Exception, match="contains code, which was not run"):
-        FILES.load_checkpoint(path, weights_only=False)
+        load_sealed(path)
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -112,11 +111,11 @@ def test_a_second_name_with_and_without_hard_links(links: bool, path: Path, monk
 
     if not links:
         monkeypatch.setattr(Path, "hardlink_to", refuse)
-    FILES.save_checkpoint(checkpoint(1), path)
+    write_checkpoint(checkpoint(1), path)
     for _ in range(2):
         give_second_name(path, "last.ckpt")
         assert names(path) == [path.name, "last.ckpt"]
     assert path.with_name("last.ckpt").samefile(path) == links
-    FILES.save_checkpoint(checkpoint(2), path)
+    write_checkpoint(checkpoint(2), path)
     give_second_name(path, "last.ckpt")
-    assert FILES.load_checkpoint(path.with_name("last.ckpt"))["state"]["w0"][0] == 2
+    assert load_sealed(path.with_name("last.ckpt"))["state"]["w0"][0] == 2

@@ -1,7 +1,6 @@
 """R1 in a growing run is taken with respect to the full-size image, as StyleGAN's published code takes it."""
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +11,9 @@ from stylegen import randomness
 from stylegen.losses import LOSSES
 from stylegen.networks.stylegan1_discriminator import Discriminator
 from stylegen.regularizers.r1 import R1
-from stylegen.training.ema import EMA
 from stylegen.training.growth import Growth
-from stylegen.training.lightning.module import StyleGANModule
-from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.tiny import tiny_generator
 
 RESOLUTION, GAMMA, EVERY, CLASSES = 16, 10.0, 4, 2
@@ -60,31 +57,25 @@ def published_r1(D: Discriminator, images: Tensor, labels: Tensor, lod: float) -
     return gradient.square().sum(dim=(1, 2, 3))
 
 
-def new_module(batch_per_device: int | None = None) -> StyleGANModule:
+def new_step(batch_per_device: int | None = None) -> TrainingStep:
     with randomness.seeded_construction(0, "critic"):
         critic = Discriminator(RESOLUTION, 3, CLASSES, channel_base=128, channel_max=8, mbstd_group_size=2)
     growth = Growth(RESOLUTION, 4, start_resolution=4, stable_kimg=1, fade_kimg=1)
-    return StyleGANModule(
-        *(tiny_generator(RESOLUTION, name="stylegan1", num_classes=CLASSES), critic, LOSSES["nonsaturating"]()),
-        regularizers={"r1": R1(GAMMA, EVERY)},
-        draws=KeyedDraws(0, 8, torch.eye(CLASSES)),
-        ema=EMA(),
-        optimizer=AdamSettings(),
-        batch_per_device=batch_per_device,
-        growth=growth,
-    ).double()
+    generator = tiny_generator(RESOLUTION, name="stylegan1", num_classes=CLASSES)
+    objective = Objective(LOSSES["nonsaturating"](), {"r1": R1(GAMMA, EVERY)})
+    options = StepOptions(batch_per_device=batch_per_device, growth=growth)
+    return TrainingStep(generator, critic, objective, KeyedDraws(0, 8, torch.eye(CLASSES)), options).to(torch.float64)
 
 
-def r1_by_training(module: StyleGANModule, images: Tensor, labels: Tensor, lod: float) -> tuple[float, dict[str, Any]]:
+def r1_by_training(step: TrainingStep, images: Tensor, labels: Tensor, lod: float) -> tuple[float, dict[str, Any]]:
     """The reported term and the gradients that the lazy phase of a training step leaves."""
-    module.images_seen = MOMENTS[lod]
-    module._stand()
-    module._trainer = SimpleNamespace(global_rank=0, world_size=1)
-    module.D.requires_grad_(True)
-    (phase,) = (phase for phase in module.phases if phase.name == "D_r1")
-    phase.backward(module._micro_batches(images, labels))
-    gradients = {name: p.grad for name, p in module.D.named_parameters()}
-    return module.statistics.collect()["reg/r1"], gradients
+    step.images_seen = MOMENTS[lod]
+    step._set_level()
+    step.D.requires_grad_(True)
+    (phase,) = (phase for phase in step.phases if phase.name == "D_r1")
+    phase.backward(step._micro_batches(images, labels))
+    gradients = {name: p.grad for name, p in step.D.named_parameters()}
+    return step.statistics.collect()["reg/r1"], gradients
 
 
 @pytest.mark.parametrize("batch_per_device", [None, 2])
@@ -92,14 +83,14 @@ def r1_by_training(module: StyleGANModule, images: Tensor, labels: Tensor, lod: 
 def test_it_is_that_of_the_full_size_image(lod: float, batch_per_device: int | None) -> None:
     images = torch.rand(4, 3, RESOLUTION, RESOLUTION, dtype=torch.float64) * 2 - 1
     labels = torch.eye(CLASSES, dtype=torch.float64)[[0, 1, 1, 0]]
-    module = new_module(batch_per_device)
-    stage = module.growth.at(MOMENTS[lod])
+    step = new_step(batch_per_device)
+    stage = step.growth.at(MOMENTS[lod])
     assert (stage.resolution, stage.alpha) == (RESOLUTION >> math.floor(lod), pytest.approx(1 - lod + math.floor(lod)))
-    value, gradients = r1_by_training(module, images, labels, lod)
-    expected = GAMMA / 2 * published_r1(module.D, images, labels, lod).mean()
+    value, gradients = r1_by_training(step, images, labels, lod)
+    expected = GAMMA / 2 * published_r1(step.D, images, labels, lod).mean()
     assert value == pytest.approx(expected.item(), rel=1e-6)  # statistics are float32
-    module.D.zero_grad(set_to_none=True)
+    step.D.zero_grad(set_to_none=True)
     (EVERY * expected).backward()
-    for name, parameter in module.D.named_parameters():
+    for name, parameter in step.D.named_parameters():
         found, wanted = (torch.zeros_like(parameter) if g is None else g for g in (gradients[name], parameter.grad))
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12, msg=name)

@@ -8,20 +8,16 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.images import write_png
-from stylegen.training.lightning.callbacks.wandb import WandbRun, check_logger
+from stylegen.training.observers.wandb import WandbRun, check_logger
 from tests.support.wandb_file import read_run
 
 
-class Rank0:
-    is_global_zero = True
-
-
 def log_something(run: WandbRun, folder: Path, kimg: float) -> None:
-    run.setup(Rank0(), None, "fit")
-    run.hear({"kimg": kimg, "loss/G": 0.5})
+    run.start()
+    run.log({"kimg": kimg, "loss/G": 0.5})
     write_png(folder / "grid.png", torch.zeros(3, 8, 8, dtype=torch.uint8))
-    run.hear_grid(kimg, folder / "grid.png")
-    run.teardown(Rank0(), None, "fit")
+    run.log_grid(kimg, folder / "grid.png")
+    run.close()
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
-from stylegen.training.lightning.callbacks.evaluation_callback import read_card
+from stylegen.training.observers.periodic_evaluation import read_card
 from tests.support.metric_images import Thumbnail
 from tests.support.tiny import TINY_RUN
 

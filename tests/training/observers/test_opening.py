@@ -11,12 +11,12 @@ from PIL import Image
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.compose import compose_config
-from stylegen.runs.build import build_dataset, build_module
+from stylegen.runs.build import build_dataset, build_step
 from stylegen.training import estimate
-from stylegen.training.lightning.callbacks import progress_bar as progress
-from stylegen.training.lightning.callbacks.opening import Opening, Plan
-from stylegen.training.lightning.callbacks.progress_bar import ProgressBar
 from stylegen.training.lightning.run_log import RunLog, duration
+from stylegen.training.observers import progress_bar as progress
+from stylegen.training.observers.opening import Opening, Plan
+from stylegen.training.observers.progress_bar import ProgressBar
 from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.016"]
@@ -56,17 +56,17 @@ def test_a_training_says_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize("growth", [[], GROWING])
 def test_the_estimate_counts_passes_and_changes_nothing(growth: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose_config("train", [*RUN, *growth])
-    module = build_module(config, build_dataset(config))
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    level = module.G_ema.level
+    step = build_step(config, build_dataset(config))
+    before = {name: tensor.clone() for name, tensor in step.modules.state_dict().items()}
+    level = step.G_ema.level
     passes = {8: (1.0, 2.0), 16: (10.0, 20.0)}
-    monkeypatch.setattr(estimate, "_timed_passes", lambda module, count: passes[module.G_ema.level.resolution])
+    monkeypatch.setattr(estimate, "_timed_passes", lambda step, count: passes[step.G_ema.level.resolution])
     # 4 passes of G, 8 of D, and 7 / 16 for R1 at every 16th step; growing: 5 of the 16 moments at 8 px.
     at_16 = 4 * 10 + (8 + 7 / 16) * 20
     expected = (5 / 10 + 11) / 16 * at_16 * 32 if growth else at_16 * 16
-    assert estimate.seconds_left(module, 32 if growth else 16, 8, 1) == pytest.approx(expected)
-    assert module.G_ema.level == level
-    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert estimate.seconds_left(step, 32 if growth else 16, 8, 1) == pytest.approx(expected)
+    assert step.G_ema.level == level
+    assert all(torch.equal(tensor, before[name]) for name, tensor in step.modules.state_dict().items())
 
 
 @pytest.mark.parametrize(("every", "seen", "due"), [(0, 0, 64), (10, 0, 10), (10, 10_000, 20), (10, 61_000, 64)])
@@ -76,28 +76,17 @@ def test_the_next_evaluation(every: float, seen: int, due: float) -> None:
     assert opening._evaluation(seen) == f"fid, kid at {due} kimg"
 
 
-class Rank0:
-    is_global_zero = True
-
-
-def module_at(images_seen: int) -> Any:
-    config = compose_config("train", RUN)
-    module = build_module(config, build_dataset(config))
-    module.images_seen = images_seen
-    return module
-
-
 def test_slow_steps_have_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_FIRST_STEP", 0.01)
-    bar, module, clock = ProgressBar(64, RunLog(tmp_path / "log.txt")), module_at(0), [0.0]
+    bar, images_seen, clock = ProgressBar(64, RunLog(tmp_path / "log.txt")), 0, [0.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
-    bar.on_train_start(Rank0(), module)
+    bar.begin(0)
     bar._first_step.join()
     for seconds in (29, 61, 91, 120, 152):
-        clock[0], module.images_seen = float(seconds), module.images_seen + 16
-        bar.on_train_batch_end(Rank0(), module, None, None, 0)
+        clock[0], images_seen = float(seconds), images_seen + 16
+        bar.update(images_seen - 16, images_seen)
     lines = (tmp_path / "log.txt").read_text().splitlines()
-    assert lines[0].endswith("the first step has taken 0.01 s and goes on")
+    assert lines[0].endswith("the first step has taken 0.01 s so far")
     assert [line.split("/")[0].strip() for line in lines[1:]] == ["0.032", "0.080"]
     assert "left 1 d 9:" in lines[1]
 

@@ -14,19 +14,16 @@ from tests.support.double import assert_same_state
 from tests.support.loss_gradients import VARIANTS, assert_same_gradients, gradients
 from tests.support.two_processes import CASES, train
 
-ROOT = Path(__file__).parents[3]
-
-
-# Lightning's, about a trainer without the settings of the command.
-pytestmark = pytest.mark.filterwarnings("ignore")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes have trained: `CASES`, and on from what one process began."""
     folder = tmp_path_factory.mktemp("processes")
-    change_processes.train(folder, 1, change_processes.BEGINNING, save=folder / "one.ckpt")
-    command = [sys.executable, "-m", "tests.support.two_processes", str(folder)]
+    change_processes.train(folder, change_processes.BEGINNING, save=folder / "one.ckpt")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "tests.support.two_processes", str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
@@ -36,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One process with the whole batch at once."""
-    return train(tmp_path_factory.mktemp("alone") / "whole.pt", 1)
+    return train(tmp_path_factory.mktemp("alone") / "whole.pt")
 
 
 def assert_same_training(found: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -50,7 +47,7 @@ def assert_same_training(found: dict[str, Any], expected: dict[str, Any]) -> Non
 @pytest.mark.parametrize("images", [8, 4])
 def test_micro_batches_train_as_one(images: int, alone: dict[str, Any], tmp_path: Path) -> None:
     """`images`: as many at a time."""
-    assert_same_training(train(tmp_path / "parts.pt", 1, images), alone)
+    assert_same_training(train(tmp_path / "parts.pt", images), alone)
 
 
 @pytest.mark.parametrize("case", ["whole", "micro_batches"])
@@ -61,7 +58,7 @@ def test_processes_train_as_one(case: str, folder: Path, alone: dict[str, Any]) 
 @pytest.mark.parametrize("case", ["batch_norm", "growth"])
 def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Path) -> None:
     """With path length, whose gradient passes the reduced statistics of batch normalisation twice."""
-    expected = train(tmp_path / "alone.pt", 1, *CASES[case])
+    expected = train(tmp_path / "alone.pt", *CASES[case])
     assert any("running_var" in name for name in expected["state"]) == (case == "batch_norm")
     assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)
 
@@ -76,8 +73,8 @@ def test_processes_with_micro_batches_have_the_gradients_of_one_batch(loss: str,
 
 def test_a_checkpoint_continues_on_another_number_of_processes(folder: Path, tmp_path: Path) -> None:
     """From 1 to 2 and from 2 to 1: as one process all the way; records, which are float32, included."""
-    alone = change_processes.train(tmp_path, 1, change_processes.STEPS)
-    two_then_one = change_processes.train(folder, 1, change_processes.STEPS, load=folder / "two.ckpt")
+    alone = change_processes.train(tmp_path, change_processes.STEPS)
+    two_then_one = change_processes.train(folder, change_processes.STEPS, load=folder / "two.ckpt")
     one_then_two = torch.load(folder / "result.pt", weights_only=True)
     for changed in (one_then_two, two_then_one):
         assert_same_state(changed["state"], alone["state"])

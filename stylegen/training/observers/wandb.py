@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import lightning as L
-
 from stylegen.bounds import Choice, Quoted, Range
+from stylegen.distributed import is_first
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import write_text
-from stylegen.training.lightning.callbacks.logbook import Record
+from stylegen.training.observers.metrics_log import Record
 
 MODES = ("auto", "online", "offline", "disabled")
-
-
 _OLDER_MODES = {"dryrun": "offline", "run": "online"}
 _NOT_IN_A_PROJECT = "/\\#?%:"
 
 
 def check_logger(mode: str, project: str = "stylegen") -> None:
-    """Raise UserError for what W&B refuses in any mode: an unknown one, and impossible names of projects."""
+    """Raise UserError for an unknown mode, or a project name that W&B refuses."""
     if mode not in MODES:
         raise unknown_choice("logger.mode", mode, MODES)
     variable = os.environ.get("WANDB_MODE", "auto")
@@ -32,20 +29,20 @@ def check_logger(mode: str, project: str = "stylegen") -> None:
         raise UserError(
             f"logger.project={project}",
             rule=f"W&B takes names of 1 to 128 characters without {' '.join(_NOT_IN_A_PROJECT)}",
-            fix="Use logger.project=stylegen, say; logger.entity is the account",
+            fix="Use for example logger.project=stylegen; logger.entity is the account",
         )
 
 
-class WandbRun(L.Callback):
-    """Logs what it hears from the logbook and the sample grids.
+class WandbRun:
+    """Logs records and sample grids, on rank 0.
 
     Args:
-        folder: the run's; W&B writes below `folder`/wandb, where the run id is kept for resuming.
+        folder: of the run. W&B writes to `folder`/wandb, where the run id is kept for continued runs.
         config: plain values, shown with the run.
-        mode: "auto" takes the variable WANDB_MODE, else is online when W&B finds a key and offline otherwise.
-        project, entity, name: as W&B uses them; the name is the folder's unless given.
-        init_timeout: seconds to wait for the server. One that cannot be reached turns the run offline with one
-            warning (`wandb sync` uploads it later).
+        mode: "auto" is the variable WANDB_MODE; without it, online if W&B finds a key, else offline.
+        project, entity, name: of the W&B run; the name is the folder's by default.
+        init_timeout: seconds to wait for the server. If it cannot be reached, the run is logged offline with one
+            warning, and `wandb sync` uploads it later.
     """
 
     def __init__(
@@ -64,24 +61,23 @@ class WandbRun(L.Callback):
         self.init_timeout = init_timeout
         self._run: Any = None
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        mode = self._effective_mode()
-        if trainer.is_global_zero and mode != "disabled" and self._run is None:
+    def start(self) -> None:
+        if is_first() and (mode := self._effective_mode()) != "disabled":
             self._run = self._start(mode)
             self._run.define_metric("kimg")
             self._run.define_metric("*", step_metric="kimg")
 
-    def hear(self, record: Record) -> None:
+    def log(self, record: Record) -> None:
         if self._run is not None:
             self._run.log(dict(record))
 
-    def hear_grid(self, kimg: float, path: Path) -> None:
+    def log_grid(self, kimg: float, path: Path) -> None:
         if self._run is not None:
             import wandb
 
             self._run.log({"kimg": kimg, "samples": wandb.Image(str(path))})
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def close(self) -> None:
         if self._run is not None:
             self._run.finish()
             self._run = None
@@ -90,12 +86,12 @@ class WandbRun(L.Callback):
         mode = os.environ.get("WANDB_MODE", "auto") if self.mode == "auto" else self.mode
         mode = _OLDER_MODES.get(mode, mode)
         if mode != "disabled" and not _is_address(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")):
-            address = os.environ.pop("WANDB_BASE_URL")  # W&B cannot even log offline with it
+            address = os.environ.pop("WANDB_BASE_URL")  # W&B fails offline too with it
             warnings.warn(f"WANDB_BASE_URL={address} is no http(s) address; logging offline", stacklevel=2)
             return "offline"
         if mode != "auto":
             return mode
-        import wandb  # seconds to import, so only where it is used
+        import wandb  # takes seconds to import
 
         try:
             return "online" if wandb.login(prompt=False, verify=False) else "offline"
@@ -112,10 +108,10 @@ class WandbRun(L.Callback):
             if mode == "offline":
                 raise
             warnings.warn(
-                f"Weights & Biases cannot be reached ({error}); logging offline below {self.folder / 'wandb'}",
+                f"Weights & Biases cannot be reached ({error}); logging offline to {self.folder / 'wandb'}",
                 stacklevel=2,
             )
-            wandb.teardown()  # or its service would still hold the run id
+            wandb.teardown()  # its service would hold the run id
             return self._init("offline")
 
     def _init(self, mode: str) -> Any:
@@ -133,7 +129,7 @@ class WandbRun(L.Callback):
         )
 
     def _run_id(self) -> str:
-        """The id kept with the run folder, made on first use."""
+        """The id of this run folder, generated on first use."""
         path = self.folder / "wandb" / "run_id.txt"
         if not path.exists():
             write_text(path, secrets.token_hex(4))
@@ -144,5 +140,5 @@ def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # brackets or ports that are none
+    except ValueError:  # invalid brackets or port
         return False

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning
 import pytest
 import torch
 
@@ -16,53 +15,35 @@ from stylegen.errors import DamagedFile, UserError
 from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS
 from stylegen.regularizers import REGULARIZERS
-from stylegen.training.ema import EMA
-from stylegen.training.lightning.checkpoint_io import CheckpointFiles, read_checkpoint
-from stylegen.training.lightning.module import StyleGANModule
-from stylegen.training.optimizer import AdamSettings
+from stylegen.training.checkpoint_io import read_checkpoint, write_checkpoint
 from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.step import Objective, TrainingStep
 from tests.support.tiny import tiny_generator
 
 FLIPS = 200
 
 
 @pytest.fixture(scope="module")
-def module() -> StyleGANModule:
-    return StyleGANModule(
-        tiny_generator(8),
-        DISCRIMINATORS["stylegan2"](resolution=8, channels=3, num_classes=0, channel_base=64, channel_max=8),
-        loss=LOSSES["nonsaturating"],
-        regularizers={"r1": REGULARIZERS["r1"](gamma=1.0)},
-        draws=KeyedDraws(0, 8, torch.empty(4, 0)),
-        ema=EMA(),
-        optimizer=AdamSettings(),
-    )
+def step() -> TrainingStep:
+    discriminator = DISCRIMINATORS["stylegan2"](resolution=8, channels=3, num_classes=0, channel_base=64, channel_max=8)
+    objective = Objective(LOSSES["nonsaturating"](), {"r1": REGULARIZERS["r1"](gamma=1.0)})
+    return TrainingStep(tiny_generator(8), discriminator, objective, KeyedDraws(0, 8, torch.empty(4, 0)))
 
 
 @pytest.fixture(scope="module")
-def whole(module: StyleGANModule) -> dict[str, Any]:
-    """What the trainer saves after a step."""
-    optimizers = module.configure_optimizers()
-    for optimizer in optimizers:
-        for parameter in optimizer.param_groups[0]["params"]:
-            parameter.requires_grad_(True).grad = torch.ones_like(parameter)
-        optimizer.step()
-    return {
-        "epoch": 0,
-        "global_step": 0,
-        "pytorch-lightning_version": lightning.__version__,
-        "state_dict": module.state_dict(),
-        "callbacks": {"Logbook": {"offset": 0, "statistics": {"a": torch.ones(1, 2)}}, "Checkpoints": {"best": None}},
-        "optimizer_states": [optimizer.state_dict() for optimizer in optimizers],
-        "lr_schedulers": [],
-        "TrainingData": {"fingerprint": "00"},
-        "clock": {"images_seen": 8, "steps": 1, "attempt": 0, "streaks": [0.0] * len(module.phases)},
+def whole(step: TrainingStep) -> dict[str, Any]:
+    """What a run saves after a step."""
+    step(torch.zeros(8, 3, 8, 8), torch.zeros(8, 0))
+    evaluation = {"best": {"metric": "fid", "value": 5.0, "kimg": 0.008}, "owed": False, "spent": 1.0, "elapsed": 2.0}
+    return step.state_dict() | {
+        "fingerprint": "00",
+        "observers": {"log": {"offset": 0}, "evaluation": evaluation},
     }
 
 
 @pytest.fixture
 def path(whole: dict[str, Any], tmp_path: Path) -> Path:
-    CheckpointFiles().save_checkpoint(whole, tmp_path / "checkpoints" / "000000.008.ckpt")
+    write_checkpoint(whole, tmp_path / "checkpoints" / "000000.008.ckpt")
     return tmp_path / "checkpoints" / "000000.008.ckpt"
 
 
@@ -74,8 +55,8 @@ def same(a: Any, b: Any) -> bool:
     return bool(torch.equal(a, b)) if isinstance(a, torch.Tensor) else bool(a == b)
 
 
-def test_a_whole_checkpoint_is_read_by_anyone(path: Path, whole: dict[str, Any], module: StyleGANModule) -> None:
-    assert same(read_checkpoint(path, module), whole)
+def test_a_whole_checkpoint_is_read_by_anyone(path: Path, whole: dict[str, Any], step: TrainingStep) -> None:
+    assert same(read_checkpoint(path, step), whole)
     assert same(torch.load(path, weights_only=True), whole)
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -104,13 +85,13 @@ def test_a_truncated_file(path: Path) -> None:
             read_checkpoint(path)
 
 
-def test_a_checkpoint_from_before_there_were_hashes(path: Path, whole: dict[str, Any], module: StyleGANModule) -> None:
+def test_a_checkpoint_from_before_there_were_hashes(path: Path, whole: dict[str, Any], step: TrainingStep) -> None:
     torch.save(whole, path)
-    assert same(read_checkpoint(path, module), whole)
+    assert same(read_checkpoint(path, step), whole)
 
 
-def optimizer_state(network: int, number: int, **values: Any) -> Callable[[dict[str, Any]], None]:
-    return lambda c: c["optimizer_states"][network]["state"][number].update(values)
+def optimizer_state(network: str, number: int, **values: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda c: c["optimizers"][network]["state"][number].update(values)
 
 
 def without(*keys: str) -> Callable[[dict[str, Any]], None]:
@@ -131,63 +112,68 @@ def changed(value: Any, *keys: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-GROUP = ("optimizer_states", 0, "param_groups", 0)
+GROUP = ("optimizers", "G", "param_groups", 0)
 DAMAGE = {
-    "moments of shape [1]": optimizer_state(0, 2, exp_avg=torch.ones(1), exp_avg_sq=torch.ones(1)),
-    "one moment": optimizer_state(1, 0, exp_avg=torch.ones(1)),
-    "half moments": optimizer_state(0, 1, exp_avg=torch.ones(8).half(), exp_avg_sq=torch.ones(8).half()),
-    "integer moments": optimizer_state(0, 1, exp_avg=torch.ones(8).long(), exp_avg_sq=torch.ones(8).long()),
-    "NaN moments": optimizer_state(0, 1, exp_avg=torch.full((8,), torch.nan)),
-    "negative squares": optimizer_state(0, 1, exp_avg_sq=-torch.ones(8)),
-    "a vector of steps": optimizer_state(0, 1, step=torch.ones(3)),
-    "a plain step": optimizer_state(0, 1, step=1),
-    "a terabyte": optimizer_state(0, 1, exp_avg=torch.ones(1).expand(2**20, 2**20)),
-    "a third moment": optimizer_state(0, 1, max_exp_avg_sq=torch.ones(8)),
+    "moments of shape [1]": optimizer_state("G", 2, exp_avg=torch.ones(1), exp_avg_sq=torch.ones(1)),
+    "one moment": optimizer_state("D", 0, exp_avg=torch.ones(1)),
+    "half moments": optimizer_state("G", 1, exp_avg=torch.ones(8).half(), exp_avg_sq=torch.ones(8).half()),
+    "integer moments": optimizer_state("G", 1, exp_avg=torch.ones(8).long(), exp_avg_sq=torch.ones(8).long()),
+    "NaN moments": optimizer_state("G", 1, exp_avg=torch.full((8,), torch.nan)),
+    "negative squares": optimizer_state("G", 1, exp_avg_sq=-torch.ones(8)),
+    "a vector of steps": optimizer_state("G", 1, step=torch.ones(3)),
+    "a plain step": optimizer_state("G", 1, step=1),
+    "a terabyte": optimizer_state("G", 1, exp_avg=torch.ones(1).expand(2**20, 2**20)),
+    "a third moment": optimizer_state("G", 1, max_exp_avg_sq=torch.ones(8)),
     "amsgrad": changed(True, *GROUP, "amsgrad"),
     "another kernel": changed(True, *GROUP, "capturable"),
     "no rate": changed(None, *GROUP, "lr"),
     "fewer parameters": changed([0, 1], *GROUP, "params"),
-    "one optimizer": changed([], "optimizer_states"),
-    "no weights": without("state_dict"),
-    "a weight less": without("state_dict", "G.mapping.w_avg"),
-    "a weight more": changed(torch.ones(1), "state_dict", "zzz"),
-    "another shape": changed(torch.ones(3), "state_dict", "G.mapping.w_avg"),
-    "another dtype": changed(torch.ones(8).long(), "state_dict", "G.mapping.w_avg"),
-    "NaN weights": changed(torch.full((8,), torch.nan), "state_dict", "G.mapping.w_avg"),
-    "infinite weights": changed(torch.full((8,), torch.inf), "state_dict", "G_ema.mapping.w_avg"),
-    "text for a weight": changed("x", "state_dict", "G.mapping.w_avg"),
+    "one optimizer": without("optimizers", "D"),
+    "no weights": without("weights"),
+    "a weight less": without("weights", "G.mapping.w_avg"),
+    "a weight more": changed(torch.ones(1), "weights", "zzz"),
+    "another shape": changed(torch.ones(3), "weights", "G.mapping.w_avg"),
+    "another dtype": changed(torch.ones(8).long(), "weights", "G.mapping.w_avg"),
+    "NaN weights": changed(torch.full((8,), torch.nan), "weights", "G.mapping.w_avg"),
+    "infinite weights": changed(torch.full((8,), torch.inf), "weights", "G_ema.mapping.w_avg"),
+    "text for a weight": changed("x", "weights", "G.mapping.w_avg"),
     "no clock": without("clock"),
     "no images": without("clock", "images_seen"),
     "negative images": changed(-8, "clock", "images_seen"),
     "images of a float": changed(8.5, "clock", "images_seen"),
     "too few streaks": changed([], "clock", "streaks"),
-    "no callbacks": without("callbacks"),
-    "callbacks of another type": changed([1], "callbacks"),
-    "a callback without its state": changed({}, "callbacks", "Logbook"),
-    "a best score of text": changed({"metric": "fid", "value": "x", "kimg": 1}, "callbacks", "Checkpoints", "best"),
-    "no data": without("TrainingData"),
-    "another version of Lightning": changed("zzz", "pytorch-lightning_version"),
-    "no version of Lightning": without("pytorch-lightning_version"),
-    "no epoch": without("epoch"),
+    "a third optimizer": changed({}, "optimizers", "E"),
+    "no statistics": without("statistics"),
+    "statistics of another shape": changed(torch.ones(1), "statistics", "loss/G"),
+    "integer statistics": changed(torch.ones(1, 2).long(), "statistics", "loss/G"),
+    "no observers": without("observers"),
+    "observers of another type": changed([1], "observers"),
+    "an observer without its state": changed({}, "observers", "log"),
+    "a negative offset": changed(-1, "observers", "log", "offset"),
+    "a best metric of text": changed("x", "observers", "evaluation", "best", "value"),
+    "owed by a number": changed(1, "observers", "evaluation", "owed"),
+    "infinite time": changed(float("inf"), "observers", "evaluation", "spent"),
+    "no data": without("fingerprint"),
+    "data of a number": changed(0, "fingerprint"),
     "a list": lambda c: c.clear(),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_content_that_does_not_fit_is_refused(
-    damage: str, path: Path, whole: dict[str, Any], module: StyleGANModule
+    damage: str, path: Path, whole: dict[str, Any], step: TrainingStep
 ) -> None:
     """The hash of these files is right: somebody has written them so."""
     checkpoint = copy.deepcopy(whole)
     DAMAGE[damage](checkpoint)
-    CheckpointFiles().save_checkpoint(checkpoint, path)
+    write_checkpoint(checkpoint, path)
     with pytest.raises(DamagedFile, match="is damaged") as caught:
-        read_checkpoint(path, module)
+        read_checkpoint(path, step)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_code_is_refused_without_advice_on_how_to_run_it(path: Path) -> None:
-    torch.save({"state_dict": Path("x")}, path)
+    torch.save({"weights": Path("x")}, path)
     with pytest.raises(UserError, match="contains code, which was not run") as caught:
         read_checkpoint(path)
     assert not {"weights_only", "add_safe_globals", "arbitrary"} & set(str(caught.value).replace("`", " ").split())

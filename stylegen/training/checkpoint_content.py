@@ -1,60 +1,52 @@
-"""What a checkpoint must hold before anything of it is restored.
+"""Checks the content of a checkpoint before any of it is loaded.
 
-Adam's fused kernel would read moments of a wrong shape beyond their ends, and a field that is missing would end the run
-in the middle of being restored. A hash does not help against either: it vouches for bytes, not for who wrote them, and
-older checkpoints have none.
+Adam's fused kernel would read beyond the end of moments of a wrong shape, and a missing field would fail halfway
+through loading. The hash of the file prevents neither: whoever can write a file can write its hash.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.step import TrainingStep
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def content_problem(checkpoint: Any, size: int, module: StyleGANModule | None = None) -> str | None:
-    """What is wrong with a loaded checkpoint, in a few words; None if a run can continue from it.
+def content_problem(checkpoint: Any, size: int, step: TrainingStep | None = None) -> str | None:
+    """The first problem of a loaded checkpoint, in a few words; None if a run can continue from it.
 
     Args:
-        size: of the file in bytes; a tensor that claims more is not looked at.
-        module: that is to be continued; without one, its shapes are not compared.
+        size: of the file in bytes; no tensor may be larger.
+        step: the step that will load it; None does not compare shapes.
     """
     try:
-        return next(_problems(checkpoint, size, module), None)
+        return next(_problems(checkpoint, size, step), None)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         return f"a field is missing or of another type ({type(error).__name__}: {error})"[:200]
 
 
-def _problems(checkpoint: Any, size: int, module: StyleGANModule | None) -> Iterator[str]:
+def _problems(checkpoint: Any, size: int, step: TrainingStep | None) -> Iterator[str]:
     yield from _tensor_problems(checkpoint, size)
     yield from _clock_problems(checkpoint["clock"])
-    if not isinstance(checkpoint["pytorch-lightning_version"], str):
-        yield "pytorch-lightning_version is no text"
-    # Ours have no business there, and Lightning would act on it.
-    for key, kind in {"epoch": int, "global_step": int, "callbacks": dict, "lr_schedulers": list}.items():
-        if not isinstance(checkpoint[key], kind):
-            yield f"{key} is no {kind.__name__}"
-    if [int(part) for part in checkpoint["pytorch-lightning_version"].split(".")[:2]] < [1, 0]:
-        yield "pytorch-lightning_version is too old"
-    if not isinstance(checkpoint["TrainingData"]["fingerprint"], str):
+    if not isinstance(checkpoint["fingerprint"], str):
         yield "the fingerprint of the data is no text"
-    yield from _callback_problems(checkpoint["callbacks"])
-    weights, optimizers = checkpoint["state_dict"], checkpoint["optimizer_states"]
+    yield from _statistics_problems(checkpoint["statistics"])
+    yield from _observer_problems(checkpoint["observers"])
+    weights = checkpoint["weights"]
     if not all(isinstance(tensor, Tensor) for tensor in weights.values()):
-        yield "state_dict holds something else than tensors"
+        yield "weights hold something else than tensors"
     yield from (f"{name} is not finite" for name, tensor in weights.items() if not _is_finite(tensor))
-    yield from _optimizer_problems(optimizers)
-    if module is not None:
-        yield from _module_problems(checkpoint, module)
+    yield from _optimizer_problems(checkpoint["optimizers"])
+    if step is not None:
+        yield from _step_problems(checkpoint, step)
 
 
 def _tensor_problems(checkpoint: Any, size: int) -> Iterator[str]:
-    """Before any arithmetic: a few bytes can claim to be a tensor of terabytes."""
+    """Checked before any arithmetic: a few bytes can declare a tensor of terabytes."""
     for tensor in tensors_in(checkpoint):
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
             yield "a tensor is sparse, quantised or has no values"
@@ -79,34 +71,27 @@ def _clock_problems(clock: Mapping[str, Any]) -> Iterator[str]:
         yield "clock.streaks are no counts"
 
 
-def _callback_problems(callbacks: Mapping[str, Any]) -> Iterator[str]:
-    for name, state in callbacks.items():
-        if not isinstance(name, str) or not isinstance(state, dict):
-            yield "callbacks hold something else than states by name"
-    logbook, checkpoints, evaluation = (
-        callbacks.get(name) for name in ("Logbook", "Checkpoints", "EvaluationCallback")
-    )
-    if logbook is not None:
-        statistics = logbook["statistics"]
-        if type(logbook["offset"]) is not int or logbook["offset"] < 0 or not isinstance(statistics, dict | None):
-            yield "the state of Logbook is damaged"
-        for pairs in (statistics or {}).values():
-            if pairs.ndim != 2 or pairs.shape[1] != 2 or not pairs.is_floating_point():
-                yield "the statistics of Logbook are no sums"
-    for state in (checkpoints, evaluation):
-        best = None if state is None else state["best"]
-        if best is not None and not (isinstance(best["metric"], str) and _is_number(best["value"], best["kimg"])):
-            yield "the best score is damaged"
-    if evaluation is not None:
-        spent = evaluation.get("spent", 0.0), evaluation.get("elapsed", 0.0)
-        if not isinstance(evaluation.get("owed", False), bool) or not _is_number(*spent):
-            yield "the state of EvaluationCallback is damaged"
+def _statistics_problems(statistics: Mapping[str, Any]) -> Iterator[str]:
+    for name, pairs in statistics.items():
+        if not isinstance(name, str) or pairs.ndim != 2 or pairs.shape[1] != 2 or not pairs.is_floating_point():
+            yield "the statistics are no sums"
 
 
-def _optimizer_problems(optimizers: Sequence[Any]) -> Iterator[str]:
-    if len(optimizers) != 2:
+def _observer_problems(observers: Mapping[str, Any]) -> Iterator[str]:
+    offset, evaluation = observers["log"]["offset"], observers["evaluation"]
+    if type(offset) is not int or offset < 0:
+        yield "observers.log.offset is no length"
+    best = evaluation["best"]
+    if best is not None and not (isinstance(best["metric"], str) and _is_number(best["value"], best["kimg"])):
+        yield "the best metric is damaged"
+    if not isinstance(evaluation["owed"], bool) or not _is_number(evaluation["spent"], evaluation["elapsed"]):
+        yield "the state of the evaluation is damaged"
+
+
+def _optimizer_problems(optimizers: Mapping[str, Any]) -> Iterator[str]:
+    if set(optimizers) != {"G", "D"}:
         yield f"it holds {len(optimizers)} optimizers, not those of G and D"
-    for network, optimizer in zip("GD", optimizers, strict=False):
+    for network, optimizer in optimizers.items():
         (group,) = optimizer["param_groups"]
         numbers = group["params"]
         if numbers != list(range(len(numbers))) or not set(optimizer["state"]) <= set(numbers):
@@ -129,29 +114,29 @@ def _state_problems(state: Mapping[str, Any]) -> Iterator[str]:
         yield "moments that are not finite, or squares below 0"
 
 
-def _module_problems(checkpoint: Mapping[str, Any], module: StyleGANModule) -> Iterator[str]:
-    own, found = module.state_dict(), checkpoint["state_dict"]
+def _step_problems(checkpoint: Mapping[str, Any], step: TrainingStep) -> Iterator[str]:
+    own, found = step.modules.state_dict(), checkpoint["weights"]
     yield from (f"{name} is missing" for name in own if name not in found)
     yield from (f"{name} is unknown" for name in found if name not in own)
     for name, tensor in own.items():
         yield from (f"{name} {p}" for p in _differences(found[name], tensor))
-    if len(checkpoint["clock"]["streaks"]) != len(module.phases):
+    if len(checkpoint["clock"]["streaks"]) != len(step.phases):
         yield "clock.streaks are those of other phases"
-    if module.augment is not None:
+    if step.augment is not None:
         yield from _augment_problems(checkpoint["augment"])
-    optimizers = zip("GD", module.configure_optimizers(), checkpoint["optimizer_states"], strict=True)
-    for network, optimizer, saved in optimizers:
-        parameters = optimizer.param_groups[0]["params"]
+    for network, optimizer in step.optimizers.items():
+        saved, (group,) = checkpoint["optimizers"][network], optimizer.param_groups
+        parameters = group["params"]
         if len(saved["param_groups"][0]["params"]) != len(parameters):
             yield f"the optimizer of {network} has other parameters"
         for number, state in saved["state"].items():
             problems = (p for key in _MOMENTS for p in _differences(state[key], parameters[number]))
             yield from (f"optimizer of {network}, parameter {number}: moment {p}" for p in problems)
-        yield from _group_problems(network, saved["param_groups"][0], optimizer.param_groups[0])
+        yield from _group_problems(network, saved["param_groups"][0], group)
 
 
 def _group_problems(network: str, saved: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
-    """Which kernel runs, and what it reads: none of it may come from the file."""
+    """The flags that select the kernel must not come from the file."""
     for key in ("amsgrad", "maximize", "foreach", "capturable", "differentiable", "fused", "weight_decay"):
         if saved.get(key, own.get(key)) != own.get(key):
             yield f"the optimizer of {network} has {key}={saved[key]!r:.40}"

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from stylegen.training.lightning.callbacks.clock import is_due
+from stylegen.training.observers.schedule import is_due
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64, 1000])

@@ -1,0 +1,105 @@
+"""Atomic checkpoint files, which are read without running code.
+
+Tensors stream into a hidden file in the same folder, which is renamed after it has been synced to the disk: after a
+crash, a power failure or on a full disk, the name holds the old file or the whole new one. The file ends with its hash,
+which detects later damage (see `stylegen.checkpoints.sealed`).
+"""
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stylegen.checkpoints.sealed import damaged, load_sealed, save_sealed
+from stylegen.errors import RunError
+from stylegen.files import replacing
+from stylegen.training.checkpoint_content import content_problem, tensors_in
+from stylegen.training.step import TrainingStep
+
+_MARGIN = 2**20  # bytes for names, structure and alignment, beside two per cent of the tensors
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write `checkpoint` to `path`, or leave `path` as it was.
+
+    Raises:
+        RunError: there is not enough room, or writing failed; the partial file is removed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _require_room(path, required_bytes(checkpoint))
+        with replacing(path, durable=True, locked=True) as partial, partial.open("wb", buffering=2**20) as file:
+            save_sealed(checkpoint, file)
+    except (OSError, RuntimeError) as error:
+        cause = _os_error(error)
+        if cause is None:
+            raise
+        raise _cannot_write(path, cause) from error
+
+
+def read_checkpoint(path: Path, step: TrainingStep | None = None) -> dict[str, Any]:
+    """Read a checkpoint that a run can continue from: tensors and plain values.
+
+    Args:
+        step: the step that will load it; the shapes of weights and optimizer states are compared with its own.
+
+    Raises:
+        UserError: the file cannot be read, or contains code.
+        DamagedFile: the hash does not match, a field is missing or of another type, weights are not finite, or shapes
+            do not fit; an older checkpoint may be whole.
+    """
+    checkpoint = load_sealed(path)
+    problem = content_problem(checkpoint, path.stat().st_size, step)
+    if problem is not None:
+        raise damaged(path, problem)
+    return dict(checkpoint)
+
+
+def give_second_name(path: Path, name: str) -> None:
+    """Make `name`, in the same folder, a hard link to `path`, or a copy where the disk has no links."""
+    second = path.with_name(name)
+    try:
+        with replacing(second, durable=True, locked=True) as partial:
+            try:
+                partial.unlink()
+                partial.hardlink_to(path)
+            except OSError:
+                shutil.copyfile(path, partial)
+    except OSError as error:
+        raise _cannot_write(second, error) from error
+
+
+def required_bytes(checkpoint: Any) -> int:
+    """Size of the tensors in bytes, shared memory counted once, plus a margin for the rest."""
+    storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in tensors_in(checkpoint))}
+    tensors = sum(storages.values())
+    return tensors + tensors // 50 + _MARGIN
+
+
+def _require_room(path: Path, size: int) -> None:
+    usage = shutil.disk_usage(path.parent)
+    if usage.total and usage.free < size:  # some network file systems report 0
+        needed = f"it needs {size / 2**20:.1f} MiB and {usage.free / 2**20:.1f} MiB are free"
+        raise _cannot_write(path, OSError(errno.ENOSPC, needed))
+
+
+def _os_error(error: BaseException | None) -> OSError | None:
+    """The error of the file system behind `error`: torch's writer raises a RuntimeError of its own."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    fixes = {
+        errno.ENOSPC: "Make room",
+        errno.EDQUOT: "Make room in your quota",
+        errno.EACCES: f"Make {path.parent} writable",
+        errno.EPERM: f"Make {path.parent} writable",
+        errno.EROFS: "Mount the disk for writing",
+    }
+    fix = fixes.get(error.errno or 0, "Check the disk")
+    return RunError(
+        f"checkpoint {path} cannot be written ({error.strerror or error}); the one before it is whole. "
+        f"{fix}, then give the same command with output_dir={path.parent.parent}"
+    )

@@ -1,0 +1,55 @@
+"""Trains from the clock of a step to the end of the run, in Lightning's loop.
+
+Each rank is one process with one device; the process group exists already (`stylegen.distributed.process_group`).
+Lightning sees a single device: gradients are averaged by the step, and checkpoints are `training.checkpoint_io`'s. So
+its strategies, launchers, checkpoint format and epoch counters are not involved.
+"""
+
+import logging
+import warnings
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from stylegen.training.batches import TrainingData
+from stylegen.training.lightning.module import StyleGANModule
+from stylegen.training.observers.schedule import Observers
+from stylegen.training.step import TrainingStep
+
+
+def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: torch.device) -> None:
+    """Train until `data.total_images`, a divergence, or a stop request.
+
+    Args:
+        step: on `device`, at the start of the run or after `load_state_dict`.
+        data: from `step.images_seen` on.
+        observers: called before the first step and after each one.
+        device: of this rank.
+    """
+    with observers:
+        observers.before_training(step)
+        batches = data.batches(step.images_seen, step.attempt, device)
+        if len(batches):
+            _trainer(device).fit(StyleGANModule(step, observers), batches)
+
+
+def _trainer(device: torch.device) -> L.Trainer:
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):  # notes on hardware, and tips
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # From the constructor and the loop of lightning 2.6 with current torch; neither tells the user anything to do.
+    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    return L.Trainer(
+        accelerator=device.type,
+        devices=1,
+        strategy=SingleDeviceStrategy(device),
+        plugins=[LightningEnvironment()],  # or it would look for SLURM and torchrun by itself
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )

@@ -1,0 +1,86 @@
+"""Which checkpoints a run keeps: the newest few, the best, and the last one outside a series of bad steps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.checkpoints.snapshot import kimg_name
+from stylegen.distributed import from_first, is_first
+from stylegen.errors import RunError
+from stylegen.training.checkpoint_io import give_second_name, write_checkpoint
+from stylegen.training.step import TrainingStep
+
+
+class Checkpoints:
+    """Writes checkpoints/<kimg>.ckpt. last.ckpt is another name of the newest, best.ckpt of the one with the best
+    metric. The older ones are used where the newest is damaged.
+
+    Args:
+        folder: of the run.
+        keep: number of newest checkpoints to keep.
+    """
+
+    def __init__(self, folder: RunFolder, keep: int = 2) -> None:
+        self.folder, self.keep = folder, keep
+        self._good: Path | None = None  # where a run that diverges goes back to
+
+    def begin(self, images_seen: int, best: Mapping[str, Any] | None) -> None:
+        """On rank 0, remove what is later than the point where the run continues, and partial files; restore names.
+
+        Args:
+            best: None, or a record with the "kimg" of the best metric.
+        """
+        if not is_first():
+            return
+        last, best_name = self.folder.checkpoint, self.folder.checkpoint.with_name("best.ckpt")
+        for path in last.parent.glob(".*.partial"):
+            path.unlink()
+        for path in self.folder.numbered_checkpoints():
+            if path.stem > kimg_name(images_seen):
+                path.unlink()
+        kept = self.folder.numbered_checkpoints()
+        if kept:
+            self._good = kept[0]
+            _name_again(kept[0], last)
+        elif images_seen == 0:
+            last.unlink(missing_ok=True)
+        if best is None:
+            best_name.unlink(missing_ok=True)
+        elif (known := self._path(round(best["kimg"] * 1000))).exists():  # killed between the two names
+            _name_again(known, best_name)
+
+    def save(self, step: TrainingStep, content: dict[str, Any], best: bool = False) -> None:
+        """Write `content` on rank 0; all ranks wait for it.
+
+        Args:
+            best: whether this is the best so far.
+
+        Raises:
+            RunError: weights are not finite, the folder is gone, or the disk is full.
+        """
+        if not all(parameter.isfinite().all() for parameter in step.modules.parameters()):
+            raise RunError(f"the weights are not finite; {self.folder.checkpoint.parent} keeps the last good ones")
+        good = not step.in_bad_streak()
+        from_first(lambda: self._write(self._path(step.images_seen), content, good, best))
+
+    def _write(self, path: Path, content: dict[str, Any], good: bool, best: bool) -> None:
+        self.folder.check_there()
+        write_checkpoint(content, path)
+        if good:
+            self._good = path
+        give_second_name(path, "last.ckpt")
+        self.folder.saved.touch()
+        if best:
+            give_second_name(path, "best.ckpt")
+        for old in self.folder.numbered_checkpoints()[self.keep :]:
+            if old != self._good:
+                old.unlink()
+
+    def _path(self, images_seen: int) -> Path:
+        return self.folder.checkpoint.with_name(f"{kimg_name(images_seen)}.ckpt")
+
+
+def _name_again(path: Path, name: Path) -> None:
+    if not (name.exists() and path.samefile(name)):
+        give_second_name(path, name.name)

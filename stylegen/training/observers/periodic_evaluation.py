@@ -1,0 +1,127 @@
+"""Evaluation of G_ema during training, and the best snapshot so far."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.distributed import is_first
+from stylegen.files import write_text
+from stylegen.metrics.protocol.card import MetricCard
+from stylegen.metrics.protocol.card_file import add_card, read_cards
+from stylegen.metrics.protocol.registry import sense_of
+from stylegen.training.step import TrainingStep
+
+Evaluate = Callable[..., MetricCard]  # generator, sampling={...} -> card
+
+
+class PeriodicEvaluation:
+    """Writes the metric card beside the snapshot of the same moment. best.safetensors and best.metrics.json in the run
+    folder are those of the best value of the first metric for which lower or higher is better.
+
+    Its state is the best value, the time that evaluations took, and whether one is owed: a run that is killed in an
+    evaluation repeats it before it continues.
+
+    Args:
+        folder: of the run.
+        evaluate: generator, made -> card, on all ranks; None where no metric is configured.
+        info: what the best snapshot records of its training, beside `images_seen`.
+        max_share: evaluations between the first and the last are skipped while they have taken more than this share
+            of the run's time; 1 skips none.
+
+    Attributes:
+        best: None, or {"metric", "value", "kimg"}; the earlier one of two equal values.
+    """
+
+    def __init__(
+        self, folder: RunFolder, evaluate: Evaluate | None, info: dict[str, Any], max_share: float = 1.0
+    ) -> None:
+        self.folder, self._evaluate, self.info, self.max_share = folder, evaluate, info, max_share
+        self.best: dict[str, Any] | None = None
+        self._owed = False
+        self._spent = self._elapsed = 0.0  # seconds in evaluations, and in all, of the processes before this one
+        self._started = time.perf_counter()
+
+    @property
+    def is_configured(self) -> bool:
+        return self._evaluate is not None
+
+    @property
+    def is_owed(self) -> bool:
+        return self._owed and self.is_configured
+
+    def begin(self) -> None:
+        """Start measuring the run's time."""
+        self._started = time.perf_counter()
+
+    def announce(self) -> None:
+        """Note in the state that an evaluation is owed, until `evaluate` returns."""
+        self._owed = True
+
+    def is_affordable(self) -> bool:
+        return self._share() <= self.max_share
+
+    def is_best_at(self, images_seen: int) -> bool:
+        """Whether the evaluation at this moment is the best so far."""
+        return self.best is not None and bool(self.best["kimg"] == images_seen / 1000)
+
+    def evaluate(self, step: TrainingStep) -> dict[str, float]:
+        """Evaluate on all ranks, write card and best snapshot -> values for the log."""
+        assert self._evaluate is not None
+        begun, seen = time.perf_counter(), step.images_seen
+        made = {"snapshot": self.folder.snapshot(seen).name, "kimg": seen / 1000}
+        card = self._evaluate(step.G_ema, sampling=made)
+        self._owed = False
+        if is_first():
+            add_card(self.folder.score(seen), card.to_dict())
+        if self._is_better(card, seen) and is_first():
+            self._write_best(step, card)
+        self._spent += time.perf_counter() - begun
+        values = {f"metric/{name}": value for name, value in card.metrics.items()}
+        return values | {"time/evaluation_share": self._share()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "owed": self._owed, "spent": self._spent, "elapsed": self._total()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self._owed = state["best"], state["owed"]
+        self._spent, self._elapsed = state["spent"], state["elapsed"]
+
+    def _is_better(self, card: MetricCard, images_seen: int) -> bool:
+        """Compare and keep the better value. Values of another metric are not comparable: the new one is kept."""
+        name = next((name for name in card.metrics if sense_of(name) is not None), None)
+        if name is None or not math.isfinite(card.metrics[name]):
+            return False
+        value, sign = card.metrics[name], 1 if sense_of(name) == "lower" else -1
+        if self.best is not None and self.best["metric"] == name and sign * self.best["value"] <= sign * value:
+            return False
+        self.best = {"metric": name, "value": value, "kimg": images_seen / 1000}
+        return True
+
+    def _write_best(self, step: TrainingStep, card: MetricCard) -> None:
+        path = best_snapshot(self.folder)
+        save_snapshot(path, step.G_ema, {"images_seen": step.images_seen, **self.info, "best": self.best})
+        text = replace(card, sampling={**card.sampling, "snapshot": path.name}).to_json(2)
+        write_text(path.with_suffix(".metrics.json"), f"{text}\n")
+
+    def _total(self) -> float:
+        return self._elapsed + time.perf_counter() - self._started
+
+    def _share(self) -> float:
+        """Share of the run's time in evaluations."""
+        return self._spent / max(self._total(), 1e-9)
+
+
+def best_snapshot(folder: RunFolder) -> Path:
+    """Beside snapshots/, whose last file is the newest."""
+    return folder.root / "best.safetensors"
+
+
+def read_card(folder: RunFolder, images_seen: int) -> dict[str, Any] | None:
+    """The card that training wrote at this moment, as JSON values, or None; not the cards of `evaluate`."""
+    cards = [card for card in read_cards(folder.score(images_seen)) if "question" not in card["sampling"]]
+    return cards[-1] if cards else None

@@ -1,0 +1,114 @@
+"""Progress of a training: a bar on a terminal, lines elsewhere."""
+
+import threading
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from stylegen.distributed import is_first
+from stylegen.training.lightning.run_log import RunLog
+from stylegen.training.observers.metrics_log import Record
+
+SHOWN = {
+    "growth/alpha": "alpha",
+    "loss/G": "G",
+    "loss/D": "D",
+    "score/real": "real",
+    "score/fake": "fake",
+    "memory/peak_gb": "GB",
+}
+_FIRST = 30.0  # seconds without a line, after which the next step prints one; doubled each time
+_LONGEST = 600.0
+_FIRST_STEP = 45.0  # seconds, after which a line reports that the first step is still running
+_REFRESH = 100  # images between two updates of the bar
+
+
+class ProgressBar:
+    """Writes to standard error, and lines to log.txt too; standard output is for results.
+
+    Each record is shown beside the bar, or as a line where there is no terminal. Slow steps print lines before the
+    first record is due.
+
+    Args:
+        total_kimg: length of the run.
+        log: for the lines.
+    """
+
+    def __init__(self, total_kimg: float, log: RunLog | None = None) -> None:
+        self.total, self.console = round(total_kimg * 1000), Console(stderr=True)
+        self.run_log = log or RunLog(None)
+        self._text = ""
+        self._started = (0.0, 0.0)
+        self._printed, self._patience = 0.0, _FIRST
+        self._first_step: threading.Timer | None = None
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def show(self, record: Record) -> None:
+        record = {name: value for name, value in record.items() if value is not None}
+        shown = [f"{record['growth/resolution']:g} px"] if "growth/resolution" in record else []
+        shown += [f"{label} {record[name]:.2f}" for name, label in SHOWN.items() if name in record]
+        shown += [f"{name} {value:.4g}" for name, value in record.items() if name.startswith("metric/")]
+        speed = [f"{record['time/sec_per_kimg']:.2f} s/kimg"] if "time/sec_per_kimg" in record else []
+        line = "  ".join(speed + shown)
+        if speed:
+            self._text = line
+        self._print(record["kimg"], f"{self._eta(record['kimg'])}  {line}")
+
+    def _print(self, kimg: float, text: str) -> None:
+        self._printed = time.perf_counter()
+        self.run_log.say(f"{kimg:9.3f}/{self.total / 1000:g} kimg  {text}", terminal=not self.console.is_terminal)
+
+    def _eta(self, kimg: float) -> str:
+        start, since = self._started
+        elapsed, left = time.perf_counter() - since, max(self.total / 1000 - kimg, 0)
+        seconds = int(elapsed * left / max(kimg - start, 1e-9))
+        days = f"{seconds // 86400} d " if seconds >= 86400 else ""
+        return f"left {days}{seconds // 3600 % 24}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+    def update(self, before: int, after: int) -> None:
+        """After a step from `before` to `after` images seen: move the bar, or print a line where steps are slow."""
+        if self._first_step is not None:
+            self._first_step.cancel()
+        if is_first() and time.perf_counter() - self._printed > self._patience:
+            self._patience = min(2 * self._patience, _LONGEST)
+            kimg, (start, since) = after / 1000, self._started
+            speed = (time.perf_counter() - since) / max(kimg - start, 1e-9)
+            self._print(kimg, f"{self._eta(kimg)}  {speed:.2f} s/kimg")
+        if self._progress is not None and (after >= self.total or after // _REFRESH > before // _REFRESH):
+            self._move(after)
+
+    def begin(self, images_seen: int) -> None:
+        """Before the first step."""
+        self._started = (images_seen / 1000, time.perf_counter())
+        self._printed = self._started[1]
+        if not is_first():
+            return
+        message = (images_seen / 1000, f"the first step has taken {_FIRST_STEP:g} s so far")
+        self._first_step = threading.Timer(_FIRST_STEP, self._print, message)
+        self._first_step.daemon = True
+        self._first_step.start()
+        if self.console.is_terminal:
+            self._progress = Progress(
+                TextColumn("{task.completed:.1f}/{task.total:g} kimg"),
+                BarColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=self.console,
+                refresh_per_second=2,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task("", total=self.total / 1000, text="")
+            self._move(images_seen)
+
+    def _move(self, images_seen: int) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=images_seen / 1000, text=self._text)
+
+    def close(self) -> None:
+        if self._first_step is not None:
+            self._first_step.cancel()
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,42 @@
+"""Whether a training must stop before its end. All ranks stop after the same step."""
+
+import time
+
+from stylegen.distributed import is_distributed, largest_over_ranks
+from stylegen.launching import StopSignals
+from stylegen.training.step import TrainingStep
+
+_AGREE_EVERY = 16  # steps between two reductions over ranks, each of which synchronizes with the device
+
+
+class StopRequest:
+    """A signal, or the time limit.
+
+    Args:
+        signals: noted in this process.
+        max_hours: time limit from now on; None for none.
+
+    Attributes:
+        signal: the number of the signal that stops the run, or None.
+    """
+
+    def __init__(self, signals: StopSignals, max_hours: float | None = None) -> None:
+        self.signals = signals
+        self.deadline = None if max_hours is None else time.monotonic() + max_hours * 3600
+        self._agreed: int | None = None
+
+    @property
+    def signal(self) -> int | None:
+        return self._agreed or self.signals.received
+
+    def agreed(self, step: TrainingStep) -> bool:
+        """Whether the run stops after this step; ranks exchange their answers at every 16th step."""
+        late = self.deadline is not None and time.monotonic() > self.deadline
+        wish = float(self.signal or 0) or float(late)
+        if not is_distributed():
+            return wish > 0
+        if step.steps % _AGREE_EVERY:
+            return False
+        wish = largest_over_ranks(wish, step.device)
+        self._agreed = int(wish) if wish > 1 else None
+        return wish > 0

@@ -1,0 +1,278 @@
+"""One training step of a StyleGAN in plain torch: networks, phases, gradients, optimizers, EMA, clock.
+
+A step walks the phases that are due (G main, G path length, D main, D R1, say), each with its gradient, averaged over
+ranks, and one step of Adam. Then it moves w_avg, the strength of augmentation, the EMA of the generator, and the clock,
+on which the resolution depends where the networks grow. It saves, prints and measures nothing; see
+`training.observers`. docs/plain-loop.md has a training loop of ten lines.
+"""
+
+import copy
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stylegen.augment import Augmentation
+from stylegen.distributed import average_gradients, mean_over_ranks, rank, sum_over_ranks, world_size
+from stylegen.images import to_float
+from stylegen.losses import Loss
+from stylegen.networks import StyleGenerator
+from stylegen.regularizers import Regularizer
+from stylegen.training.ema import EMA
+from stylegen.training.freeze import learning_parameters
+from stylegen.training.growth import Growth, Stage, real_images
+from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
+from stylegen.training.phases import MicroBatch, Phase, build_phases, lazy_correction
+from stylegen.training.precision import Precision
+from stylegen.training.random_inputs import Draws
+from stylegen.training.statistics import Statistics
+
+_CHECK_EVERY = 16  # steps between two checks for divergence, each of which synchronizes with the device
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the networks are trained on.
+
+    Attributes:
+        loss: both sides of the adversarial loss.
+        regularizers: by name; each has its own interval.
+        augment: applied to every image that the discriminator sees; None for none.
+    """
+
+    loss: Loss
+    regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
+    augment: Augmentation | None = None
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """How the networks are trained.
+
+    Attributes:
+        optimizer: Adam's settings before the correction for lazy regularization.
+        ema: moves `G_ema`.
+        w_avg_decay: share of the running mean of w that a step keeps.
+        batch_per_device: images of a micro-batch, a divisor of this rank's share; None for the whole share.
+        precision: of G and D in training; G_ema and the optimizers are always float32.
+        growth: schedule of resolution, alpha and batch size; None keeps the networks as they are.
+        frozen: names of the discriminator's parameters that do not learn.
+        bad_steps: the training has diverged after this many steps in a row without finite gradients.
+    """
+
+    optimizer: AdamSettings = field(default_factory=AdamSettings)
+    ema: EMA = field(default_factory=EMA)
+    w_avg_decay: float = 0.998
+    batch_per_device: int | None = None
+    precision: Precision | None = None
+    growth: Growth | None = None
+    frozen: Collection[str] = ()
+    bad_steps: int = 16
+
+
+class TrainingStep:
+    """Trains a generator against a discriminator, one batch at a time.
+
+    Args:
+        generator, discriminator: the networks; `G_ema` starts as a copy of the generator.
+        objective: losses and augmentation.
+        draws: the random inputs of every step.
+        options: optimizers, EMA, precision, growth.
+
+    Attributes:
+        images_seen, steps: the clock. Schedules count images, lazy intervals count steps.
+        attempt: how often the run went back to an earlier checkpoint; part of the key of every random input, so that
+            the same images do not lead to the same divergence again.
+        diverged: whether `bad_steps` has been reached.
+        learning: the trainable parameters of "G" and "D".
+        streaks: [phases], how many times in a row each phase had no finite gradient; on the device.
+        statistics: means of losses and scores since the last record.
+    """
+
+    def __init__(
+        self,
+        generator: StyleGenerator,
+        discriminator: nn.Module,
+        objective: Objective,
+        draws: Draws,
+        options: StepOptions | None = None,
+    ) -> None:
+        self.options = options = options or StepOptions()
+        self.G, self.D = generator, discriminator
+        self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
+        self.regularizers, self.augment = dict(objective.regularizers), objective.augment
+        self.modules = nn.ModuleDict(
+            {"G": self.G, "D": self.D, "G_ema": self.G_ema, "regularizers": nn.ModuleDict(self.regularizers)}
+        ).requires_grad_(False)  # until the phase of their network
+        self.draws, self.growth, self.statistics = draws, options.growth, Statistics()
+        self.phases: list[Phase] = build_phases(objective.loss, list(self.regularizers.items()))
+        self.learning = {"G": learning_parameters(self.G), "D": learning_parameters(self.D, frozenset(options.frozen))}
+        self.optimizers = {
+            network: options.optimizer.build(network, parameters, lazy_correction(self.phases, network))
+            for network, parameters in self.learning.items()
+        }
+        self.images_seen, self.steps, self.attempt, self.diverged = 0, 0, 0, False
+        self.streaks = torch.zeros(len(self.phases))
+        self._w_means: list[Tensor] = []
+        if options.precision is not None:
+            options.precision.attach(self.G, self.D)
+        self._set_level()
+
+    def __call__(self, images: Tensor, labels: Tensor) -> None:
+        """Train on one batch.
+
+        Args:
+            images: [N, C, H, H], uint8 or float in [-1, 1]: this rank's share of the batch.
+            labels: [N, num_classes].
+        """
+        batch_size = len(images) * world_size()
+        batches = self._micro_batches(images, labels)
+        self._set_rates()
+        for number, phase in enumerate(self.phases):
+            if self.steps % phase.interval == 0:
+                self._run(number, phase, batches)
+        self._move_w_avg()
+        self._adapt_augmentation()
+        self.options.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
+        self._advance(batch_size)
+
+    def _micro_batches(self, images: Tensor, labels: Tensor) -> list[MicroBatch]:
+        """This rank's share in parts. Ranks and parts take every n-th image, so that groups of images (minibatch
+        statistics, shrunk batches) are those of the whole batch."""
+        real = to_float(images) if images.dtype == torch.uint8 else images
+        if (stage := self.stage) is not None:
+            real = real_images(real, stage)
+        real = real.contiguous(memory_format=torch.channels_last)  # as the networks' weights
+        indices = self.images_seen + rank() + world_size() * torch.arange(len(images), device=images.device)
+        parts = max(len(images) // (self.options.batch_per_device or len(images)), 1)
+        return [
+            MicroBatch(
+                generator=self.G,
+                discriminator=self.D,
+                real=real[k::parts],
+                labels=labels[k::parts],
+                indices=indices[k::parts],
+                draws=self.draws,
+                report=self.statistics.report,
+                track_w=self._track_w,
+                observe=self._observe_logits,
+                augment=self.augment,
+                downscale=images.shape[-1] // real.shape[-1],
+            )
+            for k in range(parts)
+        ]
+
+    def _set_rates(self) -> None:
+        settings, stage = self.options.optimizer, self.stage
+        growth = None if stage is None else stage.rate
+        for optimizer in self.optimizers.values():
+            settings.set_rate(optimizer, self.images_seen, growth)
+        if settings.is_scheduled or growth is not None:
+            for network, rate in settings.rates(self.images_seen, growth).items():
+                self.statistics.report(f"lr/{network}", torch.tensor(rate, device=self.device))
+
+    def _run(self, number: int, phase: Phase, batches: list[MicroBatch]) -> None:
+        for network, learning in self.learning.items():
+            for parameter in learning:
+                parameter.requires_grad_(network == phase.network)
+        optimizer: Any = self.optimizers[phase.network]
+        optimizer.zero_grad(set_to_none=True)
+        phase.backward(batches)
+        parameters = [p for p in self.learning[phase.network] if p.grad is not None]
+        average_gradients(parameters)
+        # Fused Adam leaves weights and moments as they are where found_inf is 1. No synchronization with the device,
+        # and the same decision on all ranks, because gradients are averaged already.
+        optimizer.found_inf = nonfinite = nonfinite_gradients(parameters)
+        self.statistics.report("grad/nonfinite", nonfinite)
+        self.streaks[number] = (self.streaks[number] + 1) * nonfinite
+        optimizer.step()
+
+    def _move_w_avg(self) -> None:
+        average = self.G.mapping.w_avg
+        mean = mean_over_ranks(torch.stack(self._w_means).mean(dim=0)).to(average.dtype)
+        average.lerp_(torch.where(mean.isfinite(), mean, average), 1 - self.options.w_avg_decay)
+        self._w_means = []
+
+    def _adapt_augmentation(self) -> None:
+        if self.augment is not None:
+            self.augment.controller.end_step(sum_over_ranks)
+            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=self.device))
+
+    def _advance(self, batch_size: int) -> None:
+        """Move the clock and set the resolution of the next step. Each phase of growth starts with new optimizer
+        state, as in the published code."""
+        before = self.stage
+        self.images_seen += batch_size
+        self.steps += 1
+        if before is not None and self.stage is not None and before.phase != self.stage.phase:
+            for optimizer in self.optimizers.values():
+                optimizer.state.clear()
+        self._set_level()
+        if self.steps % _CHECK_EVERY == 0:
+            self.diverged = self.diverged or self.in_bad_streak(self.options.bad_steps)
+
+    @property
+    def stage(self) -> Stage | None:
+        """Resolution, alpha and rate of the next step; None where the networks do not grow."""
+        return None if self.growth is None else self.growth.at(self.images_seen)
+
+    @property
+    def device(self) -> torch.device:
+        return self.G.mapping.w_avg.device
+
+    def _set_level(self) -> None:
+        if (stage := self.stage) is not None:
+            networks: tuple[Any, ...] = (self.G, self.D, self.G_ema)
+            for network in networks:
+                network.set_level(stage.resolution, stage.alpha)
+
+    def _track_w(self, w: Tensor) -> None:
+        self._w_means.append(w.mean(dim=0))
+
+    def _observe_logits(self, real_logits: Tensor) -> None:
+        if self.augment is not None:
+            self.statistics.report("augment/sign", real_logits.sign())
+            self.augment.controller.observe(real_logits)
+
+    def in_bad_streak(self, length: int = 1) -> bool:
+        """Whether any phase has had no finite gradient for `length` steps or more; synchronizes with the device."""
+        return self.streaks.max().item() >= length
+
+    def begin_attempt(self, number: int) -> None:
+        """Use other random inputs from here on."""
+        self.attempt = self.draws.attempt = number
+
+    def to(self, *args: Any, **kwargs: Any) -> "TrainingStep":
+        """Move or cast the networks, as `nn.Module.to` does; before the first step or `load_state_dict`."""
+        self.modules.to(*args, **kwargs)
+        self.streaks = self.streaks.to(self.device)
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a continued training needs, as tensors and plain values. Every rank must call it."""
+        clock = {"images_seen": self.images_seen, "steps": self.steps, "attempt": self.attempt}
+        state = {
+            "clock": clock | {"streaks": self.streaks.tolist()},
+            "weights": self.modules.state_dict(),
+            "optimizers": {network: optimizer.state_dict() for network, optimizer in self.optimizers.items()},
+            "statistics": self.statistics.state_dict(),
+        }
+        if self.augment is not None:
+            state["augment"] = self.augment.controller.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`, on any number of ranks."""
+        self.modules.load_state_dict(state["weights"])
+        for network, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][network])
+        clock = state["clock"]
+        self.images_seen, self.steps = clock["images_seen"], clock["steps"]
+        self.begin_attempt(max(self.attempt, clock["attempt"]))
+        self.streaks.copy_(torch.tensor(clock["streaks"]))
+        self.statistics.load_state_dict(state["statistics"], self.device)
+        self._set_level()
+        if self.augment is not None:
+            self.augment.controller.load_state_dict(state["augment"])
