@@ -32,11 +32,11 @@ def train(folder: Path, name: str, kimg: float) -> int:
 @pytest.mark.parametrize("name", load_study("conditioning").variants)
 def test_it_trains_resumes_samples_and_mixes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
-    assert train(folder, name, 0.1) == 0
-    assert train(folder, name, 0.2) == 0
+    assert train(folder, name, 0.02) == 0
+    assert train(folder, name, 0.04) == 0
     snapshot = load_snapshot(folder)
     assert snapshot.generator.settings["conditioning"] == name
-    assert snapshot.info["images_seen"] == 200
+    assert snapshot.info["images_seen"] == 40
     assert main(["sample", f"snapshot={folder}", "mode=grid", "seeds=0-3", f"out={tmp_path / 'grid.png'}"]) == 0
     capsys.readouterr()
     out = tmp_path / "mixing.png"
@@ -50,9 +50,9 @@ def test_it_trains_resumes_samples_and_mixes(name: str, tmp_path: Path, capsys: 
 
 def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(tmp_path: Path) -> None:
     name = "self_modulation"  # its running statistics are state
-    for kimg in (0.06, 0.1):
+    for kimg in (0.04, 0.06):
         assert train(tmp_path / "resumed", name, kimg) == 0
-    assert train(tmp_path / "undisturbed", name, 0.1) == 0
+    assert train(tmp_path / "undisturbed", name, 0.06) == 0
     states = [torch.load(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("resumed", "undisturbed")]
     for key, tensor in states[0]["weights"].items():
         assert torch.equal(tensor, states[1]["weights"][key]), key
