@@ -1,55 +1,44 @@
-"""The numbers of a study side by side: a table for the eye, one for programs, and a plot."""
+"""The report of a study: a Markdown table, a CSV file with every digit, and a plot."""
 
 import csv
 import io
-import json
+import shutil
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from stylegen import figures
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.errors import UserError
-from stylegen.metrics.protocol.report import axis_ticks
+from stylegen.files import write_text
+from stylegen.studies.plan import Experiment, Study
+from stylegen.studies.trial import Trial, median
 
-_ROW, _LABEL, _PANEL, _GAP, _TOP, _BOTTOM = 22, 130, 250, 30, 64, 40
-_BLUE, _GREY = "#1f77b4", "#888"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One experiment and what it gave.
-
-    Args:
-        kimg: of its training.
-        card: see `metrics.MetricCard`, as plain JSON values.
-        parameters: of the generator.
-        sec_per_kimg: while it trained; None where it was not measured.
-    """
-
-    variant: str
-    seed: int
-    kimg: float
-    card: Mapping[str, Any]
-    parameters: int
-    sec_per_kimg: float | None
+FILES = {"report": "report.md", "numbers": "report.csv", "plot": "report.svg"}
+_ROW_INCHES, _PANEL_INCHES = 0.25, 3.2
 
 
-def speeds(metrics: Path) -> list[float]:
-    """`time/sec_per_kimg` of every record that has it."""
-    if not metrics.exists():
-        return []
-    records = [json.loads(line) for line in metrics.read_text().splitlines()]
-    found = [record.get("time/sec_per_kimg") for record in records]
-    return [value for value in found if value is not None]
-
-
-def median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
+def write_report(root: Path, study: Study, experiments: Sequence[Experiment], trials: Sequence[Trial]) -> None:
+    """Write report.md, report.csv, report.svg, and a copy of one sample grid for each variant."""
+    show = study.show or [key for key, sense in trials[0].card["better"].items() if sense is not None]
+    grids: dict[str, str] = {}
+    for experiment, trial in zip(experiments, trials, strict=True):
+        if experiment.variant not in grids:
+            grids[experiment.variant] = f"grids/{experiment.variant}.png"
+            target = root / grids[experiment.variant]
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(RunFolder(experiment.folder).sample(round(trial.kimg * 1000)), target)
+    commands = {experiment.variant: experiment.overrides for experiment in experiments}
+    settings = experiments[0].settings
+    data = f"{settings.data.path}, batch {settings.batch_size}"
+    write_text(root / FILES["numbers"], to_csv(trials))
+    write_text(root / FILES["plot"], to_svg(study.title, trials, show))
+    write_text(root / FILES["report"], to_markdown(study.title, trials, show, grids, commands, data))
 
 
 def by_variant(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Trials by variant, in their order."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(trial.variant, []).append(trial)
@@ -57,13 +46,13 @@ def by_variant(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
 
 
 def mean_and_spread(trials: Sequence[Trial], key: str) -> tuple[float, float | None]:
-    """Mean over seeds, and the standard deviation (divided by n - 1); None for a single seed."""
+    """Mean over seeds, and the standard deviation with n - 1; None for a single seed."""
     values = [float(trial.card["metrics"][key]) for trial in trials]
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
 def ranked(trials: Sequence[Trial], key: str) -> dict[str, list[Trial]]:
-    """Variants, the best mean of `key` first."""
+    """Trials by variant, the best mean of `key` first."""
     groups = by_variant(trials)
     sign = -1 if trials[0].card["better"].get(key) == "higher" else 1
     order = sorted(groups, key=lambda variant: sign * mean_and_spread(groups[variant], key)[0])
@@ -71,7 +60,7 @@ def ranked(trials: Sequence[Trial], key: str) -> dict[str, list[Trial]]:
 
 
 def to_csv(trials: Sequence[Trial]) -> str:
-    """A row for each experiment, with every digit."""
+    """One row per experiment."""
     keys, text = list(trials[0].card["metrics"]), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["variant", "seed", "kimg", *keys, "parameters", "sec_per_kimg"])
@@ -93,10 +82,10 @@ def to_markdown(
     """The report.
 
     Args:
-        show: numbers of the card, the first of which orders the table.
-        grids: by variant, a picture of samples.
-        commands: by variant, the overrides of `train.py`; what all have in common is said once.
-        data: what was trained on.
+        show: metrics; the first one orders the table.
+        grids: path of a sample grid by variant.
+        commands: overrides of `train.py` by variant; those common to all are listed once.
+        data: description of the training data.
     """
     _check_shown(trials, show)
     groups, first = ranked(trials, show[0]), trials[0]
@@ -105,8 +94,8 @@ def to_markdown(
     lines = [f"# {title}", ""]
     lines += [
         f"{len(groups)} variants, seeds {', '.join(map(str, seeds))}, {first.kimg:g} kimg each, {data}; "
-        f"{first.card['num_samples']} samples a score. Mean over seeds ± standard deviation; after each name of a "
-        "number, which sense is better.",
+        f"{first.card['num_samples']} samples per evaluation. Mean over seeds ± standard deviation; whether "
+        "lower or higher is better is in parentheses.",
         "",
         f"| variant | {' | '.join(names)} | parameters | s/kimg | samples |",
         "|---" * (len(show) + 4) + "|",
@@ -125,8 +114,8 @@ def _check_shown(trials: Sequence[Trial], show: Sequence[str]) -> None:
     if missing or not show:
         raise UserError(
             f"show={list(show)}",
-            rule=f"the scores of this study are {', '.join(trials[0].card['metrics']) or 'none'}",
-            fix="Name some of these in the study's file, or measure others with evaluation.metrics",
+            rule=f"the metrics of this study are {', '.join(trials[0].card['metrics']) or 'none'}",
+            fix="List some of these in the study's file, or add others with evaluation.metrics",
         )
 
 
@@ -135,7 +124,7 @@ def _cell(mean: float, spread: float | None) -> str:
 
 
 def _references(trial: Trial, show: Sequence[str]) -> list[str]:
-    """What the numbers mean: the same score of known pictures."""
+    """The same metrics of known images."""
     lines = []
     for key in show:
         known = trial.card["references"].get(key)
@@ -156,53 +145,35 @@ def _recipes(commands: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def to_svg(title: str, trials: Sequence[Trial], show: Sequence[str]) -> str:
-    """A panel for each number: a dot for each seed, a bar from mean - deviation to mean + deviation. Any browser."""
+    """One panel per metric: a dot for each seed, a bar from mean - deviation to mean + deviation."""
     _check_shown(trials, show)
     groups = ranked(trials, show[0])
-    width = _LABEL + len(show) * (_PANEL + _GAP)
-    height = _TOP + _ROW * len(groups) + _BOTTOM
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="10" y="20" font-weight="bold">{escape(title)}</text>',
-    ]
-    for i, variant in enumerate(groups):
-        y = _TOP + _ROW * i + _ROW // 2 + 4
-        parts.append(f'<text x="{_LABEL - 10}" y="{y}" text-anchor="end">{escape(variant)}</text>')
-    for i, key in enumerate(show):
-        parts += [f'<g transform="translate({_LABEL + i * (_PANEL + _GAP)} {_TOP})">', *_panel(groups, key), "</g>"]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    height = 1.2 + _ROW_INCHES * len(groups)
+    figure, panels = figures.new_figure(1, len(show), size=(1 + _PANEL_INCHES * len(show), height), sharey=True)
+    figure.suptitle(title, fontweight="bold")
+    for axes, key in zip(panels[0], show, strict=True):
+        _draw_panel(axes, groups, key)
+    panels[0, 0].set_yticks(range(len(groups)), list(groups))
+    panels[0, 0].invert_yaxis()
+    return figures.to_svg(figure)
 
 
-def _panel(groups: Mapping[str, Sequence[Trial]], key: str) -> list[str]:
-    trials = [t for group in groups.values() for t in group]
-    card = trials[0].card
-    floor = card["references"].get(key, {}).get("real_vs_real")
-    values = [float(t.card["metrics"][key]) for t in trials]
-    low, high = min(values), max(values)
-    near = floor is not None and low - (high - low) <= floor <= high + (high - low)
-    ticks = axis_ticks(min(low, floor), max(high, floor), 4) if near else axis_ticks(low, high, 4)
-    height = _ROW * len(groups)
-
-    def across(value: float) -> float:
-        return (value - ticks[0]) / (ticks[-1] - ticks[0]) * _PANEL
-
-    parts = [f'<text x="0" y="-24">{escape(key)}</text>']
-    aside = "" if floor is None else f"; real against real {floor:.3g}"  # off the panel, where it is far away
-    parts.append(f'<text x="0" y="-9" fill="{_GREY}">{card["better"].get(key) or ""} is better{aside}</text>')
-    for tick in ticks:
-        parts.append(f'<path d="M{across(tick):.1f} 0V{height}" stroke="#ddd"/>')
-        parts.append(f'<text x="{across(tick):.1f}" y="{height + 16}" text-anchor="middle">{tick:g}</text>')
-    if near:
-        parts.append(f'<path d="M{across(floor):.1f} 0V{height}" stroke="{_GREY}" stroke-dasharray="4 3"/>')
-        parts.append(f'<text x="{across(floor):.1f}" y="{height + 32}" text-anchor="middle" fill="{_GREY}">real</text>')
-    for i, group in enumerate(groups.values()):
-        y = _ROW * i + _ROW // 2
+def _draw_panel(axes: Any, groups: Mapping[str, Sequence[Trial]], key: str) -> None:
+    trials = [trial for group in groups.values() for trial in group]
+    values = [float(trial.card["metrics"][key]) for trial in trials]
+    card, low, high = trials[0].card, min(values), max(values)
+    rows = {variant: row for row, variant in enumerate(groups)}
+    for variant, group in groups.items():
         mean, spread = mean_and_spread(group, key)
-        left, right = (max(min(across(mean + s * (spread or 0)), _PANEL), 0) for s in (-1, 1))
-        parts.append(f'<path d="M{left:.1f} {y}H{right:.1f}" stroke="{_BLUE}" stroke-width="6" opacity="0.3"/>')
-        parts.append(f'<path d="M{across(mean):.1f} {y - 7}v14" stroke="{_BLUE}" stroke-width="2"/>')
-        dots = [across(float(t.card["metrics"][key])) for t in group]
-        parts += [f'<circle cx="{x:.1f}" cy="{y}" r="3" fill="{_BLUE}"/>' for x in dots]
-    return parts
+        axes.barh(rows[variant], 2 * (spread or 0), 0.3, left=mean - (spread or 0), color=figures.BLUE, alpha=0.3)
+        axes.plot(mean, rows[variant], "|", color=figures.BLUE, markersize=12)
+    axes.plot(
+        values, [rows[trial.variant] for trial in trials], "o", color=figures.BLUE, markersize=4, gid=f"seeds-{key}"
+    )
+    floor = card["references"].get(key, {}).get("real_vs_real")
+    aside = "" if floor is None else f"; real against real {floor:.3g}"
+    axes.set_title(key)
+    axes.set_xlabel(f"{card['better'].get(key) or ''} is better{aside}", color=figures.GREY)
+    if floor is not None and low - (high - low) <= floor <= high + (high - low):  # else it would squeeze the rest
+        axes.axvline(floor, color=figures.GREY, linestyle="--")
+        axes.annotate("real", (floor, 1), xycoords=("data", "axes fraction"), color=figures.GREY)

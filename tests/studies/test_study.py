@@ -14,8 +14,9 @@ from stylegen.__main__ import main
 from stylegen.config.compose import config_directory
 from stylegen.errors import UserError
 from stylegen.images import write_png
-from stylegen.studies.study_report import Trial, mean_and_spread, median, ranked, speeds, to_csv, to_markdown, to_svg
-from stylegen.verbs.study import load_study
+from stylegen.studies.plan import load_study
+from stylegen.studies.study_report import mean_and_spread, ranked, to_csv, to_markdown, to_svg
+from stylegen.studies.trial import Trial, median, speeds
 from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN
 
@@ -83,7 +84,8 @@ def test_the_table_for_programs_has_every_digit() -> None:
 
 def test_the_plot_has_a_dot_for_each_experiment_and_number() -> None:
     root = ElementTree.fromstring(to_svg("A < B", TRIALS, SHOW))
-    assert len(root.findall(".//{*}circle")) == len(TRIALS) * len(SHOW)
+    for key in SHOW:
+        assert len(root.findall(f".//{{*}}g[@id='seeds-{key}']//{{*}}use")) == len(TRIALS)
     texts = [element.text for element in root.findall(".//{*}text")]
     assert {"A < B", "plain", "fancy", "fd", "recall", "real"} <= set(texts)
     to_svg("one point", TRIALS[:1], ["fd"])

@@ -1,0 +1,105 @@
+"""One experiment of a study: trained or found trained, and what its run folder holds."""
+
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.config.evaluation import extraction_options, protocol_reals
+from stylegen.config.train_settings import TrainSettings
+from stylegen.device import choose_device
+from stylegen.errors import Stopped
+from stylegen.metrics.engine.generated import score_generator
+from stylegen.metrics.protocol.card_file import add_card
+from stylegen.metrics.protocol.registry import METRICS
+from stylegen.runs.build import build_dataset
+from stylegen.studies.plan import Experiment
+from stylegen.training.observers.periodic_evaluation import read_card
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The result of one experiment.
+
+    Attributes:
+        kimg: length of its training.
+        card: see `metrics.MetricCard`, as plain JSON values.
+        parameters: of the generator.
+        sec_per_kimg: median during training; None if it was not measured.
+    """
+
+    variant: str
+    seed: int
+    kimg: float
+    card: Mapping[str, Any]
+    parameters: int
+    sec_per_kimg: float | None
+
+
+def run_trial(experiment: Experiment, train: Callable[[TrainSettings], Any]) -> Trial:
+    """Train, continue or skip what is trained, and evaluate if the run holds no card with these settings.
+
+    Args:
+        train: the verb; its result has `folder`, `snapshot` and `kimg`.
+
+    Raises:
+        Stopped: by a signal; the same command continues.
+    """
+    try:
+        result = train(experiment.settings)
+    except Stopped as stopped:
+        where = f"the study stopped in {experiment.folder}; the same command continues it"
+        raise Stopped(where, stopped.status) from stopped
+    folder = RunFolder(result.folder)
+    images_seen = round(result.kimg * 1000)
+    card = read_card(folder, images_seen)
+    if card is None or not _is_complete(card, experiment.settings):
+        card = _evaluate(experiment.settings, folder, images_seen)
+    return Trial(
+        experiment.variant,
+        experiment.seed,
+        result.kimg,
+        card,
+        sum(parameter.numel() for parameter in load_snapshot(result.snapshot).generator.parameters()),
+        median(speeds(folder.metrics)),
+    )
+
+
+def _is_complete(card: Mapping[str, Any], settings: TrainSettings) -> bool:
+    keys = [key for name in settings.evaluation.metrics for key in METRICS[name].keys]
+    return card["num_samples"] == settings.evaluation.num_samples and all(key in card["metrics"] for key in keys)
+
+
+def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> dict[str, Any]:
+    """The card of a run that was killed before its evaluation, or evaluated with other settings."""
+    generator = load_snapshot(folder.snapshot(images_seen)).generator.to(choose_device(settings.trainer.accelerator))
+    generator = generator.to(memory_format=torch.channels_last)  # as in training, so that all digits agree
+    card = score_generator(
+        generator,
+        protocol_reals(settings, build_dataset(settings)),
+        settings.evaluation.metrics,
+        settings.evaluation.num_samples,
+        **extraction_options(settings.evaluation),
+    )
+    add_card(folder.score(images_seen), card.to_dict())
+    return card.to_dict()
+
+
+def speeds(metrics: Path) -> list[float]:
+    """`time/sec_per_kimg` of every record that has it."""
+    if not metrics.exists():
+        return []
+    records = [json.loads(line) for line in metrics.read_text().splitlines()]
+    found = [record.get("time/sec_per_kimg") for record in records]
+    return [value for value in found if value is not None]
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The median, or None of nothing."""
+    return statistics.median(values) if values else None
