@@ -1,13 +1,12 @@
 """Freeze-D: the discriminator's first layers keep their weights (Mo, Cho and Shin 2020, arXiv 2002.10964).
 
-When a trained GAN learns a new, small dataset, the layers near the picture, which see edges and textures, are as
-good as they were, and keeping them makes it harder for the discriminator to overfit.
+When a trained GAN is fine-tuned on a small dataset, the layers near the image, which detect edges and textures, need
+not change, and freezing them reduces overfitting.
 
-Layers are counted from the picture as StyleGAN2-ADA counts: each convolution of a block is one, in the order
-from-RGB (where the block has it), the two 3x3 convolutions, the shortcut (where it has one); then those of the next
-resolution. So a `resnet` at 1024 px has four layers in its first block and three in each of the others; StyleGAN3's
-guide recommends 10 or 13. What comes at 4 px (the minibatch statistics and whatever follows them) always learns, and
-so does the mapping of the labels.
+Layers are counted from the image as in StyleGAN2-ADA: each convolution of a block is one layer, in the order from-RGB
+(if any), two 3x3 convolutions, shortcut (if any); then the block of the next lower resolution. A `resnet` at 1024 px
+has four layers in its first block and three in each of the others; StyleGAN3's guide recommends 10 or 13. The layers at
+4 px (minibatch statistics and all that follow) and the mapping of the labels always learn.
 """
 
 from collections.abc import Collection
@@ -18,10 +17,10 @@ from stylegen.errors import UserError
 
 
 def freezable_layers(discriminator: nn.Module) -> list[list[str]]:
-    """Names of the parameters of each layer that may be frozen, from the picture on.
+    """The names of the parameters of each layer that can be frozen, counted from the image.
 
-    A layer is a child with parameters of one of `discriminator.blocks`, which stand in the order in which the
-    picture goes through them. A block's own parameters, such as a bias, belong to its last layer.
+    A layer is a child with parameters of one of `discriminator.blocks`, in the order of the forward pass. A block's own
+    parameters, such as a bias, belong to its last layer.
     """
     blocks = getattr(discriminator, "blocks", nn.ModuleDict())
     layers = []
@@ -36,10 +35,10 @@ def freezable_layers(discriminator: nn.Module) -> list[list[str]]:
 
 
 def frozen_parameters(discriminator: nn.Module, count: int) -> frozenset[str]:
-    """Names of the parameters of the first `count` layers.
+    """The names of the parameters of the first `count` layers.
 
     Raises:
-        UserError: a negative number, or more layers than there are.
+        UserError: `count` is negative, or there are fewer layers.
     """
     layers = freezable_layers(discriminator)
     if not 0 <= count <= len(layers):
@@ -52,5 +51,5 @@ def frozen_parameters(discriminator: nn.Module, count: int) -> frozenset[str]:
 
 
 def learning_parameters(network: nn.Module, frozen: Collection[str] = ()) -> list[nn.Parameter]:
-    """The parameters that are not frozen, in the network's order."""
+    """The parameters that are not frozen, in the order of the network."""
     return [parameter for name, parameter in network.named_parameters() if name not in frozen]

@@ -1,4 +1,4 @@
-"""Adam for both networks (Kingma and Ba 2015, arXiv 1412.6980), and how its rates move over a run."""
+"""Adam for both networks (Kingma and Ba 2015, arXiv 1412.6980), and the schedule of its learning rates."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,29 +16,29 @@ DECAYS = ("none", "linear", "cosine")
 
 @torch.no_grad()
 def nonfinite_gradients(parameters: Sequence[nn.Parameter]) -> Tensor:
-    """1.0 if any gradient holds an infinity or NaN, else 0.0, on the device of the parameters."""
+    """1.0 if any gradient contains an infinity or NaN, else 0.0; on the device of the parameters."""
     largest = torch._foreach_norm([p.grad for p in parameters if p.grad is not None], float("inf"))
     return 1 - torch.stack(list(largest)).isfinite().all().float()
 
 
 @dataclass(frozen=True)
 class AdamSettings:
-    """Settings before the correction for lazy regularisation.
+    """Settings before the correction for lazy regularization.
 
-    The rates are multiplied by `factor(images seen)`, a function of the clock alone: nothing of it needs saving.
+    The rates are multiplied by `factor(images_seen)`, so that the schedule has no state to save.
 
     Attributes:
         g_lr, d_lr: learning rates of generator and discriminator.
         g_betas, d_betas: Adam's two decay rates for each network.
-        eps: added to the denominator; the bound keeps it above 0 in float32.
-        rampup_kimg: the rates rise linearly from 0 over the first so many thousand images; 0 for none.
-        decay: "none", or "linear" or "cosine" from the whole rates to `decay_to` of them.
-        decay_start_kimg: where the decay begins.
-        decay_kimg: how long it takes; the rates stay at `decay_to` afterwards.
-        decay_to: share of the rates that is left at its end.
+        eps: added to the denominator; its bound keeps it above 0 in float32.
+        rampup_kimg: thousands of images over which the rates rise linearly from 0; 0 for no ramp-up.
+        decay: "none", "linear" or "cosine".
+        decay_start_kimg: start of the decay.
+        decay_kimg: length of the decay; afterwards the rates stay at `decay_to`.
+        decay_to: factor on the rates at the end of the decay.
 
     Raises:
-        UserError: a value outside its bounds, an unknown decay, or one that takes no time.
+        UserError: a value out of bounds, an unknown decay, or a decay of length 0.
     """
 
     g_lr: Annotated[float, Range(0, 1, above=True)] = 0.002
@@ -59,8 +59,8 @@ class AdamSettings:
         if self.decay != "none" and self.decay_kimg == 0:
             raise UserError(
                 f"optimizer.decay={self.decay} optimizer.decay_kimg=0",
-                rule="a decay takes some time",
-                fix="Add optimizer.decay_kimg=KIMG, the length of the run, say",
+                rule="a decay needs a length above 0",
+                fix="Add optimizer.decay_kimg=KIMG, for example the length of the run",
             )
 
     @property
@@ -69,7 +69,7 @@ class AdamSettings:
         return self.rampup_kimg > 0 or self.decay != "none"
 
     def factor(self, images_seen: int) -> float:
-        """What the rates are multiplied by, from 0 to 1: ramp-up times decay.
+        """Factor on the rates, from 0 to 1: ramp-up times decay.
 
         ramp-up = min(t / rampup, 1), with t the images seen before the step;
         decay = to + (1 - to) * (1 - s) (linear), or to + (1 - to) * (1 + cos(pi s)) / 2 (cosine; Loshchilov and
@@ -84,23 +84,23 @@ class AdamSettings:
         return factor * (self.decay_to + (1 - self.decay_to) * left)
 
     def rates(self, images_seen: int, growth: float | None = None) -> dict[str, float]:
-        """The rates of "G" and "D" at this moment, before the correction for lazy regularisation.
+        """The rates of "G" and "D", before the correction for lazy regularization.
 
         Args:
-            growth: factor of the resolution, where the networks grow.
+            growth: factor of the current resolution; None where the networks do not grow.
         """
         factor = self.factor(images_seen) * (1.0 if growth is None else growth)
         return {"G": self.g_lr * factor, "D": self.d_lr * factor}
 
     def set_rate(self, optimizer: torch.optim.Optimizer, images_seen: int, growth: float | None = None) -> None:
-        """Give an optimizer of `build` its rate for the next step; without a schedule it is left alone.
+        """Set the rate of an optimizer from `build` for the next step; does nothing without a schedule.
 
         Args:
             growth: as in `rates`.
         """
         if self.is_scheduled or growth is not None:
             for group in optimizer.param_groups:
-                # The default is the rate that the optimizer was made with; the group's comes back from a checkpoint.
+                # From the defaults, which are the constructor's; the group's own rate is loaded from checkpoints.
                 group["lr"] = optimizer.defaults["lr"] * self.factor(images_seen) * (1.0 if growth is None else growth)
 
     def build(self, network: str, parameters: Iterable[nn.Parameter], correction: float) -> torch.optim.Adam:

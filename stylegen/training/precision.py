@@ -1,12 +1,12 @@
-"""In which number format the networks compute, decided outside them.
+"""The number format of the networks in training.
 
-The networks' blocks follow the type of what they are given. So half precision is a matter of casting what enters a
-block: the highest resolutions, which cost most, take bfloat16 or float16; the others float32. Weights, optimizers and
-the average are always float32. Inside the layers, the steps that cannot bear fewer bits promote by themselves
-(demodulation, minibatch statistics, penalties, sums of RGB pictures, logits), each with its reason beside it.
+A block computes in the dtype of its input. In half precision, the inputs of the blocks of the highest resolutions are
+cast to bfloat16 or float16 and all others to float32. Weights, optimizer states and G_ema are always float32. Inside
+the layers, operations that need more bits promote by themselves (demodulation, minibatch statistics, penalties, sums of
+RGB images, logits).
 
-StyleGAN2-ADA (arXiv 2006.06676, appendix) trains the four highest resolutions in float16 without scaling the loss;
-what overflows is clamped (`conv_clamp=256`), and weights and styles are normalised before they are multiplied.
+StyleGAN2-ADA (arXiv 2006.06676, appendix) trains the four highest resolutions in float16 without loss scaling;
+activations are clamped (`conv_clamp=256`), and weights and styles are normalized before they are multiplied.
 """
 
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ from stylegen.errors import UserError, unknown_choice
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = ("fp32", "tf32", *HALF)
-_BF16_CPUS = ("avx512_bf16", "amx_bf16", "bf16")  # the last is ARM's
+_BF16_CPUS = ("avx512_bf16", "amx_bf16", "bf16")  # the last one on ARM
 
 
 class Precision:
     """Applies one of `PRECISIONS`.
 
     Args:
-        name: "fp32" is exact float32; "tf32" lets an NVIDIA GPU round the factors of products to 10 bits; "bf16" and
-            "fp16" are those of the blocks of `half_resolutions`.
-        half_resolutions: how many of the highest resolutions compute in half precision; None for all but the logits.
+        name: "fp32" is IEEE float32; "tf32" rounds the factors of products to 10 bits on NVIDIA GPUs; "bf16" and
+            "fp16" apply to the blocks of `half_resolutions`.
+        half_resolutions: number of the highest resolutions in half precision; None for all but the logits.
 
     Raises:
-        UserError: an unknown name, or a negative number.
+        UserError: an unknown name, or a negative number of resolutions.
     """
 
     def __init__(self, name: str = "fp32", half_resolutions: int | None = 4) -> None:
@@ -39,19 +39,21 @@ class Precision:
             raise unknown_choice("precision", name, PRECISIONS)
         if half_resolutions is not None and half_resolutions < 0:
             raise UserError(
-                f"half_resolutions={half_resolutions}", rule="it counts resolutions", fix="Use 4, or null for all"
+                f"half_resolutions={half_resolutions}",
+                rule="it is a number of resolutions",
+                fix="Use 4, or null for all",
             )
         self.name, self.half_resolutions = name, half_resolutions
 
     def check(self, device_type: str, clamps: dict[str, Any]) -> None:
-        """Refuse what the device cannot do at a sensible speed.
+        """Refuse formats that the device does not compute natively, and float16 without clamping.
 
         Args:
             device_type: "cpu", "cuda" or "mps".
-            clamps: value of each setting that limits a network's magnitudes; "missing" where it has none.
+            clamps: value of each `conv_clamp` setting; "missing" where a network has none.
 
         Raises:
-            UserError: naming the setting and the way out.
+            UserError: with the setting that works instead.
         """
         rule = None
         if self.name == "tf32" and not (device_type == "cuda" and torch.cuda.get_device_capability() >= (8, 0)):
@@ -74,14 +76,15 @@ class Precision:
             )
 
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Cast what enters the blocks of both networks from now on.
+        """Cast the inputs of the blocks of both networks from now on.
 
         Args:
-            generator: with `synthesis.blocks`, by resolution; discriminator: with `blocks`, by resolution.
+            generator: has `synthesis.blocks` by resolution.
+            discriminator: has `blocks` by resolution.
         """
         if self.name not in HALF:
             return
-        # The generator's picture is a sum over blocks and stays in float32; the discriminator's is an input.
+        # The generator's image is a sum over blocks and stays in float32; the discriminator's is an input.
         networks = ((generator.get_submodule("synthesis.blocks"), 1), (discriminator.get_submodule("blocks"), 2))
         for blocks, inputs in networks:
             sizes = sorted((int(size) for size, _ in blocks.named_children()), reverse=True)
@@ -91,20 +94,20 @@ class Precision:
                 blocks.get_submodule(str(size)).register_forward_pre_hook(hook)
 
     def set_products(self) -> None:
-        """Set, for the whole process, how GPUs multiply float32 numbers; PyTorch rounds convolutions by default."""
-        # The older of PyTorch's two interfaces: Lightning asks through it, and the two may not be mixed.
+        """Set how this process multiplies float32 on GPUs; PyTorch rounds convolutions to TF32 by default."""
+        # The older of PyTorch's two interfaces: Lightning uses it, and the two must not be mixed.
         torch.set_float32_matmul_precision("high" if self.name == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = self.name == "tf32"
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 numbers by instructions of its own; False where PyTorch cannot tell."""
+    """Whether this CPU has bfloat16 instructions; False where PyTorch does not report it."""
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in _BF16_CPUS)
 
 
 def _cast_first(count: int, dtype: torch.dtype) -> Any:
-    """A hook that casts the first `count` arguments of a block, where they are tensors."""
+    """A hook that casts those of the first `count` arguments of a block that are tensors."""
 
     def hook(block: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         cast = (v.to(dtype) if isinstance(v, Tensor) else v for v in arguments[:count])

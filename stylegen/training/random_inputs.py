@@ -1,7 +1,7 @@
-"""The random inputs of training: one object hands out all of them.
+"""The random inputs of training: latents, labels, style mixing, noise, path length directions, augmentation.
 
-Everything is keyed by (seed, phase and purpose, global image index), so a step's inputs are the same whatever the
-number of ranks and micro-batches, and whether or not the run was ever interrupted. Tests hand in another object.
+They are keyed by (seed, phase and purpose, global image index), so that they do not depend on the number of ranks and
+micro-batches, or on interruptions.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from stylegen.randomness import attempt_purpose
 
 
 class Draws(Protocol):
-    """What a training step asks for. `phase` names the asking phase; `indices` int64 [N] are global image indices.
+    """Random inputs of a training step; `phase` is the name of a phase, `indices` [N] are global image indices.
 
     Attributes:
         attempt: part of every key; see `TrainingStep.attempt`.
@@ -30,14 +30,14 @@ class Draws(Protocol):
         ...
 
     def labels(self, phase: str, indices: Tensor) -> Tensor:
-        """c [N, num_classes] for generated pictures."""
+        """c [N, num_classes] for generated images."""
         ...
 
     def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
-        """A second z [N, z_dim] and the layer [N] from which it takes over; None where styles are never mixed.
+        """A second z [N, z_dim] and the first layer [N] that uses it; None without style mixing.
 
         Args:
-            num_ws: layers that are active; the second takes over at one of them, or `num_ws` for nowhere.
+            num_ws: number of active layers; a first layer of `num_ws` mixes nothing.
         """
         ...
 
@@ -50,18 +50,18 @@ class Draws(Protocol):
         ...
 
     def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
-        """For the augmentation of N pictures; `source` is "real" or "fake"."""
+        """For the augmentation of N images; `source` is "real" or "fake"."""
         ...
 
 
 class KeyedDraws:
-    """`Draws` from the counter-based generator.
+    """`Draws` from the counter-based random number generator.
 
     Args:
         seed: of the run.
         z_dim: width of z.
-        label_table: [M, num_classes], the dataset's labels; generated pictures get those of random items.
-        mixing_prob: probability of style mixing a picture (Karras et al. 2019, section 3.1).
+        label_table: [M, num_classes], the labels of the dataset; generated images have the labels of random items.
+        mixing_prob: probability of style mixing for an image (Karras et al. 2019, section 3.1).
     """
 
     def __init__(self, seed: int, z_dim: int, label_table: Tensor | OneHot, mixing_prob: float = 0.9) -> None:
@@ -91,7 +91,7 @@ class KeyedDraws:
         return second, torch.where(mixed, layer, num_ws)
 
     def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-        # Layer by layer: the words behind all layers of a large picture at once would fill gigabytes.
+        # Layer by layer: the random words for all layers of a large image at once would take gigabytes.
         purposes = [self._purpose(phase, f"noise{k}") for k in range(len(sizes))]
         return [
             randomness.normal(self.seed, purpose, indices, (1, r, r))

@@ -1,4 +1,4 @@
-"""Means of what training reports, kept on the device until somebody asks."""
+"""Running means of losses and scores, kept on the device until a record is written."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from stylegen.distributed import gather_over_ranks, mean_over_ranks, rank, world
 
 
 class Statistics:
-    """Running means by name since the last `collect`; adding a value never waits for the device.
+    """Running means by name since the last `collect`. `report` does not synchronize with the device.
 
-    Values that are not finite are left out of the means; where there were no others, the mean is NaN.
+    Values that are not finite are excluded; without any finite value the mean is NaN.
     """
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}  # [2]: sum of the finite values, and their number
+        self._sums: dict[str, Tensor] = {}  # [2]: sum and number of the finite values
 
     def report(self, name: str, value: Tensor) -> None:
         mean = value.detach().float().mean()
@@ -24,14 +24,14 @@ class Statistics:
         self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def collect(self) -> dict[str, float]:
-        """The means over all ranks, in order of first report; empties the store. Every rank must call it."""
+        """Means over all ranks, in the order of the first reports; resets them. Every rank must call it."""
         names = list(self._sums)
         sums = mean_over_ranks(torch.stack([self._sums[n] for n in names])) if names else torch.zeros(0, 2)
         self._sums = {}
         return dict(zip(names, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """By name, [ranks, 2]: what each rank has so far. Every rank must call it."""
+        """Sums and numbers [ranks, 2] by name. Every rank must call it."""
         names = list(self._sums)
         if not names:
             return {}
@@ -39,7 +39,7 @@ class Statistics:
         return {name: ranks[:, i].clone() for i, name in enumerate(names)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Each rank goes on with its own sums; where there are more or fewer ranks now, all with the mean."""
+        """Each rank continues its own sums; on another number of ranks, all continue the mean."""
         self._sums = {
             name: (pairs[rank()] if len(pairs) == world_size() else pairs.mean(dim=0)).to(device)
             for name, pairs in state.items()

@@ -28,7 +28,7 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
         observers: called before the first step and after each one.
         device: of this rank.
     """
-    with observers:
+    with observers, warnings.catch_warnings():
         observers.before_training(step)
         batches = data.batches(step.images_seen, step.attempt, device)
         if len(batches):
@@ -36,11 +36,10 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
 
 
 def _trainer(device: torch.device) -> L.Trainer:
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):  # notes on hardware, and tips
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):  # hides notes on hardware and tips
         logging.getLogger(name).setLevel(logging.WARNING)
-    # From the constructor and the loop of lightning 2.6 with current torch; neither tells the user anything to do.
-    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")  # trainer.accelerator=cpu
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # lightning 2.6's use of torch
     return L.Trainer(
         accelerator=device.type,
         devices=1,

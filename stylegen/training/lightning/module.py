@@ -19,7 +19,7 @@ class StyleGANModule(L.LightningModule):
     def __init__(self, step: TrainingStep, observers: Observers) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.training_step_, self.observers = step, observers
+        self.step, self.observers = step, observers
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return []  # the step has its own
@@ -31,8 +31,8 @@ class StyleGANModule(L.LightningModule):
         self.observers.stop.signals.install()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        before = self.training_step_.images_seen
-        self.training_step_(*batch)
-        stop = self.observers.after_step(self.training_step_, before)
-        if stop or self.training_step_.diverged:
+        before = self.step.images_seen
+        self.step(*batch)
+        stop = self.observers.after_step(self.step, before)
+        if stop or self.step.diverged:
             self.trainer.should_stop = True
