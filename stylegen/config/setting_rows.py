@@ -203,7 +203,7 @@ def _constants(tree: ast.Module) -> list[str]:
     """Names of tuples of texts that a file defines, as choices."""
     assigned = (n for n in tree.body if isinstance(n, ast.Assign) and isinstance(n.value, ast.Tuple))
     texts = (n for n in assigned if all(isinstance(item, ast.Constant) for item in getattr(n.value, "elts", [None])))
-    return [ast.unparse(n.targets[0]) for n in texts]
+    return [n.targets[0].id for n in texts if isinstance(n.targets[0], ast.Name)]
 
 
 def _default(node: ast.expr | None, tree: ast.Module) -> str:
