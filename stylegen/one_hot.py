@@ -1,4 +1,4 @@
-"""A table of one-hot labels that is kept as class indices until a batch needs its rows."""
+"""One-hot labels stored as class indices."""
 
 import torch
 from torch import Tensor
@@ -6,9 +6,9 @@ from torch.nn import functional
 
 
 class OneHot:
-    """Stands for float32 [M, num_classes] wherever rows are taken from a table of labels.
+    """A table of one-hot labels, float32 [M, num_classes], stored as indices and indexed by row.
 
-    The table itself would take 4 M num_classes bytes: 5 GB for ImageNet.
+    The dense table would take 4 M num_classes bytes, 5 GB for ImageNet.
 
     Args:
         indices: int64 [M], the class of each row.
@@ -20,7 +20,7 @@ class OneHot:
 
     @classmethod
     def identity(cls, num_classes: int) -> "OneHot":
-        """Each class once: `torch.eye`."""
+        """One row for each class: `torch.eye`."""
         return cls(torch.arange(num_classes), num_classes)
 
     @property
@@ -42,11 +42,11 @@ class OneHot:
         return OneHot(self.indices.to(device), self.num_classes)
 
     def dense(self) -> Tensor:
-        """The whole table."""
+        """float32 [M, num_classes]."""
         return self[torch.arange(len(self), device=self.device)]
 
 
 def members(table: Tensor | OneHot, label: int) -> Tensor:
-    """Numbers of the rows that belong to a class: int64 [K], rising."""
+    """Indices of a class's rows: int64 [K], ascending."""
     belongs = table.indices == label if isinstance(table, OneHot) else table[:, label] > 0
     return torch.nonzero(belongs)[:, 0]

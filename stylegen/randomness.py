@@ -1,9 +1,8 @@
-"""Randomness as a function: every number is keyed by (seed, purpose, index).
+"""Random numbers keyed by (seed, purpose, index), without a generator state.
 
-Nothing in stylegen keeps a random state. A draw is Philox4x32-10 (Salmon et al. 2011, "Parallel random
-numbers: as easy as 1, 2, 3", SC'11), a counter-based generator: the key is (seed, purpose), the counter is
-(index, block), so picture number 7 gets the same numbers at any batch size, on any rank, on CPU and GPU
-alike, and a resumed run needs no saved generator. Checked against the published known-answer vectors.
+The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11). Its key is
+(seed, purpose), its counter (index, block). So image number 7 gets the same numbers at any batch size, on any rank, on
+CPU and GPU, and a resumed run needs no saved state. Tested with the published known-answer vectors.
 """
 
 import contextlib
@@ -21,9 +20,9 @@ _ROUNDS = 10
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Philox4x32-10: four words of counter and two of key give four random words.
+    """Philox4x32-10: four counter words and two key words -> four random words.
 
-    All tensors are int64 with values in [0, 2**32); products wrap modulo 2**64, whose bits are still right.
+    All tensors are int64 with values in [0, 2**32). Products wrap modulo 2**64, which keeps all bits.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
@@ -37,13 +36,13 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
 
 
 def key(seed: int, purpose: str) -> tuple[int, int]:
-    """Two 32-bit words from a seed and the purpose of the draw (``"g_main/z"``); stable across versions."""
+    """Two 32-bit words from a seed and a purpose (``"g_main/z"``); stable across versions."""
     digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
 def attempt_purpose(purpose: str, attempt: int) -> str:
-    """The purpose of a draw in the `attempt`-th attempt at a training; attempt 0 is the purpose itself."""
+    """The purpose in the `attempt`-th attempt of a run, after a recovery; attempt 0 is the purpose itself."""
     return f"{purpose}/attempt{attempt}" if attempt else purpose
 
 
@@ -51,7 +50,7 @@ def random_words(seed: int, purpose: str, indices: Tensor, count: int) -> Tensor
     """`count` random words for each index: int64 [N, count], uniform in [0, 2**32).
 
     Args:
-        indices: int64 [N], each in [0, 2**63); the device decides where the draw happens.
+        indices: int64 [N], each in [0, 2**63), on the device of the result.
     """
     blocks = torch.arange(-(-count // 4), device=indices.device)
     index = indices.reshape(-1, 1)
@@ -62,7 +61,7 @@ def random_words(seed: int, purpose: str, indices: Tensor, count: int) -> Tensor
 
 
 def uniform(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ()) -> Tensor:
-    """float32 [N, *shape], uniform in [0, 1): the upper 24 bits of a word, so 1.0 never occurs."""
+    """float32 [N, *shape], uniform in [0, 1), from the upper 24 bits of a word."""
     words = random_words(seed, purpose, indices, math.prod(shape))
     return ((words >> 8).float() * 2.0**-24).reshape(len(indices), *shape)
 
@@ -70,12 +69,12 @@ def uniform(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ())
 def normal(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ()) -> Tensor:
     """float32 [N, *shape], standard normal by Box and Muller (1958).
 
-    Computed in float64 and rounded once, so that CPU and GPU give the same float32.
+    Computed in float64 and rounded once, so that CPU and GPU give the same result.
     """
     count = math.prod(shape)
     pairs = -(-count // 2)
     words = random_words(seed, purpose, indices, 2 * pairs).to(_float64_device(indices))
-    u = (words.double() + 0.5) * 2.0**-32  # open interval: log(0) cannot happen
+    u = (words.double() + 0.5) * 2.0**-32  # open interval: avoids log(0)
     radius, angle = torch.sqrt(-2.0 * torch.log(u[:, :pairs])), 2.0 * math.pi * u[:, pairs:]
     values = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)[:, :count]
     return values.float().to(indices.device).reshape(len(indices), *shape)
@@ -88,16 +87,16 @@ def integers(high: int, seed: int, purpose: str, indices: Tensor, shape: Sequenc
 
 
 def permutation(count: int, seed: int, purpose: str, index: int = 0) -> Tensor:
-    """int64 [count]: the numbers 0..count-1 in the random order number `index` of this (seed, purpose)."""
+    """A random permutation of 0 ... count - 1, keyed by (seed, purpose, index): int64 [count]."""
     words = random_words(seed, purpose, torch.tensor([index]), 2 * count)[0].reshape(count, 2)
     return torch.argsort((words[:, 0] << 31) ^ words[:, 1], stable=True)
 
 
 @contextlib.contextmanager
 def seeded_construction(seed: int, purpose: str) -> Iterator[None]:
-    """Inside, torch's own CPU generator is keyed by (seed, purpose); outside it is as if nothing had been drawn.
+    """Context manager: seeds torch's CPU generator by (seed, purpose), and restores its state at the end.
 
-    For constructors, which fill new weights from that generator as every PyTorch module does.
+    For constructors, which initialise weights from that generator.
     """
     with torch.random.fork_rng(devices=[]):
         low, high = key(seed, purpose)
@@ -106,5 +105,5 @@ def seeded_construction(seed: int, purpose: str) -> Iterator[None]:
 
 
 def _float64_device(indices: Tensor) -> torch.device:
-    """Apple's MPS has no float64; its draws are made on the CPU, with the same result."""
+    """MPS has no float64; the CPU gives the same result."""
     return torch.device("cpu") if indices.device.type == "mps" else indices.device

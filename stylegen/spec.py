@@ -1,4 +1,4 @@
-"""What a dataset tells the networks: resolution, channels and number of classes, typed once."""
+"""Resolution, channels and number of classes of a dataset and its networks."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ def is_power_of_two(value: int) -> bool:
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Shape of one picture and of its label.
+    """Shape of an image and its label.
 
     Args:
-        resolution: side of the square picture in pixels; a power of two from 8 to 2048.
+        resolution: side of the square image in pixels; a power of two from 8 to 2048.
         channels: 1 (grey), 2, 3 (RGB) or 4 (RGBA).
-        num_classes: width of the label vector; 0 means that there are no labels.
+        num_classes: width of the label vector; 0 for no labels.
 
     Raises:
-        UserError: a value outside these ranges.
+        UserError: a value out of range.
     """
 
     resolution: int
@@ -33,17 +33,17 @@ class ImageSpec:
             raise UserError(
                 f"resolution={self.resolution}",
                 rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
-                fix="Resize the pictures to the nearest power of two",
+                fix="Resize the images to a power of two",
             )
         if not 1 <= self.channels <= 4:
             raise UserError(
                 f"channels={self.channels}",
-                rule="pictures have 1 to 4 channels",
-                fix="Convert the pictures to grey (1), RGB (3) or RGBA (4)",
+                rule="images have 1 to 4 channels",
+                fix="Convert the images to grey (1), RGB (3) or RGBA (4)",
             )
         if self.num_classes < 0:
             raise UserError(
                 f"num_classes={self.num_classes}",
-                rule="the number of classes is not negative",
-                fix="Use 0 for none",
+                rule="the number of classes is at least 0",
+                fix="Use num_classes=0 for an unconditional model",
             )

@@ -107,6 +107,17 @@ def test_every_room_has_a_floor() -> None:
     assert rooms <= set().union(*FLOORS), rooms
 
 
+def test_file_names_are_unique_in_the_package() -> None:
+    """An open file's name identifies its room."""
+    seen: dict[str, Path] = {}
+    wrong = []
+    for path, _ in sources():
+        first = seen.setdefault(path.name, path)
+        if path.name != "__init__.py" and first != path:
+            wrong.append(f"{first.relative_to(ROOT)} and {path.relative_to(ROOT)}")
+    assert not wrong, wrong
+
+
 def test_some_packages_are_imported_in_one_place_only() -> None:
     wrong = []
     for path, tree in sources():

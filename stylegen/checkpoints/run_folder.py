@@ -1,4 +1,4 @@
-"""Where a run keeps its files.
+"""Files of a run.
 
 runs/<name>/
     config.yaml   log.txt   metrics.jsonl   samples/<kimg>.png   snapshots/<kimg>.safetensors   checkpoints/last.ckpt
@@ -16,7 +16,7 @@ from pathlib import Path
 from stylegen.checkpoints.snapshot import kimg_name
 from stylegen.errors import RunError, UserError
 
-_KIMG = r"\d{6,}\.\d{3}"  # what `kimg_name` makes
+_KIMG = r"\d{6,}\.\d{3}"  # see `kimg_name`
 _OWN_KEYS = ("total_kimg", "generator", "discriminator")  # at the top level of every run's config.yaml
 _MAX_CONFIG_BYTES = 2**20
 _MAX_LINE_BYTES = 2**16
@@ -34,7 +34,7 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What the terminal shows, without the progress bar."""
+        """Terminal output without the progress bar."""
         return self.root / "log.txt"
 
     @property
@@ -47,7 +47,7 @@ class RunFolder:
 
     @property
     def saved(self) -> Path:
-        """An empty file that says that a checkpoint was written, even if somebody has removed it since."""
+        """An empty file that records that a checkpoint was written, even if it was deleted later."""
         return self.root / ".saved"
 
     def numbered_checkpoints(self) -> list[Path]:
@@ -55,7 +55,7 @@ class RunFolder:
         return sorted(_named(self.checkpoint.parent, ".ckpt"), reverse=True)
 
     def checkpoints(self) -> list[Path]:
-        """What a run can continue from: last.ckpt, the numbered ones, newest first, and best.ckpt."""
+        """Existing checkpoints: last.ckpt, the numbered ones, newest first, and best.ckpt."""
         best = self.checkpoint.with_name("best.ckpt")
         return [path for path in (self.checkpoint, *self.numbered_checkpoints(), best) if path.is_file()]
 
@@ -64,7 +64,7 @@ class RunFolder:
 
     @property
     def reals(self) -> Path:
-        """Images of the dataset, laid out as the samples are."""
+        """Images of the dataset in the layout of the samples."""
         return self.root / "samples" / "reals.png"
 
     def snapshot(self, images_seen: int) -> Path:
@@ -75,7 +75,7 @@ class RunFolder:
         return self.snapshot(images_seen).with_suffix(".metrics.json")
 
     def is_run(self) -> bool:
-        """Whether the folder holds a run of ours: a config.yaml with the settings that all runs have."""
+        """Whether the folder holds a run: a config.yaml with the settings that all runs have."""
         try:
             with self.config.open("rb") as file:
                 text = file.read(_MAX_CONFIG_BYTES).decode("utf-8", "replace")
@@ -84,16 +84,16 @@ class RunFolder:
         return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in _OWN_KEYS)
 
     def is_vacant(self) -> bool:
-        """Whether a new run may begin here: nothing is there, or hidden files only."""
+        """Whether the folder is missing, empty, or has hidden files only."""
         return not self.root.is_dir() or all(path.name.startswith(".") for path in self.root.iterdir())
 
     def newest_moment(self) -> int:
-        """Images seen at the newest record, sample or snapshot; 0 where there is none."""
+        """Images seen at the newest record, sample or snapshot; 0 if there is none."""
         names = [*_named(self.root / "samples", ".png"), *_named(self.root / "snapshots", ".safetensors")]
         return max([round(float(path.stem) * 1000) for path in names] + [self._last_record()])
 
     def _last_record(self) -> int:
-        """Images seen at the last whole line of metrics.jsonl."""
+        """Images seen at the last complete line of metrics.jsonl."""
         try:
             with self.metrics.open("rb") as file:
                 file.seek(max(0, self.metrics.stat().st_size - _MAX_LINE_BYTES))
@@ -106,12 +106,12 @@ class RunFolder:
         return 0
 
     def prepare(self, new: bool) -> None:
-        """Create the folder; for a new run, clear what an attempt of this run has left in it.
+        """Create the folder; for a new run, delete results of an earlier attempt.
 
-        Only files that a run writes are removed, and only from a folder that holds one.
+        Deletes only files that a run writes, and only in the folder of a run.
 
         Raises:
-            UserError: nothing can be written there.
+            UserError: the folder is not writable.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -132,19 +132,19 @@ class RunFolder:
             yield from _named(self.root / "snapshots", suffix)
 
     def check_there(self) -> None:
-        """Raise RunError where somebody has removed the folder of the training that calls this."""
+        """Raise RunError if the folder was deleted during the training."""
         if not self.root.is_dir():
-            raise RunError(f"the run folder {self.root} was removed during the training, with its checkpoints")
+            raise RunError(f"the run folder {self.root} was deleted during the training, with its checkpoints")
 
 
 def _named(folder: Path, suffix: str) -> list[Path]:
-    """The files <kimg><suffix> of a folder, and no others."""
+    """The files <kimg><suffix> of a folder."""
     pattern = re.compile(_KIMG + re.escape(suffix))
     return [path for path in folder.glob(f"*{suffix}") if pattern.fullmatch(path.name)]
 
 
 def next_run_folder(parent: Path, name: str) -> RunFolder:
-    """`parent`/00007-<name>, one more than the highest number there."""
+    """Create `parent`/00007-<name>, numbered after the highest existing one."""
     pattern = re.compile(r"(\d{5})-.*")
     slug = re.sub(r"[^\w.-]+", "-", name).strip("-") or "run"
     try:
@@ -154,7 +154,7 @@ def next_run_folder(parent: Path, name: str) -> RunFolder:
     for number in itertools.count(max(numbers, default=-1) + 1):
         root = parent / f"{number:05d}-{slug}"
         try:
-            root.mkdir(parents=True)  # two runs that start at once get two numbers
+            root.mkdir(parents=True)  # runs that start at the same time get different numbers
         except FileExistsError as error:
             if not parent.is_dir():
                 raise _not_writable(parent, "it is a file") from error
@@ -167,5 +167,5 @@ def next_run_folder(parent: Path, name: str) -> RunFolder:
 
 def _not_writable(path: Path, reason: str) -> UserError:
     return UserError(
-        f"output_dir={path}", rule=f"it cannot be written ({reason})", fix="Name a folder that you may write to"
+        f"output_dir={path}", rule=f"it cannot be written ({reason})", fix="Use output_dir= with a writable folder"
     )

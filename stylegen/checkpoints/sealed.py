@@ -1,11 +1,10 @@
-"""Checkpoint files that carry the SHA-256 of their bytes, and are verified before anything in them is parsed.
+"""Checkpoint files with a SHA-256 of their bytes, verified before the content is parsed.
 
-A checkpoint is a zip archive that `torch.save` streams. Its hash is the comment of the archive, `sha256:<64 digits>`
-(`unzip -z FILE` prints it), over all bytes before the two that hold the length of the comment. torch passes over
-comments, so the file loads anywhere with ``torch.load(path, weights_only=True)``.
+`torch.save` streams a checkpoint as a zip archive. The hash is stored as the archive comment, `sha256:<64 digits>`
+(`unzip -z FILE` prints it), and covers all bytes before the comment's length field. torch ignores comments, so the file
+loads with ``torch.load(path, weights_only=True)``.
 
-SHA-256 and not BLAKE2b: with the processor's own instructions for it, it is the faster one (0.8 against 0.6 GB/s on one
-core of the machine that these were measured on).
+SHA-256 has hardware support and is faster than BLAKE2b (0.8 and 0.6 GB/s on one core).
 """
 
 import hashlib
@@ -18,7 +17,7 @@ import torch
 
 from stylegen.errors import DamagedFile, UserError
 
-_LENGTH = 2  # bytes of the length of the comment, the last of an archive without one
+_LENGTH = 2  # bytes of the comment's length field, at the end of an archive without a comment
 _COMMENT = re.compile(rb"sha256:([0-9a-f]{64})")
 _COMMENT_BYTES = 71
 _BLOCK = 2**20
@@ -26,7 +25,7 @@ _FIX = "Use an older checkpoint of the run, or copy the file again"
 
 
 def save_sealed(value: Any, file: IO[bytes]) -> None:
-    """`torch.save` to a file opened for writing, which must be empty, with the hash as its end."""
+    """`torch.save` to an empty file opened for writing, and append the hash."""
     hashed = _Hashed(file)
     torch.save(value, hashed)  # type: ignore[arg-type]
     comment = b"sha256:" + hashed.hexdigest().encode()
@@ -35,13 +34,13 @@ def save_sealed(value: Any, file: IO[bytes]) -> None:
 
 
 def load_sealed(path: Path) -> Any:
-    """What `save_sealed` has written: tensors on the CPU and plain values; never runs code.
+    """Load a file of `save_sealed`: CPU tensors and plain values, without running code.
 
-    A file without a hash, from before there were any, is loaded too.
+    Older files without a hash are loaded too.
 
     Raises:
-        UserError: the file cannot be read, or contains code.
-        DamagedFile: its bytes are not those that were written, or it is no checkpoint.
+        UserError: the file is unreadable, or contains code.
+        DamagedFile: the hash does not match, or the file is not a checkpoint.
     """
     try:
         with path.open("rb") as file:
@@ -52,33 +51,33 @@ def load_sealed(path: Path) -> Any:
     except OSError as error:
         raise UserError(
             f"checkpoint {path} cannot be read ({error.strerror or error})",
-            rule="it is a file that you may read",
-            fix="Check its permissions, or name another one",
+            rule="the file must be readable",
+            fix="Check its permissions, or use another checkpoint",
         ) from error
     except UserError:
         raise
-    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+    except Exception as error:  # torch raises many types for a file that is not a checkpoint
         raise _refused(path, error) from error
 
 
 def damaged(path: Path, reason: str) -> DamagedFile:
-    """The error for a checkpoint that cannot be used."""
+    """The error for a damaged checkpoint."""
     return DamagedFile(f"checkpoint {path} is damaged", rule=reason, fix=_FIX)
 
 
 def _refused(path: Path, error: Exception) -> UserError:
-    """torch's own message would explain how to run the code."""
+    """Replaces torch's message, which explains how to run the code."""
     if re.search(r"Unsupported (global|class)|GLOBAL|Unsupported operand|has been blocked", str(error)):
         return UserError(
             f"checkpoint {path} contains code, which was not run",
-            rule="a checkpoint holds tensors and plain values",
-            fix="Use a file that stylegen has written",
+            rule="a checkpoint holds tensors and plain values only",
+            fix="Use a checkpoint written by stylegen",
         )
-    return damaged(path, f"it is truncated or no checkpoint of stylegen ({type(error).__name__})")
+    return damaged(path, f"it is truncated or not a checkpoint of stylegen ({type(error).__name__})")
 
 
 class _Hashed:
-    """A file being written, and the hash of all of it but the length of the comment."""
+    """A file wrapper that hashes what is written, except the last two bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self._hash, self._held = file, hashlib.sha256(), b""
@@ -118,11 +117,11 @@ def _verify(file: IO[bytes], path: Path) -> None:
 
 
 def _check_archive(file: IO[bytes], path: Path) -> None:
-    """torch would read other formats too, and unpack whatever size an archive claims."""
+    """torch.load also reads other formats, and unpacks any size that an archive declares."""
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-    except Exception as error:  # damaged bytes make the parser raise nearly anything
-        raise damaged(path, "it is truncated or no checkpoint of stylegen") from error
+    except Exception as error:  # the parser raises many types for damaged bytes
+        raise damaged(path, "it is truncated or not a checkpoint of stylegen") from error
     if unpacked > file.seek(0, 2):
-        raise damaged(path, f"it claims to unpack to {unpacked / 2**20:.0f} MiB, more than its size")
+        raise damaged(path, f"it declares an unpacked size of {unpacked / 2**20:.0f} MiB, more than its size")

@@ -1,8 +1,8 @@
 """Snapshots: an architecture's name, its settings (JSON) and its tensors (safetensors). No code, no import paths.
 
-A file `<kimg>.safetensors` holds the averaged generator. Its `info` says what is known about its training (images seen,
-dataset, package version), which loading never needs. A network that has not grown up has a `level` too, at which it is
-loaded. The SHA-256 of all this is verified on loading; see `stylegen.checkpoints.snapshot_file`.
+A file `<kimg>.safetensors` holds the EMA of the generator. Its `info` describes the training (images seen, dataset,
+package version) and is not needed for loading. A network that is still growing also has a `level`, restored on loading.
+The SHA-256 of the content is verified; see `stylegen.checkpoints.snapshot_file`.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from stylegen.networks import Level, StyleGenerator, build_generator
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A loaded generator in evaluation mode, at the level at which it was saved, and what its file says about it."""
+    """A loaded generator in evaluation mode, at its saved level, with the `info` of its file."""
 
     generator: StyleGenerator
     info: dict[str, Any]
@@ -29,12 +29,12 @@ class Snapshot:
 
 
 def kimg_name(images_seen: int) -> str:
-    """ "000012.345" for 12,345 images: exact to the image, and sorting by name is by age."""
+    """ "000012.345" for 12,345 images: exact, and sorted by name as by age."""
     return f"{images_seen / 1000:010.3f}"
 
 
 def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -> None:
-    """Write the generator's weights and settings; the file appears whole or not at all."""
+    """Write the generator's weights and settings atomically."""
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
     description: dict[str, Any] = {"network": generator.name, "settings": generator.settings, "info": info}
     if generator.level != Level(generator.resolution):
@@ -43,10 +43,10 @@ def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -
 
 
 def find_snapshot(path: str | Path) -> Path:
-    """A snapshot file as it is; of a run folder, the newest.
+    """The path itself, or the newest snapshot of a run folder.
 
     Raises:
-        UserError: nothing there, or a folder without snapshots.
+        UserError: no such file, or a folder without snapshots.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -55,12 +55,14 @@ def find_snapshot(path: str | Path) -> Path:
             raise UserError(
                 f"snapshot={path}",
                 rule="this folder holds no snapshots/*.safetensors",
-                fix="Name a run folder that has trained for a while, or a .safetensors file",
+                fix="Use snapshot= with a .safetensors file or another run folder",
             )
         return snapshots[-1]
     if not path.is_file():
         raise UserError(
-            f"snapshot={path}", rule="there is no such file", fix="Name a .safetensors file or a run folder"
+            f"snapshot={path}",
+            rule="there is no such file",
+            fix="Use snapshot= with a .safetensors file or a run folder",
         )
     return path
 
@@ -69,8 +71,8 @@ def load_snapshot(path: str | Path) -> Snapshot:
     """Load a snapshot, or the newest of a run folder.
 
     Raises:
-        UserError: a file that cannot be read, is damaged or of another kind, of an unknown network, or whose tensors
-            do not fit or are not finite.
+        UserError: a file that is unreadable, damaged or not a snapshot; an unknown network; tensors that do not match
+            its settings or are not finite.
     """
     path = find_snapshot(path)
     file = read_snapshot_file(path)
@@ -80,7 +82,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
         level = Level(generator.resolution) if file.level is None else Level(**file.level)
         generator.set_level(level.resolution, level.alpha)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise damaged(f"snapshot={path}", f"its settings make no network ({error})") from error
+        raise damaged(f"snapshot={path}", f"its settings are invalid ({error})") from error
     _check_tensors(path, file.tensors, generator.state_dict())
     generator = _materialize(generator, file.tensors)
     generator.set_level(level.resolution, level.alpha)
@@ -120,11 +122,11 @@ def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Ten
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise damaged(f"snapshot={path}", f"its tensors do not fit its settings: {'; '.join(problems[:3])}{more}")
+        raise damaged(f"snapshot={path}", f"its tensors do not match its settings: {'; '.join(problems[:3])}{more}")
 
 
 def _materialize(generator: StyleGenerator, tensors: dict[str, Tensor]) -> StyleGenerator:
-    """Build again for real: buffers outside the state (FIR filters) have no values on the meta device."""
+    """Build again with memory: non-persistent buffers (FIR filters) have no values on the meta device."""
     generator = build_generator(generator.name, **generator.settings)
     generator.load_state_dict(tensors)
     return generator

@@ -1,7 +1,7 @@
-"""The file of a snapshot: its description (JSON) and its tensors (safetensors), with a hash over both.
+"""Snapshot files: a description (JSON) and tensors (safetensors), with a hash over both.
 
-The one metadata entry, `stylegen`, is a JSON object with `format`, `network`, `settings`, `info`, `sha256` and, for a
-network that has not grown up, `level`. (One entry, because the library writes several in random order.)
+The metadata entry `stylegen` is a JSON object with `format`, `network`, `settings`, `info`, `sha256` and, for a network
+that is still growing, `level`. (A single entry, because the library writes several in random order.)
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from stylegen.errors import DamagedFile, UserError
 from stylegen.files import parse_json, replacing
 
 FORMAT = "stylegen-snapshot-1"
-NOT_HASHED = "not verified: the file is from before snapshots had a hash"
+NOT_HASHED = "not verified: the file is older than snapshot hashes"
 
 _MAX_LIST = 64  # entries: filters have 3 to 14 taps
 _INFO_TYPES: dict[str, type] = {"images_seen": int, "stylegen": str, "data": dict, "dataset": str, "fingerprint": str}
@@ -28,12 +28,12 @@ _INFO_TYPES: dict[str, type] = {"images_seen": int, "stylegen": str, "data": dic
 
 @dataclass(frozen=True)
 class SnapshotFile:
-    """What a file holds, its types checked.
+    """Content of a file, with its types checked.
 
     Attributes:
         network, settings: name and constructor arguments of the generator.
-        info: about its training; `integrity` says so where the file has no hash.
-        level: arguments of `stylegen.networks.Level`, or None for a network at its full size.
+        info: about its training; with `integrity` if the file has no hash.
+        level: arguments of `stylegen.networks.Level`, or None at full resolution.
         tensors: finite.
     """
 
@@ -45,26 +45,26 @@ class SnapshotFile:
 
 
 def write_snapshot_file(path: Path, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors on the CPU with `network`, `settings`, `info` and perhaps `level`; appears whole or not at all."""
-    plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as it will be read
+    """Write CPU tensors with `network`, `settings`, `info` and optionally `level`, atomically."""
+    plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as it will be parsed
     metadata = {"stylegen": json.dumps(plain | {"sha256": _digest(plain, tensors)})}
     with replacing(path) as partial:
         safetensors.torch.save_file(dict(tensors), partial, metadata)
 
 
 def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
-    """Read and verify a file; nothing is built from it yet.
+    """Read and verify a file.
 
     Args:
-        setting: that named the file, for errors.
+        setting: name of the setting with the path, for error messages.
 
     Raises:
         UserError: the file cannot be read.
-        DamagedFile: it is truncated or something else than a snapshot; its content is not what was written; a field is
-            missing or of another type; its tensors are not finite.
+        DamagedFile: the file is truncated or not a snapshot; its hash does not match; a field is missing or has the
+            wrong type; tensors are not finite.
     """
     try:
-        with path.open("rb"):  # the library's own errors do not tell a missing permission from a truncated file
+        with path.open("rb"):  # safetensors reports a missing permission like a truncated file
             pass
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get("stylegen", "{}")
@@ -72,11 +72,11 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
     except OSError as error:
         raise UserError(
             f"{setting}={path} cannot be read ({error.strerror or error})",
-            rule="it is a file that you may read",
-            fix="Check its permissions, or name another one",
+            rule="the file must be readable",
+            fix=f"Check its permissions, or use {setting}= with another file",
         ) from error
     except SafetensorError as error:
-        raise damaged(f"{setting}={path}", f"it is truncated or no safetensors file ({error})") from error
+        raise damaged(f"{setting}={path}", f"it is truncated or not a safetensors file ({error})") from error
     try:
         description = parse_json(text)
     except ValueError as error:
@@ -84,8 +84,8 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise UserError(
             f"{setting}={path}",
-            rule=f"its metadata does not say {FORMAT}, so it holds something else than a generator of stylegen",
-            fix="Use a file from the snapshots/ folder of a run",
+            rule=f"its metadata lacks {FORMAT}, so it is not a generator of stylegen",
+            fix=f"Use {setting}= with a file of the snapshots/ folder of a run",
         )
     problem = _problem(description, tensors)
     if problem is not None:
@@ -96,7 +96,7 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
 
 def damaged(problem: str, rule: str) -> DamagedFile:
     """The error for a snapshot that cannot be used."""
-    return DamagedFile(problem, rule=rule, fix="Take another snapshot of the run, or copy the file again")
+    return DamagedFile(problem, rule=rule, fix="Use another snapshot of the run, or copy the file again")
 
 
 def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
@@ -107,28 +107,28 @@ def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str 
     kinds: dict[str, type] = {"network": str, "settings": dict, "info": dict}
     for key, kind in kinds.items():
         if not isinstance(description.get(key), kind):
-            return f"{key} in its metadata is no {kind.__name__}"
+            return f"{key} in its metadata is not of type {kind.__name__}"
     if not isinstance(description.get("level", {}), dict):
-        return "its settings make no network (level is no dict)"
+        return "its settings are invalid (level is not of type dict)"
     for key, kind in _INFO_TYPES.items():
         if not isinstance(description["info"].get(key, kind()), kind):
-            return f"info.{key} in its metadata is no {kind.__name__}"
+            return f"info.{key} in its metadata is not of type {kind.__name__}"
     not_finite = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
     if not_finite:
-        return f"{not_finite[0]} holds values that are not finite"
+        return f"{not_finite[0]} has values that are not finite"
     return _excess(description["settings"], tensors)
 
 
 def _excess(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
-    """A setting that no network of these tensors has, and that would cost time or memory before that shows."""
+    """A setting far too large for these tensors, rejected before a network is built with it."""
     largest = max((max(t.shape) for t in tensors.values() if t.numel() and t.ndim), default=0)
     for key, most in {"mapping_layers": len(tensors), "num_classes": largest}.items():
         value = settings.get(key, 0)
         if not isinstance(value, int) or value > most:
-            return f"its settings make no network of its {len(tensors)} tensors: {key}={value!r:.40}"
+            return f"its settings are invalid for {len(tensors)} tensors: {key}={value!r:.40}"
     for key, value in settings.items():
         if isinstance(value, list) and len(value) > _MAX_LIST:
-            return f"its settings make no network: {key} has {len(value)} entries, more than {_MAX_LIST}"
+            return f"its settings are invalid: {key} has {len(value)} entries, more than {_MAX_LIST}"
     return None
 
 

@@ -1,9 +1,9 @@
-"""Trained weights as the beginning of another training: strict, and without running code.
+"""Initialises a training from trained weights, strictly and without running code.
 
-A snapshot holds the averaged generator, which becomes `G` and `G_ema`; a checkpoint holds `G`, `D` and `G_ema`.
-Every tensor of the new networks takes the one of its name. Only tensors that depend on the labels may have no
-counterpart, when an unconditional model becomes a conditional one, say; they stay as they were initialised. Anything
-else that does not fit is another architecture, and refused: half a network draws noise, and nothing says why.
+A snapshot holds the EMA of the generator, which initialises `G` and `G_ema`; a checkpoint holds `G`, `D` and `G_ema`.
+Tensors are copied by name. Only tensors that depend on the labels may be missing or extra, as when an unconditional
+model becomes a conditional one; they keep their initial values. Any other mismatch means another architecture and is an
+error, because a partly initialised network trains silently.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -19,19 +19,19 @@ from stylegen.checkpoints.snapshot_file import read_snapshot_file
 from stylegen.errors import UserError
 
 _PARTS = ("G", "D", "G_ema")
-# Settings that do not change what weights of the same shapes mean.
+# Settings that may differ between weights of the same shapes.
 _FREE = ("num_classes", "channel_base", "channel_max", "conv_clamp", "mbstd_group_size")
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class TrainedWeights:
-    """Tensors that a training can begin with.
+    """Weights to initialise a training with.
 
     Attributes:
         path: of the file.
-        networks: state dicts by "G", "D", "G_ema"; without "D" from a snapshot.
-        settings: as far as they are known, name and constructor arguments of "generator" and "discriminator".
+        networks: state dicts of "G", "D", "G_ema"; a snapshot has no "D".
+        settings: name and constructor arguments of "generator" and "discriminator", if known.
     """
 
     path: Path
@@ -40,10 +40,10 @@ class TrainedWeights:
 
 
 def read_weights(path: str | Path) -> TrainedWeights:
-    """Read a snapshot, a checkpoint, or the last checkpoint of a run folder; nothing in them is executed.
+    """Read a snapshot, a checkpoint, or the last checkpoint of a run folder, without executing any of it.
 
     Raises:
-        UserError: nothing there, or a file that is damaged or of another kind.
+        UserError: no such file, or a damaged or unsupported one.
     """
     given = Path(path).expanduser()
     file = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
@@ -51,7 +51,7 @@ def read_weights(path: str | Path) -> TrainedWeights:
         raise UserError(
             f"init={path}",
             rule=f"there is no file {file}",
-            fix="Name a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
+            fix="Use init= with a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
         )
     return _read_snapshot(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
 
@@ -71,21 +71,21 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
             for part in _PARTS
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path, "it holds no weights by name") from error
+        raise _unreadable(path, "it holds no state dict") from error
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and not tensor.isfinite().all()):
-            raise _unreadable(path, f"{name} holds values that are not finite, or no numbers")
+            raise _unreadable(path, f"{name} is not a tensor of finite values")
     missing = [part for part, tensors in networks.items() if not tensors]
     if missing:
-        raise _unreadable(path, f"it holds no {' and no '.join(missing)}")
+        raise _unreadable(path, f"it lacks {' and '.join(missing)}")
     return TrainedWeights(path, networks)
 
 
 def label_dependent(build: Callable[[int], nn.Module]) -> set[str]:
-    """Names of the tensors that exist, or have their shape, because of the number of classes.
+    """Names of the tensors whose existence or shape depends on the number of classes.
 
     Args:
-        build: number of classes -> the network; called on the meta device, where weights cost nothing.
+        build: number of classes -> network; called on the meta device, without memory for weights.
     """
     with torch.device("meta"):
         shapes = [{name: t.shape for name, t in build(classes).state_dict().items()} for classes in (0, 1, 2)]
@@ -99,16 +99,16 @@ def transfer(
     labels: Mapping[str, Collection[str]],
     settings: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """Copy the weights into the networks -> one sentence about what was and what was not copied.
+    """Copy the weights into the networks and return a one-sentence summary.
 
     Args:
-        networks: by "G", "D", "G_ema".
-        labels: by the same, names of the tensors that depend on the labels.
-        settings: of "generator" and "discriminator", to compare with those of the weights.
+        networks: "G", "D" and "G_ema".
+        labels: for each network, names of the tensors that depend on the labels.
+        settings: of "generator" and "discriminator", compared with those of the weights.
 
     Raises:
-        UserError: a tensor that does not depend on the labels is missing, left over or of another shape, or a
-            setting differs that changes what the weights mean; then nothing was copied.
+        UserError: a tensor that does not depend on the labels is missing, extra or of another shape, or a setting that
+            affects the weights differs. Nothing is copied then.
     """
     kept: dict[str, list[str]] = {}
     copied: dict[str, dict[str, Tensor]] = {}
@@ -124,9 +124,8 @@ def transfer(
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise UserError(
             f"init={weights.path}",
-            rule=f"it holds other networks, {len(wrong)} thing(s) do not fit: {'; '.join(wrong[:_SHOWN])}{more}",
-            fix="Give the settings that it was trained with (generator.*, discriminator.*, pictures of its "
-            "resolution), or other weights",
+            rule=f"it holds a different network, with {len(wrong)} mismatch(es): {'; '.join(wrong[:_SHOWN])}{more}",
+            fix="Use the settings of its training (generator.*, discriminator.*, data.resolution), or other weights",
         )
     for part, tensors in copied.items():
         networks[part].load_state_dict(tensors, strict=False)
@@ -134,9 +133,9 @@ def transfer(
 
 
 def _different_settings(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Shapes do not tell a resampling filter or an activation; the settings do."""
+    """Differences that shapes do not show, such as a resampling filter or an activation."""
     return [
-        f"{network}.{key} is {old[network][key]} there and {new[network][key]} here"
+        f"{network}.{key} is {old[network][key]} in the file and {new[network][key]} here"
         for network in old.keys() & new.keys()
         for key in sorted(old[network].keys() & new[network].keys())
         if key not in _FREE and old[network][key] != new[network][key]
@@ -145,19 +144,19 @@ def _different_settings(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, 
 
 def _mismatch(part: str, name: str, own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     if name not in found:
-        return f"{part}.{name} is not in it"
+        return f"{part}.{name} is missing"
     if name not in own:
-        return f"{part}.{name} is in it only"
-    return f"{part}.{name} is {list(found[name].shape)} there and {list(own[name].shape)} here"
+        return f"{part}.{name} is unexpected"
+    return f"{part}.{name} has shape {list(found[name].shape)} instead of {list(own[name].shape)}"
 
 
 def _sentence(weights: TrainedWeights, kept: list[str]) -> str:
     found = " and ".join(["generator", "discriminator"] if "D" in weights.networks else ["generator"])
-    text = f"init={weights.path} gives the {found}"
+    text = f"init={weights.path} initialises the {found}"
     if "D" not in weights.networks:
-        text += "; it holds no discriminator, which begins with random weights"
+        text += "; the file holds no discriminator, which starts from random weights"
     if kept:
-        text += f"; not copied, because they depend on the labels: {', '.join(kept)}"
+        text += f"; not copied, because they depend on labels: {', '.join(kept)}"
     return text
 
 
@@ -165,5 +164,5 @@ def _unreadable(path: Path, reason: str) -> UserError:
     return UserError(
         f"init={path}",
         rule=f"it cannot be read ({reason.splitlines()[0][:200]})",
-        fix="Name a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
+        fix="Use init= with a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
     )

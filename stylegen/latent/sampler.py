@@ -1,4 +1,4 @@
-"""Pictures from seeds: the one road that sampling, metrics and callbacks share."""
+"""Images from seeds, as sampling, metrics and callbacks generate them."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from stylegen import randomness
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
 from stylegen.latent.seeds import latents, random_labels
-from stylegen.latent.truncation import truncate
+from stylegen.latent.styles import truncate
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
 
@@ -18,19 +18,19 @@ NOISE_MODES = ("const", "none", "random")
 
 
 class Sampler:
-    """Draws pictures of a generator; picture and seed belong together at any batch size.
+    """Generates images; the image of a seed does not depend on the batch size.
 
     Args:
         generator: in evaluation mode, on its device.
-        psi, cutoff: truncation, see `latent.truncation`.
-        noise: "const" uses the noise stored with the weights, "none" no noise, "random" fresh noise for each seed.
-        label: class index for all pictures; None draws one for each seed.
-        label_table: [M, num_classes], from whose rows they are then drawn, as a dataset's frequencies want; None
-            draws every class alike.
-        batch_size: pictures at a time.
+        psi, cutoff: see `latent.styles.truncate`.
+        noise: "const" for the noise stored with the weights, "none", or "random" for noise keyed by the seed.
+        label: class index of all images; None for a random label per seed.
+        label_table: [M, num_classes], the rows to choose random labels from, such as a dataset's labels; None for
+            uniform classes.
+        batch_size: images per batch.
 
     Raises:
-        UserError: an impossible setting.
+        UserError: a setting out of range.
     """
 
     def __init__(
@@ -46,9 +46,11 @@ class Sampler:
         if noise not in NOISE_MODES:
             raise unknown_choice("noise", noise, NOISE_MODES)
         if batch_size < 1:
-            raise UserError(f"batch_size={batch_size}", rule="a batch holds at least one picture", fix="Use 1 or more")
+            raise UserError(
+                f"batch_size={batch_size}", rule="a batch has at least one image", fix="Use batch_size=1 or more"
+            )
         if not math.isfinite(psi):
-            raise UserError(f"truncation_psi={psi}", rule="it is a finite number", fix="Use values from -1 to 1")
+            raise UserError(f"truncation_psi={psi}", rule="psi is a finite number", fix="Use truncation_psi=-1 to 1")
         _check_range("truncation_cutoff", cutoff, generator.num_ws + 1, f"this network has {generator.num_ws} layers")
         _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
@@ -57,17 +59,18 @@ class Sampler:
 
     @torch.no_grad()
     def ws(self, seeds: list[int]) -> Tensor:
-        """Styles [N, L, D] before truncation."""
+        """Styles [N, L, D], not truncated."""
         G = self.generator
         w = G.mapping(latents(seeds, G.z_dim, self.device), self._labels(seeds))
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 
     @torch.no_grad()
     def render(self, ws: Tensor, seeds: list[int], psi: float | None = None, noise: str | None = None) -> Tensor:
-        """Truncate and synthesise: [N, L, D] -> uint8 [N, C, H, W]; `seeds` key the random noise.
+        """Truncate and synthesise: [N, L, D] -> uint8 [N, C, H, W].
 
         Args:
-            psi, noise: in place of the sampler's own.
+            seeds: keys of random noise.
+            psi, noise: override the sampler's.
         """
         G = self.generator
         parts = []
@@ -83,7 +86,7 @@ class Sampler:
         return self.render(self.ws(seeds), seeds)
 
     def batches(self, seeds: list[int]) -> Iterator[Tensor]:
-        """The same pictures, a batch at a time."""
+        """`images`, one batch at a time."""
         for start in range(0, len(seeds), self.batch_size):
             yield self.images(seeds[start : start + self.batch_size])
 

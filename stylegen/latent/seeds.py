@@ -1,4 +1,4 @@
-"""From what people type to latents: seed ranges, layer ranges, z by seed."""
+"""Seed and layer ranges from text, and z and labels from seeds."""
 
 import re
 
@@ -19,7 +19,7 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
     """ "0-3,40" -> [0, 1, 2, 3, 40], in the order given.
 
     Raises:
-        UserError: something else than numbers and ranges, a range that runs backwards, or a number out of range.
+        UserError: anything but numbers and ascending ranges, or a number out of range.
     """
     seeds: list[int] = []
     for part in str(text).split(","):
@@ -28,21 +28,21 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
         if first > last or last > MAX_SEED or len(seeds) + last - first >= MAX_SEEDS:
             raise UserError(
                 f"{setting}={brief(text)}",
-                rule=f"{brief(part.strip()) or 'an empty part'!r} is no seed from 0 to {MAX_SEED} and no rising "
-                f"range of them, {MAX_SEEDS:,} in all",
-                fix=f"Write numbers and ranges separated by commas, as in {setting}=0-15,40",
+                rule=f"{brief(part.strip()) or 'an empty part'!r} is not a seed from 0 to {MAX_SEED} or an ascending "
+                f"range, {MAX_SEEDS:,} seeds in all",
+                fix=f"Use numbers and ranges separated by commas, as in {setting}=0-15,40",
             )
         seeds.extend(range(first, last + 1))
     return seeds
 
 
 def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
-    """Style slots by name or number: "coarse" 4-8 px, "middle" 16-32, "fine" 64 and up, or "4-7", or "0,2-3".
+    """Style slots by name or number: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "4-7", "0,2-3".
 
-    Slots 0 and 1 style 4 px, then two a resolution; StyleGAN2 has one more, for the RGB layer of the last one.
+    There are two slots per resolution from 4 px on; StyleGAN2 has one more, for the last RGB layer.
 
     Raises:
-        UserError: an unknown name, a number out of range, or a name that this network is too small for.
+        UserError: an unknown name, a number out of range, or a name above the network's resolution.
     """
     existing = [name for name, (low, _) in LAYER_RANGES.items() if low <= resolution]
     if text in LAYER_RANGES:
@@ -65,20 +65,20 @@ def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
 
 
 def slot_resolution(slot: int, resolution: int) -> int:
-    """Side in pixels of the layer that style slot `slot` steers; StyleGAN2's last slot belongs to the last RGB layer.
+    """Resolution in pixels of style slot `slot`, numbered as in the style-mixing figures of StyleGAN 1 and 2.
 
-    Two slots a resolution, beginning with the 4x4 convolution and the first up-sampling one at 4 px: the
-    numbering of the style-mixing figures of StyleGAN 1 and 2.
+    Two slots per resolution; slots 0 and 1 (4x4 convolution, first up-sampling one) count as 4 px. StyleGAN2's last
+    slot belongs to the last RGB layer.
     """
     return min(4 * 2 ** (slot // 2), resolution)
 
 
 def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu") -> Tensor:
-    """z [N, z_dim]: each row a function of its seed alone."""
+    """z [N, z_dim], row i keyed by seed i."""
     return randomness.normal(0, "sample/z", torch.tensor(seeds, device=device), (z_dim,))
 
 
 def random_labels(seeds: list[int], table: Tensor | OneHot) -> Tensor:
-    """[N, num_classes]: a random row of `table` [M, num_classes] for each seed, a function of the seed alone."""
+    """A random row of `table` [M, num_classes] for each seed, keyed by the seed: [N, num_classes]."""
     rows = randomness.integers(max(len(table), 1), 0, "sample/label", torch.tensor(seeds))
     return table[rows] if table.shape[1] else torch.zeros(len(seeds), 0)

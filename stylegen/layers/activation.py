@@ -1,6 +1,6 @@
-"""Bias, activation, gain and clamp in one step: y = clamp(gain * f(x + b)).
+"""Bias, activation, gain and clamp: y = clamp(gain * f(x + b)).
 
-The gains keep the second moment of a unit normal input near one (He et al. 2015). Golden files of kind `ops` pin
+The gains keep the second moment close to one for unit normal inputs (He et al. 2015). Golden files of kind `ops` pin
 every activation.
 """
 
@@ -18,7 +18,7 @@ from stylegen.errors import unknown_choice
 
 @dataclass(frozen=True)
 class Activation:
-    """A function, its default gain, and whether f(a x) = a f(x) for a > 0, so that a gain may go in first."""
+    """A function f, its default gain, and whether f(a x) = a f(x) for a > 0 (a gain may then precede f)."""
 
     function: Callable[[Tensor], Tensor]
     gain: float = 1.0
@@ -56,7 +56,7 @@ def bias_act(
     Args:
         x: [N, C, ...]; bias: [C] or None.
         activation: a key of `ACTIVATIONS`.
-        gain: None takes the activation's own.
+        gain: None for the activation's default.
         clamp: largest magnitude of the output; None for no limit.
     """
     entry = get_activation(activation)

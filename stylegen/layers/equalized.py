@@ -1,7 +1,7 @@
 """Linear and convolution layers with equalised learning rate (Karras et al. 2018, section 4.1).
 
-Weights are stored as unit normals and scaled at run time by lr_multiplier / sqrt(fan_in), so that Adam, whose step
-does not know the scale of a weight, moves every layer at the same relative speed.
+Weights are initialised from N(0, 1) and scaled at run time by lr_multiplier / sqrt(fan_in). Adam's step does not depend
+on the scale of a weight, so every layer then learns at the same relative rate.
 """
 
 import math
@@ -20,9 +20,9 @@ class EqualizedLinear(nn.Module):
     Args:
         in_features, out_features: widths.
         activation: see `layers.activation`.
-        bias_init: what the bias starts at, as seen by the activation.
-        lr_multiplier: the layer learns this much slower; stored weights are N(0, 1 / m^2), stored bias is
-            bias_init / m.
+        bias_init: initial bias, after multiplication by m.
+        lr_multiplier: factor m on the layer's effective learning rate; weights are stored as N(0, 1 / m^2), the
+            bias as bias_init / m.
         gain_in_weights: the activation's gain multiplies the weights and not the bias (StyleGAN1), instead of the
             output (StyleGAN2).
 
@@ -55,14 +55,14 @@ class EqualizedLinear(nn.Module):
 
 
 class EqualizedConv2d(nn.Module):
-    """Convolution, FIR-resampled if asked, then bias and activation.
+    """Convolution, optionally with FIR resampling, then bias and activation.
 
     Args:
         in_channels, out_channels, kernel_size: of the convolution; padding is kernel_size // 2.
-        bias: False leaves it out.
+        bias: False for none.
         activation: see `layers.activation`.
         up, down: resampling factor, 1 or 2.
-        conv_clamp: limit on the output's magnitude (only half precision needs one); None for no limit.
+        conv_clamp: limit on the output's magnitude, for half precision; None for no limit.
         resample_taps: the FIR filter.
         gain_in_weights: see `EqualizedLinear`.
 
@@ -95,9 +95,9 @@ class EqualizedConv2d(nn.Module):
         self.register_buffer("kernel", fir_filter(resample_taps), persistent=False)
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
-        """`gain` multiplies the output and the clamp, for residual sums of unit variance."""
+        """`gain` multiplies the output and the clamp, so that residual sums have unit variance."""
         total = self.gain * gain
-        # A homogeneous activation takes the gain with the weights, which saves a pass over the activations.
+        # With a homogeneous activation the gain multiplies the weights, which saves a pass over the activations.
         before, after = (total, 1.0) if get_activation(self.activation).homogeneous else (1.0, total)
         weight = self.weight.to(x.dtype) * (self.weight_gain * before)
         bias = None if self.bias is None else self.bias.to(x.dtype) * before

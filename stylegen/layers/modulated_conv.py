@@ -2,9 +2,9 @@
 
 The paper scales the weights per sample: w'_ijk = s_i w_ijk (Eq. 1), then divides each output map by its expected
 standard deviation, sigma_j = sqrt(sum_ik w'_ijk^2 + eps) (Eq. 3). A convolution is linear in its input channels and
-in its output channels, so scaling the activations before (s_i) and after (1 / sigma_j) gives the same picture with
-one ordinary convolution for the whole batch and no weights per sample. Its slow twin, the grouped convolution over
-per-sample weights, stands in the tests.
+in its output channels, so scaling the activations before (s_i) and after (1 / sigma_j) gives the same result with one
+ordinary convolution for the whole batch and no weights per sample. The tests compare it with the grouped convolution
+over per-sample weights.
 """
 
 import math
@@ -16,15 +16,15 @@ from stylegen.layers.resample import conv2d_resample
 
 
 def demodulation(weight: Tensor, styles: Tensor, eps: float = 1e-8) -> Tensor:
-    """1 / sigma_j of Eq. 3 for every sample: [O, I, K, K], [N, I] -> [N, O]."""
-    # Sums of squares lose half precision's few bits: at least float32.
+    """1 / sigma_j of Eq. 3 for each sample: [O, I, K, K], [N, I] -> [N, O]."""
+    # Sums of squares need more bits than half precision has.
     dtype = torch.promote_types(styles.dtype, torch.float32)
     energy = weight.to(dtype).square().sum(dim=[2, 3])  # [O, I]
     return torch.addmm(energy.new_full((1,), eps), styles.to(dtype).square(), energy.t()).rsqrt()
 
 
 def _normalized(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights and styles whose products stay below float16's 65504; demodulation takes the factors out again."""
+    """Weights and styles scaled so that products stay below float16's 65504; demodulation cancels the factors."""
     fan_in = weight[0].numel()
     weight = weight / (weight.abs().amax(dim=[1, 2, 3], keepdim=True) * math.sqrt(fan_in))
     return weight, styles / styles.abs().amax(dim=1, keepdim=True)
@@ -44,10 +44,10 @@ def modulated_conv2d(
 
     Args:
         x: [N, I, H, W]; weight: [O, I, K, K], K odd; styles: [N, I].
-        kernel: FIR filter [F, F] of the up-sampling; None without.
-        demodulate: False leaves out 1 / sigma (the RGB layers).
-        up: 1 or 2. Up-sampling convolves, plain layers correlate, as the published weights expect.
-        noise: added after demodulation, broadcast to the output; `gain` does not touch it.
+        kernel: FIR filter [F, F] for up-sampling, or None.
+        demodulate: False omits 1 / sigma (RGB layers).
+        up: 1 or 2. Up-sampling layers convolve, others correlate, as published weights expect.
+        noise: added after demodulation, broadcast to the output; not scaled by `gain`.
 
     Returns:
         [N, O, H * up, W * up].

@@ -31,15 +31,15 @@ def upfirdn2d(
     flip_filter: bool = False,
     gain: float = 1.0,
 ) -> Tensor:
-    """Insert zeros, pad or crop, filter, keep every n-th sample; the same filter on every channel.
+    """Up-sample by inserting zeros, pad or crop, filter, down-sample; the same filter for every channel.
 
     Args:
         x: [N, C, H, W].
         kernel: [K_h, K_w]; must not require gradients.
         up, down: integer factors, one for both axes or (x, y). Each sample is followed by up - 1 zeros.
-        padding: zeros around the up-sampled picture, one number or (x0, x1, y0, y1); negative values crop.
-        flip_filter: False convolves (the kernel is mirrored), True correlates.
-        gain: factor on the output; up-sampling by u keeps the brightness with gain u * u.
+        padding: zeros around the up-sampled image, one number or (x0, x1, y0, y1); negative values crop.
+        flip_filter: False for convolution (mirrored kernel), True for correlation.
+        gain: factor on the output; up-sampling by u preserves brightness with gain u * u.
 
     Returns:
         [N, C, (H * up + y0 + y1 - K_h) // down + 1, likewise for W].
@@ -54,7 +54,7 @@ def upfirdn2d(
 
 
 def upsample2d(x: Tensor, kernel: Tensor, factor: int = 2) -> Tensor:
-    """[N, C, H, W] -> [N, C, H * factor, W * factor], brightness kept."""
+    """[N, C, H, W] -> [N, C, H * factor, W * factor], preserving brightness."""
     size = kernel.shape[-1]
     before, after = (size + factor - 1) // 2, (size - factor) // 2
     return upfirdn2d(x, kernel, up=factor, padding=(before, after, before, after), gain=factor**2)
@@ -75,15 +75,14 @@ def conv2d_resample(
     up: int = 1,
     down: int = 1,
 ) -> Tensor:
-    """Convolution of odd size K with padding K // 2, preceded or followed by FIR resampling, in the cheapest order.
+    """Convolution of odd size K with padding K // 2, with FIR up- or down-sampling, in the cheapest order.
 
-    Filtering and convolving commute, so the resampling step goes where the picture is small: a 1x1 convolution
-    always runs at the low resolution; a larger one runs strided (down), or as a transposed convolution (up), which
-    is a true convolution: its weights are mirrored against those of the plain case, as in the published networks.
+    Filtering and convolution commute: a 1x1 convolution always runs at the low resolution; a larger one runs strided
+    (down) or transposed (up). The transposed convolution mirrors the weights, as in the published networks.
 
     Args:
         x: [N, I, H, W]; weight: [O, I, K, K]; bias: [O] or None, added by the convolution before any up-sampling.
-        kernel: FIR filter [F, F]; None where nothing is resampled.
+        kernel: FIR filter [F, F]; None without resampling.
         up, down: 1 or 2, not both 2.
 
     Returns:
@@ -113,7 +112,7 @@ def _pair(value: int | Pair) -> Pair:
 
 
 def _correlate(x: Tensor, kernel: Tensor, up: Pair, down: Pair, padding: Padding) -> Tensor:
-    """The operation in plain tensor functions, the kernel used as it stands."""
+    """`upfirdn2d` in differentiable tensor functions, as correlation."""
     channels, height, width = x.shape[1:]
     (up_x, up_y), (x0, x1, y0, y1) = up, padding
     if up != (1, 1):
@@ -132,9 +131,9 @@ def _correlate(x: Tensor, kernel: Tensor, up: Pair, down: Pair, padding: Padding
 
 
 class _UpFirDn(torch.autograd.Function):
-    """Its gradient is the same operation with up and down exchanged and the kernel mirrored, to any order.
+    """The gradient is the same operation with up and down exchanged and the kernel mirrored, to any order.
 
-    PyTorch's own second derivative of a depthwise convolution loops over the channels, about 30 times slower.
+    PyTorch's second derivative of a depthwise convolution loops over channels and is about 30 times slower.
     """
 
     @staticmethod

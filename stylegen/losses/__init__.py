@@ -1,4 +1,4 @@
-"""Adversarial losses by name. A new one is one file and one row here."""
+"""Adversarial losses by name."""
 
 from stylegen.losses.loss import Loss as Loss
 from stylegen.losses.nonsaturating import Nonsaturating

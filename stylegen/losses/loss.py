@@ -1,4 +1,4 @@
-"""What every adversarial loss shares: two methods, one a side."""
+"""Base class of adversarial losses."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -7,17 +7,17 @@ from torch import Tensor
 
 
 class Loss(ABC):
-    """What generator and discriminator minimise, given the discriminator's logits [N, 1]: no sigmoid is applied.
+    """Losses of generator and discriminator as functions of the logits [N, 1], before any sigmoid.
 
-    Row i of the real logits and row i of the fake logits belong to one image index, whatever the number of processes
-    and micro-batches. The constructor's arguments become settings, `loss.<argument>`, within the bounds of their
-    annotations (`stylegen.bounds`).
+    Row i of the real and of the fake logits has the same image index, for any number of processes and micro-batches.
+    The constructor's arguments become settings, `loss.<argument>`, with the bounds of their annotations
+    (`stylegen.bounds`).
 
     Attributes:
-        generator_sees_real: the generator's side takes (real_logits, fake_logits), not (fake_logits). The real images
-            then go through the discriminator in the generator's phase too; their logits carry no gradient there.
-        coupled: a side is more than a mean over rows, so parts of the batch cannot be combined one by one. Such a loss
-            receives the logits of the whole batch, at the price of a second forward pass for micro-batches.
+        generator_sees_real: `generator` takes (real_logits, fake_logits) instead of (fake_logits). The generator's
+            phase then runs the discriminator on real images too, without gradient.
+        coupled: the loss is not a mean over rows, so it needs the logits of the whole batch. With micro-batches this
+            costs a second forward pass.
     """
 
     generator_sees_real: ClassVar[bool] = False
@@ -28,7 +28,7 @@ class Loss(ABC):
 
     @abstractmethod
     def generator(self, *args: Any, **kwargs: Any) -> Tensor:
-        """fake_logits [N, 1], or real_logits [N, 1], fake_logits [N, 1] where `generator_sees_real` -> scalar."""
+        """fake_logits [N, 1], or real_logits [N, 1], fake_logits [N, 1] if `generator_sees_real` -> scalar."""
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The non-saturating logistic loss (Goodfellow et al. 2014, arXiv 1406.2661, section 3), StyleGAN's 1 to 3."""
+"""Non-saturating logistic loss (Goodfellow et al. 2014, arXiv 1406.2661, section 3), used by StyleGAN 1 to 3."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,7 +7,7 @@ from stylegen.losses.loss import Loss
 
 
 class Nonsaturating(Loss):
-    """-log sigmoid(t) = softplus(-t), which does not overflow where log(sigmoid(t)) does."""
+    """Computed as -log sigmoid(t) = softplus(-t), which does not overflow."""
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         """E softplus(-D(G(z)))."""

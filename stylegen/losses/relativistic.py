@@ -1,4 +1,4 @@
-"""Relativistic logistic losses (Jolicoeur-Martineau 2018, arXiv 1807.00734, section 4): real against fake logits."""
+"""Relativistic logistic losses (Jolicoeur-Martineau 2018, arXiv 1807.00734, section 4)."""
 
 from typing import ClassVar
 
@@ -12,24 +12,24 @@ PAIRINGS = ("single", "average")
 
 
 class Relativistic(Loss):
-    """How much more real a real image is than a fake one, with r = D(x), f = D(G(z)), s = softplus.
+    """Compares real with fake logits: r = D(x), f = D(G(z)), s = softplus.
 
-    Pairing "single", RSGAN (section 4.1; R3GAN, Huang et al. 2024, arXiv 2501.05441, calls it RpGAN), compares the
-    images of one index:
+    Pairing "single", RSGAN (section 4.1; RpGAN in R3GAN, Huang et al. 2024, arXiv 2501.05441), compares images of the
+    same index:
 
         D: E s(f - r)                                   G: E s(r - f)
 
-    Pairing "average", RaSGAN (section 4.3), compares each image with the mean of the others' logits:
+    Pairing "average", RaSGAN (section 4.3), compares each logit with the mean of the other kind:
 
         D: E s(E f - r) + E s(f - E r)                  G: E s(r - E f) + E s(E r - f)
 
-    The author's code halves the latter; the paper, and this, do not. The means are those of the whole batch.
+    The author's code halves the second loss; the paper does not, and neither do we. Means are over the whole batch.
 
     Args:
         pairing: "single" or "average".
 
     Raises:
-        UserError: another pairing.
+        UserError: an unknown pairing.
     """
 
     generator_sees_real: ClassVar[bool] = True
@@ -44,7 +44,7 @@ class Relativistic(Loss):
         return self.pairing == "average"
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return self.discriminator(fake_logits, real_logits)  # the sides change places
+        return self.discriminator(fake_logits, real_logits)  # with real and fake exchanged
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         if self.pairing == "single":

@@ -1,4 +1,4 @@
-"""Networks by name. A new architecture is one file and one row here."""
+"""Networks by name."""
 
 import inspect
 from collections.abc import Callable
@@ -20,10 +20,10 @@ DISCRIMINATORS: dict[str, type[nn.Module]] = {"stylegan1": StyleGAN1Discriminato
 
 
 def build_generator(name: str, **settings: Any) -> StyleGenerator:
-    """Construct a generator by its name and remember every effective setting, defaults included.
+    """Construct a generator by name and record every effective setting, defaults included.
 
     Raises:
-        UserError: an unknown name or setting, or a value that the constructor refuses.
+        UserError: an unknown name or setting, or an invalid value.
     """
     if name not in GENERATORS:
         raise unknown_choice("generator.name", name, GENERATORS)

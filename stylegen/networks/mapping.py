@@ -1,4 +1,4 @@
-"""The mapping network z, c -> w (Karras et al. 2019, arXiv 1812.04948, section 2), as each StyleGAN has it."""
+"""Mapping networks z, c -> w of StyleGAN and StyleGAN2 (Karras et al. 2019, arXiv 1812.04948, section 2)."""
 
 import itertools
 
@@ -10,14 +10,14 @@ from stylegen.layers.equalized import EqualizedLinear
 
 
 def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
-    """x / sqrt(mean(x^2) + eps) over the last axis: pixel norm of a vector."""
+    """x / sqrt(mean(x^2) + eps) over the last axis: [..., D] -> [..., D]."""
     return x * (x.square().mean(dim=-1, keepdim=True) + eps).rsqrt()
 
 
 class StyleMapping(nn.Module):
     """``mapping(z [N, z_dim], c [N, num_classes])`` -> w [N, w_dim].
 
-    The buffer `w_avg` [w_dim] holds the running mean of w for truncation; training moves it.
+    The buffer `w_avg` [w_dim] is the running mean of w, for truncation; training updates it.
     """
 
     z_dim: int
@@ -32,14 +32,14 @@ class StyleMapping(nn.Module):
 
 
 class Mapping(StyleMapping):
-    """Fully connected layers from the normalised latent, and the normalised label embedding beside it, to w.
+    """StyleGAN2: z and the label embedding, each normalised, are concatenated and mapped by fully connected layers.
 
     Args:
-        z_dim: width of z; 0 maps a label alone (the discriminator's projection head).
+        z_dim: width of z; 0 for labels only (the discriminator's projection).
         num_classes: width of c; 0 for none.
-        w_dim: width of w, of the hidden layers and of the label embedding.
+        w_dim: width of w, the hidden layers and the label embedding.
         num_layers: fully connected layers.
-        lr_multiplier: of the layers, not of the label embedding.
+        lr_multiplier: of the layers, not the label embedding.
         activation: see `layers.activation`.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim].
@@ -59,7 +59,7 @@ class Mapping(StyleMapping):
             raise UserError(
                 f"z_dim={z_dim} w_dim={w_dim} mapping_layers={num_layers}",
                 rule="a mapping network has at least one input, one output and one layer",
-                fix="Use 1 or more for each; StyleGAN2's own are 512, 512 and 8",
+                fix="Use 1 or more for each; StyleGAN2 uses 512, 512 and 8",
             )
         self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim
         self.embed = EqualizedLinear(num_classes, w_dim) if num_classes else None
@@ -83,20 +83,21 @@ class Mapping(StyleMapping):
 
 
 class JointMapping(StyleMapping):
-    """StyleGAN1's: label embedding beside z, both normalised as one vector, then fully connected layers.
+    """StyleGAN: z and the label embedding are concatenated, normalised as one vector, and mapped by fully connected
+    layers.
 
-    The gain sqrt(2) of the leaky ReLU stands with the weights; `Mapping` has it behind the activation.
+    The leaky ReLU's gain sqrt(2) multiplies the weights; in `Mapping` it multiplies the activation's output.
 
     Args:
         z_dim: width of z and of the label embedding.
         num_classes: width of c; 0 for none.
         w_dim: width of w.
-        num_layers: fully connected layers; 0 leaves w = the normalised z (table 1, configuration B).
+        num_layers: fully connected layers; 0 for w = normalised z (table 1, configuration B).
         hidden_dim: width of the hidden layers; None for w_dim.
-        lr_multiplier: of the layers, biases included; not of the label embedding.
-        append_label: return c beside w, for a synthesis network whose layers are told the label itself.
+        lr_multiplier: of the layers and their biases, not the label embedding.
+        append_label: return [w, c], for a synthesis network whose layers are conditioned on the label.
 
-    Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim], or [N, w_dim + num_classes] with the label beside it.
+    Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim], or [N, w_dim + num_classes] with the label.
     """
 
     def __init__(
@@ -114,15 +115,15 @@ class JointMapping(StyleMapping):
         if min(z_dim, w_dim, hidden_dim) < 1 or num_layers < 0:
             raise UserError(
                 f"z_dim={z_dim} w_dim={w_dim} mapping_dim={hidden_dim} mapping_layers={num_layers}",
-                rule="no width is below 1, no number of layers below 0",
-                fix="StyleGAN's own are 512, 512, 512 and 8",
+                rule="widths are at least 1 and layers at least 0",
+                fix="Use StyleGAN's 512, 512, 512 and 8",
             )
         in_dim = z_dim * 2 if num_classes else z_dim
         if num_layers == 0 and in_dim != w_dim:
             raise UserError(
                 f"mapping_layers=0 w_dim={w_dim}",
-                rule=f"without layers w is z (and the label's embedding) itself, {in_dim} numbers",
-                fix=f"Use w_dim={in_dim}, or one layer or more",
+                rule=f"without layers w is the normalised input, z and label embedding, of width {in_dim}",
+                fix=f"Use w_dim={in_dim}, or mapping_layers=1 or more",
             )
         self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim + num_classes * append_label
         self.append_label = append_label

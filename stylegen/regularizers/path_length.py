@@ -11,32 +11,32 @@ from stylegen.regularizers.regularizer import Regularizer, SynthesisBatch
 
 
 def path_lengths(images: Tensor, ws: Tensor, direction: Tensor) -> Tensor:
-    """|| J_w^T y || with y = direction / sqrt(H W): the norm over w, root mean square over layers.
+    """|| J_w^T y || with y = direction / sqrt(H W): norm over w, root mean square over layers.
 
     Shapes: images, direction [N, C, H, W], ws [N, L, D] -> [N], differentiable.
     """
     y = direction / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
-    gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))  # squares of small numbers
+    gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))  # squares of small values underflow
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 class PathLength(Regularizer):
-    """weight * E (|| J_w^T y || - a)^2 with a the moving mean of the lengths (Eq. 4).
+    """weight * E (|| J_w^T y || - a)^2 with a the exponential moving average of the lengths (Eq. 4).
 
     Args:
         weight: of the term.
-        decay: share of the new mean in each update of a.
+        decay: weight of the batch mean in each update of a.
         every, batch_shrink: see `Regularizer`.
 
     Raises:
-        UserError: a value outside its bounds.
+        UserError: a value out of bounds.
 
-    The buffer `mean` [] holds a; it moves before it is subtracted, and stays part of the graph.
+    The buffer `mean` [] holds a. It is updated before it is subtracted, and the update is part of the graph.
     """
 
     network: ClassVar[str] = "G"
-    coupled: ClassVar[bool] = True  # by the mean
+    coupled: ClassVar[bool] = True  # by a
     mean: Tensor
 
     def __init__(
@@ -56,5 +56,5 @@ class PathLength(Regularizer):
 
     def combine(self, values: Tensor) -> Tensor:
         mean = self.mean.lerp(values.mean().to(self.mean.dtype), self.decay)
-        self.mean.copy_(torch.where(mean.isfinite(), mean, self.mean).detach())  # one bad step must not stay in it
+        self.mean.copy_(torch.where(mean.isfinite(), mean, self.mean).detach())  # skip a step with non-finite lengths
         return self.weight * (values - mean).square().mean()

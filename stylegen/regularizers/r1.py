@@ -10,9 +10,9 @@ from stylegen.regularizers.regularizer import CriticBatch, Regularizer
 
 
 def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
-    """|| grad_x sum(D(x)) ||^2 of each image, differentiable: [N, C, H, W], [N, 1] -> [N]."""
+    """|| grad_x D(x) ||^2 for each image, differentiable: [N, C, H, W], [N, 1] -> [N]."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    # A sum over millions of pixels: at least float32.
+    # The sum over millions of pixels needs at least float32.
     gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
     return gradient.square().sum(dim=[1, 2, 3])
 
@@ -25,16 +25,15 @@ class R1(Regularizer):
 
         || grad_X D ||^2 = (R/r)^2 * ((r/R)^2)^2 * || grad_x D ||^2 = (r/R)^2 * || grad_x D ||^2.
 
-    So the penalty is 1, 1/4, 1/16 of the one with respect to x at lod 0, 1, 2. A fade leaves the factor alone: X is the
-    image after its two resolutions are blended, as the discriminator receives it, and the discriminator's own blend
-    is part of D.
+    So the penalty is 1, 1/4, 1/16 of the one with respect to x at lod 0, 1, 2. A fade does not change the factor: X is
+    the blended image that the discriminator receives, and the discriminator's own blend is part of D.
 
     Args:
         gamma: weight, for images in [-1, 1].
         every: see `Regularizer`.
 
     Raises:
-        UserError: a value outside its bounds.
+        UserError: a value out of bounds.
     """
 
     network: ClassVar[str] = "D"

@@ -1,4 +1,4 @@
-"""What every regulariser shares: the records it is handed, which network it trains, and how often."""
+"""Base class of regularisers, and the records that they receive."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class CriticBatch:
-    """For regularisers of the discriminator.
+    """Input of a discriminator regulariser.
 
     Attributes:
-        critic: images [N, C, H, W], labels -> logits [N, 1]; augmentation, where there is any, is inside.
+        critic: images [N, C, H, W], labels -> logits [N, 1], including augmentation.
         real: images in [-1, 1]; labels: [N, num_classes].
-        downscale: full-size pixels along a side of which each pixel of `real` is the mean: R / r for images at
-            resolution r of final resolution R, 1 where nothing grows.
+        downscale: R / r for images at resolution r of final resolution R; 1 without progressive growing.
     """
 
     critic: Callable[[Tensor, Tensor], Tensor]
@@ -27,12 +26,12 @@ class CriticBatch:
 
 @dataclass(frozen=True)
 class SynthesisBatch:
-    """For regularisers of the generator.
+    """Input of a generator regulariser.
 
     Attributes:
         ws: [N, L, D], part of the graph of `images`.
         images: [N, C, H, W], synthesised from `ws`.
-        direction: standard normal noise, as `images`.
+        direction: standard normal noise of the shape of `images`.
     """
 
     ws: Tensor
@@ -41,21 +40,20 @@ class SynthesisBatch:
 
 
 class Regularizer(nn.Module, ABC):
-    """Measures every image with the network, then makes one scalar of the measurements.
+    """One value for each image (`measure`), reduced to a scalar (`combine`).
 
-    The two halves are apart so that a batch may be spread over processes and micro-batches: `measure` sees a part of
-    it, `combine` all measurements. State that training must keep (a moving mean) is a buffer and moves in `combine`.
-    A subclass annotates its arguments with their bounds and calls `check_arguments` first.
+    `measure` receives one process's micro-batch, `combine` the values of the whole batch. State, such as a moving
+    average, is a buffer that `combine` updates. A subclass annotates its arguments with bounds and calls
+    `check_arguments` first.
 
     Args:
-        every: the term is evaluated at every n-th training step and then counts n-fold (lazy regularisation,
+        every: steps between evaluations of the term, which is then multiplied by this number (lazy regularisation,
             Karras et al. 2020b, section 3.1); 1 adds it to the main loss.
-        batch_shrink: the term sees the first 1 / n of the batch.
+        batch_shrink: n, to use only the first 1 / n of the batch.
 
     Attributes:
-        network: "G" or "D": the one whose parameters the term trains, which also decides the record.
-        coupled: `combine` is more than a mean of something of each image alone, so parts of the batch cannot be
-            combined one by one.
+        network: "G" or "D", the network that the term trains; selects `SynthesisBatch` or `CriticBatch`.
+        coupled: `combine` is not a mean over images, so it needs the values of the whole batch.
     """
 
     network: ClassVar[str]
@@ -67,12 +65,12 @@ class Regularizer(nn.Module, ABC):
 
     @abstractmethod
     def measure(self, batch: Any) -> Tensor:
-        """One number for each image, differentiable: `CriticBatch` or `SynthesisBatch` -> [N]."""
+        """`CriticBatch` or `SynthesisBatch` -> [N], differentiable."""
 
     @abstractmethod
     def combine(self, values: Tensor) -> Tensor:
         """[N] -> scalar."""
 
     def forward(self, batch: Any) -> Tensor:
-        """The term of one whole batch."""
+        """The term for a whole batch."""
         return self.combine(self.measure(batch))

@@ -66,7 +66,7 @@ def test_a_level_outside_the_network(tmp_path: Path, level: object) -> None:
     path = tmp_path / "x.safetensors"
     save_snapshot(path, tiny_generator(32, name="stylegan1"), {})
     rewrite(path, {"level": level})
-    with pytest.raises(UserError, match="make no network"):
+    with pytest.raises(UserError, match="settings are invalid"):
         load_snapshot(path)
 
 
@@ -167,7 +167,7 @@ def test_a_snapshot_from_before_there_were_hashes(path: Path) -> None:
         ({"num_classes": 300_000}, "num_classes=300000"),
         ({"resample_taps": [1] * 40_000}, "resample_taps has 40000 entries, more than 64"),
         ({"w_dim": 99_999_999}, "w_dim=99999999"),
-        ({"resolution": 2**40}, "make no network"),
+        ({"resolution": 2**40}, "settings are invalid"),
     ],
 )
 def test_settings_are_bounded_before_anything_is_built(path: Path, settings: dict, message: str) -> None:

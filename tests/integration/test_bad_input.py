@@ -208,7 +208,7 @@ def test_snapshots(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     path.write_bytes(whole[: len(whole) // 2])
     assert "truncated" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
     path.write_bytes(b"PK something else")
-    assert "no safetensors file" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
+    assert "not a safetensors file" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
     safetensors.torch.save_file({"x": torch.zeros(1)}, path)
     assert "metadata" in refused(["sample", f"snapshot={run_folder}"], tmp_path, capsys)
     assert "no such file" in refused(["sample", "snapshot=/nowhere.safetensors"], tmp_path, capsys)

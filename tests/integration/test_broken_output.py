@@ -91,7 +91,7 @@ def test_a_run_folder_that_is_removed_during_the_training(
     monkeypatch.setattr(Phase, "backward", Phase.backward)
     at_phase(7, lambda: shutil.rmtree(folder))
     assert train(folder) == 1
-    assert f"error: the run folder {folder} was removed during the training" in capsys.readouterr().err
+    assert f"error: the run folder {folder} was deleted during the training" in capsys.readouterr().err
     assert not folder.exists()
 
 

@@ -42,7 +42,7 @@ def test_a_run_folder_gives_all_three_networks(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "new", f"init={source}", "seed=1", *STILL) == 0
-    assert "gives the generator and discriminator" in capsys.readouterr().err
+    assert "initialises the generator and discriminator" in capsys.readouterr().err
     before, after = weights(source), weights(tmp_path / "new")
     assert not changed(before, after, "G")
     assert not changed(before, after, "D")
@@ -100,8 +100,8 @@ def test_labels_may_be_new(source: Path, tmp_path: Path, capsys: pytest.CaptureF
     [
         (["generator.channel_max=4"], "G.synthesis"),
         (["generator.mapping_layers=3"], "mapping.layers.2"),
-        (["generator.activation=relu"], "generator.activation is lrelu there and relu here"),
-        (["discriminator.architecture=orig"], "resnet there and orig here"),
+        (["generator.activation=relu"], "generator.activation is lrelu in the file and relu here"),
+        (["discriminator.architecture=orig"], "resnet in the file and orig here"),
     ],
 )
 def test_another_architecture_is_refused(
@@ -110,7 +110,7 @@ def test_another_architecture_is_refused(
     assert train(tmp_path / "new", f"init={source}", *overrides) == 2
     error = capsys.readouterr().err
     assert message in error
-    assert "do not fit" in error
+    assert "mismatch" in error
     assert not (tmp_path / "new").exists()
 
 

@@ -1,7 +1,7 @@
-"""Names and settings of StyleGAN1's PyTorch networks (GenForce's layout of the published ones) -> ours.
+"""Names and settings of StyleGAN's PyTorch networks (GenForce's layout of the published ones) -> ours.
 
-Their parameters are numbers under other names. They count layers and RGB layers; ours stand under their resolution:
-the generator counts from 4 px upwards, the discriminator from its full resolution downwards.
+Parameters keep their values. The reference numbers layers and RGB layers, in the generator from 4 px upwards, in the
+discriminator from the full resolution downwards; we key them by resolution.
 """
 
 import re
@@ -36,7 +36,7 @@ _FUSED_FROM = {"auto": 128, True: 4, False: None}  # `fused_scale`; 4 px is ever
 
 
 def generator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The reference generator's constructor arguments -> ours. Raises UserError for one that we have no word for."""
+    """The reference generator's constructor arguments -> ours. Raises UserError for one without a counterpart."""
     return _translate(config, _GENERATOR)
 
 
@@ -46,7 +46,7 @@ def discriminator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rename_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Reference state dict of a generator -> ours. Raises UserError for a name of no known network."""
+    """Reference state dict of a generator -> ours. Raises UserError for an unknown name."""
     parts = {"weight": "conv.weight", "apply_noise.weight": "noise.strength", "apply_noise.noise": "noise.const"}
     renamed = {}
     for name, tensor in state.items():
@@ -72,7 +72,7 @@ def rename_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def rename_discriminator(state: Mapping[str, Tensor], resolution: int) -> dict[str, Tensor]:
-    """Reference state dict of a discriminator for pictures of this resolution -> ours. Raises UserError as above."""
+    """Reference state dict of a discriminator of this resolution -> ours. Raises UserError as above."""
     num_blocks = resolution.bit_length() - 3  # above 4 px
     in_block = [{"weight": "conv0.weight", "bias": "conv0.bias"}, {"weight": "conv1.weight", "bias": "bias1"}]
     last = ("conv", "fc", "out")
@@ -114,6 +114,6 @@ def _translate(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str,
 def _unknown(name: str, kind: str) -> UserError:
     return UserError(
         f"tensor {name}",
-        rule=f"no StyleGAN {kind} has one of this name",
+        rule=f"no StyleGAN {kind} has a tensor of this name",
         fix="Check that the file holds a StyleGAN1 network in GenForce's layout",
     )

@@ -1,7 +1,7 @@
 """Names and settings of StyleGAN2-ADA's and StyleGAN3's PyTorch networks -> ours.
 
-Their parameters are numbers under other names; nothing is transposed or scaled. FIR filters (`resample_filter`) are
-rebuilt from the settings and dropped here.
+Parameters keep their values; nothing is transposed or scaled. FIR filters (`resample_filter`) are dropped, because they
+follow from the settings.
 """
 
 import re
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stylegen.errors import UserError
 
-# Reference name -> our name; the first pattern that matches the whole name decides. None drops the tensor.
+# Reference name -> our name, by the first pattern that matches the whole name. None drops the tensor.
 _GENERATOR_NAMES: list[tuple[str, str | None]] = [
     (r"mapping\.fc(\d+)\.(.+)", r"mapping.layers.\1.\2"),
     (r"mapping\.(embed\..+|w_avg)", r"mapping.\1"),
@@ -43,23 +43,23 @@ _GENERATOR_MAPPING = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_
 _DISCRIMINATOR = _SHARED | {"resample_filter": "resample_taps"}
 _DISCRIMINATOR_MAPPING = {"num_layers": "mapping_layers"}
 _EPILOGUE = {"mbstd_group_size": "mbstd_group_size", "mbstd_num_channels": "mbstd_num_channels"}
-# How the reference computes, not what: precision, memory layout, kernels, and the averaging of w while it trains.
+# Precision, memory layout, kernels and the averaging of w: no effect on the function.
 _WITHOUT_EFFECT = {"num_fp16_res", "fp16_channels_last", "use_fp16", "fused_modconv_default", "w_avg_beta"}
 _NESTED = {"mapping_kwargs", "synthesis_kwargs", "epilogue_kwargs", "block_kwargs"}
 
 
 def rename_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Reference state dict of a generator -> ours. Raises UserError for a name of no known network."""
+    """Reference state dict of a generator -> ours. Raises UserError for an unknown name."""
     return _rename(state, _GENERATOR_NAMES, "generator")
 
 
 def rename_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Reference state dict of a discriminator -> ours. Raises UserError for a name of no known network."""
+    """Reference state dict of a discriminator -> ours. Raises UserError for an unknown name."""
     return _rename(state, _DISCRIMINATOR_NAMES, "discriminator")
 
 
 def generator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The reference generator's constructor arguments -> ours. Raises UserError for one that we have no word for."""
+    """The reference generator's constructor arguments -> ours. Raises UserError for one without a counterpart."""
     flat = {k: v for k, v in config.items() if k not in _NESTED} | dict(config.get("synthesis_kwargs", {}))
     return _translate(flat, _GENERATOR) | _translate(config.get("mapping_kwargs", {}), _GENERATOR_MAPPING)
 
@@ -100,7 +100,7 @@ def _rename(state: Mapping[str, Tensor], table: list[tuple[str, str | None]], ki
         else:
             raise UserError(
                 f"tensor {name}",
-                rule=f"no StyleGAN2 {kind} has one of this name",
+                rule=f"no StyleGAN2 {kind} has a tensor of this name",
                 fix="Check that the file holds a StyleGAN2-ADA or StyleGAN3 network of config stylegan2",
             )
     return renamed
