@@ -15,9 +15,9 @@ from stylegen.config.settings import SampleSettings
 from stylegen.device import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import MAX_FIGURE_PIXELS, make_grid
-from stylegen.latent.styles import mix
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_layers, parse_seeds
+from stylegen.latent.styles import mix
 from stylegen.verbs.outputs import find_output, write_images
 
 NOISE_DRAWS = 100

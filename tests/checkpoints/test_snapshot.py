@@ -105,8 +105,8 @@ def test_file_of_another_kind(tmp_path: Path) -> None:
         ({"mapping__w_avg": None}, "mapping.w_avg is missing"),
         ({"mapping__w_avg": torch.zeros(3)}, r"shape \[3\] instead of \[8\]"),
         ({"mapping__w_avg": torch.zeros(8).half()}, "dtype torch.float16 instead of torch.float32"),
-        ({"mapping__w_avg": torch.full((8,), torch.nan)}, "mapping.w_avg holds values that are not finite"),
-        ({"mapping__w_avg": torch.full((8,), -torch.inf)}, "mapping.w_avg holds values that are not finite"),
+        ({"mapping__w_avg": torch.full((8,), torch.nan)}, "mapping.w_avg has values that are not finite"),
+        ({"mapping__w_avg": torch.full((8,), -torch.inf)}, "mapping.w_avg has values that are not finite"),
     ],
 )
 def test_tensors_that_do_not_fit(path: Path, changes: dict, message: str) -> None:

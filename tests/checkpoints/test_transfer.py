@@ -88,7 +88,7 @@ def test_other_labels_keep_the_rest(before: int, after: int, tmp_path: Path) -> 
     [
         (32, {}, r"G.synthesis.blocks.32.* is missing; .*and \d+ more"),
         (8, {}, "is unexpected"),
-        (16, {"generator": {"activation": "relu", "conv_clamp": 256}}, "generator.activation is lrelu there"),
+        (16, {"generator": {"activation": "relu", "conv_clamp": 256}}, "generator.activation is lrelu in the file"),
         (16, {"generator": {"mapping_lr_multiplier": 0.1}}, "mapping_lr_multiplier is 0.01 in the file and 0.1 here"),
     ],
 )
@@ -125,7 +125,7 @@ def test_files_that_hold_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"no")
     (tmp_path / "b.ckpt").write_bytes(b"no")
     torch.save({"weights": {"G.x": torch.zeros(1)}}, tmp_path / "c.ckpt")
-    for name, message in (("a.safetensors", "truncated"), ("b.ckpt", "truncated"), ("c.ckpt", "no D")):
+    for name, message in (("a.safetensors", "truncated"), ("b.ckpt", "truncated"), ("c.ckpt", "lacks D")):
         with pytest.raises(UserError, match=message):
             read_weights(tmp_path / name)
     with pytest.raises(UserError, match=r"there is no file .*last.ckpt"):

@@ -2,9 +2,8 @@ import pytest
 import torch
 
 from stylegen.errors import UserError
-from stylegen.latent.styles import mix
 from stylegen.latent.sampler import Sampler
-from stylegen.latent.styles import truncate
+from stylegen.latent.styles import mix, truncate
 from tests.support.tiny import tiny_generator
 
 

@@ -58,8 +58,9 @@ def test_at_equal_logits_both_sides_are_log_2() -> None:
 
 
 def test_its_argument_is_a_setting() -> None:
-    assert compose_config("train", ["loss=relativistic"]).loss == {"name": "relativistic", "pairing": "single"}
-    assert compose_config("train", ["loss=relativistic", "loss.pairing=average"]).loss.pairing == "average"
+    loss = compose_config("train", ["loss=relativistic"]).loss
+    assert (loss.name, dict(loss.arguments)) == ("relativistic", {"pairing": "single"})
+    assert compose_config("train", ["loss=relativistic", "loss.pairing=average"]).loss.arguments["pairing"] == "average"
     with pytest.raises(UserError, match=r"loss.pairing=single: loss.name=nonsaturating has no such setting"):
         compose_config("train", ["loss=relativistic", "loss.name=nonsaturating"])
     with pytest.raises(UserError, match=r"loss.pairing=mean: no such pairing. Known: average, single"):
