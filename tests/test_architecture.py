@@ -129,7 +129,7 @@ def test_some_packages_are_imported_in_one_place_only() -> None:
 
 
 def test_torchs_global_generator_is_used_by_constructors_only() -> None:
-    """Everything else draws from `randomness`."""
+    """Everything else uses `randomness`."""
     drawing = re.compile(
         r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\b|\.(normal|uniform|random)_\("
     )

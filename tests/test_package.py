@@ -48,5 +48,5 @@ def test_the_pinned_versions_satisfy_the_requirements() -> None:
         requirement = Requirement(text)
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         if name != "stylegen":
-            assert name in pinned, f"{name} stands in no line of constraints.txt"
+            assert name in pinned, f"{name} is not pinned in constraints.txt"
             assert pinned[name] in requirement.specifier, text

@@ -1,4 +1,4 @@
-"""Training on augmented pictures: what the discriminator sees, what is reported, and that continuing loses nothing."""
+"""Training with augmentation: input of the discriminator, logged values, exact resume."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -105,7 +105,7 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
     assert fake_g.shape == fake_d.shape
 
 
-def test_r1_differentiates_by_the_picture_before_augmentation() -> None:
+def test_r1_differentiates_by_the_image_before_augmentation() -> None:
     step, _, phase = step_of(p=0.9)
     (term,) = phase("D_r1").terms
     value = term.combine(*term.measure(replace(step, phase="D_r1")))

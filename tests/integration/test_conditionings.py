@@ -1,4 +1,4 @@
-"""Every conditioning from the command line: trains, resumes, draws, mixes where it has styles; and what is refused."""
+"""Every conditioning from the command line: trains, resumes, samples, mixes if it has styles; bad input."""
 
 import re
 from pathlib import Path

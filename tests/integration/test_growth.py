@@ -30,10 +30,10 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_levels_batches_and_pictures(grown: Path) -> None:
+def test_levels_batches_and_images(grown: Path) -> None:
     seen = {line["kimg"]: (line["growth/resolution"], line["growth/alpha"]) for line in lines(grown)}
     assert seen[0.08] == (8, 1.0)
-    assert seen[0.16] == (16, 0.4)  # as it stands then, no mean over the interval
+    assert seen[0.16] == (16, 0.4)  # the current value, no mean over the interval
     fading = [alpha for resolution, alpha in seen.values() if resolution == 16 and alpha < 1]
     assert fading == sorted(fading)
     assert len(fading) == 4
@@ -63,8 +63,8 @@ def test_it_resumes_bit_for_bit_in_any_phase(kimg: str, grown: Path, tmp_path: P
     assert main(["train", *RUN, f"output_dir={folder}"]) == 0
     assert_equal(state(folder), state(grown))
     assert lines(folder) == lines(grown)
-    for picture in (grown / "samples").iterdir():
-        assert (folder / "samples" / picture.name).read_bytes() == picture.read_bytes()
+    for image in (grown / "samples").iterdir():
+        assert (folder / "samples" / image.name).read_bytes() == image.read_bytes()
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -43,8 +43,8 @@ def images_seen(folder: Path, name: str = "last.ckpt") -> int:
     return torch.load(folder / "checkpoints" / name, weights_only=True)["clock"]["images_seen"]
 
 
-def assert_same(folder: Path, peaceful: Path) -> None:
-    found = list(differences(content(folder), content(peaceful)))
+def assert_same(folder: Path, reference: Path) -> None:
+    found = list(differences(content(folder), content(reference)))
     assert len(found) > 400
     assert not any(found), [f for f in found if f]
 
@@ -116,12 +116,12 @@ def test_a_full_disk_ends_the_run_clearly_and_leaves_the_checkpoint_before(
 
 
 def test_one_of_two_processes_is_killed(tmp_path: Path) -> None:
-    """The other one ends with its message, and both continue bit for bit where two that were left in peace end."""
-    peaceful, folder = tmp_path / "peaceful", tmp_path / "run"
-    done = start(peaceful, *TWO, disturbance="calls 0 43 0")
+    """The other process ends with a message, and continuing gives the result of an undisturbed run, bit for bit."""
+    reference, folder = tmp_path / "reference", tmp_path / "run"
+    done = start(reference, *TWO, disturbance="calls 0 43 0")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("snapshot  ") == 1  # the second process writes no result
-    # No question to the other process at every step: a gradient a phase, the mean of w and the signs' sum a step, the
+    # No other collective per step: one gradient per phase, the mean of w and the signs' sum a step, the
     # path lengths, and one agreement on signals.
     counts = [json.loads(line.split(" ", 1)[1]) for line in done.stderr.splitlines() if line.startswith("collectives")]
     assert counts[0] == counts[1]
@@ -134,7 +134,7 @@ def test_one_of_two_processes_is_killed(tmp_path: Path) -> None:
     assert not any(alive(int(pid.read_text())) for pid in (tmp_path / "run-pids").iterdir())
     assert images_seen(folder) == 96
     assert start(folder, *TWO).returncode == 0
-    assert_same(folder, peaceful)
+    assert_same(folder, reference)
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(

@@ -126,7 +126,7 @@ def test_evaluate_prints_one_json_object_last(
     assert json.loads(beside.read_text())["metrics"] == card["metrics"]
 
 
-def test_evaluate_pictures_against_themselves(tmp_path: Path) -> None:
+def test_evaluate_images_against_themselves(tmp_path: Path) -> None:
     path, out = pictures(tmp_path / "data", 60), tmp_path / "card.json"
     arguments = ["evaluate", f"images={path}", f"data.path={path}", f"out={out}"]
     assert main([*arguments, "metrics=[fd_random_vgg16]"]) == 0

@@ -11,5 +11,5 @@ def test_the_judge_is_right_about_real_portraits_and_does_not_mind_outlines() ->
     assert held_out_accuracy(images, classes) > 0.94
     judge = learn(images, classes)
     flat = judge.colors.round().to(torch.uint8)[:, :, None, None].expand(-1, 3, 32, 32).clone()
-    flat[:, :, ::3] = 0  # a third of each picture is black
+    flat[:, :, ::3] = 0  # a third of each image is black
     assert judge(flat).tolist() == list(range(6))

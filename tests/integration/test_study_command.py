@@ -47,7 +47,7 @@ def command(folder: Path, data: Path) -> list[str]:
 
 
 def outcome(folder: Path) -> dict[str, object]:
-    """All that must repeat: the report's numbers but for the time, and the bytes of weights and pictures."""
+    """What must repeat: the report without times, the bytes of weights and samples."""
     with (folder / "report.csv").open() as file:
         rows = [{k: v for k, v in row.items() if k != "sec_per_kimg"} for row in csv.DictReader(file)]
     files = [*folder.glob("*/snapshots/*.safetensors"), *folder.glob("*/samples/*.png"), *folder.glob("grids/*.png")]

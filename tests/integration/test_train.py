@@ -22,7 +22,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_folder_holds_what_the_table_promises(undisturbed: Path) -> None:
     config = yaml.safe_load((undisturbed / "config.yaml").read_text())
-    assert config["generator"]["mapping_lr_multiplier"] == 0.01  # defaults of constructors stand there too
+    assert config["generator"]["mapping_lr_multiplier"] == 0.01  # constructor defaults are included
     names = ["000000.048", "000000.096", "000000.144"]
     assert sorted(p.stem for p in (undisturbed / "samples").glob("*.png")) == ["000000.000", *names, "reals"]
     assert sorted(p.stem for p in (undisturbed / "snapshots").glob("*.safetensors")) == names
@@ -100,7 +100,7 @@ def test_a_score_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytes
     assert checkpoint["clock"]["images_seen"] == 16
 
 
-def test_pictures_with_an_alpha_channel(tmp_path: Path) -> None:
+def test_images_with_an_alpha_channel(tmp_path: Path) -> None:
     for i in range(8):
         write_png(tmp_path / "data" / f"{i}.png", torch.full((4, 16, 16), i, dtype=torch.uint8))
     arguments = [a for a in TINY_RUN if a != "data.resolution=16"]

@@ -1,4 +1,4 @@
-"""Draws that a test decides by itself."""
+"""Random inputs of augmentations, set by the test."""
 
 from collections.abc import Sequence
 

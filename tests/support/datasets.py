@@ -1,4 +1,4 @@
-"""Small collections of pictures; the same arguments always give the same bytes."""
+"""Small datasets; the same arguments always give the same bytes."""
 
 import io
 import json
@@ -13,12 +13,12 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 def encode(number: int, size: tuple[int, int] = (8, 8), channels: int = 3, format: str = "PNG") -> bytes:
-    """Picture `number` of noise; the same arguments give the same bytes."""
+    """Noise image `number`; the same arguments give the same bytes."""
     noise = np.random.default_rng(number).integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
     buffer = io.BytesIO()
-    picture = Image.fromarray(noise[..., 0] if channels == 1 else noise)
-    assert picture.mode == _MODES[channels]
-    picture.save(buffer, format=format)
+    image = Image.fromarray(noise[..., 0] if channels == 1 else noise)
+    assert image.mode == _MODES[channels]
+    image.save(buffer, format=format)
     return buffer.getvalue()
 
 

@@ -1,11 +1,11 @@
-"""A training that does something to itself: `python -m tests.support.disturbed KIND RANK COUNT BYTE overrides...`.
+"""Training that disturbs itself: `python -m tests.support.disturbed KIND RANK COUNT BYTE overrides...`.
 
 In the process with this local rank:
 
     sig..., raise             at the beginning of phase number COUNT: sigterm, sigkill, ... to itself in the middle of a
                               step, or an exception
-    kill_save, full           in the save number COUNT, once BYTE bytes of the file are written: SIGKILL, or an error as
-                              of a full disk. Of the first, -1 is before the file takes its name, -2 after it
+    kill_save, full           in save number COUNT, after BYTE bytes of the file: SIGKILL, or the error of a full disk;
+                              for kill_save, -1 is before the file is renamed, -2 after
     calls                     nothing; each process prints how often it called torch's collectives in phases 1 to COUNT
     none                      nothing
 
@@ -39,7 +39,7 @@ def at_phase(number: int, act: Any) -> None:
 
 
 class Limited:
-    """A file that ends in an accident after so many bytes."""
+    """A file whose write fails after `limit` bytes."""
 
     def __init__(self, file: Any, limit: int, accident: Any) -> None:
         self.file, self.room, self.accident = file, limit, accident

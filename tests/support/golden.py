@@ -1,4 +1,4 @@
-"""Reading golden files and comparing with them. What each file holds stands in tests/golden/README.md."""
+"""Reads golden files and compares with them. tests/golden/README.md describes each file."""
 
 import json
 import os

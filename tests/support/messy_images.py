@@ -1,4 +1,4 @@
-"""The pictures that people have: every format, mode and accident; the same number always gives the same file."""
+"""Images as users have them: every format, mode and defect; the same number always gives the same file."""
 
 import io
 import struct
@@ -14,9 +14,9 @@ from tests.support.datasets import encode
 Maker = Callable[[int, int], bytes]
 
 
-def saved(picture: Image.Image, format: str = "PNG", **options) -> bytes:
+def saved(image: Image.Image, format: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format=format, **options)
+    image.save(buffer, format=format, **options)
     return buffer.getvalue()
 
 
@@ -53,7 +53,7 @@ def bomb(side: int = 20_000) -> bytes:
 
 
 def text_bomb(megabytes: int = 80) -> bytes:
-    """A PNG whose compressed note unpacks to so many megabytes."""
+    """A PNG whose compressed text chunk unpacks to `megabytes`."""
     data = encode(1)
     body = b"Comment\0\0" + zlib.compress(bytes(megabytes * 2**20), 9)
     chunk = b"zTXt" + body

@@ -1,4 +1,4 @@
-"""Small procedural pictures with modes, and a dataset of them as metrics see it."""
+"""Small procedural images with modes, and an in-memory dataset of them."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ NUM_MODES = 10
 
 
 def portraits(count: int, side: int = 32, first: int = 0) -> Tensor:
-    """uint8 [count, 3, side, side]: an outlined disc on a light ground with a bar above; picture i has mode i % 10."""
+    """uint8 [count, 3, side, side]: an outlined disc on a light ground with a bar above; image i has mode i % 10."""
     index = torch.arange(first, first + count)
     jitter = randomness.uniform(0, "tests/jitter", index, (4, 1, 1)) - 0.5
     mode = randomness.uniform(0, "tests/mode", index % NUM_MODES, (8, 1, 1))
@@ -47,7 +47,7 @@ def noisy(images: Tensor, sigma: float) -> Tensor:
 
 @dataclass
 class Reals:
-    """A dataset in memory; counts the pictures that were read."""
+    """An in-memory dataset that counts the images read."""
 
     images: Tensor
     name: str = "procedural"

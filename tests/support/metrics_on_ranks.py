@@ -26,7 +26,7 @@ class Conditional(Reals):
 
 
 class Broken(Thumbnail):
-    """NaN for one picture, which only one of the processes sees."""
+    """NaN for one image, which only one rank sees."""
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         values = super().__call__(images)
@@ -39,7 +39,7 @@ def reals() -> Conditional:
 
 
 def scores(folder: Path) -> dict[str, object]:
-    """The card of a tiny conditional generator, and of stored pictures."""
+    """The card of a tiny conditional generator, and of stored images."""
     features.EXTRACTORS["random_vgg16"] = lambda weights, device: Thumbnail()
     options = {"cache_dir": folder, "batch_size": 5}
     card = score_generator(tiny_generator(num_classes=3), reals(), IDS, 23, sampler_batch=4, per_class=6, **options)

@@ -77,7 +77,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def undisturbed(folder: Path, processes: int) -> float:
-    """A run left in peace -> seconds from the first picture to the end of training."""
+    """Runs without disturbance -> seconds from the first image to the end of training."""
     subprocess.run(command(folder, processes), env=environment(), cwd=ROOT, check=True, capture_output=True)
     first, last = folder / "samples" / "000000.000.png", folder / "checkpoints" / "last.ckpt"
     return last.stat().st_mtime - first.stat().st_mtime
@@ -144,7 +144,7 @@ def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """All that must be equal: the checkpoint, the lines, the pictures' and snapshots' bytes, the names of files."""
+    """All that must be equal: the checkpoint, the lines, the bytes of samples and snapshots, the names of files."""
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     text = (folder / "metrics.jsonl").read_text()
     # Records of time have no fixed length, so the offset is compared with its own file.
@@ -162,7 +162,7 @@ def content(folder: Path) -> dict[str, Any]:
     }
 
 
-def finish_and_compare(moment: Moment, folder: Path, peaceful: Path) -> None:
+def finish_and_compare(moment: Moment, folder: Path, reference: Path) -> None:
     """Give the same command again, without the disturbance, and note what differs at the end."""
     checkpoint = folder / "checkpoints" / "last.ckpt"
     if checkpoint.exists():
@@ -173,7 +173,7 @@ def finish_and_compare(moment: Moment, folder: Path, peaceful: Path) -> None:
     if done.returncode:
         moment.problems = (f"the continuation failed: {done.stderr[-500:]}",)
         return
-    found = list(differences(content(folder), content(peaceful)))
+    found = list(differences(content(folder), content(reference)))
     moment.fields, moment.problems = len(found), tuple(filter(None, found))
 
 
@@ -204,13 +204,13 @@ def main() -> int:
     lines += ["|---|---|---|---|---|---|---|---|---|"]
     failed = 0
     with tempfile.TemporaryDirectory() as root:
-        peaceful = {n: Path(root) / f"undisturbed-{n}" for n in (1, 2)}
-        seconds = {n: undisturbed(folder, n) for n, folder in peaceful.items()}
-        size = (peaceful[1] / "checkpoints" / "last.ckpt").stat().st_size
+        reference = {n: Path(root) / f"undisturbed-{n}" for n in (1, 2)}
+        seconds = {n: undisturbed(folder, n) for n, folder in reference.items()}
+        size = (reference[1] / "checkpoints" / "last.ckpt").stat().st_size
         for number, moment in enumerate(draw_moments(options.count, options.seed, size), 1):
             folder = Path(root) / f"{number:02d}"
             disturb(moment, folder, seconds[moment.processes])
-            finish_and_compare(moment, folder, peaceful[moment.processes])
+            finish_and_compare(moment, folder, reference[moment.processes])
             wrong = moment.status == 0 or moment.status != STATUS.get(moment.kind, moment.status)
             failed += bool(moment.problems) or wrong
             ended = f"{moment.ended:.1f} s" if moment.kind == "sigkill" else ""

@@ -33,7 +33,7 @@ def write_inception(path: Path) -> Path:
 
     torch.save({}, path)
     state = seeded_state(Unloaded("inception", ["2048"], feature_extractor_weights_path=str(path)))
-    state["fc.weight"] *= 8  # logits that differ between pictures, or every inception score is 1
+    state["fc.weight"] *= 8  # logits that differ between images, or every inception score is 1
     torch.save(state, path)
     return path
 

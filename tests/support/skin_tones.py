@@ -1,10 +1,10 @@
-"""Does a conditional network draw the skin tone that it is asked for? Judged by mean colour.
+"""Does a conditional generator produce the requested skin tone? Judged by mean colour.
 
     python -m tests.support.skin_tones RUN_FOLDER
 
-Draws 200 pictures of the run's newest snapshot, seeds 0 to 199 without truncation, the six classes in turn, and prints
-the share whose nearest class is the requested one. The judge is learned from the real portraits: the 48 pixels of the
-face whose colour says most about the class (between-class over within-class variance). Of these, a picture's darker
+Samples 200 images from the run's newest snapshot, seeds 0 to 199 without truncation, the six classes in turn, and
+prints the share whose nearest class is the requested one. The judge is learned from the real portraits: the 48 pixels of the
+face whose colour says most about the class (between-class over within-class variance). Of these, an image's darker
 half, which are outlines, eyes and shadows, and its brightest tenth are left out; the mean colour of the rest is
 compared with each class's. (Of several such rules, this one judged real portraits best.) Beards, hats and hands cover
 the skin of some portraits, so the judge errs on real ones too: its accuracy, each half of the portraits judged by the
@@ -44,7 +44,7 @@ class Judge:
 
 
 def learn(images: Tensor, classes: Tensor) -> Judge:
-    """A judge from pictures uint8 [N, 3, H, W] of known classes [N]."""
+    """A classifier from images uint8 [N, 3, H, W] of known classes [N]."""
     x, kinds = images.double(), classes.unique()
     means = torch.stack([x[classes == k].mean(dim=0) for k in kinds])
     between = means.var(dim=0).sum(dim=0)
@@ -57,14 +57,14 @@ def learn(images: Tensor, classes: Tensor) -> Judge:
 
 
 def held_out_accuracy(images: Tensor, classes: Tensor) -> float:
-    """Share of real pictures that a judge of the other half puts into their class."""
+    """Accuracy on one half of the real images of a classifier fitted to the other half."""
     even = torch.arange(len(images)) % 2 == 0
     right = [(learn(images[a], classes[a])(images[~a]) == classes[~a]).double().mean() for a in (even, ~even)]
     return float(torch.stack(right).mean())
 
 
 def _skin_color(images: Tensor, pixels: Tensor) -> Tensor:
-    """[N, 3]: mean colour of each picture's `KEPT` among these pixels."""
+    """[N, 3]: mean colour of the `KEPT` of these pixels, per image."""
     colors = images.double()[:, :, pixels]
     kept = colors.sum(dim=1).argsort(dim=1)[:, KEPT]
     return colors.gather(2, kept[:, None].expand(-1, 3, -1)).mean(dim=2)
@@ -89,7 +89,7 @@ def main(run_folder: str) -> None:
         found = judge(Sampler(generator, label=number).images(seeds))
         right += (hits := int((found == number).sum()))
         print(f"{name:13s} {hits / len(seeds):.3f} of {len(seeds)}; taken for {found.bincount(minlength=6).tolist()}")
-    print(f"requested tone drawn: {right / NUM_SAMPLES:.3f} of {NUM_SAMPLES}")
+    print(f"requested tone generated: {right / NUM_SAMPLES:.3f} of {NUM_SAMPLES}")
 
 
 if __name__ == "__main__":
