@@ -2,13 +2,12 @@
 
     python -m tests.support.skin_tones RUN_FOLDER
 
-Samples 200 images from the run's newest snapshot, seeds 0 to 199 without truncation, the six classes in turn, and
-prints the share whose nearest class is the requested one. The judge is learned from the real portraits: the 48 pixels of the
-face whose colour says most about the class (between-class over within-class variance). Of these, an image's darker
-half, which are outlines, eyes and shadows, and its brightest tenth are left out; the mean colour of the rest is
-compared with each class's. (Of several such rules, this one judged real portraits best.) Beards, hats and hands cover
-the skin of some portraits, so the judge errs on real ones too: its accuracy, each half of the portraits judged by the
-other, is printed as a ceiling.
+Samples 200 images from the run's newest snapshot (seeds 0 to 199, no truncation, the six classes in turn) and prints
+the share whose nearest class is the requested one. The classifier is fitted to the real portraits: of the 48 face
+pixels with the largest ratio of between-class to within-class variance, it drops the darker half (outlines, eyes,
+shadows) and the brightest tenth, and compares the mean colour of the rest with the mean of each class. Beards, hats and
+hands cover the skin of some portraits, so it errs on real ones too: its accuracy, fitted to one half of the portraits
+and tested on the other, is printed as a ceiling.
 """
 
 import sys
