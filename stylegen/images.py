@@ -1,7 +1,6 @@
-"""Pictures in and out: the one place that converts float <-> uint8, lays out grids and writes PNGs.
+"""Images: conversion float <-> uint8, grids, and PNG files.
 
-Inside stylegen an image is float NCHW in [-1, 1]; outside (files, metrics, viewers) it is uint8 NCHW in
-[0, 255].
+Inside stylegen an image is float NCHW in [-1, 1]; outside (files, metrics, viewers) it is uint8 NCHW in [0, 255].
 """
 
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from stylegen.files import replacing
 
 CAPTION_PX = 24
-MAX_FIGURE_PIXELS = 2**28  # a figure is built in memory
+MAX_FIGURE_PIXELS = 2**28  # figures are built in memory
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -23,12 +22,12 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """float [-1, 1] -> uint8: floor(127.5 x + 128) in [0, 255], as the official FID protocol quantises."""
+    """float [-1, 1] -> uint8: floor(127.5 x + 128) in [0, 255], as in the official FID protocol."""
     return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8)
 
 
 def make_grid(images: Tensor, columns: int, padding: int = 2, background: int = 255) -> Tensor:
-    """uint8 NCHW -> one uint8 CHW picture, row by row, `padding` pixels of `background` between cells."""
+    """uint8 NCHW -> uint8 CHW: the images row by row, with `padding` pixels of `background` in between."""
     count, channels, height, width = images.shape
     rows = -(-count // columns)
     canvas = images.new_full(
@@ -54,26 +53,25 @@ def from_pil(image: Image.Image) -> Tensor:
 
 
 def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> None:
-    """Write one uint8 CHW picture, each pixel `scale` x `scale` large; appears whole or not at all.
+    """Write a uint8 CHW image, atomically, each pixel as a square of `scale` pixels.
 
     Args:
-        caption: a line of text below the picture.
+        caption: a line of text below the image.
     """
-    picture = to_pil(image)
+    enlarged = to_pil(image)
     if scale > 1:
-        picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    if caption:
-        picture = _captioned(picture, caption)
+        enlarged = enlarged.resize((enlarged.width * scale, enlarged.height * scale), Image.Resampling.NEAREST)
+    result = _captioned(enlarged, caption) if caption else enlarged
     try:
         with replacing(path) as partial:
-            picture.save(partial, format="PNG")
-    except OSError as error:  # a full disk has no file's name in its error
+            result.save(partial, format="PNG")
+    except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
-def _captioned(picture: Image.Image, text: str) -> Image.Image:
-    canvas = Image.new("RGB", (picture.width, picture.height + CAPTION_PX), "white")
-    canvas.paste(picture, (0, 0))
+def _captioned(image: Image.Image, text: str) -> Image.Image:
+    canvas = Image.new("RGB", (image.width, image.height + CAPTION_PX), "white")
+    canvas.paste(image, (0, 0))
     font = ImageFont.load_default(CAPTION_PX * 0.7)
-    ImageDraw.Draw(canvas).text((4, picture.height + CAPTION_PX / 2), text, "black", font, anchor="lm")
+    ImageDraw.Draw(canvas).text((4, image.height + CAPTION_PX / 2), text, "black", font, anchor="lm")
     return canvas

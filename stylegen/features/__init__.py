@@ -22,7 +22,7 @@ EXTRACTORS: dict[str, Callable[[str | Path | None, torch.device | str], FeatureE
     "vgg16": VGG16,
     "nvidia_vgg16": NvidiaVGG16,
 }
-# What tells pairs of pictures apart, for the perceptual path length.
+# Distances of pairs of images, for the perceptual path length.
 DISTANCES: dict[str, Callable[[str | Path | None, torch.device | str], PairDistance]] = {
     "lpips": LPIPS,
     "lpips_random_vgg16": lambda weights, device: RandomLPIPS(device),
@@ -46,7 +46,7 @@ def build_extractor(
 
 
 def build_distance(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> PairDistance:
-    """Construct a distance between pictures by its name; arguments and errors as for `build_extractor`."""
+    """Construct a distance between images by its name; arguments and errors as for `build_extractor`."""
     if name not in DISTANCES:
         raise unknown_choice("distance", name, DISTANCES)
     return DISTANCES[name](weights, device)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 trained on ImageNet: learned features from a 17 MB package on PyPI, no other download.
+"""EfficientNet-Lite0 trained on ImageNet: learned features from a 17 MB package on PyPI, without another download.
 
 EfficientNet (Tan and Le 2019, arXiv 1905.11946, table 1) without squeeze-and-excitation and with ReLU6 for swish, as
 Google published it in 2020. Blocks are those of MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381, figure 3d): expand
@@ -14,15 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegen.features.extractor import as_rgb, full_precision
-from stylegen.features.torch_fidelity_networks import load_weights, unusable
-from stylegen.features.weights import is_published, sha256
+from stylegen.features.weights import load_weights, unusable
 
 SIDE = 224  # the resolution of training
 SMALL_SIDE, SMALL = 128, 64
-"""Images of at most 64 px are enlarged to 128 px: 150 images/s on a CPU core, where 224 px gives 37, at nearly the same
-sensitivity. On 127 portraits of 32 px, Frechet distance by the trace of the covariance at 128 and 224 px: blur of sigma
-0.5 px 0.19 and 0.24, 1 px 1.15 and 1.41, salt and pepper on 5 % of the pixels 0.59 and 0.86, noise of 8 levels 0.45 and
-0.49, JPEG 75 0.73 and 0.76, two pairs of patches swapped 0.80 and 0.78.
+"""Images of at most 64 px are resized to 128 px: 150 images/s on a CPU core instead of 37 at 224 px, with nearly the
+same sensitivity. On 127 portraits of 32 px, Frechet distance by the trace of the covariance at 128 and 224 px: blur of
+sigma 0.5 px 0.19 and 0.24, 1 px 1.15 and 1.41, salt and pepper on 5 % of the pixels 0.59 and 0.86, noise of 8 levels
+0.45 and 0.49, JPEG 75 0.73 and 0.76, two pairs of patches swapped 0.80 and 0.78.
 """
 VERSION = 1  # of everything between an image and its features
 EPSILON = 1e-3
@@ -43,11 +42,11 @@ _IMAGES_PER_CHUNK = 8
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with the batch norm behind it.
+    """A convolution and the batch norm after it.
 
     Args:
         conv, norm: their names in the weights file.
-        shape: of the kernel, [out, in per group, k, k].
+        shape: of the kernel, [out, in / groups, k, k].
         stride: of the convolution.
         relu: whether ReLU6 follows.
     """
@@ -104,25 +103,24 @@ class EfficientNetLite0:
         device: where to run.
 
     Raises:
-        UserError: weights that are not available, are not plain tensors, or do not fit.
+        UserError: weights that are not available, contain anything but tensors, or do not fit.
     """
 
     name = "efficientnet_lite0"
     dim = HEAD
 
     def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu") -> None:
-        path, state = load_weights(self.name, weights)
-        if {name: tuple(tensor.shape) for name, tensor in state.items()} != shapes():
-            raise unusable(self.name, path, "its tensors are not those of EfficientNet-Lite0")
+        loaded = load_weights(self.name, weights)
+        if {name: tuple(tensor.shape) for name, tensor in loaded.tensors.items()} != shapes():
+            raise unusable(self.name, loaded.path, "its tensors are not those of EfficientNet-Lite0")
         self.device = torch.device(device)
-        self._folded = [[self._fold(layer, state) for layer in block] for block in BLOCKS]
-        digest = sha256(path)
-        self.weights_id = f"sha256:{digest[:16]}/v{VERSION}"
+        self._folded = [[self._fold(layer, loaded.tensors) for layer in block] for block in BLOCKS]
+        self.weights_id = f"{loaded.id}/v{VERSION}"
         self.recipe: dict[str, object] = {
             "paper": "arXiv 1905.11946",
             "network": "EfficientNet-Lite0, ImageNet",
-            "weights_file": path.name,
-            "weights_published": is_published(self.name, digest),
+            "weights_file": loaded.path.name,
+            "weights_published": loaded.is_published,
             "version": VERSION,
             "input": f"antialiased bicubic to {SIDE} px ({SMALL_SIDE} px up to {SMALL} px), (x - 127) / 128",
             "features": "head after ReLU6, mean over positions",
@@ -150,7 +148,7 @@ class EfficientNetLite0:
         return x.mean(dim=(2, 3))
 
     def _fold(self, layer: Layer, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The convolution with its batch norm's scale and shift: kernel and bias, folded in float64."""
+        """Kernel and bias of the convolution with its batch norm folded in, computed in float64."""
         gamma, beta, mean, variance = (
             state[f"{layer.norm}.{name}"].double() for name in ("weight", "bias", "running_mean", "running_var")
         )
@@ -163,7 +161,7 @@ class EfficientNetLite0:
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor, stride: int) -> Tensor:
-    """Convolution with TensorFlow's SAME padding: ceil(side / stride) positions, the odd zero right and below."""
+    """Convolution with TensorFlow's SAME padding: ceil(side / stride) positions, an odd zero on the right and below."""
     groups = x.shape[1] // kernel.shape[1]
     size = kernel.shape[-1]
     pads = [max((-(-side // stride) - 1) * stride + size - side, 0) for side in (x.shape[-1], x.shape[-2])]

@@ -1,4 +1,4 @@
-"""What a frozen feature extractor is, and what all of them do alike."""
+"""The protocols of frozen feature extractors and distances, and what their implementations share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from stylegen.errors import UserError
 
 
 class FeatureExtractor(Protocol):
-    """A frozen network that describes pictures; never trained, the same numbers for ever.
+    """A frozen network from images to features.
 
     Attributes:
         name: stable part of metric ids and cache keys (``random_vgg16``).
-        weights_id: says which weights these are: a recipe with its version, or a hash of the file.
+        weights_id: identifies the weights: a recipe with its version, or a hash of the file.
         dim: width of the features.
-        recipe: every choice between the picture and the features, as JSON values, for the metric card.
+        recipe: every choice between image and features, as JSON values, for the metric card.
     """
 
     name: str
@@ -29,13 +29,13 @@ class FeatureExtractor(Protocol):
         """uint8 [N, 1 or 3, H, W] -> float32 [N, dim] on the extractor's device.
 
         Raises:
-            UserError: pictures with two or four channels.
+            UserError: images with two or four channels.
         """
         ...
 
 
 class PairDistance(Protocol):
-    """A frozen network that says how far apart two pictures look.
+    """A frozen network that measures the perceptual distance of two images.
 
     Attributes:
         name, weights_id, recipe: as for `FeatureExtractor`.
@@ -48,43 +48,43 @@ class PairDistance(Protocol):
     recipe: dict[str, object]
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Two float [N, 1 or 3, H, W] in [-1, 1], not quantised -> float32 [N, 1], at least 0."""
+        """Two float [N, 1 or 3, H, W] in [-1, 1], not quantised -> float32 [N, 1], >= 0."""
         ...
 
 
 def as_rgb(images: Tensor) -> Tensor:
-    """uint8 NCHW -> uint8 with three channels; grey is repeated, as the official FID protocol does.
+    """uint8 NCHW -> uint8 with three channels; gray is repeated, as in the official FID protocol.
 
     Raises:
         TypeError: not uint8 NCHW.
-        UserError: an alpha channel, about which no feature network knows anything.
+        UserError: an alpha channel, for which feature networks are not defined.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
-        raise TypeError(f"features want uint8 NCHW, not {images.dtype} {list(images.shape)}")
+        raise TypeError(f"features need uint8 NCHW, not {images.dtype} {list(images.shape)}")
     channels = images.shape[1]
     if channels not in (1, 3):
         raise UserError(
-            f"pictures with {channels} channels",
-            rule="metrics are defined for grey (1) and RGB (3) pictures, not for an alpha channel",
-            fix="Flatten the pictures onto a background before measuring them",
+            f"images with {channels} channels",
+            rule="metrics are defined for gray (1) and RGB (3) images, not for an alpha channel",
+            fix="Flatten the images onto a background: python -m stylegen prepare channels=rgb",
         )
     return images if channels == 3 else images.expand(-1, 3, -1, -1)
 
 
 @contextmanager
 def ieee_float32(device: torch.device) -> Iterator[None]:
-    """Context manager: products in IEEE float32, whatever autocast, TF32 or bfloat16 setting the process has.
+    """Context manager: products in IEEE float32, overriding autocast, TF32 and bfloat16 settings of the process.
 
-    PyTorch lets an NVIDIA GPU round the factors of convolutions to TF32 unless told otherwise. That moves features by
-    about 1e-3, more than the differences that metrics report, and a path length, whose step is 1e-4, many times over.
+    By default PyTorch rounds the factors of convolutions to TF32 on NVIDIA GPUs. This changes features by about 1e-3,
+    which is more than the differences that metrics report, and changes a path length with its step of 1e-4 many times.
     """
-    backends: Any = torch.backends  # its precision switches are set at run time
+    backends: Any = torch.backends  # mypy does not know its precision switches
     cuda = [backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul]
     switches = [*cuda, backends.mkldnn.conv, backends.mkldnn.matmul]
     before = [switch.fp32_precision for switch in switches]
     matmul = torch.get_float32_matmul_precision()
     try:
-        # PyTorch has an older and a newer interface, and refuses to multiply where the two disagree.
+        # PyTorch has an older and a newer interface, and raises an error if the two disagree.
         backends.cudnn.allow_tf32 = False
         torch.set_float32_matmul_precision("highest")
         for switch in switches:

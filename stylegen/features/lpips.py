@@ -1,11 +1,11 @@
-"""LPIPS, how far apart two pictures look (Zhang et al. 2018, arXiv 1801.03924), for the perceptual path length.
+"""LPIPS, a perceptual distance of two images (Zhang et al. 2018, arXiv 1801.03924), for the perceptual path length.
 
 With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), each position's channels scaled to unit length, eq. 1:
 
     d(x, y) = sum_l  1 / (H_l W_l)  sum_hw  sum_c  w_lc (f_l(x) - f_l(y))_hwc^2
 
-with w_l at least 0, learned from people's judgements. `RandomLPIPS` has the same form with the weights of
-`random_vgg16` and w_l = 1: it needs no download and is comparable only with itself.
+with w_l >= 0 learned from human judgements. `RandomLPIPS` is the same formula with the weights of `random_vgg16` and
+w_l = 1: it needs no download, and its values compare only with its own.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,10 @@ from torch.nn import functional
 
 from stylegen.features.extractor import full_precision
 from stylegen.features.random_vgg16 import LAYERS, SEED, VERSION, random_weights
-from stylegen.features.torch_fidelity_networks import load_weights, unusable
-from stylegen.features.weights import is_published, sha256
+from stylegen.features.weights import load_weights, unusable
 
 MIN_SIDE = 16  # four poolings leave one position
-_TAPS = (2, 4, 7, 10, 13)  # convolutions after whose ReLU a map is taken
+_TAPS = (2, 4, 7, 10, 13)  # f_l is the map after the ReLU of these convolutions
 _PAIRS_PER_CHUNK = 16
 # ImageNet's mean and deviation in the units of [-1, 1], as LPIPS v0.1 rounds them.
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -33,7 +32,7 @@ class _Distance:
 
     Args:
         kernels, biases: of the 13 convolutions.
-        layers: w_l, one float [C_l] for each map.
+        layers: w_l, float [C_l] each.
         device: where to run.
     """
 
@@ -89,39 +88,38 @@ class LPIPS(_Distance):
     """LPIPS v0.1 on torchvision's VGG16, the distance of `ppl2_wend`.
 
     Args:
-        weights: folder with both files; see `require_weights`.
+        weights: folder of both files; see `require_weights`.
         device: where to run.
 
     Raises:
-        UserError: weights that cannot be had, are not plain tensors, or do not fit.
+        UserError: weights that are not available, contain anything but tensors, or do not fit.
     """
 
     name = "lpips"
 
     def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu") -> None:
-        trunk_path, trunk = load_weights("vgg16", weights)
-        layers_path, state = load_weights("lpips_layers", weights)
+        vgg16, linear = load_weights("vgg16", weights), load_weights("lpips_layers", weights)
+        trunk, state = vgg16.tensors, linear.tensors
         names = [name.removesuffix(".weight") for name in trunk if name.startswith("features.") and "weight" in name]
         layers = [state[name].flatten() for name in sorted(state) if name.startswith("lin")]
         kernels = [trunk[f"{name}.weight"] for name in names]
         if [k.shape[0] for k in kernels] != [width for width in LAYERS if width != "M"]:
-            raise unusable("vgg16", trunk_path, "its tensors are not those of VGG16's 13 convolutions")
+            raise unusable("vgg16", vgg16.path, "its tensors are not those of VGG16's 13 convolutions")
         if [len(w) for w in layers] != [64, 128, 256, 512, 512]:
-            raise unusable("lpips_layers", layers_path, "its tensors are not the five layers of LPIPS")
+            raise unusable("lpips_layers", linear.path, "its tensors are not the five layers of LPIPS")
         super().__init__(kernels, [trunk[f"{name}.bias"] for name in names], layers, device)
-        trunk_digest, layers_digest = sha256(trunk_path), sha256(layers_path)
-        self.weights_id = f"sha256:{trunk_digest[:16]}+{layers_digest[:16]}"
+        self.weights_id = f"{vgg16.id}+{linear.id.removeprefix('sha256:')}"
         self.recipe: dict[str, object] = {
             "paper": "arXiv 1801.03924",
             "network": "LPIPS v0.1 on VGG16, torchvision IMAGENET1K_V1",
-            "weights_file": f"{trunk_path.name}, {layers_path.name}",
-            "weights_published": is_published("vgg16", trunk_digest) and is_published("lpips_layers", layers_digest),
+            "weights_file": f"{vgg16.path.name}, {linear.path.name}",
+            "weights_published": vgg16.is_published and linear.is_published,
             "precision": "float32",
         }
 
 
 class RandomLPIPS(_Distance):
-    """The same form with the random VGG16's kernels, biases 0 and w_l = 1: no file, and comparable only with itself."""
+    """LPIPS's formula with the kernels of `random_vgg16`, biases 0 and w_l = 1."""
 
     name = "lpips_random_vgg16"
     weights_id = f"random_vgg16/v{VERSION}/seed{SEED}"

@@ -1,4 +1,4 @@
-"""NVIDIA's VGG16, the network of `pr50k3_full`: recall is about 6 points lower in it than in torchvision's."""
+"""NVIDIA's VGG16, the network of `pr50k3_full`: recall is about 6 points lower with it than with torchvision's."""
 
 from pathlib import Path
 from typing import Any
@@ -7,22 +7,21 @@ import torch
 from torch import Tensor
 
 from stylegen.features.extractor import as_rgb, full_precision
-from stylegen.features.torch_fidelity_networks import unusable
-from stylegen.features.weights import PUBLISHED, require_weights, sha256
+from stylegen.features.weights import PUBLISHED, require_weights, sha256, unusable
 
 
 class NvidiaVGG16:
-    """The 4096 features that NVIDIA's precision and recall use, by its own file.
+    """The 4096 features of NVIDIA's precision and recall.
 
-    It is a TorchScript archive, which carries code and cannot be read with weights_only=True; so only the
-    published bytes are opened: another hash is refused under whatever name.
+    The file is a TorchScript archive, which contains code and cannot be read with weights_only=True. Therefore a file
+    with any other hash than the published one is refused, whatever its name.
 
     Args:
         weights: see `require_weights`.
         device: where to run.
 
     Raises:
-        UserError: weights that cannot be had, or are not the published file.
+        UserError: weights that are not available, or are not the published file.
     """
 
     name = "nvidia_vgg16"
@@ -33,7 +32,7 @@ class NvidiaVGG16:
         assert path is not None
         digest = sha256(path)
         if not digest.startswith(PUBLISHED[self.name].hash_prefix):
-            raise unusable(self.name, path, f"its SHA-256 {digest[:8]}... is not that of the published file")
+            raise unusable(self.name, path, f"its SHA-256 {digest[:8]}... is not the published one")
         self.device = torch.device(device)
         self._network: Any = torch.jit.load(str(path), map_location=self.device).eval()
         self.weights_id = f"sha256:{digest[:16]}"

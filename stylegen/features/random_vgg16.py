@@ -1,16 +1,16 @@
-"""Features of a VGG16 that was never trained: a metric that needs no download.
+"""Features of a randomly initialised VGG16: a metric that needs no download.
 
-After Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models" (arXiv 2002.09797),
-section 4: features of a randomly initialised VGG16 tell distributions apart also where ImageNet's features,
-trained on photographs, say little. They use the 4096 values after the second dense layer at 224 px; here the
-13 convolutions of Simonyan and Zisserman 2015 (arXiv 1409.1556, configuration D) run at the picture's own
-size and the last map is averaged over positions.
+After Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models" (arXiv 2002.09797), section 4:
+features of a random VGG16 also distinguish distributions on which features trained on ImageNet's photographs are
+uninformative. The paper uses the 4096 values after the second dense layer at 224 px; here the 13 convolutions of
+Simonyan and Zisserman 2015 (arXiv 1409.1556, configuration D) run at the image's own size, and the last map is averaged
+over positions.
 
-Why the map after pool5 and not relu5_3: the distance in random features answers to lost sharpness first. On
-an earlier set of 792 emoji portraits at 32 px, a picture repeated scored 0.39 (relu4_3), 0.67 (relu5_3) and
-0.80 (pool5) times what the reals averaged over 2x2 pixels scored, half of the modes dropped 0.04, 0.07 and 0.09
-times, noise of 32 levels 0.025, 0.049 and 0.065 times. All three rise monotonically with blur, noise and dropped modes;
-pool5 sees the last two best.
+Why the map after pool5 and not relu5_3: the distance in random features is most sensitive to lost sharpness. On 792
+emoji portraits at 32 px, relative to the distance of the reals averaged over 2x2 pixels, one image repeated gave 0.39
+(relu4_3), 0.67 (relu5_3) and 0.80 (pool5), dropping half of the modes 0.04, 0.07 and 0.09, and noise of 32 levels
+0.025, 0.049 and 0.065. All three increase monotonically with blur, noise and dropped modes; pool5 is the most sensitive
+to the last two.
 """
 
 from functools import cache
@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegen import images as pictures
 from stylegen import randomness
 from stylegen.features.extractor import as_rgb, full_precision
+from stylegen.images import to_float
 
 LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
 SEED = 0
@@ -33,15 +33,14 @@ _PIXELS_PER_CHUNK = 2**20  # 64 float32 channels of this many pixels are 256 MiB
 
 
 class RandomVGG16:
-    """VGG16's convolution trunk with weights from `stylegen.randomness`: 512 features, 0 bytes to fetch.
+    """VGG16's convolution trunk with weights from `stylegen.randomness`: 512 features, no download.
 
-    Input x / 127.5 - 1 at the picture's own size (smaller than 32 px: each pixel repeated until it is at
-    least 32). 13 convolutions 3x3 with zero padding and ReLU, max pooling 2x2 after the 2nd, 4th, 7th, 10th
-    and 13th; weights N(0, 2 / fan_in) (He et al. 2015, eq. 10), biases 0. Features: the map after the last
-    pooling, averaged over positions.
+    Input: x / 127.5 - 1 at the image's own size; below 32 px pixels are repeated to reach at least 32 px. 13
+    convolutions 3x3 with zero padding and ReLU; max pooling 2x2 after the 2nd, 4th, 7th, 10th and 13th; weights N(0,
+    2 / fan_in) (He et al. 2015, eq. 10), biases 0. Features: the map after the last pooling, averaged over positions.
 
     Args:
-        device: where to run. CPU and GPU differ by rounding only, for the weights are the same numbers.
+        device: where to run. CPU and GPU differ by rounding only, because the weights are the same.
     """
 
     name = "random_vgg16"
@@ -72,7 +71,7 @@ class RandomVGG16:
         return torch.cat(chunks)
 
     def _trunk(self, images: Tensor) -> Tensor:
-        x = pictures.to_float(images.to(self.device))
+        x = to_float(images.to(self.device))
         factor = -(-MIN_SIDE // min(x.shape[-2:]))
         if factor > 1:
             x = x.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
@@ -86,7 +85,7 @@ class RandomVGG16:
         return x.mean(dim=(2, 3))
 
 
-@cache  # 59 MB and a second of drawing, shared by every evaluation of a run
+@cache  # 59 MB and one second, shared by all evaluations of a run
 def random_weights(seed: int) -> list[Tensor]:
     """The 13 kernels, float32 [out, in, 3, 3]: N(0, 2 / (9 in)); kernel k, output channel i keyed by both."""
     kernels: list[Tensor] = []
@@ -94,7 +93,7 @@ def random_weights(seed: int) -> list[Tensor]:
     for width in LAYERS:
         if isinstance(width, int):
             purpose = f"random_vgg16/conv{len(kernels)}"
-            draws = randomness.normal(seed, purpose, torch.arange(width), (channels, 3, 3))
-            kernels.append(draws * (2 / (9 * channels)) ** 0.5)
+            noise = randomness.normal(seed, purpose, torch.arange(width), (channels, 3, 3))
+            kernels.append(noise * (2 / (9 * channels)) ** 0.5)
             channels = width
     return kernels

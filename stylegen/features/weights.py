@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from stylegen.errors import UserError
 
@@ -139,6 +140,50 @@ def require_weights(extractor: str, weights: str | Path | None = None) -> Path |
     return _download(extractor, published)
 
 
+@dataclass(frozen=True)
+class LoadedWeights:
+    """A weights file and its tensors.
+
+    Attributes:
+        path: the file.
+        tensors: its content.
+        id: hash of the file, for metric cards and cache keys.
+        is_published: whether the file is the one that the authors publish.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    id: str
+    is_published: bool
+
+
+def load_weights(extractor: str, weights: str | Path | None) -> LoadedWeights:
+    """`require_weights`, then the tensors, read without running any code in the file.
+
+    Raises:
+        UserError: weights that are not available or contain anything but tensors.
+    """
+    path = require_weights(extractor, weights)
+    assert path is not None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the exception depends on where a file is damaged
+        raise unusable(extractor, path, "torch cannot read it as a file of plain tensors") from error
+    if not (isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values())):
+        raise unusable(extractor, path, "it contains something other than a dict of tensors")
+    digest = sha256(path)
+    return LoadedWeights(path, state, f"sha256:{digest[:16]}", digest.startswith(PUBLISHED[extractor].hash_prefix))
+
+
+def unusable(extractor: str, path: Path, reason: str) -> UserError:
+    """The error for a file with the wrong content."""
+    return UserError(
+        f"{path} cannot be used as {extractor} weights",
+        rule=reason,
+        fix=f"Leave evaluation.weights out, or {PUBLISHED[extractor].source} and give its path",
+    )
+
+
 def is_present(extractor: str, weights: str | Path | None = None) -> bool:
     """Whether `require_weights` finds the file without a download; does not verify its hash."""
     published = PUBLISHED[extractor]
@@ -149,11 +194,6 @@ def is_own_file(weights: str | Path | None) -> bool:
     """Whether this is a file under another name than the published ones, so that its hash is not checked."""
     names = {published.filename for published in PUBLISHED.values()}
     return weights is not None and Path(weights).expanduser().is_file() and Path(weights).name not in names
-
-
-def is_published(name: str, digest: str) -> bool:
-    """Whether a file with this SHA-256 is the published one of the extractor `name`."""
-    return digest.startswith(PUBLISHED[name].hash_prefix)
 
 
 def sha256(path: Path) -> str:

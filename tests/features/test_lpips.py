@@ -17,7 +17,7 @@ from stylegen.features.weights import PublishedWeights, sha256
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-def pictures(count: int, purpose: str, side: int = 16) -> Tensor:
+def images(count: int, purpose: str, side: int = 16) -> Tensor:
     return randomness.uniform(0, f"tests/{purpose}", torch.arange(count), (3, side, side)) * 2 - 1
 
 
@@ -46,7 +46,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_against_the_formula_in_float64(files: Path) -> None:
-    x, y = pictures(2, "x"), pictures(2, "y")
+    x, y = images(2, "x"), images(2, "y")
     trunk = {k: v.double() for k, v in torch.load(files / "vgg.pth", weights_only=True).items()}
     layers = list(torch.load(files / "lpips.pth", weights_only=True).values())
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
@@ -66,9 +66,9 @@ def test_against_the_formula_in_float64(files: Path) -> None:
     torch.testing.assert_close(found[:, 0].double(), total, rtol=1e-4, atol=0)
 
 
-def test_equal_pictures_are_at_distance_0_and_grey_is_repeated(files: Path) -> None:
+def test_equal_images_are_at_distance_0_and_grey_is_repeated(files: Path) -> None:
     for distance in (LPIPS(files), build_distance("lpips_random_vgg16")):
-        x, y = pictures(3, "x", 8), pictures(3, "y", 8)
+        x, y = images(3, "x", 8), images(3, "y", 8)
         assert (distance(x, x) == 0).all()
         grey = [side[:, :1] for side in (x, y)]
         torch.testing.assert_close(distance(*grey), distance(*(g.repeat(1, 3, 1, 1) for g in grey)))
@@ -123,7 +123,7 @@ def test_the_layers_come_from_the_installed_package(
     )
     (files / "lpips.pth").rename(inside)
     assert weights.require_weights("lpips_layers", files) == inside
-    x = pictures(1, "x")
+    x = images(1, "x")
     assert LPIPS(files)(x, x).item() == 0
     inside.write_bytes(b"another")
     with pytest.raises(UserError, match="pip install --force-reinstall --no-deps lpips"):

@@ -32,7 +32,7 @@ SQUARES = [
 FEATURES = [
     [1.946941, 0.6875362, 0.4146806],
     [1.917217, 0.6418319, 0.5789393],
-]  # the first three of two pictures
+]  # the first three of two images
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_batches_and_chunks_do_not_matter(extractor: RandomVGG16) -> None:
     torch.testing.assert_close(torch.cat([extractor(image[None]) for image in images]), whole, rtol=1e-4, atol=1e-5)
 
 
-def test_small_pictures_are_enlarged_by_repetition(extractor: RandomVGG16) -> None:
+def test_small_images_are_enlarged_by_repetition(extractor: RandomVGG16) -> None:
     small = random_images(2, side=8)
     large = small.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
     torch.testing.assert_close(extractor(small), extractor(large))
