@@ -87,7 +87,7 @@ def test_nothing_but_the_published_torchscript_is_opened(tmp_path: Path, monkeyp
     path = tmp_path / "other.pt"
     path.write_bytes(b"code")
     monkeypatch.setattr("torch.jit.load", lambda *a, **k: pytest.fail("opened"))
-    with pytest.raises(UserError, match=r"cannot be used as nvidia_vgg16 weights: its SHA-256 .* is not that"):
+    with pytest.raises(UserError, match=r"cannot be used as nvidia_vgg16 weights: its SHA-256 .* is not the published"):
         NvidiaVGG16(path)
 
 
