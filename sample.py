@@ -1,4 +1,4 @@
-"""Draw pictures: `python sample.py snapshot=PATH [setting=value ...]`. The same as `python -m stylegen sample`."""
+"""Sample images: `python sample.py snapshot=PATH [setting=value ...]`. The same as `python -m stylegen sample`."""
 
 import sys
 

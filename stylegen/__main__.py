@@ -1,18 +1,20 @@
 """`python -m stylegen VERB [overrides]`, also installed as the command `stylegen`."""
 
+import contextlib
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
 
 from stylegen import __version__
 from stylegen.errors import RunError, Stopped, UserError, printable, unknown_choice
-from stylegen.verbs.streams import unbroken_streams
 
 VERBS = {
     "train": "train a generator: train experiment=auto data.path=FOLDER_OR_ZIP",
-    "sample": "draw pictures: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
-    "evaluate": "score a snapshot or a set of pictures: evaluate snapshot=RUN metrics=[fid]",
-    "prepare": "make a dataset of any pictures: prepare source=DIR out=FILE.zip resolution=256",
+    "sample": "generate images: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
+    "evaluate": "compute metrics of a snapshot or a set of images: evaluate snapshot=RUN metrics=[fid]",
+    "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip resolution=256",
     "sensitivity": "metrics on known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
     "bench": "measure this machine: bench what=data",
@@ -31,7 +33,7 @@ usage: python -m stylegen VERB [setting=value ...] [--cfg job]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb -> exit status: 0, 1 for a failure at run time, 2 for unusable input, 128 + n for signal n."""
-    with unbroken_streams():  # `| head -1` ends no training; a pipe that breaks elsewhere is an error
+    with unbroken_streams():  # `| head -1` does not end a training; other broken pipes are errors
         return _main(list(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -53,12 +55,12 @@ def _main(arguments: list[str]) -> int:
     except RunError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
-    except OSError as error:  # a disk that is full, a folder that was deleted or may not be read
+    except OSError as error:  # a full disk, a folder that was deleted or cannot be read
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        if str(stopped):  # processes other than the first have nothing to say
+        if str(stopped):  # other ranks have no message
             print(stopped, file=sys.stderr)
         return stopped.status
     except KeyboardInterrupt:
@@ -118,9 +120,51 @@ def _run(verb: str, arguments: list[str]) -> int:
         return 0
     check_complete(config)
     result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)
-    if result is not None:  # processes other than the first have nothing to say
+    if result is not None:  # other ranks have no message
         print(result, flush=True)
     return 0
+
+
+class _Unbroken:
+    """A text stream that discards its output after the reader has closed the pipe."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Redirect to the null device; flushing the buffer at exit would fail again otherwise."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def unbroken_streams() -> Iterator[None]:
+    """Context manager: writing to standard output or error never raises BrokenPipeError."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Unbroken(out), _Unbroken(err)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = out, err
 
 
 if __name__ == "__main__":

@@ -207,9 +207,9 @@ def test_two_at_once_build_it_once(tmp_path):
 
 def test_reading_beats_decoding_many_times(tmp_path):
     """The promise is a factor of 20; a test on a busy machine asks for half of it."""
-    from stylegen.verbs.bench import synthetic_pictures
+    from stylegen.studies.reading_speed import synthetic_images
 
-    path = write_folder(tmp_path / "data", dict(synthetic_pictures(256, 16)))
+    path = write_folder(tmp_path / "data", dict(synthetic_images(256, 16)))
     times = {}
     for cache in ("off", "memmap"):
         ds = ImageDataset(path, cache=cache)

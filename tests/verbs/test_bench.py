@@ -1,4 +1,4 @@
-"""The table has a number for each way of reading, and a dash where a package is missing."""
+"""The table has a number for each source and cache, and a dash if a package is missing."""
 
 import io
 import sys
@@ -8,20 +8,21 @@ import pytest
 from PIL import Image
 
 from stylegen.__main__ import main
+from stylegen.studies import reading_speed
 from stylegen.verbs import bench
 
 
-def test_a_table_of_pictures_per_second(capsys):
+def test_a_table_of_images_per_second(capsys):
     assert main(["bench", "what=data", "resolutions=[16,32]", "workers=[0]", "seconds=0.01"]) == 0
     head, *rows, _ = capsys.readouterr().out.splitlines()
-    assert head.split() == ["pictures/s", "16px", "0w", "32px", "0w"]
+    assert head.split() == ["images/s", "16px", "0w", "32px", "0w"]
     assert [row.split()[0] for row in rows] == ["folder", "zip", "lmdb", "parquet", "memmap", "memory"]
     assert all(int(cell.replace(",", "")) > 0 for row in rows for cell in row.split()[1:])
 
 
 def test_workers_read_too(monkeypatch):
-    monkeypatch.setattr(bench, "SET_BYTES", 2**14)
-    with_workers = [rate for way, rate in rates(["workers=[1]"]) if way in ("zip", "memmap")]
+    monkeypatch.setattr(reading_speed, "SET_BYTES", 2**14)
+    with_workers = [rate for source, rate in rates(["workers=[1]"]) if source in ("zip", "memmap")]
     assert all(rate > 0 for rate in with_workers)
 
 
@@ -29,7 +30,7 @@ def rates(settings):
     from stylegen.config.compose import compose_config
 
     config = compose_config("bench", ["resolutions=[16]", "seconds=0.01", *settings])
-    return [(way, rate) for (way, _, _), rate in bench.run(config).rates.items()]
+    return [(source, rate) for (source, _, _), rate in bench.run(config).rates.items()]
 
 
 def test_missing_extras_are_a_dash(monkeypatch, capsys):
@@ -38,8 +39,8 @@ def test_missing_extras_are_a_dash(monkeypatch, capsys):
     assert [line.split() for line in capsys.readouterr().out.splitlines() if "parquet" in line] == [["parquet", "-"]]
 
 
-def test_the_pictures_are_the_same_each_time_and_like_photographs():
-    first, second = bench.synthetic_pictures(64, 2), bench.synthetic_pictures(64, 2)
+def test_the_images_are_the_same_each_time_and_like_photographs():
+    first, second = reading_speed.synthetic_images(64, 2), reading_speed.synthetic_images(64, 2)
     assert first == second
     assert first[0] != first[1]
     pixels = np.asarray(Image.open(io.BytesIO(first[0][1])))
