@@ -157,3 +157,12 @@ def test_entry_scripts_import_no_torch_by_themselves() -> None:
         top = [n for n in ast.parse((ROOT / script).read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)]
         names = {name for node in top for name in imports(ast.Module([node], []))}
         assert not any(name.split(".")[0] in ("torch", "lightning", "hydra") for name in names), script
+
+
+def test_tests_share_through_support_only() -> None:
+    """No test imports another test; a module that is no test is in tests/support."""
+    tests = [p for p in (ROOT / "tests").rglob("*.py") if p.name not in ("__init__.py", "conftest.py")]
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in tests if p.name.startswith("test_")}
+    wrong = [f"{p.name} imports {name}" for p in tests for name in imports(ast.parse(p.read_text())) if name in names]
+    wrong += [p.name for p in tests if not p.name.startswith("test_") and p.parent.name != "support"]
+    assert not wrong, wrong

@@ -1,21 +1,15 @@
 """Training with augmentation: input of the discriminator, logged values, exact resume."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
-from stylegen.losses import LOSSES
-from stylegen.regularizers.r1 import R1, r1_penalty
-from stylegen.training.phases import MicroBatch, Phase, build_phases
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.regularizers.r1 import r1_penalty
+from tests.support.micro_batch import RecordingCritic, micro_batch
 from tests.support.runs import assert_equal, lines, train
-from tests.support.tiny import tiny_generator
 
 ADA = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.3", "augment.speed_kimg=0.2"]
 
@@ -63,38 +57,8 @@ def test_the_light_choice_and_a_grey_fixed_one(tmp_path: Path) -> None:
     assert lines(tmp_path / "fixed")[-1]["augment/p"] == 0.25
 
 
-class Listening(torch.nn.Module):
-    """A discriminator that remembers what it was shown."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def forward(self, images: Tensor, c: Tensor) -> Tensor:
-        self.seen.append(images)
-        return images.square().sum(dim=(1, 2, 3))[:, None] / 100
-
-
-def step_of(p: float) -> tuple[MicroBatch, Listening, Callable[[str], Phase]]:
-    generator, critic = tiny_generator(), Listening()
-    step = MicroBatch(
-        generator=generator,
-        discriminator=critic,
-        real=torch.rand(4, 3, 16, 16) * 2 - 1,
-        labels=torch.zeros(4, 0),
-        indices=torch.arange(8, 12),
-        draws=KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)),
-        report=lambda *values: None,
-        track_w=lambda *values: None,
-        observe=lambda *values: None,
-        augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
-    )
-    phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), [("r1", R1(every=16))])}
-    return step, critic, phases.__getitem__
-
-
 def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
-    step, critic, phase = step_of(p=0.8)
+    step, critic, phase = micro_batch(p=0.8)
     for name in ("G_main", "D_main", "D_r1"):
         phase(name).terms[0].measure(replace(step, phase=name))
     fake_g, fake_d, real_d, real_r1 = critic.seen
@@ -106,10 +70,10 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
 
 
 def test_r1_differentiates_by_the_image_before_augmentation() -> None:
-    step, _, phase = step_of(p=0.9)
+    step, _, phase = micro_batch(p=0.9)
     (term,) = phase("D_r1").terms
     value = term.combine(*term.measure(replace(step, phase="D_r1")))
     x = step.real.clone().requires_grad_(True)
     draws = step.draws.augmentation("D_r1", "real", step.indices)
-    logits = Listening()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
+    logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
     torch.testing.assert_close(value, 5 * r1_penalty(x, logits).mean())

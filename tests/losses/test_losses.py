@@ -11,8 +11,8 @@ from torch import Tensor
 
 from stylegen.losses import Loss
 from stylegen.training.phases import build_phases
-from tests.integration.test_augmented_train import step_of
 from tests.support.loss_gradients import VARIANTS, assert_same_gradients, gradients
+from tests.support.micro_batch import micro_batch
 
 
 def generator_value(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def test_large_logits_do_not_overflow(sign: int, loss: Loss) -> None:
 
 @pytest.mark.parametrize("loss", VARIANTS.values(), ids=VARIANTS)
 def test_the_generator_pays_for_real_logits_only_where_its_loss_needs_them(loss: Loss) -> None:
-    step, critic, _ = step_of(p=0.0)
+    step, critic, _ = micro_batch(p=0.0)
     step.generator.requires_grad_(True)
     main = build_phases(loss, [])[0]
     values = main.terms[0].measure(replace(step, phase=main.name))

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics
-from tests.layers.conditioning.test_conditionings import condition_for, make
+from tests.support.conditioning_layers import condition_for, make
 
 BATCH = 4
 

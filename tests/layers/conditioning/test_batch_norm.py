@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from stylegen.layers.conditioning import CONDITIONINGS, batch_statistics, standing_statistics
 from stylegen.layers.conditioning.batch_norm import BatchNorm
-from tests.layers.conditioning.test_conditionings import BATCH_STATISTICS, condition_for, make
 from tests.support.batch_norm_ranks import BATCH, results
+from tests.support.conditioning_layers import BATCH_STATISTICS, condition_for, make
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,26 +7,9 @@ import torch
 from torch import Tensor
 
 from stylegen.errors import UserError
-from stylegen.layers.conditioning import CONDITIONINGS, Affine, Conditioning, batch_statistics, modulate
+from stylegen.layers.conditioning import CONDITIONINGS, Affine, batch_statistics, modulate
 from tests.support.conditioning_formulas import FORMULAS
-
-CHANNELS, DIM = 3, 5
-BATCH_STATISTICS = [name for name, family in CONDITIONINGS.items() if family.needs_batch]
-
-
-def make(name: str, channels: int = CHANNELS, dim: int = DIM) -> Conditioning:
-    """With weights, biases and tables that are not zero."""
-    torch.manual_seed(3)
-    layer = CONDITIONINGS[name](channels, dim).double()
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter)
-    return layer
-
-
-def condition_for(name: str, count: int, dim: int = DIM) -> Tensor:
-    """A vector; for a table of styles a mixture of them."""
-    v = torch.randn(count, dim, dtype=torch.float64)
-    return v.softmax(dim=1) if CONDITIONINGS[name].kind == "index" else v
+from tests.support.conditioning_layers import BATCH_STATISTICS, CHANNELS, condition_for, make
 
 
 def derivatives(function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -5,7 +5,7 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.layers.conditioning import CONDITIONINGS
-from tests.layers.conditioning.test_conditionings import make
+from tests.support.conditioning_layers import make
 
 TABLES = [name for name, family in CONDITIONINGS.items() if family.kind == "index"]
 
