@@ -2,43 +2,14 @@
 
 from dataclasses import dataclass
 
-from stylegen.bounds import Choice, Count, Device, FilePath, Kimg, Names, Range, Share, setting
-from stylegen.config.sections import group, inline
-from stylegen.metrics.protocol.metric import MetricOptions
+from stylegen.bounds import Count, Device, FilePath, Kimg, Names, Range, Share, setting
+from stylegen.config.sections import group
+from stylegen.errors import UserError
+from stylegen.metrics.protocol.settings import EvaluationSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """How metrics are computed; `options` are those of single metrics."""
-
-    weights: FilePath | None = setting(
-        None,
-        help="file or folder with the feature extractors' weights; null searches $STYLEGEN_WEIGHTS and torch's cache, "
-        "then downloads them",
-    )
-    batch_size: Count = setting(64, help="images per batch of the feature extractor")
-    cache: bool = setting(True, help="cache the statistics of the real images on disk")
-    cache_dir: FilePath | None = setting(
-        None, help="folder of that cache; null for `metrics` in stylegen's cache folder"
-    )
-    calibrate: bool = setting(
-        True, help="also report the metric for other real images, for blurred ones, and for one image repeated"
-    )
-    truncation_psi: float = setting(
-        1.0, Range(-100, 100), help="truncation of the generated images; not 1 changes the metrics' names"
-    )
-    noise: str = setting(
-        "random", Choice(("random", "const", "none")), help="noise inputs; not random changes the metrics' names"
-    )
-    labels: str = setting(
-        "data", Choice(("data", "uniform")), help="distribution of the labels; uniform changes the metrics' names"
-    )
-    mirror_reals: bool = setting(False, help="count mirror images among the reals; true changes the metrics' names")
-    options: MetricOptions = inline(MetricOptions)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationSettings(EvaluationOptions):
+class TrainingEvaluation(EvaluationSettings):
     """Evaluation during training."""
 
     metrics: list[str] = setting(["fid"], Names(), help="metric ids; an empty list evaluates nothing")
@@ -102,7 +73,23 @@ class EvaluateSettings:
     devices: int = setting(1, Range(1, 1024), help="processes on this machine; torchrun's are used as they are")
     device: Device = setting("auto", help="device of each process")
     data: EvaluateData = group(EvaluateData)
-    evaluation: EvaluationOptions = group(EvaluationOptions)
+    evaluation: EvaluationSettings = group(EvaluationSettings)
+
+    def check(self) -> None:
+        """Raises UserError for settings that exclude each other."""
+        named = self.snapshot is not None, self.images is not None
+        if all(named) or not (any(named) or self.export is not None):
+            raise UserError(
+                f"snapshot={self.snapshot} images={self.images}" if any(named) else "snapshot and images are missing",
+                rule="one of the two is evaluated",
+                fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
+            )
+        if self.images is not None and self.per_class:
+            raise UserError(
+                f"per_class={self.per_class} with images=",
+                rule="classes are those of a conditional model",
+                fix="Give snapshot= instead",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,4 +102,4 @@ class SensitivitySettings:
     out: FilePath | None = setting(None, help="a Markdown file; null prints the tables")
     device: Device = setting("auto", help="device of the feature extractors")
     data: EvaluateData = group(EvaluateData)
-    evaluation: EvaluationOptions = group(EvaluationOptions)
+    evaluation: EvaluationSettings = group(EvaluationSettings)

@@ -5,16 +5,15 @@ from typing import Any
 
 import torch
 
-from stylegen.config.evaluation import metric_options, protocol_of, protocol_reals
 from stylegen.config.sections import Arguments
 from stylegen.config.train_settings import TrainSettings
+from stylegen.config.training_evaluation import training_evaluation
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import started_by_torchrun
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
-from stylegen.metrics.engine.compute import check_metrics
 from stylegen.training.growth import Growth
 from stylegen.training.lightning.slurm import slurm_environment
 from stylegen.training.observers.wandb import check_logger
@@ -41,17 +40,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
     check_logger(config.logger.mode, config.logger.project)
     if config.evaluation.metrics:
-        evaluation, options = config.evaluation, metric_options(config.evaluation)
-        reals = protocol_reals(config, dataset)
-        check_metrics(
-            evaluation.metrics,
-            evaluation.num_samples,
-            reals,
-            weights=evaluation.weights,
-            options=options,
-            protocol=protocol_of(evaluation),
-            prefix="evaluation.",
-        )
+        training_evaluation(config, dataset).check(prefix="evaluation.")
 
 
 def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stylegen.augment import AUGMENTS, Controller
 from stylegen.bounds import Choice, Count, Depth, FilePath, Interval, Kimg, Range, Seed, Share, setting
-from stylegen.config.evaluate_settings import EvaluationSettings
+from stylegen.config.evaluate_settings import TrainingEvaluation
 from stylegen.config.sections import Arguments, Component, Part, choice, group, several
 from stylegen.data.dataset import ImageDataset
 from stylegen.losses import LOSSES
@@ -116,6 +116,6 @@ class TrainSettings:
     augment: Component | None = choice(AUGMENTS, Controller, optional=True)
     growth: Arguments | None = group(Part(Growth, ("resolution", "batch_size")), optional=True)
     optimizer: AdamSettings = group(AdamSettings)
-    evaluation: EvaluationSettings = group(EvaluationSettings, resume="free")
+    evaluation: TrainingEvaluation = group(TrainingEvaluation, resume="free")
     trainer: TrainerSettings = group(TrainerSettings, resume="free")
     logger: Arguments = group(Part(WandbRun, ("folder", "config")), resume="free")

@@ -11,11 +11,10 @@ import torch
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
-from stylegen.config.evaluation import extraction_options, protocol_reals
 from stylegen.config.train_settings import TrainSettings
+from stylegen.config.training_evaluation import training_evaluation
 from stylegen.device import choose_device
 from stylegen.errors import Stopped
-from stylegen.metrics.engine.generated import score_generator
 from stylegen.metrics.protocol.card_file import add_card
 from stylegen.metrics.protocol.registry import METRICS
 from stylegen.runs.build import build_dataset
@@ -80,13 +79,7 @@ def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> d
     """The card of a run that was killed before its evaluation, or evaluated with other settings."""
     generator = load_snapshot(folder.snapshot(images_seen)).generator.to(choose_device(settings.trainer.accelerator))
     generator = generator.to(memory_format=torch.channels_last)  # as in training, so that all digits agree
-    card = score_generator(
-        generator,
-        protocol_reals(settings, build_dataset(settings)),
-        settings.evaluation.metrics,
-        settings.evaluation.num_samples,
-        **extraction_options(settings.evaluation),
-    )
+    card = training_evaluation(settings, build_dataset(settings)).measure_generator(generator)
     add_card(folder.score(images_seen), card.to_dict())
     return card.to_dict()
 

@@ -1,6 +1,5 @@
-"""What each metric sees: its values for known degradations of the user's own images."""
+"""`sensitivity`: the values of each metric for known degradations of the user's own images."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,21 +7,19 @@ import torch
 
 import stylegen
 from stylegen.config.evaluate_settings import SensitivitySettings
-from stylegen.config.evaluation import metric_options
-from stylegen.data.dataset import ImageDataset
+from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
 from stylegen.errors import UserError
-from stylegen.features.weights import is_present
 from stylegen.files import write_text
 from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
-from stylegen.metrics.engine.requirements import check_metrics
-from stylegen.metrics.protocol.registry import DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR, METRICS
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.protocol.registry import FALLBACK_EXTRACTOR, METRICS, default_extractor
 from stylegen.progress import ProgressBars
 
 
 @dataclass(frozen=True)
 class SensitivityResult:
-    """The tables in Markdown, or where they are."""
+    """The tables in Markdown, or the path of their file."""
 
     text: str
 
@@ -30,31 +27,22 @@ class SensitivityResult:
         return self.text
 
 
-def run(config: SensitivitySettings) -> SensitivityResult:
-    """Measure all degradations of `data.path`.
+def run(settings: SensitivitySettings) -> SensitivityResult:
+    """Measures all degradations of `data.path`.
 
     Raises:
-        UserError: a dataset or metric that cannot be used; `out` that cannot be written.
+        UserError: a dataset or metric that cannot be used; `out` not writable.
     """
-    ids = _metrics(config)
-    out = None if config.out is None else Path(config.out).expanduser()
+    metrics = _metrics(settings)
+    out = None if settings.out is None else Path(settings.out).expanduser()
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"out={out}", rule="it is no file in an existing folder", fix="Give out=FILE.md")
-    reals = ImageDataset(config.data.path or "openmoji", config.data.resolution, use_labels=config.use_labels)
-    options = metric_options(config.evaluation)
-    count = min(config.num_images, reals.num_images)
-    check_metrics(ids, count, reals, weights=config.evaluation.weights, options=options, walks=False)
+        raise UserError(f"out={out}", rule="it is not a file in an existing folder", fix="Give out=FILE.md")
+    reals = ImageDataset(settings.data.path or OPENMOJI, settings.data.resolution, use_labels=settings.use_labels)
+    count = min(settings.num_images, reals.num_images)
+    evaluation = Evaluation(metrics, count, reals, settings.evaluation, choose_device(settings.device))
+    evaluation.check(paths=False)
     with ProgressBars() as progress:
-        rows = sensitivity(
-            ids,
-            reals,
-            options=options,
-            weights=config.evaluation.weights,
-            device=choose_device(config.device),
-            batch_size=config.evaluation.batch_size,
-            num_images=config.num_images,
-            progress=progress.show,
-        )
+        rows = sensitivity(evaluation.with_progress(progress.show))
     lines = [
         f"{count} of the {reals.num_images} images of {reals.name} at {reals.spec.resolution} px (fingerprint "
         f"{reals.fingerprint[:16]}), stylegen {stylegen.__version__}, torch {torch.__version__}.",
@@ -67,19 +55,16 @@ def run(config: SensitivitySettings) -> SensitivityResult:
     return SensitivityResult(str(out))
 
 
-def _metrics(config: SensitivitySettings) -> list[str]:
-    """Those given; by default all that can be measured without a download."""
-    if config.metrics is not None:
-        unusable = [i for i in config.metrics if i in METRICS and (METRICS[i].walk or METRICS[i].exact_fakes)]
+def _metrics(settings: SensitivitySettings) -> list[str]:
+    """The metrics given; by default all that can be computed without a download."""
+    if settings.metrics is not None:
+        unusable = [i for i in settings.metrics if i in METRICS and (METRICS[i].walk or METRICS[i].exact_fakes)]
         if unusable:
             raise UserError(
                 f"metrics={unusable[0]}",
-                rule="degradations need a metric of images, of any number of them",
+                rule="degradations need a metric of images, for any number of them",
                 fix="Use fid, prdc_inception or a fd_<extractor>",
             )
-        return list(config.metrics)
-    extractors = [DEFAULT_EXTRACTOR] if is_present(DEFAULT_EXTRACTOR, config.evaluation.weights) else []
-    if not extractors:
-        print(f"note: {DEFAULT_EXTRACTOR} is not installed, measuring {FALLBACK_EXTRACTOR} only", file=sys.stderr)
-    kinds = ("fd", "prdc", "authenticity")
-    return [f"{kind}_{extractor}" for extractor in [*extractors, FALLBACK_EXTRACTOR] for kind in kinds]
+        return settings.metrics
+    extractors = dict.fromkeys([default_extractor(settings.evaluation.weights), FALLBACK_EXTRACTOR])
+    return [f"{kind}_{extractor}" for extractor in extractors for kind in ("fd", "prdc", "authenticity")]

@@ -5,7 +5,6 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,10 +13,10 @@ from lightning.fabric.plugins.environments import ClusterEnvironment, LightningE
 
 from stylegen import __version__
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.evaluation import describe, extraction_options, protocol_reals
 from stylegen.config.rules import check_settings, notices, num_processes
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
+from stylegen.config.training_evaluation import training_evaluation
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
@@ -25,7 +24,7 @@ from stylegen.distributed import is_first, process_group
 from stylegen.errors import Stopped, UserError
 from stylegen.files import write_text
 from stylegen.launching import REQUEUE, StopSignals
-from stylegen.metrics.engine.generated import score_generator
+from stylegen.metrics.protocol.card import describe
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.runs.initial import initialize
 from stylegen.runs.places import check_data_apart
@@ -230,15 +229,7 @@ def _observers(config: TrainSettings, dataset: ImageDataset, folder: RunFolder, 
         info["class_names"] = dataset.class_names
     log = RunLog(folder.log)
     columns = max(1, round(config.sample_count**0.5))
-    evaluate = None
-    if config.evaluation.metrics:
-        evaluate = partial(
-            score_generator,
-            reals=protocol_reals(config, dataset),
-            ids=config.evaluation.metrics,
-            num_samples=config.evaluation.num_samples,
-            **extraction_options(config.evaluation),
-        )
+    evaluation = training_evaluation(config, dataset) if config.evaluation.metrics else None
     plan = Plan(
         total_kimg=config.total_kimg,
         batch_size=config.batch_size,
@@ -256,7 +247,7 @@ def _observers(config: TrainSettings, dataset: ImageDataset, folder: RunFolder, 
         grids=SampleGrids(folder, config.sample_count, columns),
         snapshots=Snapshots(folder, info),
         checkpoints=Checkpoints(folder, config.checkpoints),
-        evaluation=PeriodicEvaluation(folder, evaluate, info, config.evaluation.max_share),
+        evaluation=PeriodicEvaluation(folder, evaluation, info, config.evaluation.max_share),
     )
     intervals = Intervals(
         total=config.total_kimg,

@@ -11,7 +11,8 @@ import torch
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.latent.sampler import Sampler
-from stylegen.metrics import MetricCard
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.protocol.card import MetricCard
 from stylegen.networks import StyleGenerator
 from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
@@ -74,7 +75,7 @@ def test_a_score_that_was_owed_is_that_of_its_moment(
     """Killed while it scores, in the middle of a fade and at the end: taken again, where the networks stood."""
     calls = []
 
-    def score(generator: StyleGenerator, **options: Any) -> Any:
+    def score(evaluation: Evaluation, generator: StyleGenerator, **options: Any) -> Any:
         calls.append(generator.level)
         if len(calls) == number:
             raise SystemError("killed")
@@ -83,7 +84,7 @@ def test_a_score_that_was_owed_is_that_of_its_moment(
         empty: dict[str, Any] = {key: {} for key in keys}
         return MetricCard({"fid": value}, num_samples=1, num_reals=1, sampling=options["sampling"], seed=0, **empty)
 
-    monkeypatch.setattr("stylegen.verbs.train.score_generator", score)
+    monkeypatch.setattr(Evaluation, "measure_generator", score)
     scored = [a for a in RUN if a != "evaluation=none"] + [
         "evaluation=random_vgg16",
         "evaluation.every_kimg=0.2",

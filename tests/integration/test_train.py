@@ -9,6 +9,7 @@ import yaml
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.images import write_png
+from stylegen.metrics.engine.evaluation import Evaluation
 from tests.support.runs import assert_equal, lines, train
 from tests.support.tiny import TINY_RUN
 
@@ -87,12 +88,10 @@ def test_resume_by_path_into_another_folder(undisturbed: Path, tmp_path: Path) -
 
 
 def test_a_score_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylegen.verbs import train as verb
-
     def fail(*arguments: object, **options: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(verb, "score_generator", fail)
+    monkeypatch.setattr(Evaluation, "measure_generator", fail)
     arguments = [*(a for a in TINY_RUN if a != "evaluation=none"), "evaluation=random_vgg16"]
     with pytest.raises(MemoryError):
         main(["train", *arguments, "total_kimg=0.016", f"output_dir={tmp_path / 'run'}"])

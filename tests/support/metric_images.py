@@ -2,12 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from stylegen import randomness
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.reals import Progress
+from stylegen.metrics.protocol.settings import EvaluationSettings
 from stylegen.spec import ImageSpec
 
 NUM_MODES = 10
@@ -68,6 +72,13 @@ class Reals:
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         self.pictures_read += len(indices)
         return self.images[indices], torch.empty(len(indices), 0)
+
+
+def evaluation_of(
+    metrics: list[str], num_samples: int, reals: Any, *, progress: Progress | None = None, **settings: Any
+) -> Evaluation:
+    """An evaluation with these `evaluation.*` settings."""
+    return Evaluation(metrics, num_samples, reals, EvaluationSettings(**settings), progress=progress)
 
 
 class Thumbnail:

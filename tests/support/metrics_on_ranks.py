@@ -8,11 +8,9 @@ import torch
 
 from stylegen import distributed, features
 from stylegen.errors import UserError
-from stylegen.metrics.engine.compute import compute_metrics
-from stylegen.metrics.engine.fakes import StoredPictures
-from stylegen.metrics.engine.generated import score_generator
+from stylegen.metrics.engine.fakes import StoredImages
 from stylegen.verbs.evaluate import _rank
-from tests.support.metric_images import Reals, Thumbnail, portraits
+from tests.support.metric_images import Reals, Thumbnail, evaluation_of, portraits
 from tests.support.tiny import tiny_generator
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16", "authenticity_random_vgg16", "ppl2_wend_random_vgg16"]
@@ -42,9 +40,11 @@ def scores(folder: Path) -> dict[str, object]:
     """The card of a tiny conditional generator, and of stored images."""
     features.EXTRACTORS["random_vgg16"] = lambda weights, device: Thumbnail()
     options = {"cache_dir": folder, "batch_size": 5}
-    card = score_generator(tiny_generator(num_classes=3), reals(), IDS, 23, sampler_batch=4, per_class=6, **options)
-    stored = StoredPictures(Reals(portraits(9, side=16, first=50)), 2)
-    other = compute_metrics(IDS[:1], stored, 9, reals(), **options)
+    card = evaluation_of(IDS, 23, reals(), **options).measure_generator(
+        tiny_generator(num_classes=3), batch_size=4, per_class=6
+    )
+    stored = StoredImages(Reals(portraits(9, side=16, first=50)), 2)
+    other = evaluation_of(IDS[:1], 9, reals(), **options).measure(stored)
     return {"metrics": card.metrics, "references": card.references, "classes": card.classes, "other": other.metrics}
 
 
@@ -54,7 +54,7 @@ def failure() -> str:
     images = portraits(9, side=16)
     images[4] = 0
     try:
-        compute_metrics(IDS[:1], StoredPictures(Reals(images), 2), 9, reals(), cache=False, calibrate=False)
+        evaluation_of(IDS[:1], 9, reals(), cache=False, calibrate=False).measure(StoredImages(Reals(images), 2))
     except UserError as error:
         return str(error)
     return ""

@@ -16,11 +16,12 @@ from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.config.compose import compose_config
-from stylegen.config.evaluation import fill_defaults
 from stylegen.data import openmoji
 from stylegen.images import write_png
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.subjects import chosen_images
 from stylegen.networks import StyleGenerator
-from stylegen.verbs.scoring import chosen_images
+from stylegen.verbs.evaluate import with_defaults
 from tests.support.metric_images import Thumbnail, noisy, portraits
 from tests.support.tiny import TINY_RUN, tiny_generator
 
@@ -71,10 +72,10 @@ def test_many_snapshots(run_folder: Path, capsys: pytest.CaptureFixture[str], mo
     assert len(result["metrics"][FD]) == 3
     best = result["snapshots"][int(np.argmin(result["metrics"][FD]))]
     assert result["best"] == {FD: best}
-    rows = (run_folder / "scores.csv").read_text().splitlines()
+    rows = (run_folder / "metrics.csv").read_text().splitlines()
     assert rows[0] == f"snapshot,kimg,{FD},num_samples,choices"
     assert float(rows[1].split(",")[2]) == result["metrics"][FD][0]
-    assert (run_folder / "scores.svg").read_text().count("<circle") == 3
+    assert (run_folder / "metrics.svg").read_text().count("<use") >= 3
     for name, value in zip(result["snapshots"], result["metrics"][FD], strict=True):
         card = json.loads((run_folder / "snapshots" / f"{name}.metrics.json").read_text())
         assert card["metrics"][FD] == value
@@ -89,14 +90,14 @@ def test_evaluating_a_part_keeps_the_other_rows_and_cards(run_folder: Path, caps
     (snapshots / "000002.000.metrics.json").write_text("{")
     fewer = evaluate(capsys, part, "num_samples=8")
     evaluate(capsys, part, "num_samples=16")
-    with (run_folder / "scores.csv").open() as file:
+    with (run_folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     found = {(row["snapshot"], row["num_samples"]): float(row[FD]) for row in rows}
     names = all_three["snapshots"]
     assert found == {(n, "16"): v for n, v in zip(names, all_three["metrics"][FD], strict=True)} | {
         (n, "8"): v for n, v in zip(names, fewer["metrics"][FD], strict=False)
     }
-    assert (run_folder / "scores.svg").read_text().count("<circle") == 3
+    assert (run_folder / "metrics.svg").read_text().count("<use") >= 3
     card = json.loads((snapshots / "000001.000.metrics.json").read_text())
     assert (card["num_samples"], card["sampling"]["kimg"]) == (8, 1)  # reused, not taken again
     assert [earlier["num_samples"] for earlier in card["earlier"].values()] == [16]
@@ -109,7 +110,7 @@ def test_snapshots_of_two_runs_have_names_of_their_own(run_folder: Path, capsys:
     both = f"snapshot={run_folder}/snapshots/000001.000.safetensors,{other}"
     result = evaluate(capsys, both, "num_samples=16", f"data.path={run_folder.parent / 'data'}")
     assert result["snapshots"] == ["run/snapshots/000001.000", "other/snapshots/000001.000"]
-    assert len((run_folder.parent / "scores.csv").read_text().splitlines()) == 3
+    assert len((run_folder.parent / "metrics.csv").read_text().splitlines()) == 3
 
 
 def test_of_a_large_folder_a_keyed_choice_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,10 +133,8 @@ def test_of_a_large_folder_a_keyed_choice_is_measured(tmp_path: Path, capsys: py
 def test_an_interrupted_job_continues_where_it_was(
     run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stylegen.verbs import scoring
-
     scored = []
-    score = scoring.score_generator
+    score = Evaluation.measure_generator
 
     def watched(*arguments: Any, **options: Any) -> Any:
         if len(scored) == 2 and "stop" in names:
@@ -144,7 +143,7 @@ def test_an_interrupted_job_continues_where_it_was(
         return score(*arguments, **options)
 
     names = {"stop"}
-    monkeypatch.setattr(scoring, "score_generator", watched)
+    monkeypatch.setattr(Evaluation, "measure_generator", watched)
     arguments = [f"snapshot={run_folder}/snapshots/*.safetensors", "num_samples=32"]
     assert main(["evaluate", CHEAP, *arguments]) == 130
     names.clear()
@@ -165,7 +164,7 @@ def test_the_default_metric_and_its_fallback(
     """Real features; without the package that contains them the untrained ones, and a note that says so."""
     monkeypatch.setitem(features.EXTRACTORS, "efficientnet_lite0", lambda weights, device: Thumbnail())
     for present, extractor in ((True, "efficientnet_lite0"), (False, "random_vgg16")):
-        monkeypatch.setattr("stylegen.config.evaluation.is_present", lambda name, weights, found=present: found)
+        monkeypatch.setattr("stylegen.metrics.protocol.registry.is_present", lambda name, weights, found=present: found)
         capsys.readouterr()
         assert main(["evaluate", f"snapshot={run_folder}", "num_samples=16"]) == 0
         captured = capsys.readouterr()
@@ -177,8 +176,7 @@ def test_the_default_metric_and_its_fallback(
 def test_the_number_of_samples_follows_the_metric() -> None:
     for chosen, expected in (("null", 5000), ("[fid]", 5000), ("[fid50k_full,fid]", 50000)):
         config = compose_config("evaluate", ["snapshot=x", f"metrics={chosen}"])
-        fill_defaults(config)
-        assert config.num_samples == expected
+        assert with_defaults(config).num_samples == expected
 
 
 def test_departures_change_the_name(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,7 +257,7 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["metrics=[kid]"], "num_samples=16: kid needs at least 1000"),
         (["metrics=[kid]", "num_samples=5000"], "number of reals="),
         (["metrics=[fid50k_full]"], "promises exactly 50000"),
-        (["metrics=[fid50k]", "num_samples=50000"], "nothing says whether it did.* data.mirror=true"),
+        (["metrics=[fid50k]", "num_samples=50000"], "which is unknown.* data.mirror=true"),
         (["metrics=[fid50k]", "data.mirror=false"], "promises exactly 50000"),
         (["metrics=[pr50k3_full]", "num_samples=50000", "evaluation.weights={run}/nowhere"], "no such file or folder"),
         (["metrics=[fid]", "evaluation.weights={run}/wrong.pth"], "cannot be used as inception weights"),
@@ -274,7 +272,7 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["snapshot={run}/*.pkl"], "fits this pattern"),
         (["images={run}/pictures", "snapshot=null", "data.path={run}/large"], "cannot be compared"),
         (["snapshot=null", "data.path={run}/pictures", "export={run}/wrong.pth/a.npz"], "cannot be written"),
-        (["snapshot={run}/snapshots/*10.*,{run}/low.safetensors"], "draws 16 px and low 8 px"),
+        (["snapshot={run}/snapshots/*10.*,{run}/low.safetensors"], "has 16 px and low 8 px"),
         (["snapshot={run}/low.safetensors", "statistics={run}/statistics.npz"], "cannot be reduced"),
         (
             ["snapshot={run}/classes.safetensors", "per_class=5", "metrics=[prdc_random_vgg16]"],
@@ -282,7 +280,7 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         ),
         (
             ["images={run}/pictures", "snapshot=null", "metrics=[ppl2_wend]", "data.path={run}/pictures"],
-            "a generator's",
+            "a property of a generator",
         ),
         (["images={run}/pictures", "snapshot=null", "data.path={run}/pictures", "num_samples=1"], "needs at least 2"),
     ],

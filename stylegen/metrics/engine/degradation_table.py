@@ -1,19 +1,17 @@
-"""Every metric on every degradation of a dataset: the table that says what a metric can be trusted with."""
+"""Every metric on every degradation of a dataset: what each metric is sensitive to."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.features import build_extractor
-from stylegen.metrics.engine.calibration import MAX_PICTURES
 from stylegen.metrics.engine.degradations import DEGRADATIONS, Damage
-from stylegen.metrics.engine.reals import Extraction, Progress, RealImages
-from stylegen.metrics.engine.requirements import by_extractor
-from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, FeatureSet, MetricOptions
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.metric_group import by_extractor
+from stylegen.metrics.engine.reals import Extraction, RealImages
+from stylegen.metrics.formulas.feature_set import FeatureSet
 from stylegen.metrics.protocol.registry import METRICS
 
 UNDAMAGED = "none"
@@ -21,10 +19,10 @@ UNDAMAGED = "none"
 
 @dataclass(frozen=True)
 class Row:
-    """One degraded set.
+    """One degraded set of images.
 
     Args:
-        degradation, severity: as the table names them.
+        degradation, severity: as text.
         values: number by key.
     """
 
@@ -33,62 +31,49 @@ class Row:
     values: dict[str, float]
 
 
-def sensitivity(
-    ids: Sequence[str],
-    reals: RealImages,
-    *,
-    options: MetricOptions = DEFAULT_OPTIONS,
-    weights: str | Path | None = None,
-    device: torch.device | str = "cpu",
-    batch_size: int = 64,
-    num_images: int = MAX_PICTURES,
-    progress: Progress | None = None,
-) -> list[Row]:
-    """The values of these metrics for all of `DEGRADATIONS`, each applied to all reals and measured against them.
+def sensitivity(evaluation: Evaluation) -> list[Row]:
+    """The metrics of all `DEGRADATIONS`, each applied to the reals and measured against them.
 
-    Of more than `num_images` reals a keyed choice is used. `drop_classes` is left out of a dataset without classes.
-
-    Args:
-        ids: keys of `METRICS` that compare features of reals and fakes.
-        batch_size: images at a time in the extractor.
+    Of more than `num_samples` reals a keyed choice is used. `drop_classes` is left out for a dataset without classes.
+    The metrics must compare features of reals and fakes.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}
-    for name, group in by_extractor(ids).items():
-        way = Extraction(build_extractor(name, weights, device), batch_size, progress)
-        images = _Images(reals, way, num_images)
+    for name, group in by_extractor(evaluation.metrics).items():
+        extraction = evaluation.extraction(name)
+        images = _Images(evaluation.reals, extraction, evaluation.num_samples)
         undamaged = images.features(None, 0, UNDAMAGED)
         for degradation, severity, found in _sets(images, undamaged):
             values = rows.setdefault((degradation, severity), {})
             for metric_id in group:
-                fakes, others = _described(found), _described(undamaged)
-                values |= METRICS[metric_id].compute(fakes, others, way.extractor, options)
+                sides = _feature_set(found), _feature_set(undamaged)
+                values |= METRICS[metric_id].compute(*sides, extraction.extractor, evaluation.settings.options)
     return [Row(*place, values) for place, values in rows.items()]
 
 
 class _Images:
-    """The reals that are degraded, as one extractor sees them."""
+    """The reals to degrade, and their features by one extractor."""
 
-    def __init__(self, reals: RealImages, way: Extraction, count: int) -> None:
-        self.reals, self.way = reals, way
+    def __init__(self, reals: RealImages, extraction: Extraction, count: int) -> None:
+        self.reals, self.extraction = reals, extraction
         self.numbers = randomness.permutation(reals.num_images, 0, "metrics/sensitivity")[:count].sort().values
         self.classes = torch.zeros(len(self.numbers), dtype=torch.int64)
 
     def features(self, damage: Damage | None, severity: float, what: str) -> Tensor:
-        """Of all images, in their order."""
+        """Features of all images, in order."""
         found, done = [], 0
-        for numbers in self.numbers.split(self.way.batch_size):
+        for numbers in self.numbers.split(self.extraction.batch_size):
             images, labels = self.reals.batch(numbers)
             if labels.shape[1]:
                 self.classes[done : done + len(numbers)] = labels.argmax(dim=1).cpu()
             images = images.cpu() if damage is None else damage(images.cpu(), numbers, severity)
-            found.append(self.way.features(images))
+            found.append(self.extraction.features(images))
             done += len(numbers)
-            self.way.report(what, done, len(self.numbers))
+            self.extraction.report(what, done, len(self.numbers))
         return torch.cat(found)
 
 
 def _sets(images: _Images, undamaged: Tensor) -> Iterator[tuple[str, str, Tensor]]:
-    """Degradation, severity in words, and features of the set."""
+    """Degradation, severity as text, and features of the set."""
     yield UNDAMAGED, "", undamaged
     for degradation in DEGRADATIONS:
         if degradation.needs_classes and not images.reals.spec.num_classes:
@@ -101,14 +86,14 @@ def _sets(images: _Images, undamaged: Tensor) -> Iterator[tuple[str, str, Tensor
             yield degradation.name, degradation.label.format(severity), found
 
 
-def _described(features: Tensor) -> FeatureSet:
-    described = FeatureSet(features.shape[1], ["moments", "features"])
-    described.update(features)
-    return described
+def _feature_set(features: Tensor) -> FeatureSet:
+    found = FeatureSet(features.shape[1], ["moments", "features"])
+    found.update(features)
+    return found
 
 
 def to_markdown(rows: Sequence[Row]) -> list[str]:
-    """One table for each extractor: a row for each degraded set, a column for each number."""
+    """One table per extractor: a row per degraded set, a column per number."""
     lines: list[str] = []
     for name, ids in by_extractor([i for i in METRICS if set(METRICS[i].keys) <= set(rows[0].values)]).items():
         keys = [key for i in ids for key in METRICS[i].keys if not key.endswith("_std")]

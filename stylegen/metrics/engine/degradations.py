@@ -1,7 +1,7 @@
-"""Known damage to real images, in increasing severity: what a metric sees, and what it misses.
+"""Degradations of real images, in increasing severity, to test what a metric is sensitive to.
 
-A metric is trusted for what it has been seen to measure. Every degradation here is applied to all reals, and the
-result is compared with the reals themselves: without damage a Frechet distance is 0 and coverage 1.
+Every degradation is applied to all reals, and the result is compared with the reals themselves: without degradation a
+Frechet distance is 0 and coverage is 1.
 """
 
 import io
@@ -25,14 +25,14 @@ _PATCHES = 4  # a side of the grid whose cells are swapped
 
 @dataclass(frozen=True)
 class Degradation:
-    """One kind of damage.
+    """One kind of degradation.
 
     Args:
         name: for the table.
-        label: a severity in words, a format string.
+        label: format string for a severity.
         severities: from slight to severe.
-        damage: uint8 images [N, C, H, W], their numbers in the dataset, severity -> uint8 images.
-        choose: class of each real, int64 [N], severity -> numbers of the reals that make the set, instead of `damage`.
+        damage: (uint8 images [N, C, H, W], their indices in the dataset, severity) -> uint8 images.
+        choose: instead of `damage`: (class of each real, int64 [N], severity) -> indices of the reals in the set.
         needs_classes: only for datasets with classes.
     """
 
@@ -45,7 +45,7 @@ class Degradation:
 
 
 def blur(images: Tensor, numbers: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, sigma in pixels; edge pixels are repeated outside."""
+    """Gaussian blur, sigma in pixels; borders are replicated."""
     reach = int(np.ceil(4 * sigma))
     taps = torch.exp(-((torch.arange(-reach, reach + 1) / sigma) ** 2) / 2)
     taps = (taps / taps.sum()).expand(images.shape[1], 1, 1, -1)
@@ -67,13 +67,13 @@ def gaussian_noise(images: Tensor, numbers: Tensor, sigma: float) -> Tensor:
 
 
 def salt_and_pepper(images: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """This share of the pixels becomes black or white."""
+    """Sets this share of the pixels to black or white."""
     draws = randomness.uniform(_SEED, "degradations/salt", numbers, (1, *images.shape[2:]))
     return torch.where(draws < share, torch.where(draws < share / 2, 0, 255), images).to(torch.uint8)
 
 
 def jpeg(images: Tensor, numbers: Tensor, quality: float) -> Tensor:
-    """Through JPEG with Pillow's defaults at this quality."""
+    """JPEG compression at this quality, with Pillow's defaults."""
 
     def coded(image: np.ndarray) -> np.ndarray:
         file = io.BytesIO()
@@ -87,19 +87,19 @@ def jpeg(images: Tensor, numbers: Tensor, quality: float) -> Tensor:
 
 
 def shift_red(images: Tensor, numbers: Tensor, levels: float) -> Tensor:
-    """The first channel brighter by so many grey levels."""
+    """Adds `levels` grey levels to the first channel."""
     x = images.float()
     x[:, 0] += levels
     return _to_uint8(x)
 
 
 def desaturate(images: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """Towards the mean of the channels; 1 is grey."""
+    """Interpolates towards the mean of the channels; 1 is grey."""
     return _to_uint8(images.float().lerp(images.float().mean(dim=1, keepdim=True), share))
 
 
 def swap_patches(images: Tensor, numbers: Tensor, pairs: float) -> Tensor:
-    """Pairs of cells of a 4 x 4 grid change places, others in every image."""
+    """Swaps pairs of cells of a 4 x 4 grid, chosen per image."""
     side = images.shape[-1] // _PATCHES
     found = images.clone()
     for row, number in enumerate(numbers.tolist()):
@@ -113,25 +113,25 @@ def swap_patches(images: Tensor, numbers: Tensor, pairs: float) -> Tensor:
 
 
 def translate(images: Tensor, numbers: Tensor, pixels: float) -> Tensor:
-    """To the right; the left edge is repeated."""
+    """Moves the image to the right; the left border is replicated."""
     return functional.pad(images.float(), (int(pixels), 0, 0, 0), mode="replicate")[..., : images.shape[-1]].byte()
 
 
 def replace_by_static(images: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """This share of the images becomes uniform random pixels."""
+    """Replaces this share of the images by uniform random pixels."""
     chosen = randomness.uniform(_SEED, "degradations/replaced", numbers, (1, 1, 1)) < share
     static = randomness.uniform(_SEED, "degradations/static", numbers, images.shape[1:]) * 256
     return torch.where(chosen, static.byte(), images)
 
 
 def drop_classes(classes: Tensor, share: float) -> Tensor:
-    """The reals of the first classes, without this share of the classes; repeated to the old number."""
+    """Drops this share of the classes, the last ones; the rest is repeated to the original number of images."""
     kept = max(1, round(int(classes.max() + 1) * (1 - share)))
     return _repeated(torch.nonzero(classes < kept)[:, 0], len(classes))
 
 
 def memorise(classes: Tensor, share: float) -> Tensor:
-    """Copies of this share of the reals, a keyed choice; repeated to the old number."""
+    """Keeps this share of the reals, a keyed choice, repeated to the original number of images."""
     order = randomness.permutation(len(classes), _SEED, "degradations/memorised")
     return _repeated(order[: max(1, round(share * len(classes)))], len(classes))
 

@@ -1,41 +1,48 @@
-"""The side that is measured: pictures by number, so that processes can share them and a score can be continued."""
+"""The images to be measured, by index, so that processes can share them and an evaluation can be continued.
+
+Generated images follow the protocol of StyleGAN2-ADA: psi 1, random noise, labels sampled from the dataset.
+"""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from stylegen.features import PairDistance
+from stylegen.features import PairDistance, ieee_float32
+from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.reals import RealImages
-from stylegen.metrics.protocol.metric import Walk
+from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distances
+from stylegen.metrics.protocol.settings import Protocol as EvaluationProtocol
+from stylegen.networks import StyleGenerator
+from stylegen.one_hot import OneHot
 
 
 @runtime_checkable
-class NumberedPictures(Protocol):
-    """Pictures of which number i is a function of i alone."""
+class NumberedImages(Protocol):
+    """Images of which number i depends on i only."""
 
     def batches(self, numbers: list[int]) -> Iterator[Tensor]:
-        """uint8 [n, C, H, W] with these numbers, in their order, a batch at a time."""
+        """Batches of uint8 [n, C, H, W] with these indices, in order."""
         ...
 
 
 @runtime_checkable
-class WalkablePictures(NumberedPictures, Protocol):
-    """Pictures of a generator, whose latents can be walked through."""
+class WalkableImages(NumberedImages, Protocol):
+    """Images of a generator, with paths through its latent space."""
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
-        """float32 [n, 1] of the paths with these numbers; see `metrics.path_length`."""
+        """Batches of float32 [n, 1]; see `formulas.perceptual_path_length`."""
         ...
 
 
-class StoredPictures:
+class StoredImages:
     """The images of a dataset in a given order.
 
     Args:
         images: the dataset.
-        batch_size: images at a time.
-        order: numbers of the images that count, by default all in their order.
+        batch_size: images per batch.
+        order: indices of the images to use; all in their order by default.
     """
 
     def __init__(self, images: RealImages, batch_size: int, order: list[int] | None = None) -> None:
@@ -46,23 +53,85 @@ class StoredPictures:
         return len(self.order)
 
     def batches(self, numbers: list[int]) -> Iterator[Tensor]:
-        """uint8 [n, C, H, W] with these numbers, a batch at a time."""
+        """See `NumberedImages`."""
         for start in range(0, len(numbers), self.batch_size):
             chosen = [self.order[i] for i in numbers[start : start + self.batch_size]]
             yield self.images.batch(torch.tensor(chosen))[0]
 
 
-class Stream:
-    """Batches of pictures that come in their order and once: for a single process, and from the beginning."""
+class ImageStream:
+    """Batches of images that can be read once, in order: for a single process, without continuation."""
 
     def __init__(self, batches: Iterable[Tensor]) -> None:
         self._batches = batches
 
     def batches(self, numbers: list[int]) -> Iterator[Tensor]:
-        """The pictures as they come, as many as there are numbers."""
+        """The next `len(numbers)` images."""
         left = len(numbers)
         for batch in self._batches:
             yield batch[:left]
             left -= len(batch)
             if left <= 0:
                 return
+
+
+class GeneratedImages:
+    """The images of a generator.
+
+    Args:
+        sampler: generates image i from seed i.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+
+    @classmethod
+    def of(
+        cls,
+        generator: StyleGenerator,
+        reals: Any,
+        protocol: EvaluationProtocol,
+        batch_size: int = 16,
+        label: int | None = None,
+    ) -> "GeneratedImages":
+        """Images by the protocol; of one class if `label` is given. Labels are sampled from those of `reals`."""
+        uniform = protocol.labels == "uniform" or generator.num_classes == 0
+        return cls(
+            Sampler(
+                generator,
+                protocol.truncation_psi,
+                noise=protocol.noise,
+                label=label,
+                label_table=None if uniform else reals.labels(),
+                batch_size=batch_size,
+            )
+        )
+
+    def batches(self, numbers: list[int]) -> Iterator[Tensor]:
+        """See `NumberedImages`.
+
+        The last batch is padded: convolutions round differently at another batch size, and the number of processes
+        must not decide which images are affected.
+        """
+        size = self.sampler.batch_size
+        for start in range(0, len(numbers), size):
+            part = numbers[start : start + size]
+            with ieee_float32(self.sampler.device):
+                images = self.sampler.images(part + part[-1:] * (size - len(part)))
+            yield images[: len(part)]
+
+    def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
+        """See `WalkableImages`."""
+        table, label = self.sampler.label_table, self.sampler.label
+        if table is None or label is not None:
+            table = OneHot.identity(self.sampler.generator.num_classes)
+        if label is not None:
+            table = table[torch.tensor([label])]
+        return path_distances(
+            self.sampler.generator,
+            table,
+            walk=walk,
+            numbers=numbers,
+            batch_size=self.sampler.batch_size,
+            distance=distance,
+        )

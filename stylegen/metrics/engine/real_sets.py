@@ -1,4 +1,4 @@
-"""Sets of real images other than a dataset as it is: statistics, mirror images, one class, a lower resolution."""
+"""Variants of a dataset as reals: published statistics, mirror images, the first N, one class, a lower resolution."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,13 +18,13 @@ from stylegen.spec import ImageSpec
 
 @dataclass(frozen=True)
 class PublishedReals:
-    """Real images of which only mean and covariance are known, from a file.
+    """Mean and covariance of real images, from a file.
 
     Args:
-        spec: of the images that are compared with them.
+        spec: of the images to compare with.
         name, fingerprint: of the file.
         mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
-        record: how stylegen made the file; None for a file of others.
+        record: what stylegen wrote about the file's origin; None for a file made by other software.
     """
 
     spec: ImageSpec
@@ -36,7 +36,7 @@ class PublishedReals:
 
     @property
     def num_images(self) -> int:
-        """0 where the file does not say."""
+        """0 if unknown."""
         return int((self.record or {}).get("num_images", 0))
 
     @property
@@ -44,7 +44,7 @@ class PublishedReals:
         return "" if self.record is not None else "_foreign-statistics"
 
     def check_extractor(self, name: str, weights_id: str, dim: int) -> None:
-        """Raise UserError unless these are statistics of this extractor's features, as far as the file says."""
+        """Raises UserError if the file is known to hold statistics of other features."""
         record = self.record or {}
         rule = None
         if len(self.mean) != dim:
@@ -54,26 +54,26 @@ class PublishedReals:
         elif record.get("weights_id", weights_id) != weights_id:
             rule = f"it was made with other weights of {name} ({record['weights_id']}, not {weights_id})"
         if rule is not None:
-            fix = "Name the metric whose extractor these statistics are of, or export them again"
+            fix = "Choose the metric of the file's extractor, or export the statistics again"
             raise UserError(f"statistics={self.name}", rule=rule, fix=fix)
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("statistics have no pictures")
+        raise NotImplementedError("statistics have no images")
 
     def moments(self) -> Moments:
-        """With these values; the number of pictures is not known, and plays no part."""
+        """Moments with this mean and covariance (ddof 1); their count is arbitrary."""
         return Moments.of(2, self.mean, self.covariance)  # scatter / (2 - 1)
 
 
 class MirroredReals:
-    """A dataset and its mirror images, left to right, as reals."""
+    """A dataset and its mirror images, left to right."""
 
     def __init__(self, reals: RealImages) -> None:
         if isinstance(reals, PublishedReals):
             raise UserError(
                 "evaluation.mirror_reals=true",
-                rule="statistics have no pictures that could be mirrored",
-                fix="Leave it out, or give the pictures in place of statistics",
+                rule="statistics have no images to mirror",
+                fix="Leave it out, or set data.path= instead of statistics=",
             )
         self.inner = reals
         self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
@@ -92,13 +92,12 @@ class MirroredReals:
 class FirstReals:
     """The reals of `fid50k`, `kid50k` and `pr50k3`: the first `count` images in the dataset's order.
 
-    A dataset of fewer starts over, as the published code does (CelebA-HQ has 30,000). Where the training mirrored its
-    images, each of the `count` is mirrored with probability 1/2, keyed by (0, its number); the published code draws
-    anew for every cache of statistics.
+    A smaller dataset is repeated, as in the published code (CelebA-HQ has 30,000 images). If the training mirrored its
+    images, each of the `count` is mirrored with probability 1/2, keyed by (0, its index); the published code chooses
+    them anew for every cache of statistics.
 
     Args:
         reals: the dataset.
-        count: of images.
         mirror: whether the training mirrored its images.
     """
 
@@ -119,22 +118,23 @@ class FirstReals:
 
     @property
     def repeats(self) -> bool:
-        """Whether some images count more than once, so that the halves of these reals share images."""
+        """Whether some images occur more than once, so that the two halves of the reals share images."""
         return self.num_images > self.inner.num_images
 
     def describe(self) -> str:
-        """For the card."""
+        """Text for the card."""
         again = ", from the start again at its end" if self.repeats else ""
         mirrored = "each mirrored with probability 1/2 (keyed, seed 0)" if self.mirror else "unmirrored"
         return f"the first {self.num_images} images in the dataset's order{again}, {mirrored}"
 
 
 class ClassReals:
-    """The pictures of one class.
+    """The images of one class.
 
     Args:
-        labels: of all pictures, [num_images, num_classes].
-        label: of the class; `class_name` is what it is called.
+        labels: of all images, [num_images, num_classes].
+        label: index of the class.
+        class_name: its name.
     """
 
     def __init__(self, reals: RealImages, labels: Tensor | OneHot, label: int, class_name: str) -> None:
@@ -152,7 +152,7 @@ class ClassReals:
 
 
 class ReducedReals:
-    """A dataset at a lower resolution, as a growing network meets it: blocks of pixels averaged, rounded to uint8."""
+    """A dataset at a lower resolution, as a growing network sees it: blocks of pixels averaged, rounded to uint8."""
 
     def __init__(self, reals: RealImages, resolution: int) -> None:
         self.inner, self.num_images = reals, reals.num_images
@@ -175,18 +175,18 @@ class ReducedReals:
 
 
 def suffix_of(reals: RealImages) -> str:
-    """What these reals add to the names of numbers: a resolution that is not the dataset's own."""
+    """Suffix of metric names for these reals: a reduced resolution, or foreign statistics."""
     return getattr(reals, "suffix", "")
 
 
 def mirrors(reals: RealImages) -> bool:
-    """Whether the training mirrored these images: `mirror` of the dataset."""
+    """Whether training mirrored these images: `mirror` of the dataset."""
     inner = getattr(reals, "inner", None)
     return bool(getattr(reals, "mirror", False)) if inner is None else mirrors(inner)
 
 
 def describe_reals(reals: RealImages) -> str:
-    """Which images count, for the card."""
+    """Which images are used; text for the card."""
     if isinstance(reals, PublishedReals):
         record = reals.record
         if record is None:
@@ -197,3 +197,29 @@ def describe_reals(reals: RealImages) -> str:
     if isinstance(reals, MirroredReals):
         return "all images of the dataset, and their mirror images"
     return "all images of the dataset, unmirrored"
+
+
+def at_resolution(reals: RealImages, resolution: int) -> RealImages:
+    """The reals at the current resolution of a network that is still growing; unchanged at full resolution.
+
+    Raises:
+        UserError: published statistics, which cannot be reduced.
+    """
+    if resolution >= reals.spec.resolution:
+        return reals
+    if isinstance(reals, PublishedReals):
+        raise UserError(
+            f"statistics={reals.name} for a network whose current resolution is {resolution} px",
+            rule=f"they are statistics of images of {reals.spec.resolution} px, which cannot be reduced",
+            fix="Use data.path= instead of statistics=",
+        )
+    return ReducedReals(reals, resolution)
+
+
+def reals_by_class(reals: Any) -> dict[str, ClassReals]:
+    """The images of each class that has any, by the name of the class."""
+    labels = reals.labels()
+    names = getattr(reals, "class_names", None) or [str(k) for k in range(labels.shape[1])]
+    if len(set(names)) < len(names):
+        names = [f"{k} {name}" for k, name in enumerate(names)]
+    return {names[k]: ClassReals(reals, labels, k, names[k]) for k in range(labels.shape[1]) if len(members(labels, k))}

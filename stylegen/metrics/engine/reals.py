@@ -1,4 +1,4 @@
-"""The real side of a metric: all pictures of the dataset, unmirrored, described once and kept on disk."""
+"""Features of the real images: all images of the dataset, unmirrored, extracted once and cached on disk."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,23 +11,25 @@ from stylegen import distributed, randomness
 from stylegen.errors import UserError
 from stylegen.features import FeatureExtractor
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
+from stylegen.metrics.formulas.feature_set import Arrays, FeatureSet, Kind, gather_moments
 from stylegen.metrics.formulas.frechet import Moments
-from stylegen.metrics.protocol.metric import Arrays, FeatureSet, Kind, gather_moments
+from stylegen.metrics.protocol.settings import PROTOCOL_VERSION
 from stylegen.spec import ImageSpec
 
-PROTOCOL_VERSION = 2  # of everything between the pictures and the statistics; part of every cache key
-
-Progress = Callable[[str, int, int], None]  # what is being done, pictures done, pictures in all
+Progress = Callable[[str, int, int], None]  # stage, images done, images in total
+SEED = 0  # of the keyed halves of the reals and of the calibration
+MAX_PAIRED = 10_000
+"""Largest number of images for which the calibration compares all pairs."""
 
 
 class RealImages(Protocol):
-    """What metrics ask of a dataset.
+    """A dataset, as metrics see it.
 
     Attributes:
         spec: resolution and channels.
         name: for the metric card.
-        fingerprint: hash of the content; changes when one pixel does.
-        num_images: pictures, mirror images not counted.
+        fingerprint: hash of the pixels.
+        num_images: mirror images not counted.
     """
 
     @property
@@ -43,18 +45,18 @@ class RealImages(Protocol):
     def fingerprint(self) -> str: ...
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        """Pictures 0 to num_images - 1 by number: uint8 [N, C, H, W] and labels."""
+        """Images 0 to num_images - 1 by index: uint8 [N, C, H, W] and labels."""
         ...
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """How pictures become features.
+    """Extracts features from images.
 
     Args:
-        extractor: the network; for a path length a distance between pictures, which knows no single picture.
-        batch_size: pictures at once; moves the numbers by rounding only.
-        progress: told after every batch.
+        extractor: the network; for a path length, a distance between two images.
+        batch_size: images per batch; changes the features by rounding only.
+        progress: called after every batch.
     """
 
     extractor: Any  # FeatureExtractor, or PairDistance
@@ -70,12 +72,12 @@ class Extraction:
         return self.checked(torch.cat([self.extractor(part).cpu() for part in images.split(self.batch_size)]))
 
     def checked(self, features: Tensor) -> Tensor:
-        """The features as they are; UserError for features that are not finite."""
+        """Returns the features; UserError if any of them is not finite."""
         if not bool(torch.isfinite(features).all()):
             raise UserError(
-                f"the {self.extractor.name} features of some pictures are not finite",
-                rule="a score needs finite features, and uint8 pictures always have them with sound weights",
-                fix="Fetch the extractor's weights again",
+                f"the {self.extractor.name} features of some images are not finite",
+                rule="metrics need finite features, and intact weights give them for all uint8 images",
+                fix="Download the extractor's weights again",
             )
         return features
 
@@ -86,10 +88,10 @@ class Extraction:
 
 @dataclass
 class RealStatistics:
-    """What is known about the real pictures through one extractor.
+    """Statistics of the real images in the features of one extractor.
 
     Attributes:
-        halves: moments of two disjoint halves in a keyed order; together they are the whole.
+        halves: moments of two disjoint halves in a keyed order.
         features: float32 [num_images, dim] in the dataset's order.
     """
 
@@ -97,7 +99,7 @@ class RealStatistics:
     features: Tensor | None = None
 
     def feature_set(self) -> FeatureSet:
-        """The whole, as metrics take it."""
+        """All real images, as input of a metric."""
         whole = None
         if self.halves is not None:
             whole = Moments(len(self.halves[0].mean))
@@ -107,7 +109,7 @@ class RealStatistics:
 
 
 def cache_key(reals: RealImages, extractor: FeatureExtractor, seed: int, kind: str) -> Key:
-    """Everything on which statistics of real pictures depend."""
+    """Everything on which statistics of real images depend."""
     return {
         "kind": kind,
         "protocol": PROTOCOL_VERSION,
@@ -124,13 +126,13 @@ def cache_key(reals: RealImages, extractor: FeatureExtractor, seed: int, kind: s
 def real_statistics(
     reals: RealImages, extraction: Extraction, kinds: Collection[Kind], seed: int, cache: StatisticsCache
 ) -> RealStatistics:
-    """Moments and features of all real pictures, from the cache or in one pass over the dataset.
+    """Moments and features of all real images, from the cache or from one pass over the dataset.
 
-    Several processes share the pass; the first one reads and writes the cache, and it alone knows the result.
+    The ranks share the pass; rank 0 reads and writes the cache, and only its result is complete.
 
     Args:
-        kinds: which of the two are wanted.
-        seed: of the order that makes the halves.
+        kinds: which of the two are needed.
+        seed: of the order that defines the halves.
     """
     keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
     found = {kind: cache.load(key) if distributed.is_first() else None for kind, key in keys.items()}
@@ -145,7 +147,7 @@ def real_statistics(
 
 
 def halves_of(num_images: int, seed: int) -> Tensor:
-    """bool [num_images]: which pictures make the first half, in a keyed order."""
+    """bool [num_images]: the images of the first half, in a keyed order."""
     order = randomness.permutation(num_images, seed, "metrics/halves")
     in_first = torch.zeros(num_images, dtype=torch.bool)
     in_first[order[: (num_images + 1) // 2]] = True
@@ -153,7 +155,7 @@ def halves_of(num_images: int, seed: int) -> Tensor:
 
 
 def each_batch(reals: RealImages, extraction: Extraction, what: str) -> Iterator[Tensor]:
-    """The numbers of this process's pictures in order, int64, a batch at a time; reports what has been done."""
+    """Batches of this rank's image indices in order, int64; reports progress after each."""
     numbers = torch.tensor(distributed.share(reals.num_images))
     for batch in numbers.split(extraction.batch_size) if len(numbers) else ():
         yield batch
@@ -167,7 +169,7 @@ def _describe(reals: RealImages, extraction: Extraction, kinds: Collection[Kind]
     rows = FeatureSet(dim, ["features"] if "features" in kinds else [])
 
     def work() -> None:
-        for numbers in each_batch(reals, extraction, "real pictures"):
+        for numbers in each_batch(reals, extraction, "real images"):
             features = extraction.features(reals.batch(numbers)[0])
             if "moments" in kinds:
                 halves[0].update(features[in_first[numbers]])

@@ -1,9 +1,9 @@
 """Statistics of real images: .npz files with `mu` and `sigma`, as TTUR, pytorch-fid and EDM share them.
 
-sigma is divided by N - 1 there. Our own files also hold `stylegen`, a JSON record of the extractor, its weights and the
-images. Files of others do not say how they were made, and the same layout holds numbers that cannot be compared:
-pytorch-fid enlarges images with half-pixel centres, which TensorFlow's Inception does not, and moves FID by up to 18 %.
-So a number against a file without the record has `_foreign-statistics` in its name.
+sigma is divided by N - 1. Files written here also hold `stylegen`, a JSON record of the extractor, its weights and the
+images. Other files do not tell how they were made, and their numbers may not be comparable: pytorch-fid resizes images
+with half-pixel centres, unlike TensorFlow's Inception, which changes FID by up to 18 %. A metric against a file without
+the record therefore has `_foreign-statistics` in its name.
 """
 
 import json
@@ -19,8 +19,8 @@ from stylegen.errors import UserError
 from stylegen.features.weights import sha256
 from stylegen.files import replacing
 from stylegen.metrics.engine.real_sets import PublishedReals
-from stylegen.metrics.engine.reals import PROTOCOL_VERSION
 from stylegen.metrics.formulas.frechet import Moments
+from stylegen.metrics.protocol.settings import PROTOCOL_VERSION
 from stylegen.spec import ImageSpec
 
 _RECORD = "stylegen"
@@ -30,15 +30,15 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
     """The file as the real side of a Frechet distance.
 
     Args:
-        spec: of the images that will be compared.
+        spec: of the images to compare.
 
     Raises:
         UserError: no such file; no .npz with a finite `mu` [dim] and symmetric `sigma` [dim, dim]; a record of ours
-            that says another size of images or another protocol.
+            of another image size or another protocol.
     """
     path = Path(path).expanduser()
     problem = f"statistics={path}"
-    fix = "Give an .npz file with mu and sigma, as export= writes it, or leave it out"
+    fix = "Give an .npz file with mu and sigma, as written by export=, or leave it out"
     if not path.is_file():
         raise UserError(problem, rule="there is no such file", fix=fix)
     try:
@@ -49,7 +49,7 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
         raise UserError(problem, rule=f"it holds no mu and sigma ({error})", fix=fix) from error
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         shapes = f"mu {list(mean.shape)} and sigma {list(covariance.shape)}"
-        raise UserError(problem, rule=f"{shapes} are no mean and covariance of one width", fix=fix)
+        raise UserError(problem, rule=f"{shapes} are not the mean and covariance of one feature vector", fix=fix)
     if not (mean.isfinite().all() and covariance.isfinite().all() and torch.allclose(covariance, covariance.T)):
         raise UserError(problem, rule="its values are not finite, or sigma is not symmetric", fix=fix)
     if record is not None:
@@ -61,7 +61,7 @@ def write_statistics(path: Path, moments: Moments, made: Mapping[str, object] | 
     """`mu` float64 [dim] and `sigma` float64 [dim, dim], divided by N - 1; the file appears whole or not at all.
 
     Args:
-        made: extractor, weights_id, dataset, fingerprint, resolution, channels: for the record.
+        made: for the record: extractor, weights_id, dataset, fingerprint, resolution, channels.
     """
     record = {"protocol_version": PROTOCOL_VERSION, "num_images": moments.count, **(made or {})}
     arrays = {"mu": moments.mean.numpy(), "sigma": moments.covariance(1).numpy(), _RECORD: np.array(json.dumps(record))}
@@ -79,6 +79,6 @@ def _check_record(record: Any, spec: ImageSpec, problem: str) -> None:
         if record.get(name, value) != value:
             raise UserError(
                 problem,
-                rule=f"its images have {name} {record[name]} and those that are measured {value}",
+                rule=f"its images have {name} {record[name]}, the measured ones {value}",
                 fix="Give the statistics of images of the same size",
             )

@@ -1,41 +1,21 @@
-"""KID: the kernel inception distance (Binkowski et al. 2018, arXiv 1801.01401), unbiased also for few pictures."""
-
-from collections.abc import Callable
+"""Kernel inception distance (Binkowski et al. 2018, arXiv 1801.01401), unbiased for any number of images."""
 
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.features import FeatureExtractor, torch_fidelity_networks
-from stylegen.metrics.protocol.metric import FeatureSet, MetricOptions
 
 OFFICIAL_SUBSETS, OFFICIAL_SUBSET_SIZE, OFFICIAL_MAX_REALS = 100, 1000, 1_000_000
 
 
-def kid(fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions) -> dict[str, float]:
-    """Squared MMD with the kernel (x.y / d + 1)^3: mean and deviation over subsets; about 0 for equal sets."""
-    mean, spread = torch_fidelity_networks.kernel_distance(
-        fakes.features, reals.features, options.kid_subsets, options.kid_subset_size
-    )
-    return {"kid": mean, "kid_std": spread}
-
-
-def official(
-    metric_id: str,
-) -> Callable[[FeatureSet, FeatureSet, FeatureExtractor, MetricOptions], dict[str, float]]:
-    """StyleGAN2-ADA's settings under this id: 100 keyed subsets of 1,000 images of either side, at most 10^6 reals."""
-
-    def compute(
-        fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions
-    ) -> dict[str, float]:
-        a, b = fakes.features, reals.features[:OFFICIAL_MAX_REALS]
-        size = min(OFFICIAL_SUBSET_SIZE, len(a), len(b))
-        total = 0.0
-        for index in range(OFFICIAL_SUBSETS):
-            rows = [randomness.permutation(len(x), 0, f"metrics/kid/{k}", index)[:size] for k, x in enumerate((a, b))]
-            total += squared_mmd(a[rows[0]], b[rows[1]])
-        return {metric_id: total / OFFICIAL_SUBSETS}
-
-    return compute
+def official_kernel_distance(fakes: Tensor, reals: Tensor) -> float:
+    """Mean of `squared_mmd` with StyleGAN2-ADA's settings: 100 keyed subsets of 1,000 images, at most 10^6 reals."""
+    a, b = fakes, reals[:OFFICIAL_MAX_REALS]
+    size = min(OFFICIAL_SUBSET_SIZE, len(a), len(b))
+    total = 0.0
+    for index in range(OFFICIAL_SUBSETS):
+        rows = [randomness.permutation(len(x), 0, f"metrics/kid/{k}", index)[:size] for k, x in enumerate((a, b))]
+        total += squared_mmd(a[rows[0]], b[rows[1]])
+    return total / OFFICIAL_SUBSETS
 
 
 def squared_mmd(x: Tensor, y: Tensor) -> float:

@@ -1,9 +1,9 @@
-"""Distances between sets of features, a block at a time, and nearest neighbours.
+"""Distances between sets of features, block by block, and nearest neighbours.
 
-Pairs of equal vectors have equal distances, bit for bit, wherever they are in their sets and whatever the CPU and the
-number of threads: comparisons at the border of a ball follow the definition. A matrix product of plain floating-point
-numbers does not give that, for it adds up each entry in an order of its own. So features are written in fixed point,
-in two parts so short that every sum of products is an integer below 2^53, which float64 holds exactly in any order.
+Equal pairs of vectors have bit-identical distances at any position, on any CPU and with any number of threads, so
+comparisons at the border of a ball follow the definition. Floating-point matrix products do not guarantee that: the
+order of summation differs between entries. Features are therefore converted to fixed point, in two parts so short that
+every sum of products is an integer below 2^53, which float64 represents exactly in any order.
 """
 
 import math
@@ -13,15 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylegen.images import make_grid
-from stylegen.metrics.engine.reals import Extraction, RealImages
-
 _BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """Rows of features in units of `step` * 2^-bits. Compare only sets that `fixed_point` returned together.
+    """Rows of features in units of `step` * 2^-bits. Only sets from one call of `fixed_point` are comparable.
 
     Attributes:
         features: finite [N, d].
@@ -39,14 +36,14 @@ class FixedPoint:
         return len(self.features)
 
     def parts(self, rows: slice) -> tuple[Tensor, Tensor]:
-        """Upper and lower part of some rows, whole numbers in float64: x = step (upper + lower 2^-bits)."""
+        """Upper and lower part of some rows, integers in float64: x = step (upper + lower 2^-bits)."""
         scaled = self.features[rows].double() / self.step
         upper = scaled.round()
         return upper, ((scaled - upper) * 2**self.bits).round()
 
 
 def fixed_point(*sets: Tensor) -> list[FixedPoint]:
-    """Sets [N, d] on a common grid that resolves 2^-38 of the largest value at d = 4096, finer at smaller d."""
+    """Quantises sets [N, d] to a common grid: 2^-38 of the largest value at d = 4096, finer at smaller d."""
     dim = sets[0].shape[1]
     bits = (53 - (dim - 1).bit_length()) // 2  # sums of d products of such numbers stay below 2^53
     largest = max(float(features.abs().max()) for features in sets)
@@ -64,7 +61,7 @@ def fixed_point(*sets: Tensor) -> list[FixedPoint]:
 
 
 def blocks(a: FixedPoint, b: FixedPoint) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances of the rows of `a` [N, d] to all rows of `b` [M, d]: slices of `a`, and float64 [n, M]."""
+    """Squared distances of the rows of `a` [N, d] to all rows of `b` [M, d]: slices of `a` and float64 [n, M]."""
     for rows in _slices(len(a)):
         left = a.parts(rows)
         products = torch.cat([_products(left, b.parts(columns), a) for columns in _slices(len(b))], dim=1)
@@ -73,10 +70,10 @@ def blocks(a: FixedPoint, b: FixedPoint) -> Iterator[tuple[slice, Tensor]]:
 
 
 def radii(points: FixedPoint, k: int) -> Tensor:
-    """Squared distance to the k-th nearest other row: float64 [N]; needs more than k rows."""
+    """Squared distance to the k-th nearest other row: float64 [N]. There must be more than k rows."""
     found = torch.empty(len(points), dtype=torch.float64)
     for rows, distances in blocks(points, points):
-        _leave_out_itself(rows, distances)
+        _exclude_diagonal(rows, distances)
         found[rows] = distances.kthvalue(k).values
     return found
 
@@ -97,26 +94,10 @@ def _products(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], points:
 
 
 def _combined(upper: Tensor, mixed: Tensor, lower: Tensor, points: FixedPoint) -> Tensor:
-    """From exact sums of products of parts; rounds, but as a function of the pair of rows alone."""
+    """Combines exact sums of products of parts. Rounds, but depends on the pair of rows only."""
     unit = 2.0**-points.bits
     return (upper + mixed * unit + lower * unit**2) * points.step**2
 
 
-def _leave_out_itself(rows: slice, distances: Tensor) -> None:
+def _exclude_diagonal(rows: slice, distances: Tensor) -> None:
     distances[torch.arange(len(distances)), torch.arange(rows.start, rows.stop)] = float("inf")
-
-
-def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, known: Tensor, k: int = 5) -> Tensor:
-    """Does the generator know its training pictures by heart? A row for each sample: itself, then its k nearest reals.
-
-    Args:
-        fakes: uint8 [N, C, H, W], N small.
-        reals: the dataset, of whose pictures `known` [M, dim] are the features.
-
-    Returns:
-        uint8 CHW.
-    """
-    queries, references = fixed_point(extraction.features(fakes), known)
-    _, rows = nearest(queries, references, min(k, len(known)))
-    cells = [torch.cat([fake[None], reals.batch(row)[0]]) for fake, row in zip(fakes, rows, strict=True)]
-    return make_grid(torch.cat(cells), columns=rows.shape[1] + 1)

@@ -1,15 +1,16 @@
-"""Perceptual path length (Karras et al. 2019, arXiv 1812.04948, section 4.1; StyleGAN2's form, 1912.04958, appendix).
+"""Perceptual path length (Karras et al. 2019, arXiv 1812.04948, section 4.1; StyleGAN2: 1912.04958, appendix).
 
-How much the picture changes along a short step between two latents; smooth latent spaces have short paths:
+The perceptual change of the image along a short step between two latents; smooth latent spaces have short paths:
 
     ppl = E d(g(p(t)), g(p(t + epsilon))) / epsilon^2,    epsilon = 1e-4
 
-with d = LPIPS, p linear between two w, or along the sphere between two z, and t = 0 ("end") or uniform in [0, 1)
-("full"). Pictures are taken as floats (uint8 would drown the step), whole (no crop of the face), reduced to 256 px
-by averaging, with noise that both ends share. Of 50,000 values those outside the 1st and 99th percentile are dropped.
+with d = LPIPS, p linear between two w or along the sphere between two z, and t = 0 ("end") or uniform in [0, 1)
+("full"). Images stay floats (rounding to uint8 would exceed the step), are not cropped, are averaged down to 256 px,
+and both ends share the noise. Values outside the 1st and 99th percentile are dropped.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,12 +19,24 @@ from torch.nn import functional
 from stylegen import randomness
 from stylegen.features import PairDistance, ieee_float32
 from stylegen.latent.seeds import random_labels
-from stylegen.metrics.protocol.metric import FeatureSet, MetricOptions, Walk
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
 
 EPSILON = 1e-4
 SIDE = 256
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Which paths are measured.
+
+    Args:
+        space: "w" or "z".
+        full: t uniform in [0, 1); otherwise t = 0.
+    """
+
+    space: str
+    full: bool
 
 
 def path_distances(
@@ -34,16 +47,16 @@ def path_distances(
     batch_size: int,
     distance: PairDistance,
 ) -> Iterator[Tensor]:
-    """d / epsilon^2 of the paths with these numbers: float32 [n, 1], a batch at a time. Path i is a function of i."""
+    """d / epsilon^2 of the paths `numbers`: batches of float32 [n, 1]. Path i depends on i only."""
     for start in range(0, len(numbers), batch_size):
         part = numbers[start : start + batch_size]
         with ieee_float32(next(generator.parameters()).device):
-            first, second = _pictures(generator, label_table, walk, part)
+            first, second = _path_ends(generator, label_table, walk, part)
         yield (distance(first, second) / EPSILON**2).cpu()
 
 
 @torch.no_grad()
-def _pictures(
+def _path_ends(
     generator: StyleGenerator, label_table: Tensor | OneHot, walk: Walk, numbers: list[int]
 ) -> tuple[Tensor, Tensor]:
     device = next(generator.parameters()).device
@@ -67,10 +80,10 @@ def _pictures(
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Along the great circle from a to b (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o their angle.
+    """Spherical interpolation (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o the angle of a and b.
 
     Args:
-        a, b: [N, D], scaled to unit length first, as the mapping network scales z in any case.
+        a, b: [N, D]; normalised to unit length first, as the mapping network normalises z in any case.
         t: [N, 1].
     """
     a, b = functional.normalize(a, dim=1).double(), functional.normalize(b, dim=1).double()
@@ -80,21 +93,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def trimmed_mean(values: Tensor) -> float:
-    """Mean of the values from the 1st percentile (rounded down to a value) to the 99th (rounded up), in float64."""
+    """Mean of the values between the 1st percentile (next lower value) and the 99th (next higher), in float64."""
     ordered = values.double().flatten().sort().values
     last = len(ordered) - 1
     low, high = ordered[int(0.01 * last)], ordered[-(-99 * last // 100)]
     return float(ordered[(ordered >= low) & (ordered <= high)].mean())
-
-
-def path_length(
-    metric_id: str,
-) -> Callable[[FeatureSet, FeatureSet, PairDistance, MetricOptions], dict[str, float]]:
-    """The mean over paths under this id."""
-
-    def compute(
-        fakes: FeatureSet, reals: FeatureSet, distance: PairDistance, options: MetricOptions
-    ) -> dict[str, float]:
-        return {metric_id: trimmed_mean(fakes.features)}
-
-    return compute

@@ -1,14 +1,15 @@
-"""The metric card: a score and every choice that moves it."""
+"""The metric card: the numbers of an evaluation and every choice that changes them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
 import stylegen
-from stylegen.metrics.engine.reals import PROTOCOL_VERSION
-from stylegen.metrics.protocol.protocol import OFFICIAL
+from stylegen.metrics.protocol.settings import PROTOCOL_VERSION, Protocol
 
 
 def software_versions() -> dict[str, str]:
@@ -21,24 +22,24 @@ def software_versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class MetricCard:
-    """Scores, and what must be equal before they are compared with other scores.
+    """Numbers, and what must be equal in two cards for their numbers to be comparable.
 
     Attributes:
         metrics: the numbers by key (`fid`, `precision`, ...).
-        better: "lower" or "higher" for each of them; spreads (`kid_std`) have None.
-        references: for each calibrated metric the same score of `calibration`'s sets.
-        num_samples, num_reals: pictures on either side.
+        better: "lower" or "higher" for each of them; None for deviations (`kid_std`).
+        references: for each calibrated metric its values for the sets in `calibration`.
+        num_samples, num_reals: images on either side.
         dataset: name, fingerprint, resolution, channels, classes.
         extractors: recipe and `weights_id` of every feature network.
-        options: settings inside the metrics.
+        options: see `MetricOptions`.
         calibration: what the references are.
-        sampling: how the fakes were made, as the caller says it, and how they became uint8.
+        sampling: how the fakes were made, from the caller, and how they were converted to uint8.
         seed: of the calibration's keyed choices.
-        protocol: the choices of `stylegen.metrics.protocol.protocol`, which stand in the metrics' names too.
-        covariance: what it is divided by, by metric.
-        reals: which of them counted.
-        device: on which the networks ran. All compute in IEEE float32, never in TF32 or half precision.
-        classes: for each class of a conditional model its own scores; empty where they were not asked for.
+        protocol: see `Protocol`; departures are in the metrics' names too.
+        covariance: its divisor, by metric.
+        reals: which of them were used.
+        device: of the networks, which compute in IEEE float32, never in TF32 or half precision.
+        classes: numbers of each class of a conditional model, if requested.
     """
 
     metrics: dict[str, float]
@@ -52,10 +53,10 @@ class MetricCard:
     calibration: dict[str, str]
     sampling: dict[str, object]
     seed: int
-    protocol: dict[str, object] = field(default_factory=lambda: asdict(OFFICIAL))
+    protocol: dict[str, object] = field(default_factory=lambda: asdict(Protocol()))
     covariance: str = "divided by N - 1"
     device: str = "cpu"
-    reals: str = "all pictures of the dataset, unmirrored"
+    reals: str = "all images of the dataset, unmirrored"
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     protocol_version: int = PROTOCOL_VERSION
     versions: dict[str, str] = field(default_factory=software_versions)
@@ -67,3 +68,15 @@ class MetricCard:
     def to_json(self, indent: int | None = None) -> str:
         """One JSON object, on one line without `indent`."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def describe(card: Mapping[str, Any]) -> list[str]:
+    """A card as lines of text: each number, its better direction, and its references."""
+    lines = []
+    for name, value in card["metrics"].items():
+        references = card["references"].get(name) or {}
+        beside = ", ".join(f"{what.replace('_', ' ')} {number:.4g}" for what, number in references.items())
+        sense = card["better"].get(name)
+        direction = f" ({sense} is better)" if sense else ""
+        lines.append(f"{name} {value:.4g}{direction}" + (f"; {beside}" if beside else ""))
+    return lines

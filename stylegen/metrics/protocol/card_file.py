@@ -1,4 +1,4 @@
-"""The file of a snapshot's metric cards: one for each set of choices.
+"""The file with the metric cards of a snapshot: one for each set of choices.
 
 The file is one JSON object: the newest card, and under "earlier" the others by the digest of their choices, oldest
 first. A file with a single card is that card, so a script that reads `metrics` finds the newest numbers.
@@ -19,27 +19,27 @@ from stylegen.metrics.protocol.card import MetricCard
 
 _LOG = logging.getLogger(__name__)
 _EARLIER = "earlier"
-# What evaluating the same snapshot in the same way twice may change.
+# Entries that may differ between two evaluations of the same question.
 _NUMBERS = ("metrics", "references", "classes", "versions", "device", _EARLIER)
 _REQUIRED = {f.name for f in fields(MetricCard) if f.default is MISSING and f.default_factory is MISSING}
 
 
 def choices_digest(card: Mapping[str, Any]) -> str:
-    """Digest of what was measured and of every choice on the card, without the numbers."""
+    """Digest of the card without its numbers: what was measured, and every choice."""
     choices = {name: value for name, value in card.items() if name not in _NUMBERS}
     content = {**choices, "metrics": list(card["metrics"]), "classes": list(card.get("classes", {}))}
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
 def read_cards(path: Path) -> list[dict[str, Any]]:
-    """The cards as plain JSON values, newest last; none without a file. A damaged file is reported and holds none."""
+    """The cards as plain JSON values, newest last; none without a file or, with a warning, if it is damaged."""
     return list(_read(path).values()) if path.exists() else []
 
 
 def add_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Make this the newest card of the file, in place of one with the same choices; all others stay.
+    """Adds the newest card of the file; it replaces one with the same choices.
 
-    A file that is damaged, or no file of cards, is renamed to <name>.damaged and reported. The new file appears whole.
+    A file that is damaged, or not a file of cards, is renamed to <name>.damaged with a warning.
     """
     with updating(path):
         known = _read(path) if path.exists() else {}
@@ -51,9 +51,9 @@ def add_card(path: Path, card: Mapping[str, Any]) -> None:
 
 @contextmanager
 def updating(path: Path) -> Iterator[None]:
-    """Context manager: other processes that update this file wait, so that none loses what another one added.
+    """Context manager: other processes that update this file wait, so that no update is lost.
 
-    Without a cache folder that can be written there is no lock, which costs no numbers unless two write at once.
+    There is no lock if the cache folder is not writable; then updates are lost only if two processes write at once.
     """
     with ExitStack() as stack:
         with suppress(UserError):
@@ -62,7 +62,7 @@ def updating(path: Path) -> Iterator[None]:
 
 
 def put_aside(path: Path) -> Path:
-    """Rename a file to <name>.damaged, or <name>.damaged-2 and so on; its new path."""
+    """Renames a file to <name>.damaged, or <name>.damaged-2 and so on; returns the new path."""
     number, target = 1, path.with_name(f"{path.name}.damaged")
     while target.exists():
         number += 1
@@ -83,12 +83,12 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _checked(card: Mapping[str, Any]) -> bool:
-    """True; raises for what is no card."""
+    """True for a card; raises otherwise."""
     if missing := _REQUIRED - card.keys():
         raise ValueError(f"without {', '.join(sorted(missing))}")
     if not all(isinstance(value, int | float) for value in card["metrics"].values()):
-        raise ValueError("metrics that are no numbers")
+        raise ValueError("metrics that are not numbers")
     if card["better"].keys() != card["metrics"].keys():
-        raise ValueError("its metrics and their senses are not the same")
-    json.dumps(card, allow_nan=False)  # ValueError for what could not be written again
+        raise ValueError("metrics and their better directions do not match")
+    json.dumps(card, allow_nan=False)  # ValueError if it could not be written again
     return isinstance(card["sampling"], dict) and isinstance(card["num_samples"], int)

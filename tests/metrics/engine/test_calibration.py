@@ -3,13 +3,14 @@ import torch
 
 from stylegen import randomness
 from stylegen.features.random_vgg16 import RandomVGG16
-from stylegen.metrics.engine.calibration import average_2x2, references
+from stylegen.metrics.engine.calibration import Calibration, average_2x2
 from stylegen.metrics.engine.real_sets import FirstReals
 from stylegen.metrics.engine.reals import Extraction, RealImages, RealStatistics, halves_of, real_statistics
 from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.formulas.frechet import Moments, distance
-from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, MetricOptions
+from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS
 from stylegen.metrics.protocol.registry import METRICS
+from stylegen.metrics.protocol.settings import MetricOptions
 from tests.support.metric_images import Reals, Thumbnail, blurred, portraits
 
 NONE = StatisticsCache(None)
@@ -26,7 +27,8 @@ def scores_of(
     num_fakes: int = 100,
 ) -> dict[str, dict[str, float]]:
     known = known or real_statistics(reals, way, ["features", "moments"], seed, NONE)
-    return references(ids, METRICS, reals, way, known, options, seed, NONE, num_fakes)
+    calibration = Calibration(reals, way, known, options=options, cache=NONE, seed=seed)
+    return calibration.references([METRICS[i] for i in ids], num_fakes)
 
 
 def test_references_are_in_order() -> None:
@@ -110,12 +112,12 @@ def test_metrics_that_compare_pairs_have_references_too() -> None:
     assert scores["prdc_random_vgg16_recall"]["one_picture_repeated"] == 0
     assert scores["prdc_random_vgg16_precision"]["one_picture_repeated"] == 1
     assert scores["authenticity_random_vgg16"]["one_picture_repeated"] == 0  # it is a copy
-    from stylegen.metrics.formulas.density_coverage import density_coverage
+    from stylegen.metrics.formulas.manifold import density_coverage
 
     first = halves_of(40, 0)
     features = way.features(reals.images)
     expected = density_coverage(features[first], features[~first], 5)
-    assert scores["prdc_random_vgg16_coverage"]["real_vs_real"] == pytest.approx(expected["coverage"])
+    assert scores["prdc_random_vgg16_coverage"]["real_vs_real"] == pytest.approx(expected.coverage)
 
 
 def test_halves_too_small_for_a_metric_are_left_out() -> None:

@@ -9,18 +9,17 @@ from torch import Tensor
 from stylegen import features
 from stylegen.features import PairDistance
 from stylegen.latent.sampler import Sampler
-from stylegen.metrics import compute_metrics
 from stylegen.metrics.engine import continuation
-from stylegen.metrics.engine.fakes import StoredPictures
-from stylegen.metrics.engine.generated import GeneratedPictures
-from stylegen.metrics.protocol.metric import Walk
-from tests.support.metric_images import Reals, SquaredDifference, noisy, portraits
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.fakes import GeneratedImages, StoredImages
+from stylegen.metrics.formulas.perceptual_path_length import Walk
+from tests.support.metric_images import Reals, SquaredDifference, evaluation_of, noisy, portraits
 from tests.support.tiny import tiny_generator
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16"]
 
 
-class Interrupted(StoredPictures):
+class Interrupted(StoredImages):
     """Stops at a picture as Ctrl-C or a kill would."""
 
     stop: int | None = None
@@ -42,11 +41,11 @@ def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     reals = Reals(portraits(40, side=16))
     fakes = Reals(noisy(portraits(30, side=16, first=100), 20))
 
-    def score(pictures: StoredPictures, folder: str, identity: str = "a") -> dict[str, float]:
-        card = compute_metrics(IDS, pictures, 30, reals, cache_dir=tmp_path / folder, identity=identity)
+    def score(pictures: StoredImages, folder: str, identity: str = "a") -> dict[str, float]:
+        card = evaluation_of(IDS, 30, reals, cache_dir=str(tmp_path / folder)).measure(pictures, identity=identity)
         return card.metrics
 
-    whole = score(StoredPictures(fakes, 4), "whole")
+    whole = score(StoredImages(fakes, 4), "whole")
     first = Interrupted(fakes, 4)
     first.stop, first.error = 12, error
     with pytest.raises(error):
@@ -67,15 +66,13 @@ def test_nothing_is_drawn_again_where_the_comparison_was_interrupted(
     """All fakes were seen; references and pairs of pictures can take minutes yet."""
     reals = Reals(portraits(40, side=16))
 
-    def score(pictures: StoredPictures) -> dict[str, float]:
-        return compute_metrics(IDS, pictures, 40, reals, cache_dir=tmp_path, identity="a").metrics
+    def score(pictures: StoredImages) -> dict[str, float]:
+        return evaluation_of(IDS, 40, reals, cache_dir=str(tmp_path)).measure(pictures, identity="a").metrics
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "stylegen.metrics.engine.compute._references", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        patch.setattr(Evaluation, "_references", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            score(StoredPictures(reals, 4))
+            score(StoredImages(reals, 4))
     second = Interrupted(reals, 4)
     assert score(second)["prdc_random_vgg16_precision"] == 1
     assert second.seen == 0
@@ -90,7 +87,7 @@ def test_paths_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyP
     class Named(SquaredDifference):
         name = "lpips_random_vgg16"
 
-    class Walked(GeneratedPictures):
+    class Walked(GeneratedImages):
         stop = 99
 
         def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
@@ -100,13 +97,13 @@ def test_paths_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 walked.append(number)
                 yield part
 
-    def score(pictures: GeneratedPictures, folder: str) -> dict[str, float]:
+    def score(pictures: GeneratedImages, folder: str) -> dict[str, float]:
         reals = Reals(portraits(4, side=16))
         ids = ["ppl2_wend_random_vgg16"]
-        return compute_metrics(ids, pictures, 8, reals, cache_dir=tmp_path / folder, identity="a").metrics
+        return evaluation_of(ids, 8, reals, cache_dir=str(tmp_path / folder)).measure(pictures, identity="a").metrics
 
     sampler = Sampler(tiny_generator(), batch_size=2)
-    whole = score(GeneratedPictures(sampler), "whole")
+    whole = score(GeneratedImages(sampler), "whole")
     killed = Walked(sampler)
     killed.stop = 4
     with pytest.raises(SystemError):
@@ -120,5 +117,5 @@ def test_without_a_cache_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(continuation, "SECONDS", 0.0)
     monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path))
     reals = Reals(portraits(40, side=16))
-    compute_metrics(IDS, StoredPictures(reals, 4), 40, reals, cache=False, identity="a")
+    evaluation_of(IDS, 40, reals, cache=False).measure(StoredImages(reals, 4), identity="a")
     assert not list(tmp_path.rglob("*"))

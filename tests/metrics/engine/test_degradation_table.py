@@ -7,14 +7,14 @@ from stylegen.__main__ import main
 from stylegen.images import write_png
 from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
 from stylegen.metrics.engine.degradations import DEGRADATIONS
-from tests.support.metric_images import Reals, Thumbnail, portraits
+from tests.support.metric_images import Reals, Thumbnail, evaluation_of, portraits
 
 IDS = ["fd_random_vgg16", "prdc_random_vgg16", "authenticity_random_vgg16"]
 
 
 @pytest.mark.usefixtures("thumbnail")
 def test_undamaged_reals_are_perfect_and_every_set_has_its_row() -> None:
-    rows = sensitivity(IDS, Reals(portraits(30)))
+    rows = sensitivity(evaluation_of(IDS, 30, Reals(portraits(30))))
     first = rows[0].values
     assert (rows[0].degradation, first["fd_random_vgg16"]) == ("none", pytest.approx(0, abs=1e-6))
     assert [first[f"prdc_random_vgg16_{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]

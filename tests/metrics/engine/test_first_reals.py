@@ -10,9 +10,10 @@ from torch import Tensor
 from stylegen import features
 from stylegen.errors import UserError
 from stylegen.features import torch_fidelity_networks
-from stylegen.metrics import METRICS, MetricCard, Protocol, check_metrics, compute_metrics
 from stylegen.metrics.engine.real_sets import ClassReals, FirstReals, mirrors
-from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
+from stylegen.metrics.protocol.card import MetricCard
+from stylegen.metrics.protocol.registry import METRICS
+from tests.support.metric_images import Reals, Thumbnail, evaluation_of, noisy, portraits
 
 FAKES, FIRST = 40, 30
 IDS = ["fid50k", "kid50k", "pr50k3", "is50k"]
@@ -55,7 +56,7 @@ def fakes() -> Tensor:
 
 
 def measured(fakes: Tensor, reals: Reals, ids: list[str] = IDS) -> MetricCard:
-    return compute_metrics(ids, fakes.split(9), FAKES, reals, cache=False, calibrate=False, batch_size=7)
+    return evaluation_of(ids, FAKES, reals, cache=False, calibrate=False, batch_size=7).measure(fakes.split(9))
 
 
 def slow_reals(reals: Reals) -> Tensor:
@@ -102,7 +103,7 @@ def test_kid50k(fakes: Tensor) -> None:
     expected = within - 2 * sum(kernel(p, q) for p in x for q in y) / FIRST**2
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(METRICS, "kid50k", replace(METRICS["kid50k"], exact_fakes=FIRST))
-        card = compute_metrics(["kid50k"], [fakes[:FIRST]], FIRST, reals, cache=False, calibrate=False)
+        card = evaluation_of(["kid50k"], FIRST, reals, cache=False, calibrate=False).measure([fakes[:FIRST]])
     assert card.metrics["kid50k"] == pytest.approx(expected, rel=1e-9)
 
 
@@ -168,4 +169,4 @@ def test_the_card_says_which_reals_count(fakes: Tensor) -> None:
 def test_the_metric_decides_what_is_mirrored() -> None:
     reals = Reals(portraits(50, side=16))
     with pytest.raises(UserError, match=r"evaluation\.mirror_reals=true for fid50k"):
-        check_metrics(["fid50k"], FAKES, reals, protocol=Protocol(mirror_reals=True), open_weights=False)
+        evaluation_of(["fid50k"], FAKES, reals, mirror_reals=True).check(open_weights=False)

@@ -1,16 +1,16 @@
 """A network that is still growing is measured at its own resolution, and the number's name says so."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 from stylegen.errors import UserError
-from stylegen.metrics import Protocol
-from stylegen.metrics.engine.generated import score_generator
 from stylegen.metrics.engine.real_sets import PublishedReals, ReducedReals
 from stylegen.metrics.protocol.registry import sense_of
-from tests.support.metric_images import Reals, portraits
+from stylegen.metrics.protocol.settings import Protocol
+from tests.support.metric_images import Reals, evaluation_of, portraits
 from tests.support.tiny import tiny_generator
 
 FD = "fd_random_vgg16"
@@ -38,7 +38,7 @@ def test_reals_are_averaged_over_blocks_and_known_by_another_fingerprint() -> No
 def test_the_score_says_at_which_resolution_it_was_taken(tmp_path: Path) -> None:
     reals, generator = LabelledReals(portraits(48, side=16)), tiny_generator(name="stylegan1", num_classes=2)
     generator.set_level(8)
-    card = score_generator(generator, reals, [FD], 48, per_class=4, cache_dir=tmp_path)
+    card = evaluation_of([FD], 48, reals, cache_dir=str(tmp_path)).measure_generator(generator, per_class=4)
     assert list(card.metrics) == [f"{FD}_8px"]
     assert card.dataset["resolution"] == 8
     assert card.references[f"{FD}_8px"]["real_vs_real"] < card.metrics[f"{FD}_8px"]
@@ -46,10 +46,12 @@ def test_the_score_says_at_which_resolution_it_was_taken(tmp_path: Path) -> None
     assert list(card.classes) == ["left", "right", "mean over classes"]
     assert all(list(scores) == [f"{FD}_8px"] for scores in card.classes.values())
     mirrored = Protocol(mirror_reals=True)
-    names = score_generator(generator, reals, [FD, "authenticity_random_vgg16"], 8, protocol=mirrored, cache=False)
+    names = evaluation_of(
+        [FD, "authenticity_random_vgg16"], 8, reals, **asdict(mirrored), cache=False
+    ).measure_generator(generator)
     assert list(names.metrics) == [f"{FD}_mirrored-reals_8px", "authenticity_random_vgg16_mirrored-reals_8px"]
     generator.set_level(16)
-    assert list(score_generator(generator, reals, [FD], 48, cache_dir=tmp_path).metrics) == [FD]
+    assert list(evaluation_of([FD], 48, reals, cache_dir=str(tmp_path)).measure_generator(generator).metrics) == [FD]
 
 
 def test_published_statistics_cannot_be_reduced() -> None:
@@ -57,5 +59,5 @@ def test_published_statistics_cannot_be_reduced() -> None:
     generator.set_level(8)
     zeros = torch.zeros(512, dtype=torch.float64)
     published = PublishedReals(Reals(portraits(2, side=16)).spec, "stats.npz", "sha256:0", zeros, zeros.diag())
-    with pytest.raises(UserError, match=r"stats\.npz for a network that stands at 8 px: .* cannot be reduced"):
-        score_generator(generator, published, [FD], 8)
+    with pytest.raises(UserError, match=r"stats\.npz for a network .* resolution is 8 px: .* cannot be reduced"):
+        evaluation_of([FD], 8, published).measure_generator(generator)

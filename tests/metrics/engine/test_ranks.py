@@ -11,6 +11,7 @@ from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
 from stylegen.launching import launch
+from stylegen.metrics.engine import evaluation
 from stylegen.verbs import evaluate as verb
 from tests.support import metrics_on_ranks as shared_work
 from tests.support.tiny import tiny_generator
@@ -45,7 +46,7 @@ def test_two_processes_score_as_one(
 
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert first == second  # every process knows the card
-    assert "features of some pictures are not finite" in first.pop("failure")
+    assert "features of some images are not finite" in first.pop("failure")
     one, two = flat(json.loads(json.dumps(alone))), flat(first)
     assert one.keys() == two.keys()
     assert "/classes/mean over classes/fd_random_vgg16" in one
@@ -74,8 +75,6 @@ def test_alone_everything_is_handed_back() -> None:
 
 
 def test_a_stream_cannot_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylegen.metrics.engine import compute as evaluate
-
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    with pytest.raises(TypeError, match="by number"):
-        evaluate._numbered([])
+    with pytest.raises(TypeError, match="by index"):
+        evaluation._numbered([])

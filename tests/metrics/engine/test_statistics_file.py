@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from stylegen.errors import UserError
-from stylegen.metrics import compute_metrics
 from stylegen.metrics.engine.statistics_file import read_statistics, write_statistics
 from stylegen.metrics.formulas.frechet import Moments
 from stylegen.spec import ImageSpec
-from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
+from tests.support.metric_images import Reals, Thumbnail, evaluation_of, noisy, portraits
 
 SPEC = ImageSpec(16)
 MADE = {"extractor": "random_vgg16", "weights_id": "thumbnail", "dataset": "procedural", "resolution": 16}
@@ -35,9 +34,9 @@ def test_layout_of_the_file(file: Path) -> None:
 @pytest.mark.usefixtures("thumbnail")
 def test_a_score_against_the_file_is_that_against_the_pictures(file: Path) -> None:
     fakes = noisy(portraits(30, side=16, first=100), 20)
-    own = compute_metrics(["fd_random_vgg16"], [fakes], 30, Reals(portraits(40, side=16)), cache=False)
+    own = evaluation_of(["fd_random_vgg16"], 30, Reals(portraits(40, side=16)), cache=False).measure([fakes])
     published = read_statistics(file, SPEC)
-    card = compute_metrics(["fd_random_vgg16"], [fakes], 30, published, cache=False)
+    card = evaluation_of(["fd_random_vgg16"], 30, published, cache=False).measure([fakes])
     assert card.metrics["fd_random_vgg16"] == pytest.approx(own.metrics["fd_random_vgg16"], rel=1e-9)
     assert card.references == card.calibration == {}
     assert card.dataset["name"] == "stats.npz"
@@ -51,10 +50,10 @@ def test_metrics_that_need_more(file: Path) -> None:
     published = read_statistics(file, SPEC)
     for metric_id in ("prdc_random_vgg16", "fid50k_full"):
         with pytest.raises(UserError, match=f"{metric_id} needs more"):
-            compute_metrics([metric_id], [], 50_000, published)
+            evaluation_of([metric_id], 50_000, published).measure([])
     wide = replace(published, mean=torch.zeros(5))
     with pytest.raises(UserError, match="describes 5 features, and random_vgg16 has 16"):
-        compute_metrics(["fd_random_vgg16"], [], 30, wide)
+        evaluation_of(["fd_random_vgg16"], 30, wide).measure([])
 
 
 @pytest.mark.usefixtures("thumbnail")
@@ -63,7 +62,9 @@ def test_a_number_against_a_file_of_others_says_so(tmp_path: Path) -> None:
     features = Thumbnail()(portraits(40, side=16)).double().numpy()
     np.savez(tmp_path / "a.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))
     fakes = noisy(portraits(30, side=16, first=100), 20)
-    card = compute_metrics(["fd_random_vgg16"], [fakes], 30, read_statistics(tmp_path / "a.npz", SPEC), cache=False)
+    card = evaluation_of(["fd_random_vgg16"], 30, read_statistics(tmp_path / "a.npz", SPEC), cache=False).measure(
+        [fakes]
+    )
     assert list(card.metrics) == ["fd_random_vgg16_foreign-statistics"]
     assert "does not say how they were made" in card.reals
 
@@ -75,7 +76,7 @@ def test_a_number_against_a_file_of_others_says_so(tmp_path: Path) -> None:
         ({"extractor": "inception"}, "features of inception, not of random_vgg16"),
         ({"weights_id": "others"}, "other weights of random_vgg16"),
         ({"protocol_version": 1}, "it follows protocol 1"),
-        ({"resolution": 32}, "resolution 32 and those that are measured 16"),
+        ({"resolution": 32}, "resolution 32, the measured ones 16"),
         ({"num_images": "many"}, "record is damaged"),
     ],
 )
@@ -84,14 +85,14 @@ def test_statistics_of_something_else(tmp_path: Path, made: dict[str, object], m
     moments.update(Thumbnail()(portraits(40, side=16)))
     write_statistics(tmp_path / "stats.npz", moments, {**MADE, **made})
     with pytest.raises(UserError, match=message):
-        compute_metrics(["fd_random_vgg16"], [], 30, read_statistics(tmp_path / "stats.npz", SPEC), cache=False)
+        evaluation_of(["fd_random_vgg16"], 30, read_statistics(tmp_path / "stats.npz", SPEC), cache=False).measure([])
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"mu": np.zeros(3)}, "no mu and sigma"),
-        ({"mu": np.zeros(3), "sigma": np.zeros((2, 2))}, "no mean and covariance"),
+        ({"mu": np.zeros(3), "sigma": np.zeros((2, 2))}, "not the mean and covariance"),
         ({"mu": np.full(2, np.nan), "sigma": np.eye(2)}, "not finite"),
         ({"mu": np.zeros(2), "sigma": np.array([[1.0, 2.0], [0.0, 1.0]])}, "not symmetric"),
         ({"mu": np.array([{}], dtype=object), "sigma": np.eye(1)}, "no mu and sigma"),

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stylegen import randomness
-from stylegen.metrics import MetricOptions, compute_metrics
 from stylegen.metrics.formulas.frechet import Moments, distance
-from tests.support.metric_images import Reals, noisy, portraits
+from tests.support.metric_images import Reals, evaluation_of, noisy, portraits
 from tests.support.random_networks import SmallVGG16, seeded_state, write_inception
 
 UNPUBLISHED = "_unpublished-weights"  # random ones, in every number's name
@@ -88,17 +87,18 @@ def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("stylegen.metrics.protocol.registry.MIN_PER_SPLIT", 1)  # more images would take minutes
     weights = write_inception(tmp_path / "inception.pth")
     reals, fakes = portraits(8), noisy(portraits(7, first=50), 60)
-    card = compute_metrics(
+    card = evaluation_of(
         ["isc", "fid", "kid"],
-        [fakes],  # in the library's batches: in others, convolutions may add in another order
         7,
         Reals(reals),
-        weights=weights,
+        weights=str(weights),
         batch_size=8,
-        options=MetricOptions(kid_subsets=5, kid_subset_size=6, isc_splits=2),
+        kid_subsets=5,
+        kid_subset_size=6,
+        isc_splits=2,
         calibrate=False,
         cache=False,
-    )
+    ).measure([fakes])
     assert all(name.endswith(UNPUBLISHED) for name in card.metrics)
     ours = {name.removesuffix(UNPUBLISHED): value for name, value in card.metrics.items()}
     other = theirs(fakes, reals, weights, fid=True, kid=True, isc=True, kid_subsets=5, kid_subset_size=6, isc_splits=2)
@@ -120,7 +120,7 @@ def test_precision_and_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     torch.save(seeded_state(SmallVGG16()), tmp_path / "vgg.pth")
     reals = portraits(60)
     fakes = noisy(portraits(100, first=60)[torch.arange(100) % 10 < 5], 30)  # half of the modes
-    card = compute_metrics(["prc"], [fakes], 50, Reals(reals), weights=tmp_path / "vgg.pth", cache=False)
+    card = evaluation_of(["prc"], 50, Reals(reals), weights=str(tmp_path / "vgg.pth"), cache=False).measure([fakes])
     other = theirs(fakes, reals, tmp_path / "vgg.pth", prc=True)
     assert 0 < other["precision"] < 1
     assert 0 < other["recall"] < 1

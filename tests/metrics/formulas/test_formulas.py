@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stylegen import randomness
 from stylegen.features import torch_fidelity_networks
-from stylegen.metrics.formulas.precision_recall import precision_recall
+from stylegen.metrics.formulas.manifold import precision_recall
 
 
 def features(count: int, dim: int, purpose: str, scale: float = 1.0) -> Tensor:

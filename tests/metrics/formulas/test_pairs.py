@@ -10,13 +10,12 @@ from torch import Tensor
 
 from stylegen import randomness
 from stylegen.features import torch_fidelity_networks
-from stylegen.metrics.formulas.authenticity import authentic_share
-from stylegen.metrics.formulas.density_coverage import density_coverage
+from stylegen.metrics.formulas.feature_set import FeatureSet
 from stylegen.metrics.formulas.frechet import Moments
-from stylegen.metrics.formulas.kernel import official, squared_mmd
+from stylegen.metrics.formulas.kernel import official_kernel_distance, squared_mmd
+from stylegen.metrics.formulas.manifold import authentic_share, density_coverage, precision_recall
 from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
-from stylegen.metrics.formulas.precision_recall import precision_recall
-from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS, FeatureSet
+from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS
 from stylegen.metrics.protocol.registry import METRICS, sense_of
 from tests.support.metric_images import Thumbnail
 
@@ -47,9 +46,7 @@ def test_kernel_distance_to_1e_6() -> None:
 
 def test_official_kernel_distance_takes_whole_sets_where_they_are_small() -> None:
     x, y = features(30, 12, "x", 1.2), features(30, 12, "y")
-    sets = (FeatureSet.of(None, side) for side in (x, y))
-    value = official("kid50k_full")(*sets, Thumbnail(), DEFAULT_OPTIONS)["kid50k_full"]
-    assert value == pytest.approx(slow_mmd(x, y), rel=1e-6)
+    assert official_kernel_distance(x, y) == pytest.approx(slow_mmd(x, y), rel=1e-6)
 
 
 def test_equal_sets_have_a_kernel_distance_near_0() -> None:
@@ -74,7 +71,7 @@ def test_density_and_coverage_by_the_definition(k: int) -> None:
         "density": sum(map(sum, inside)) / (k * 25),
         "coverage": sum(any(inside[j][i] for j in range(25)) for i in range(30)) / 30,
     }
-    assert density_coverage(fakes, reals, k) == pytest.approx(expected, rel=1e-6)
+    assert density_coverage(fakes, reals, k)._asdict() == pytest.approx(expected, rel=1e-6)
 
 
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,15 +85,15 @@ def test_a_collapsed_generator_is_precise_and_covers_little() -> None:
     reals = features(200, 4, "reals")
     fakes = reals[:1] + features(100, 4, "fakes", 0.01)
     found = density_coverage(fakes, reals, 5)
-    assert found["precision"] == 1
-    assert found["recall"] < 0.1
-    assert found["coverage"] < 0.1
+    assert found.precision == 1
+    assert found.recall < 0.1
+    assert found.coverage < 0.1
 
 
 def test_equal_distributions_have_a_density_about_1() -> None:
     found = density_coverage(features(500, 4, "fakes"), features(500, 4, "reals"), 5)
-    assert found["density"] == pytest.approx(1, abs=0.1)
-    assert found["coverage"] > 0.9
+    assert found.density == pytest.approx(1, abs=0.1)
+    assert found.coverage > 0.9
 
 
 @pytest.mark.parametrize("dim", [5, 64, 1000])
@@ -132,7 +129,7 @@ def test_equal_sets_have_a_density_of_exactly_1() -> None:
     reals = features(500, 256, "reals").exp()
     fakes = reals[torch.randperm(500, generator=torch.Generator().manual_seed(0))]
     expected = {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
-    assert density_coverage(fakes, reals, 5) == expected
+    assert density_coverage(fakes, reals, 5)._asdict() == expected
     assert precision_recall(fakes, reals, 3) == (1, 1)
 
 
@@ -142,7 +139,7 @@ def test_one_image_repeated_recalls_itself() -> None:
     repeated = reals[17:18].expand(40, -1)
     assert precision_recall(repeated, reals, 3) == (1, 1 / 60)
     found = density_coverage(repeated, reals, 5)
-    assert (found["precision"], found["recall"]) == (1, 0)
+    assert (found.precision, found.recall) == (1, 0)
 
 
 def test_nearest_and_radii_by_hand() -> None:
@@ -180,8 +177,8 @@ def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None
 
 
 def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
+    from stylegen.metrics.engine.job import neighbour_figure
     from stylegen.metrics.engine.reals import Extraction
-    from stylegen.metrics.formulas.neighbours import neighbour_figure
     from tests.support.metric_images import Reals, portraits
 
     images = portraits(20, side=16)

@@ -8,12 +8,10 @@ from stylegen import randomness
 from stylegen.errors import UserError
 from stylegen.features import build_distance
 from stylegen.latent.sampler import Sampler
-from stylegen.metrics.engine.generated import GeneratedPictures
-from stylegen.metrics.engine.requirements import check_metrics
-from stylegen.metrics.formulas.perceptual_path_length import EPSILON, path_distances, slerp, trimmed_mean
-from stylegen.metrics.protocol.metric import Walk
+from stylegen.metrics.engine.fakes import GeneratedImages
+from stylegen.metrics.formulas.perceptual_path_length import EPSILON, Walk, path_distances, slerp, trimmed_mean
 from stylegen.metrics.protocol.registry import METRICS
-from tests.support.metric_images import Reals, SquaredDifference
+from tests.support.metric_images import Reals, SquaredDifference, evaluation_of
 from tests.support.tiny import tiny_generator
 
 
@@ -61,7 +59,7 @@ def test_paths_are_steps_between_two_latents(space: str) -> None:
 @pytest.mark.parametrize("walk", [Walk("w", False), Walk("z", True)])
 def test_path_number_i_is_a_function_of_i(walk: Walk) -> None:
     distance = build_distance("lpips_random_vgg16")
-    pictures = GeneratedPictures(Sampler(tiny_generator(num_classes=3), batch_size=4))
+    pictures = GeneratedImages(Sampler(tiny_generator(num_classes=3), batch_size=4))
     whole = torch.cat(list(pictures.path_distances(walk, [0, 1, 2, 3, 4], distance)))
     assert whole.shape == (5, 1)
     assert (whole > 0).all()
@@ -71,9 +69,9 @@ def test_path_number_i_is_a_function_of_i(walk: Walk) -> None:
 
 def test_paths_of_one_class() -> None:
     walk, generator, table = Walk("w", full=False), tiny_generator(num_classes=3), torch.eye(3)
-    one = GeneratedPictures(Sampler(generator, label=1, label_table=table, batch_size=4))
-    same = GeneratedPictures(Sampler(generator, label_table=table[1:2], batch_size=4))
-    other = GeneratedPictures(Sampler(generator, label_table=table[:1], batch_size=4))
+    one = GeneratedImages(Sampler(generator, label=1, label_table=table, batch_size=4))
+    same = GeneratedImages(Sampler(generator, label_table=table[1:2], batch_size=4))
+    other = GeneratedImages(Sampler(generator, label_table=table[:1], batch_size=4))
     a, b, c = (next(p.path_distances(walk, [0, 1, 2], SquaredDifference())) for p in (one, same, other))
     assert torch.equal(a, b)
     assert not torch.allclose(a, c, rtol=0.2)
@@ -86,5 +84,5 @@ def test_a_path_length_without_crop_has_no_official_name(prefix: str, kind: str)
     with pytest.raises(
         UserError, match=rf"metrics={prefix}_{kind}: no such metrics. Did you mean [^?]*ppl_{kind}_uncropped"
     ):
-        check_metrics([f"{prefix}_{kind}"], 50_000, Reals(torch.zeros(1, 3, 8, 8)))
+        evaluation_of([f"{prefix}_{kind}"], 50_000, Reals(torch.zeros(1, 3, 8, 8))).check()
     assert METRICS[f"ppl_{kind}_uncropped"].walk == Walk(kind[0], full=kind.endswith("full"))

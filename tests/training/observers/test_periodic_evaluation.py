@@ -10,6 +10,7 @@ from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.training.observers.periodic_evaluation import read_card
 from tests.support.metric_images import Thumbnail
 from tests.support.tiny import TINY_RUN
@@ -93,11 +94,9 @@ def test_evaluating_keeps_the_card_of_the_training(tmp_path: Path, capsys: pytes
 
 def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed while it takes the second score: that score is taken again, and the record is the undisturbed one."""
-    from stylegen.verbs import train as verb
-
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     assert main(["train", *SCORED_RUN, f"output_dir={undisturbed}"]) == 0
-    score, calls = verb.score_generator, []
+    score, calls = Evaluation.measure_generator, []
 
     def fails_once(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
@@ -105,7 +104,7 @@ def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyP
             raise SystemError("killed")
         return score(*arguments, **options)
 
-    monkeypatch.setattr(verb, "score_generator", fails_once)
+    monkeypatch.setattr(Evaluation, "measure_generator", fails_once)
     with pytest.raises(SystemError):
         main(["train", *SCORED_RUN, f"output_dir={killed}"])
     assert main(["train", *SCORED_RUN, f"output_dir={killed}"]) == 0

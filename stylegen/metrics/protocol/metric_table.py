@@ -1,4 +1,4 @@
-"""scores.csv: a row for each snapshot and set of choices, and what evaluating some of them again does to it."""
+"""metrics.csv: a row for each snapshot and set of choices; evaluating some of them again updates their rows."""
 
 import csv
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegen.metrics.protocol.card_file import put_aside
-from stylegen.metrics.protocol.report import CHOICES, Scored
+from stylegen.metrics.protocol.comparison import CHOICES, Measured
 
 _LOG = logging.getLogger(__name__)
 
@@ -18,22 +18,22 @@ Row = dict[str, str]
 _FIRST, _LAST = ("snapshot", "kimg"), ("num_samples", "choices")
 
 
-def rows_of(scored: Sequence[Scored]) -> list[Row]:
-    """A row for each snapshot, every digit of its numbers; `choices` is equal where numbers can be compared."""
+def rows_of(measured: Sequence[Measured]) -> list[Row]:
+    """A row for each snapshot, with all digits; `choices` is equal for comparable numbers."""
     return [
         {
-            "snapshot": s.name,
-            "kimg": "" if s.kimg is None else str(s.kimg),
-            **{key: repr(value) for key, value in s.card["metrics"].items()},
-            "num_samples": str(s.card["num_samples"]),
-            "choices": _digest(s.card),
+            "snapshot": m.name,
+            "kimg": "" if m.kimg is None else str(m.kimg),
+            **{key: repr(value) for key, value in m.card["metrics"].items()},
+            "num_samples": str(m.card["num_samples"]),
+            "choices": _digest(m.card),
         }
-        for s in scored
+        for m in measured
     ]
 
 
 def rows_at(path: Path) -> list[Row]:
-    """The rows of the table at `path`, none without one; another file is renamed and reported."""
+    """The rows of the table at `path`, none if there is no file; another file is renamed with a warning."""
     try:
         return read_rows(path.read_text()) if path.exists() else []
     except (OSError, ValueError) as error:
@@ -42,10 +42,10 @@ def rows_at(path: Path) -> list[Row]:
 
 
 def read_rows(text: str) -> list[Row]:
-    """The rows of `to_csv`.
+    """Inverse of `to_csv`.
 
     Raises:
-        ValueError: another table.
+        ValueError: not such a table.
     """
     try:
         reader = csv.DictReader(io.StringIO(text), strict=True)
@@ -54,7 +54,7 @@ def read_rows(text: str) -> list[Row]:
     except csv.Error as error:
         raise ValueError(str(error)) from error
     if tuple(columns[:2]) != _FIRST or any(None in row or None in row.values() for row in rows):
-        raise ValueError("its columns are not those of scores.csv")
+        raise ValueError("its columns are not those of metrics.csv")
     for row in rows:
         for key in {*columns} - {"snapshot", *_LAST}:
             float(row[key] or 0)
@@ -62,7 +62,7 @@ def read_rows(text: str) -> list[Row]:
 
 
 def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
-    """All rows by kimg; a new one replaces the numbers of an old one of the same snapshot and choices."""
+    """All rows by kimg; a new row replaces the numbers of an old one with the same snapshot and choices."""
     rows: dict[tuple[str, str], Row] = {}
     for row in (*old, *new):
         key = (row["snapshot"], row.get("choices", ""))
@@ -71,7 +71,7 @@ def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Columns: snapshot, kimg, every number of any row, num_samples, choices; a number that a row lacks is empty."""
+    """Columns: snapshot, kimg, every number of any row, num_samples, choices; missing numbers are empty."""
     numbers = [key for row in rows for key in row if key not in (*_FIRST, *_LAST)]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*_FIRST, *dict.fromkeys(numbers), *_LAST], restval="", lineterminator="\n")
@@ -80,11 +80,11 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def comparable(rows: Sequence[Row], like: Scored) -> list[Scored]:
-    """The rows with the choices and the numbers of this card, for a plot."""
+def comparable(rows: Sequence[Row], like: Measured) -> list[Measured]:
+    """The rows with the choices and the numbers of this card, for a figure."""
     keys, choices = list(like.card["metrics"]), _digest(like.card)
     return [
-        Scored(
+        Measured(
             row["snapshot"],
             float(row["kimg"]) if row["kimg"] else None,
             {"metrics": {key: float(row[key]) for key in keys}, "better": like.card["better"]},

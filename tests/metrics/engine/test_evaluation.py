@@ -8,10 +8,9 @@ from torch import Tensor
 
 from stylegen import features
 from stylegen.errors import UserError
-from stylegen.metrics import METRICS, MetricOptions, Protocol, check_metrics, compute_metrics
-from stylegen.metrics.engine.compute import full_names
-from stylegen.metrics.protocol.registry import sense_of
-from tests.support.metric_images import Reals, Thumbnail, noisy, portraits
+from stylegen.metrics.protocol.registry import METRICS, sense_of
+from stylegen.metrics.protocol.settings import MetricOptions, Protocol
+from tests.support.metric_images import Reals, Thumbnail, evaluation_of, noisy, portraits
 
 FD = ["fd_random_vgg16"]
 
@@ -29,7 +28,7 @@ def fakes() -> Tensor:
 @pytest.mark.usefixtures("thumbnail")
 def test_batches_do_not_change_the_number(reals: Reals, fakes: Tensor) -> None:
     values = [
-        compute_metrics(FD, fakes.split(drawn), 30, reals, batch_size=taken, cache=False).metrics[FD[0]]
+        evaluation_of(FD, 30, reals, batch_size=taken, cache=False).measure(fakes.split(drawn)).metrics[FD[0]]
         for drawn, taken in ((30, 64), (1, 1), (7, 3), (10, 64))
     ]
     assert values[1:] == pytest.approx(values[:1] * 3, rel=1e-9)
@@ -44,18 +43,18 @@ def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fa
             drawn.append(len(batch))
             yield batch
 
-    value = compute_metrics(FD, draw, 20, reals).metrics[FD[0]]
+    value = evaluation_of(FD, 20, reals).measure(draw).metrics[FD[0]]
     assert drawn == [8, 8, 8]
-    assert value == pytest.approx(compute_metrics(FD, [fakes[:20]], 20, reals).metrics[FD[0]], rel=1e-9)
+    assert value == pytest.approx(evaluation_of(FD, 20, reals).measure([fakes[:20]]).metrics[FD[0]], rel=1e-9)
 
 
 @pytest.mark.usefixtures("thumbnail")
 def test_reals_are_read_once(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
-    first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
+    first = evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes])
     assert reals.pictures_read == 40 + 40  # statistics, averaged
-    assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
+    assert evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes]) == first
     assert reals.pictures_read == 80
-    compute_metrics(FD, [fakes], 30, reals, cache=False)
+    evaluation_of(FD, 30, reals, cache=False).measure([fakes])
     assert reals.pictures_read == 160
 
 
@@ -64,7 +63,7 @@ def test_a_stale_cache_is_impossible(
     reals: Reals, fakes: Tensor, tmp_path: Path, changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
-    compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path, calibrate=False)
+    evaluation_of(FD, 30, reals, cache_dir=str(tmp_path), calibrate=False).measure([fakes])
     assert reals.pictures_read == 40
     if changed == "pixel":
         reals.images[3, 0, 0, 0] ^= 1
@@ -72,23 +71,23 @@ def test_a_stale_cache_is_impossible(
         monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail("other"))
     else:
         monkeypatch.setattr("stylegen.metrics.engine.reals.PROTOCOL_VERSION", 10**6)
-    compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path, calibrate=False)
+    evaluation_of(FD, 30, reals, cache_dir=str(tmp_path), calibrate=False).measure([fakes])
     assert reals.pictures_read == 80
 
 
 @pytest.mark.usefixtures("thumbnail")
 def test_a_damaged_cache_is_computed_anew(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
-    first = compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path)
+    first = evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes])
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:50])
-    assert compute_metrics(FD, [fakes], 30, reals, cache_dir=tmp_path) == first
+    assert evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes]) == first
 
 
 @pytest.mark.usefixtures("thumbnail")
 def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
     told: list[tuple[str, int, int]] = []
-    card = compute_metrics(
-        FD, [fakes], 30, reals, sampling={"psi": 1.0}, progress=lambda *report: told.append(report), cache=False
+    card = evaluation_of(FD, 30, reals, progress=lambda *report: told.append(report), cache=False).measure(
+        [fakes], sampling={"psi": 1.0}
     )
     values = json.loads(card.to_json())
     assert values["better"] == {"fd_random_vgg16": "lower"}
@@ -102,7 +101,7 @@ def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
     assert values["protocol_version"] >= 1
     assert {"stylegen", "torch", "torch-fidelity"} == set(values["versions"])
     assert told[-1][1:] == (40, 40)
-    assert ("generated pictures (random_vgg16)", 30, 30) in told
+    assert ("generated images (random_vgg16)", 30, 30) in told
 
 
 def test_ids_name_their_extractor() -> None:
@@ -142,7 +141,7 @@ def test_lower_is_better_is_known_for_every_number() -> None:
 )
 def test_what_cannot_be_measured(reals: Reals, ids: list[str], num_fakes: int, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_metrics(ids, num_fakes, reals)
+        evaluation_of(ids, num_fakes, reals).check()
 
 
 def test_options_are_checked() -> None:
@@ -152,23 +151,23 @@ def test_options_are_checked() -> None:
 
 def test_alpha_is_refused_before_anything_is_drawn() -> None:
     with pytest.raises(UserError, match="4 channels"):
-        check_metrics(FD, 30, Reals(torch.zeros(40, 4, 16, 16, dtype=torch.uint8)))
+        evaluation_of(FD, 30, Reals(torch.zeros(40, 4, 16, 16, dtype=torch.uint8))).check()
 
 
 def test_stored_pictures_have_no_paths(reals: Reals) -> None:
-    with pytest.raises(UserError, match="a path length is a generator's"):
-        check_metrics(["ppl2_wend_random_vgg16"], 30, reals, walks=False)
+    with pytest.raises(UserError, match="a path length is a property of a generator"):
+        evaluation_of(["ppl2_wend_random_vgg16"], 30, reals).check(paths=False)
 
 
 @pytest.mark.usefixtures("thumbnail")
 def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tensor) -> None:
-    card = compute_metrics(FD, [fakes], 30, reals, protocol=Protocol(mirror_reals=True), cache=False)
+    card = evaluation_of(FD, 30, reals, mirror_reals=True, cache=False).measure([fakes])
     (name,) = card.metrics
     assert name == "fd_random_vgg16_mirrored-reals"
     assert card.num_reals == 80
     assert set(card.references) == set(card.better) == {name}
     both = Reals(torch.cat([reals.images, reals.images.flip(-1)]))
-    plain = compute_metrics(FD, [fakes], 30, both, cache=False, calibrate=False)
+    plain = evaluation_of(FD, 30, both, cache=False, calibrate=False).measure([fakes])
     assert card.metrics[name] == pytest.approx(plain.metrics["fd_random_vgg16"], rel=1e-9)
     with pytest.raises(UserError, match=r"evaluation\.noise=loud"):
         Protocol(noise="loud")
@@ -181,9 +180,9 @@ def test_departures_from_the_protocol_change_the_name(reals: Reals, fakes: Tenso
 def test_a_departure_that_plays_no_part_in_a_number_is_no_part_of_its_name() -> None:
     departed = Protocol(0.7, "const", "uniform", mirror_reals=True)
     assert departed.suffix(walked=True, against_reals=False) == "_labels-uniform"
-    reals, mirrored = Reals(portraits(2, side=16)), Protocol(mirror_reals=True)
-    assert full_names("isc", reals, mirrored) == {"isc": "isc", "isc_std": "isc_std"}
-    assert full_names("fid", reals, mirrored) == {"fid": "fid_mirrored-reals"}
+    mirrored = Protocol(mirror_reals=True)
+    assert METRICS["isc"].names(mirrored, conditional=False) == {"isc": "isc", "isc_std": "isc_std"}
+    assert METRICS["fid"].names(mirrored, conditional=False) == {"fid": "fid_mirrored-reals"}
 
 
 def test_other_weights_than_the_published_ones_change_the_name(
@@ -192,7 +191,7 @@ def test_other_weights_than_the_published_ones_change_the_name(
     other = Thumbnail()
     other.recipe["weights_published"] = False
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: other)
-    card = compute_metrics(FD, [fakes], 30, reals, cache=False)
+    card = evaluation_of(FD, 30, reals, cache=False).measure([fakes])
     assert list(card.metrics) == list(card.better) == list(card.references) == ["fd_random_vgg16_unpublished-weights"]
     assert sense_of("fd_random_vgg16_unpublished-weights") == "lower"
 
@@ -200,7 +199,7 @@ def test_other_weights_than_the_published_ones_change_the_name(
 def test_an_own_weights_file_is_opened_beforehand(reals: Reals, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "own.pth")
     with pytest.raises(UserError, match="cannot be used as vgg16 weights"):
-        check_metrics(["ppl2_wend"], 50_000, reals, weights=tmp_path / "own.pth")
+        evaluation_of(["ppl2_wend"], 50_000, reals, weights=str(tmp_path / "own.pth")).check()
 
 
 @pytest.mark.usefixtures("thumbnail")
@@ -208,7 +207,7 @@ def test_no_more_is_kept_of_the_fakes_than_moments(
     reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is flat in their number."""
-    from stylegen.metrics.protocol.metric import FeatureSet
+    from stylegen.metrics.formulas.feature_set import FeatureSet
 
     kept = []
     update = FeatureSet.update
@@ -218,7 +217,7 @@ def test_no_more_is_kept_of_the_fakes_than_moments(
         kept.append(self._chunks)
 
     monkeypatch.setattr(FeatureSet, "update", watched)
-    compute_metrics(FD, fakes.split(5), 30, reals, cache=False, calibrate=False)
+    evaluation_of(FD, 30, reals, cache=False, calibrate=False).measure(fakes.split(5))
     assert kept[-1] is None
 
 
@@ -226,13 +225,13 @@ def test_no_more_is_kept_of_the_fakes_than_moments(
 @pytest.mark.parametrize("shape", [(30, 3, 32, 32), (30, 1, 16, 16), (30, 4, 16, 16)])
 def test_sets_that_differ_in_shape(reals: Reals, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="sets that differ cannot be compared"):
-        compute_metrics(FD, [torch.zeros(shape, dtype=torch.uint8)], 30, reals)
+        evaluation_of(FD, 30, reals).measure([torch.zeros(shape, dtype=torch.uint8)])
 
 
 @pytest.mark.usefixtures("thumbnail")
 def test_too_few_fakes(reals: Reals, fakes: Tensor) -> None:
-    with pytest.raises(UserError, match="30 generated pictures: num_samples=31"):
-        compute_metrics(FD, [fakes], 31, reals)
+    with pytest.raises(UserError, match="30 generated images: num_samples=31"):
+        evaluation_of(FD, 31, reals).measure([fakes])
 
 
 def test_features_that_are_not_finite(reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,4 +241,4 @@ def test_features_that_are_not_finite(reals: Reals, fakes: Tensor, monkeypatch: 
 
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Broken())
     with pytest.raises(UserError, match="not finite"):
-        compute_metrics(FD, [fakes], 30, reals, cache=False)
+        evaluation_of(FD, 30, reals, cache=False).measure([fakes])

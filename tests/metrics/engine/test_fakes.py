@@ -1,16 +1,16 @@
 """The generated side of a metric: precision of the generator, and what the card records of its sampling."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import torch
 
 from stylegen.features import ieee_float32
-from stylegen.metrics import Protocol
-from stylegen.metrics.engine.generated import score_generator
+from stylegen.metrics.protocol.settings import Protocol
 from stylegen.spec import ImageSpec
-from tests.support.metric_images import Reals, portraits
+from tests.support.metric_images import Reals, evaluation_of, portraits
 from tests.support.metrics_on_ranks import Conditional
 from tests.support.tiny import tiny_generator
 
@@ -55,7 +55,9 @@ def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
     generator.mapping.register_forward_pre_hook(look)
     generator.synthesis.register_forward_pre_hook(look)
     with torch.autocast("cpu", torch.bfloat16):
-        card = score_generator(generator, Reals(portraits(8, side=16)), [metric_id], 4, cache=False, calibrate=False)
+        card = evaluation_of(
+            [metric_id], 4, Reals(portraits(8, side=16)), cache=False, calibrate=False
+        ).measure_generator(generator)
     assert len(seen) >= 2
     assert all(not any(rounded) and not autocast for rounded, autocast in seen)
     assert switches() == before
@@ -75,7 +77,9 @@ def test_the_card_says_where_labels_come_from() -> None:
         (conditional, tiny_generator(num_classes=3)),
     ):
         for protocol in (Protocol(), uniform):
-            card = score_generator(generator, reals, [FD], 4, protocol=protocol, cache=False, calibrate=False)
+            card = evaluation_of([FD], 4, reals, **asdict(protocol), cache=False, calibrate=False).measure_generator(
+                generator
+            )
             words.append((card.sampling["labels"], *card.metrics))
     assert words == [
         ("none: the generator is unconditional", FD),

@@ -1,0 +1,78 @@
+"""From the features of fakes and reals to the metric card."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import torch
+
+from stylegen.metrics.engine.calibration import REFERENCES
+from stylegen.metrics.engine.metric_group import MetricGroup
+from stylegen.metrics.engine.real_sets import describe_reals, suffix_of
+from stylegen.metrics.engine.reals import SEED, RealImages
+from stylegen.metrics.protocol.card import MetricCard
+from stylegen.metrics.protocol.registry import METRICS
+
+if TYPE_CHECKING:
+    from stylegen.metrics.engine.evaluation import Evaluation
+
+
+def make_card(
+    evaluation: "Evaluation",
+    groups: Sequence[MetricGroup],
+    *,
+    references: Mapping[str, dict[str, float]],
+    sampling: Mapping[str, object],
+    generated: bool,
+) -> MetricCard:
+    """The numbers of the fakes, with the `references` of the calibration."""
+    reals, settings, device = evaluation.reals, evaluation.settings, torch.device(evaluation.device)
+    values: dict[str, float] = {}
+    names: dict[str, str] = {}
+    for group in groups:
+        for metric in group.metrics:
+            values |= metric.compute(group.fakes, group.reals, group.extraction.extractor, settings.options)
+            names |= metric.names(
+                settings.protocol,
+                generated=generated,
+                conditional=reals.spec.num_classes > 0,
+                published_weights=group.published_weights,
+                reals_suffix=suffix_of(reals),
+            )
+    better = {key: sense for metric_id in evaluation.metrics for key, sense in METRICS[metric_id].keys.items()}
+    return MetricCard(
+        metrics={names[key]: values[key] for key in better},
+        better={names[key]: sense for key, sense in better.items()},
+        references={names[key]: value for key, value in references.items()},
+        num_samples=evaluation.num_samples,
+        num_reals=reals.num_images,
+        dataset={"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
+        reals=_describe_reals(groups, reals),
+        extractors={group.extraction.extractor.name: group.recipe() for group in groups},
+        covariance=_covariance(evaluation.metrics),
+        calibration=dict(REFERENCES) if references else {},
+        options=asdict(settings.options),
+        protocol=asdict(settings.protocol),
+        sampling=dict(sampling),
+        seed=SEED,
+        device=f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
+    )
+
+
+def _covariance(ids: Sequence[str]) -> str:
+    """The divisor of the covariances of each Frechet distance."""
+    named = []
+    for ddof, divisor in ((1, "N - 1"), (0, "N")):
+        if found := [i for i in ids if METRICS[i].arguments.get("ddof") == ddof]:
+            named.append(f"divided by {divisor}: {', '.join(found)}")
+    return "; ".join(named)
+
+
+def _describe_reals(groups: Sequence[MetricGroup], reals: RealImages) -> str:
+    """Which reals are used, and for which metrics they are others."""
+    others = [
+        f"{', '.join(m.id for m in group.metrics)}: {describe_reals(group.source)}"
+        for group in groups
+        if group.source is not reals
+    ]
+    return "; ".join([describe_reals(reals), *others])

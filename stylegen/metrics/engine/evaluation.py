@@ -1,0 +1,285 @@
+"""An evaluation as one object: settings, reals, extractors and cache; from images to a metric card.
+
+Checks come first, then the features of the reals, then one pass over the fakes. Several processes may run an evaluation
+together, all with equal arguments; each gets the card.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from stylegen import distributed
+from stylegen.errors import UserError
+from stylegen.features import DISTANCES, build_distance, build_extractor
+from stylegen.features.weights import FILES_OF, require_weights, sha256
+from stylegen.metrics.engine.calibration import Calibration
+from stylegen.metrics.engine.card_content import make_card
+from stylegen.metrics.engine.continuation import Continuation
+from stylegen.metrics.engine.fakes import GeneratedImages, ImageStream, NumberedImages, WalkableImages
+from stylegen.metrics.engine.metric_group import MetricGroup, by_extractor, extract_fakes, groups_of
+from stylegen.metrics.engine.real_sets import (
+    MirroredReals,
+    PublishedReals,
+    at_resolution,
+    mirrors,
+    reals_by_class,
+)
+from stylegen.metrics.engine.reals import PROTOCOL_VERSION, Extraction, Progress, RealImages
+from stylegen.metrics.engine.requirements import check_evaluation
+from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache, default_folder
+from stylegen.metrics.protocol.card import MetricCard
+from stylegen.metrics.protocol.settings import DEFAULT_SETTINGS, EvaluationSettings
+from stylegen.networks import StyleGenerator
+
+QUANTISATION = "floor(127.5 x + 128) clamped to [0, 255]"  # stylegen.images.to_uint8
+
+Fakes = NumberedImages | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measures images against a dataset. Memory is constant in the number of fakes for Frechet distances.
+
+    Args:
+        metrics: ids, keys of `METRICS`.
+        num_samples: number of images to measure.
+        reals: the dataset.
+        settings: `evaluation.*`.
+        device: of the extractors.
+        progress: called with (stage, images done, images in total).
+        keep_extractors: keep them in memory after `measure_generator`, for the next call.
+        extractors: those loaded so far, by name and device; evaluations made by `dataclasses.replace` share them.
+    """
+
+    metrics: Sequence[str]
+    num_samples: int
+    reals: RealImages
+    settings: EvaluationSettings = DEFAULT_SETTINGS
+    device: torch.device | str = "cpu"
+    progress: Progress | None = None
+    keep_extractors: bool = True
+    extractors: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    def check(self, *, paths: bool = True, prefix: str = "", open_weights: bool = True) -> None:
+        """Finds everything that can be wrong before anything is computed; may download weights.
+
+        Args:
+            paths: the images come from a generator, whose paths can be measured.
+            prefix: of the names of settings in messages: "evaluation." in training.
+            open_weights: also load a weights file of the user, which no published hash verifies.
+
+        Raises:
+            UserError: no id or an unknown one; fewer fakes or reals than a metric needs, or another number than its id
+                promises; `mirror_reals` for a metric that decides it; reals that are neither grey nor RGB; a path
+                length without a generator; a metric that needs more than published statistics; weights that cannot be
+                found, or do not fit.
+        """
+        check_evaluation(self, paths=paths, prefix=prefix, open_weights=open_weights)
+
+    def measure(
+        self, images: Fakes, *, sampling: Mapping[str, object] | None = None, identity: str | None = None
+    ) -> MetricCard:
+        """Measures the first `num_samples` images.
+
+        Args:
+            images: by index; or, for a single process, batches of uint8 NCHW or a function that returns them.
+            sampling: how the images were made (snapshot, psi, noise, labels, seeds, ...), for the card.
+            identity: identifies the images. With it, and a cache, an interrupted evaluation is continued.
+
+        Raises:
+            UserError: see `check`; images unlike the reals in size or channels, or too few; features not finite.
+        """
+        generated = isinstance(images, WalkableImages)
+        asked = distributed.together(partial(self._checked, generated))
+        cache = self.cache
+        calibrate = self.settings.calibrate and not isinstance(asked.reals, PublishedReals)
+        groups = [
+            MetricGroup.of(g, self.extraction(g[0].extractor), asked.reals, calibrate=calibrate, cache=cache)
+            for g in groups_of(self.metrics)
+        ]
+        key = None if identity is None else asked._key(identity, groups)
+        with Continuation(cache, key, [group.fakes for group in groups]) as state:
+            extract_fakes(_numbered(images), self.num_samples, asked.reals, groups, state)
+            for group in groups:
+                group.fakes = group.fakes.gathered(self.num_samples)
+            references = self._references(groups, cache) if calibrate else {}
+            made = {"quantisation": QUANTISATION, **(sampling or {})}
+            return distributed.from_first(
+                partial(make_card, asked, groups, references=references, sampling=made, generated=generated)
+            )
+
+    def measure_generator(
+        self,
+        generator: StyleGenerator,
+        *,
+        batch_size: int = 64,
+        per_class: int = 0,
+        sampling: Mapping[str, object] | None = None,
+        identity: str | None = None,
+    ) -> MetricCard:
+        """Measures a generator: `G_ema`, in evaluation mode, on its device.
+
+        A network that is still growing is measured at its current resolution, against the reals at that resolution,
+        which the names of the numbers include: `fid50k_full_64px`.
+
+        Args:
+            batch_size: images per batch of the generator.
+            per_class: also measure this many samples of each class of a conditional generator, against its own reals.
+            sampling, identity: see `measure`.
+
+        Raises:
+            UserError: see `measure`; `per_class` for a generator without classes, or with too few images in a class;
+                published statistics for a network that is still growing.
+        """
+        reals = at_resolution(self.reals, generator.level.resolution)
+        whole = replace(self, reals=reals, device=next(generator.parameters()).device)
+        parts = whole._per_class(generator, per_class) if per_class else {}
+        made = _generation(generator, self.settings, self.num_samples) | dict(sampling or {})
+        images = partial(
+            GeneratedImages.of, generator, reals, self.settings.protocol, min(batch_size, self.num_samples)
+        )
+        card = whole.measure(images(), sampling=made, identity=identity)
+        classes = {
+            name: part.measure(images(label=part.reals.label), sampling=made).metrics  # type: ignore[attr-defined]
+            for name, part in parts.items()
+        }
+        if not self.keep_extractors:
+            self.extractors.clear()
+        if not classes:
+            return card
+        means = {key: sum(values[key] for values in classes.values()) / len(classes) for key in card.metrics}
+        return replace(card, classes=classes | {"mean over classes": means})
+
+    def with_progress(self, progress: Progress | None) -> Self:
+        """The same evaluation, which reports its progress."""
+        return replace(self, progress=progress)
+
+    def extraction(self, name: str) -> Extraction:
+        """The extractor `name`, loaded at first use."""
+        key = (name, str(self.device))
+        if key not in self.extractors:
+            build: Callable[..., Any] = build_distance if name in DISTANCES else build_extractor
+            self.extractors[key] = build(name, self.settings.weights, self.device)
+        return Extraction(self.extractors[key], self.settings.batch_size, self.progress)
+
+    @property
+    def cache(self) -> StatisticsCache:
+        """For statistics of the reals."""
+        return StatisticsCache((self.settings.cache_folder or default_folder()) if self.settings.cache else None)
+
+    def question(self, digest: str, per_class: int = 0) -> str:
+        """Digest of everything on which a card depends: an earlier card is reused only if nothing has changed.
+
+        Args:
+            digest: of the measured images, or of the generator.
+        """
+        names = [name for extractor in by_extractor(self.metrics) for name in FILES_OF.get(extractor, (extractor,))]
+        files = [require_weights(name, self.settings.weights) for name in names]
+        content = {
+            "subject": digest,
+            "reals": self.reals.fingerprint,
+            "mirror": mirrors(self.reals),
+            "metrics": list(self.metrics),
+            "num_samples": self.num_samples,
+            "per_class": per_class,
+            "options": asdict(self.settings.options),
+            "protocol": asdict(self.settings.protocol),
+            "version": PROTOCOL_VERSION,
+            "weights": [None if file is None else _file_hash(file) for file in files],
+            "calibrate": self.settings.calibrate,
+        }
+        return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+    def _checked(self, generated: bool) -> Self:
+        """Itself, with mirror images among the reals if the protocol asks for them."""
+        self.check(paths=generated, open_weights=False)
+        return replace(self, reals=MirroredReals(self.reals)) if self.settings.mirror_reals else self
+
+    def _per_class(self, generator: StyleGenerator, count: int) -> "dict[str, Evaluation]":
+        """An evaluation for each class; all are checked now, because the classes are measured last."""
+        if generator.num_classes == 0:
+            raise UserError(
+                f"per_class={count}",
+                rule="this generator has no classes",
+                fix="Leave it out, or train with data.use_labels=true",
+            )
+        settings = replace(self.settings, calibrate=False)
+        parts = {
+            name: replace(self, reals=reals, num_samples=count, settings=settings)
+            for name, reals in reals_by_class(self.reals).items()
+        }
+        for part in parts.values():
+            try:
+                replace(part, settings=replace(settings, mirror_reals=False)).check(open_weights=False)
+            except UserError as error:
+                raise UserError(
+                    f"per_class={count} for {part.reals.name}",
+                    rule=str(error),
+                    fix="Use a metric for which every class has enough images",
+                ) from error
+        return parts
+
+    def _references(self, groups: Sequence[MetricGroup], cache: StatisticsCache) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = {}
+        for group in groups:
+            if metrics := [m for m in group.metrics if m.calibrated]:
+                calibration = Calibration(
+                    group.source, group.extraction, group.statistics, options=self.settings.options, cache=cache
+                )
+                found |= calibration.references(metrics, self.num_samples)
+        return found
+
+    def _key(self, identity: str, groups: Sequence[MetricGroup]) -> Key:
+        """Everything on which the features of the fakes depend."""
+        return {
+            "kind": "unfinished",
+            "extractor": "+".join(group.extraction.extractor.name for group in groups),
+            "weights": "+".join(group.extraction.extractor.weights_id for group in groups),
+            "protocol": PROTOCOL_VERSION,
+            "fakes": identity,
+            "metrics": "+".join(self.metrics),
+            "num_fakes": self.num_samples,
+            "resolution": self.reals.spec.resolution,
+            "channels": self.reals.spec.channels,
+        }
+
+
+def _numbered(images: Fakes) -> NumberedImages:
+    if isinstance(images, NumberedImages):
+        return images
+    if distributed.world_size() > 1:
+        raise TypeError("several processes share images by index, which a stream of batches does not have")
+    return ImageStream(images() if callable(images) else images)
+
+
+def _generation(generator: StyleGenerator, settings: EvaluationSettings, num_samples: int) -> dict[str, object]:
+    """How the images were generated, for the card."""
+    labels = "every class alike" if settings.labels == "uniform" else "drawn from the dataset"
+    return {
+        "weights": "EMA",
+        "precision": "float32",
+        "psi": settings.truncation_psi,
+        "noise": settings.noise,
+        "labels": labels if generator.num_classes else "none: the generator is unconditional",
+        "seeds": f"0 to {num_samples - 1}",
+        "resolution_drawn": generator.level.resolution,
+    }
+
+
+_HASHES: dict[tuple[str, int, int], str] = {}
+
+
+def _file_hash(path: Path) -> str:
+    """SHA-256, computed once per state of the file: half a gigabyte takes a second or two."""
+    state = path.stat()
+    key = (str(path), state.st_mtime_ns, state.st_size)
+    if key not in _HASHES:
+        _HASHES[key] = sha256(path)
+    return _HASHES[key]

@@ -1,0 +1,236 @@
+"""The work of one `evaluate` command: checks, a card for each subject, figures, and a report on several."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stylegen import distributed
+from stylegen.errors import UserError, unknown_choice
+from stylegen.files import write_text
+from stylegen.images import make_grid, write_png
+from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.real_sets import PublishedReals, at_resolution
+from stylegen.metrics.engine.reals import SEED, Extraction, RealImages, real_statistics
+from stylegen.metrics.engine.statistics_file import write_statistics
+from stylegen.metrics.engine.subjects import Subject, check_match
+from stylegen.metrics.formulas.neighbours import fixed_point, nearest
+from stylegen.metrics.protocol.card import describe
+from stylegen.metrics.protocol.card_file import add_card, read_cards, updating
+from stylegen.metrics.protocol.comparison import Measured, best_of, check_comparable, table, to_svg
+from stylegen.metrics.protocol.metric_table import comparable, merged, rows_at, rows_of, to_csv
+from stylegen.metrics.protocol.registry import METRICS
+
+_CELL_PX = 64  # smallest cell in a figure of neighbours
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Evaluates subjects against the same reals.
+
+    Args:
+        evaluation: metrics, reals and settings.
+        subjects: what is measured; may be empty if `export` is given.
+        batch_size: images per batch of a generator.
+        per_class: samples per class for metrics of each class; 0 for none.
+        neighbours: samples in a figure with their nearest reals; 0 for none.
+        again: measure subjects again that have a card for the same question.
+        out: path of the card, or folder of the report on several; None for the default.
+        export: path of a statistics file to write for the reals.
+    """
+
+    evaluation: Evaluation
+    subjects: Sequence[Subject]
+    batch_size: int = 64
+    per_class: int = 0
+    neighbours: int = 0
+    again: bool = False
+    out: Path | None = None
+    export: Path | None = None
+
+    def check(self, stored: bool) -> None:
+        """Checks everything before anything is computed.
+
+        Args:
+            stored: the subjects are stored images.
+
+        Raises:
+            UserError: subjects that are not comparable with the reals or with each other; see `Evaluation.check`;
+                reals without images or a generator without classes where they are needed; paths not writable.
+        """
+        for subject in self.subjects:
+            if subject.resolution != self.subjects[0].resolution:
+                raise UserError(
+                    f"{self.subjects[0].name} has {self.subjects[0].resolution} px and {subject.name} "
+                    f"{subject.resolution} px",
+                    rule="metrics at different resolutions cannot be compared",
+                    fix="Evaluate the snapshots of one resolution in one command",
+                )
+            check_match(subject, self.evaluation.reals)  # type: ignore[arg-type]
+            at_resolution(self.evaluation.reals, subject.resolution)
+            replace(self.evaluation, num_samples=subject.count).check(paths=not stored)
+            if self.per_class and not subject.spec.num_classes:
+                raise UserError(
+                    f"per_class={self.per_class}",
+                    rule="this generator has no classes",
+                    fix="Leave it out, or train with data.use_labels=true",
+                )
+        if not self.subjects and (not self.evaluation.metrics or self.evaluation.metrics[0] not in METRICS):
+            raise unknown_choice("metrics", self.evaluation.metrics, METRICS)
+        if (self.export or self.neighbours or self.per_class) and isinstance(self.evaluation.reals, PublishedReals):
+            raise UserError(
+                f"statistics={self.evaluation.reals.name}",
+                rule="export, neighbours and per_class need real images, and statistics have none",
+                fix="Use data.path= instead of statistics=",
+            )
+        report = [self.folder / "metrics.csv"] if len(self.subjects) > 1 else []
+        for path in [*report, *self.cards, *([self.export] if self.export else [])]:
+            _check_writable(path)
+
+    @property
+    def cards(self) -> list[Path]:
+        """Where the metric cards go."""
+        if self.out is not None and len(self.subjects) == 1:
+            return [self.out]
+        return [subject.card for subject in self.subjects]
+
+    @property
+    def folder(self) -> Path:
+        """Of the report: `out`, or the run folder, or the common folder of several runs."""
+        if self.out is not None:
+            return self.out
+        folder = Path(os.path.commonpath([subject.card.absolute().parent for subject in self.subjects]))
+        return folder.parent if folder.name == "snapshots" else folder
+
+    def run(self) -> str:
+        """Does the work of this rank; on rank 0 the JSON text of the result, "" on the others."""
+        reals = self.evaluation.reals
+        if self.export is not None:
+            self._export(self.export)
+        measured = [self._measure(subject, card) for subject, card in zip(self.subjects, self.cards, strict=True)]
+        if not distributed.is_first():
+            return ""
+        if not measured:
+            return json.dumps({"export": str(self.export), "dataset": reals.name, "fingerprint": reals.fingerprint})
+        if len(measured) == 1:
+            print("\n".join(describe(measured[0].card)), file=sys.stderr)
+            return json.dumps(measured[0].card, allow_nan=False)
+        return self._report(measured)
+
+    def note_changes(self) -> None:
+        """Notes on rank 0 which snapshots were trained on other images than the reals."""
+        reals = self.evaluation.reals
+        for subject in self.subjects if distributed.is_first() else ():
+            part = subject.info.get("data", {}).get("max_images") is not None
+            if not part and subject.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
+                print(f"note: {subject.name} was trained on other images than {reals.name} has now", file=sys.stderr)
+
+    def _measure(self, subject: Subject, path: Path) -> Measured:
+        """The card, written at once; of several subjects, from its file if it answers the same question."""
+        evaluation = replace(self.evaluation, num_samples=subject.count)
+        card: dict[str, Any] | None = None
+        if len(self.subjects) > 1 and not self.again:
+            question = evaluation.question(subject.digest, self.per_class)
+            earlier = distributed.from_first(lambda: read_cards(path))
+            card = next((c for c in reversed(earlier) if c["sampling"].get("question") == question), None)
+        if card is None:
+            card = subject.measure(evaluation, batch_size=self.batch_size, per_class=self.per_class).to_dict()
+            if distributed.is_first():
+                add_card(path, card)
+        if self.neighbours:
+            self._draw_neighbours(subject, path)
+        return Measured(subject.name, subject.kimg, card)
+
+    def _export(self, path: Path) -> None:
+        """`mu` and `sigma` of the reals in the features of the first metric."""
+        reals = self.evaluation.reals
+        extraction = self.evaluation.extraction(METRICS[self.evaluation.metrics[0]].extractor)
+        statistics = real_statistics(reals, extraction, ["moments"], SEED, self.evaluation.cache)
+        moments = statistics.feature_set().moments
+        if distributed.is_first():
+            assert moments is not None
+            made = {
+                "extractor": extraction.extractor.name,
+                "weights_id": extraction.extractor.weights_id,
+                "dataset": reals.name,
+                "fingerprint": reals.fingerprint,
+                "resolution": reals.spec.resolution,
+                "channels": reals.spec.channels,
+            }
+            write_statistics(path, moments, made)
+
+    def _draw_neighbours(self, subject: Subject, card: Path) -> None:
+        """`<card>.neighbours.png`, in the features of the authenticity metric."""
+        reals = at_resolution(self.evaluation.reals, subject.resolution)
+        metric = next(METRICS[i] for i in self.evaluation.metrics if i.startswith("authenticity_"))
+        extraction = self.evaluation.extraction(metric.extractor)
+        known = real_statistics(reals, extraction, ["features"], SEED, self.evaluation.cache).features
+        if known is None:  # not rank 0
+            return
+        samples = subject.first_images(replace(self.evaluation, reals=reals), self.neighbours, self.batch_size)
+        figure = neighbour_figure(samples, reals, extraction, known)
+        name = card.name.removesuffix(".json").removesuffix(".metrics")
+        path = card.with_name(f"{name}.neighbours.png")
+        write_png(path, figure, max(1, _CELL_PX // reals.spec.resolution))
+        print(f"neighbours: {path}", file=sys.stderr)
+
+    def _report(self, measured: Sequence[Measured]) -> str:
+        """Writes the table and the figure; the result as JSON."""
+        check_comparable(measured)
+        measured = [replace(m, name=name) for m, name in zip(measured, self._distinct_names(), strict=True)]
+        csv, svg = self.folder / "metrics.csv", self.folder / "metrics.svg"
+        with updating(csv):
+            rows = merged(rows_at(csv), rows_of(measured))
+            write_text(csv, to_csv(rows))
+        write_text(svg, to_svg(comparable(rows, measured[0])))
+        print("\n".join(table(measured)), file=sys.stderr)
+        result = {
+            "metrics": {key: [m.card["metrics"][key] for m in measured] for key in measured[0].card["metrics"]},
+            "better": measured[0].card["better"],
+            "snapshots": [m.name for m in measured],
+            "kimg": [m.kimg for m in measured],
+            "best": best_of(measured),
+            "num_samples": self.evaluation.num_samples,
+            "cards": [str(subject.card) for subject in self.subjects],
+            "table": str(csv),
+            "plot": str(svg),
+        }
+        return json.dumps(result, allow_nan=False)
+
+    def _distinct_names(self) -> list[str]:
+        """The names of the snapshots, with their path from the common folder if they are from several."""
+        folders = {subject.card.absolute().parent for subject in self.subjects}
+        if len(folders) == 1:
+            return [subject.name for subject in self.subjects]
+        common = os.path.commonpath(folders)
+        return [(s.card.absolute().parent / s.name).relative_to(common).as_posix() for s in self.subjects]
+
+
+def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, known: Tensor, k: int = 5) -> Tensor:
+    """Shows whether the generator reproduces training images. A row for each sample: itself, then its k nearest reals.
+
+    Args:
+        fakes: uint8 [N, C, H, W], N small.
+        reals: the dataset, with the features `known` [M, dim].
+
+    Returns:
+        uint8 CHW.
+    """
+    queries, references = fixed_point(extraction.features(fakes), known)
+    _, rows = nearest(queries, references, min(k, len(known)))
+    cells = [torch.cat([fake[None], reals.batch(row)[0]]) for fake, row in zip(fakes, rows, strict=True)]
+    return make_grid(torch.cat(cells), columns=rows.shape[1] + 1)
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"out={path}", rule="it cannot be written", fix="Give out=FILE.json in a writable folder")

@@ -1,0 +1,87 @@
+"""What a metric needs of the features of a set of images: their moments, the features themselves, or both."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylegen import distributed
+from stylegen.metrics.formulas.frechet import Moments
+
+Kind = Literal["moments", "features"]
+Arrays = dict[str, np.ndarray]
+
+
+class FeatureSet:
+    """Accumulates the features of a set of images, batch by batch.
+
+    Args:
+        dim: number of features.
+        kinds: what to keep.
+
+    Attributes:
+        moments: mean and scatter, if "moments" are kept.
+    """
+
+    def __init__(self, dim: int, kinds: Iterable[Kind]) -> None:
+        wanted = set(kinds)
+        self.moments = Moments(dim) if "moments" in wanted else None
+        self._chunks: list[Tensor] | None = [] if "features" in wanted else None
+        self._dim = dim
+
+    @classmethod
+    def of(cls, moments: Moments | None, features: Tensor | None) -> Self:
+        """From known moments and features."""
+        known = cls(0, ())
+        known.moments, known._chunks = moments, None if features is None else [features]
+        return known
+
+    def update(self, features: Tensor) -> None:
+        """Adds features float32 [N, dim] on the CPU, in the order of the images."""
+        if self.moments is not None:
+            self.moments.update(features)
+        if self._chunks is not None:
+            self._chunks.append(features)
+
+    @property
+    def features(self) -> Tensor:
+        """float32 [N, dim], if "features" are kept."""
+        assert self._chunks is not None
+        if len(self._chunks) != 1:
+            self._chunks = [torch.cat(self._chunks) if self._chunks else torch.empty(0, self._dim)]
+        return self._chunks[0]
+
+    def gathered(self, count: int) -> "FeatureSet":
+        """On rank 0 the features of all ranks, of `count` images in their order."""
+        moments = None if self.moments is None else gather_moments(self.moments)
+        return FeatureSet.of(moments, None if self._chunks is None else distributed.gather_rows(self.features, count))
+
+    def to_arrays(self) -> Arrays:
+        """Arrays by name, for a file."""
+        arrays: Arrays = {}
+        if self.moments is not None:
+            arrays |= self.moments.to_arrays()
+        if self._chunks is not None:
+            arrays["features"] = self.features.numpy()
+        return arrays
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Inverse of `to_arrays`."""
+        if self.moments is not None:
+            self.moments = Moments.from_arrays(arrays)
+        if self._chunks is not None:
+            self._chunks = [torch.from_numpy(arrays["features"])]
+
+
+def gather_moments(moments: Moments) -> Moments:
+    """On rank 0 the moments of all ranks' images, merged in the order of ranks; `moments` elsewhere."""
+    if not distributed.is_distributed():
+        return moments
+    counts = distributed.gather_to_first(torch.tensor([moments.count]))
+    means, scatters = distributed.gather_to_first(moments.mean), distributed.gather_to_first(moments.scatter)
+    whole = Moments(len(moments.mean))
+    for count, mean, scatter in zip(counts, means, scatters, strict=True):
+        whole.merge(Moments.of(int(count), mean, scatter))
+    return whole

@@ -1,0 +1,126 @@
+"""Settings of an evaluation: options of single metrics, the protocol of StyleGAN2-ADA, and how features are extracted.
+
+A departure from the protocol changes the names of the numbers that it affects: `Protocol.suffix`.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from stylegen.bounds import Choice, Count, FilePath, Range, check_arguments, setting
+from stylegen.errors import UserError
+
+PROTOCOL_VERSION = 2  # of everything between the images and the statistics; part of every cache key
+NOISES = ("random", "const", "none")
+LABELS = ("data", "uniform")
+
+
+@dataclass(frozen=True)
+class MetricOptions:
+    """Options of single metrics; the defaults are those of torch-fidelity.
+
+    Raises:
+        UserError: a value out of its bounds.
+    """
+
+    kid_subsets: int = setting(100, Range(1, 100000), help="random subsets for `kid`")
+    kid_subset_size: int = setting(
+        1000, Range(2, 1000000), help="images per subset; `kid` needs as many fakes and as many reals"
+    )
+    isc_splits: int = setting(10, Range(1, 100000), help="splits for `isc`")
+    prc_neighborhood: int = setting(3, Range(1, 10000), help="k of the k-th nearest neighbour in `prc`")
+    prdc_neighborhood: int = setting(5, Range(1, 10000), help="k of the k-th nearest neighbour in `prdc_<extractor>`")
+
+    def __post_init__(self) -> None:
+        check_arguments("evaluation", MetricOptions, vars(self))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Choices outside the metrics that change their values. The defaults are those of StyleGAN2-ADA.
+
+    `mirror_reals`: StyleGAN2-ADA (2020) does not mirror its reals, even after training with mirror images. StyleGAN and
+    StyleGAN2 mirror them at random; `fid50k`, `kid50k` and `pr50k3` follow these two by themselves.
+
+    Raises:
+        UserError: an unknown noise or labels; psi not finite.
+    """
+
+    truncation_psi: float = setting(1.0, Range(-100, 100), help="truncation of the generated images; 1 in all papers")
+    noise: str = setting(
+        "random", Choice(NOISES), help="noise inputs: new for each image, those stored with the weights, or none"
+    )
+    labels: str = setting("data", Choice(LABELS), help="labels: distributed as in the dataset, or uniform over classes")
+    mirror_reals: bool = setting(False, help="count mirror images among the reals")
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.truncation_psi):
+            problem = f"evaluation.truncation_psi={self.truncation_psi}"
+            raise UserError(problem, rule="it is a finite number", fix="Use evaluation.truncation_psi=1")
+        check_arguments("evaluation", Protocol, vars(self))
+
+    def suffix(
+        self, generated: bool = True, walked: bool = False, against_reals: bool = True, conditional: bool = True
+    ) -> str:
+        """Suffix of a metric's name: "" for the defaults, for example "_psi0.7_noise-const" for departures.
+
+        A departure that does not affect the number is left out.
+
+        Args:
+            generated: False for stored images.
+            walked: the number is a path length, to which truncation and kind of noise do not apply.
+            against_reals: the metric compares with real images.
+            conditional: the generator takes labels.
+        """
+        parts = []
+        if generated and not walked and self.truncation_psi != 1:
+            parts.append(f"_psi{self.truncation_psi:g}")
+        if generated and not walked and self.noise != "random":
+            parts.append(f"_noise-{self.noise}")
+        if generated and conditional and self.labels != "data":
+            parts.append(f"_labels-{self.labels}")
+        if against_reals and self.mirror_reals:
+            parts.append("_mirrored-reals")
+        return "".join(parts)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings(MetricOptions, Protocol):
+    """`evaluation.*` of the verbs that compute metrics."""
+
+    weights: FilePath | None = setting(
+        None,
+        help="file or folder with the feature extractors' weights; null searches $STYLEGEN_WEIGHTS and torch's cache, "
+        "then downloads them",
+    )
+    batch_size: Count = setting(
+        64, help="images per batch of the feature extractor; changes the numbers by rounding only"
+    )
+    cache: bool = setting(True, help="cache the statistics of the real images on disk")
+    cache_dir: FilePath | None = setting(
+        None, help="folder of that cache; null for `metrics` in stylegen's cache folder"
+    )
+    calibrate: bool = setting(
+        True, help="also report the metric for other real images, for blurred ones, and for one image repeated"
+    )
+
+    def __post_init__(self) -> None:
+        MetricOptions.__post_init__(self)
+        Protocol.__post_init__(self)
+        check_arguments("evaluation", EvaluationSettings, vars(self))
+
+    @property
+    def options(self) -> MetricOptions:
+        return MetricOptions(**{field.name: getattr(self, field.name) for field in fields(MetricOptions)})
+
+    @property
+    def protocol(self) -> Protocol:
+        return Protocol(**{field.name: getattr(self, field.name) for field in fields(Protocol)})
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """None for the default folder."""
+        return None if self.cache_dir is None else Path(self.cache_dir).expanduser()
+
+
+DEFAULT_SETTINGS = EvaluationSettings()
