@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stylegen.bounds import Count, Device, FilePath, Kimg, Names, Range, Share, setting
 from stylegen.config.sections import group
 from stylegen.errors import UserError
-from stylegen.metrics.protocol.settings import EvaluationSettings
+from stylegen.metrics.protocol.evaluation_settings import EvaluationSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Metrics of generated images: `evaluate` measures a generator, or images, against a dataset.
 
-Reading order: formulas/frechet, protocol/metric, protocol/registry, protocol/settings, engine/reals, engine/fakes,
+Reading order: formulas/frechet, protocol/metric, protocol/registry, protocol/evaluation_settings, engine/reals, engine/fakes,
 engine/metric_group, engine/evaluation; engine/calibration and engine/job at the end.
 """
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # importing a file of this package must not import all others
     from stylegen.metrics.engine.evaluation import Fakes
     from stylegen.metrics.engine.reals import RealImages
     from stylegen.metrics.protocol.card import MetricCard
-    from stylegen.metrics.protocol.settings import EvaluationSettings
+    from stylegen.metrics.protocol.evaluation_settings import EvaluationSettings
     from stylegen.networks import StyleGenerator
 
 
@@ -38,7 +38,7 @@ def evaluate(
         UserError: see `engine.evaluation.Evaluation`.
     """
     from stylegen.metrics.engine.evaluation import Evaluation
-    from stylegen.metrics.protocol.settings import EvaluationSettings
+    from stylegen.metrics.protocol.evaluation_settings import EvaluationSettings
     from stylegen.networks import StyleGenerator
 
     evaluation = Evaluation(metrics, num_samples, reals, settings or EvaluationSettings(), device)

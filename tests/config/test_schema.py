@@ -15,7 +15,7 @@ from stylegen.data.dataset import CACHES
 from stylegen.device import DEVICES
 from stylegen.errors import UserError
 from stylegen.latent.sampler import NOISE_MODES
-from stylegen.metrics.protocol.settings import LABELS, NOISES
+from stylegen.metrics.protocol.evaluation_settings import LABELS, NOISES
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training.observers.wandb import MODES
 from stylegen.training.optimizer import DECAYS

@@ -11,7 +11,7 @@ from torch.nn import functional
 from stylegen import randomness
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.reals import Progress
-from stylegen.metrics.protocol.settings import EvaluationSettings
+from stylegen.metrics.protocol.evaluation_settings import EvaluationSettings
 from stylegen.spec import ImageSpec
 
 NUM_MODES = 10

@@ -39,8 +39,8 @@ from stylegen.metrics.engine.reals import (
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
 from stylegen.metrics.formulas.feature_set import Arrays, FeatureSet, Kind
 from stylegen.metrics.formulas.frechet import Moments
+from stylegen.metrics.protocol.evaluation_settings import MetricOptions
 from stylegen.metrics.protocol.metric import Metric
-from stylegen.metrics.protocol.settings import MetricOptions
 
 NUM_CANDIDATES = 49
 REFERENCES = {

@@ -35,7 +35,7 @@ from stylegen.metrics.engine.reals import PROTOCOL_VERSION, Extraction, Progress
 from stylegen.metrics.engine.requirements import check_evaluation
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache, default_folder
 from stylegen.metrics.protocol.card import MetricCard
-from stylegen.metrics.protocol.settings import DEFAULT_SETTINGS, EvaluationSettings
+from stylegen.metrics.protocol.evaluation_settings import DEFAULT_SETTINGS, EvaluationSettings
 from stylegen.networks import StyleGenerator
 
 QUANTISATION = "floor(127.5 x + 128) clamped to [0, 255]"  # stylegen.images.to_uint8

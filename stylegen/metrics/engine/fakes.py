@@ -13,7 +13,7 @@ from stylegen.features import PairDistance, ieee_float32
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distances
-from stylegen.metrics.protocol.settings import Protocol as EvaluationProtocol
+from stylegen.metrics.protocol.evaluation_settings import Protocol as EvaluationProtocol
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
 

@@ -13,7 +13,7 @@ from stylegen.features import FeatureExtractor
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
 from stylegen.metrics.formulas.feature_set import Arrays, FeatureSet, Kind, gather_moments
 from stylegen.metrics.formulas.frechet import Moments
-from stylegen.metrics.protocol.settings import PROTOCOL_VERSION
+from stylegen.metrics.protocol.evaluation_settings import PROTOCOL_VERSION
 from stylegen.spec import ImageSpec
 
 Progress = Callable[[str, int, int], None]  # stage, images done, images in total

@@ -20,7 +20,7 @@ from stylegen.features.weights import sha256
 from stylegen.files import replacing
 from stylegen.metrics.engine.real_sets import PublishedReals
 from stylegen.metrics.formulas.frechet import Moments
-from stylegen.metrics.protocol.settings import PROTOCOL_VERSION
+from stylegen.metrics.protocol.evaluation_settings import PROTOCOL_VERSION
 from stylegen.spec import ImageSpec
 
 _RECORD = "stylegen"

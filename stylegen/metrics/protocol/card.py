@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import stylegen
-from stylegen.metrics.protocol.settings import PROTOCOL_VERSION, Protocol
+from stylegen.metrics.protocol.evaluation_settings import PROTOCOL_VERSION, Protocol
 
 
 def software_versions() -> dict[str, str]:

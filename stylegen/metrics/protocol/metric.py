@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from stylegen.metrics.formulas.feature_set import FeatureSet, Kind
 from stylegen.metrics.formulas.perceptual_path_length import Walk
-from stylegen.metrics.protocol.settings import MetricOptions, Protocol
+from stylegen.metrics.protocol.evaluation_settings import MetricOptions, Protocol
 
 DEFAULT_OPTIONS = MetricOptions()
 Size = Callable[[MetricOptions], int]

@@ -8,9 +8,9 @@ from stylegen.metrics.engine.real_sets import FirstReals
 from stylegen.metrics.engine.reals import Extraction, RealImages, RealStatistics, halves_of, real_statistics
 from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.formulas.frechet import Moments, distance
+from stylegen.metrics.protocol.evaluation_settings import MetricOptions
 from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS
 from stylegen.metrics.protocol.registry import METRICS
-from stylegen.metrics.protocol.settings import MetricOptions
 from tests.support.metric_images import Reals, Thumbnail, blurred, portraits
 
 NONE = StatisticsCache(None)

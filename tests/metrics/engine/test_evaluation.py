@@ -8,8 +8,8 @@ from torch import Tensor
 
 from stylegen import features
 from stylegen.errors import UserError
+from stylegen.metrics.protocol.evaluation_settings import MetricOptions, Protocol
 from stylegen.metrics.protocol.registry import METRICS, sense_of
-from stylegen.metrics.protocol.settings import MetricOptions, Protocol
 from tests.support.metric_images import Reals, Thumbnail, evaluation_of, noisy, portraits
 
 FD = ["fd_random_vgg16"]

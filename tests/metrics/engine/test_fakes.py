@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stylegen.features import ieee_float32
-from stylegen.metrics.protocol.settings import Protocol
+from stylegen.metrics.protocol.evaluation_settings import Protocol
 from stylegen.spec import ImageSpec
 from tests.support.metric_images import Reals, evaluation_of, portraits
 from tests.support.metrics_on_ranks import Conditional

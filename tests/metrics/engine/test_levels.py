@@ -8,8 +8,8 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.metrics.engine.real_sets import PublishedReals, ReducedReals
+from stylegen.metrics.protocol.evaluation_settings import Protocol
 from stylegen.metrics.protocol.registry import sense_of
-from stylegen.metrics.protocol.settings import Protocol
 from tests.support.metric_images import Reals, evaluation_of, portraits
 from tests.support.tiny import tiny_generator
 
