@@ -1,7 +1,7 @@
 """Metrics of generated images: `evaluate` measures a generator, or images, against a dataset.
 
-Reading order: formulas/frechet, protocol/metric, protocol/registry, protocol/evaluation_settings, engine/reals, engine/fakes,
-engine/metric_group, engine/evaluation; engine/calibration and engine/job at the end.
+Reading order: formulas/frechet, protocol/metric, protocol/registry, protocol/evaluation_settings, engine/reals,
+engine/fakes, engine/metric_group, engine/evaluation; engine/calibration and engine/job at the end.
 """
 
 from collections.abc import Sequence
