@@ -28,6 +28,7 @@ from stylegen.data.sources.zip import ZipSource
 from stylegen.errors import DamagedFile, RunError, UserError
 from stylegen.files import exclusive
 from tests.support.datasets import encode, write_archive, write_folder
+from tests.support.killed_recipe import FATAL, KilledRecipe
 from tests.support.messy_images import messy_pictures, photo, saved
 
 FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(12)}
@@ -43,19 +44,12 @@ def left_beside(out: Path) -> list[str]:
     return sorted(path.name for path in out.parent.iterdir() if out.name in path.name)
 
 
-@pytest.fixture(scope="module")
-def messy(tmp_path_factory) -> tuple[Path, list[str]]:
-    """Two thousand images in a folder, and the names of those that cannot be used."""
-    top = tmp_path_factory.mktemp("messy")
-    images = list(messy_pictures(2000, 24))
-    write_folder(top, {name: data for name, data, _ in images})
-    return top, [name for name, _, usable in images if not usable]
-
-
-def test_two_thousand_mixed_images(messy, tmp_path):
-    source, bad = messy
+def test_mixed_images(tmp_path):
+    images = list(messy_pictures(640, 24))  # all kinds, twice
+    source = write_folder(tmp_path / "messy", {name: data for name, data, _ in images})
+    bad = [name for name, _, usable in images if not usable]
     done = run(source, tmp_path / "out.zip", Recipe(resolution=16), labels="folders", processes=2)
-    assert (done.written, done.left_out) == (2000 - len(bad), len(bad))
+    assert (done.written, done.left_out) == (640 - len(bad), len(bad))
     report = json.loads(done.report.read_text(encoding="utf-8"))
     assert sorted(item["file"] for item in report["left_out"]) == sorted(bad)
     assert all(item["reason"] for item in report["left_out"])
@@ -418,6 +412,7 @@ def test_the_counts_add_up(tmp_path):
 
 
 def test_a_killed_worker_is_named_and_the_work_continues(tmp_path):
+    assert FATAL in FILES.values()
     source, out = write_folder(tmp_path / "in", FILES), tmp_path / "out.zip"
     run(source, tmp_path / "whole.zip")
     with pytest.raises(RunError, match="one of 2 worker processes died"):
@@ -429,13 +424,6 @@ def test_a_killed_worker_is_named_and_the_work_continues(tmp_path):
         assert [found.read(name) for name in found.namelist()[:-1]] == [
             whole.read(name) for name in whole.namelist()[:-1]
         ]
-
-
-class KilledRecipe(Recipe):
-    def __call__(self, data: bytes):
-        if data == FILES["b/9.png"]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(data)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM there")
