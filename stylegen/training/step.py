@@ -1,8 +1,8 @@
 """One training step of a StyleGAN in plain torch: networks, phases, gradients, optimizers, EMA, clock.
 
-A step walks the phases that are due (G main, G path length, D main, D R1, say), each with its gradient, averaged over
-ranks, and one step of Adam. Then it moves w_avg, the strength of augmentation, the EMA of the generator, and the clock,
-on which the resolution depends where the networks grow. It saves, prints and measures nothing; see
+A step walks the phases that are due (for example G main, G path length, D main, D R1). Each computes its gradient,
+averages it over ranks, and takes one step of Adam. Then w_avg, the strength of augmentation, the EMA of the generator and the clock are
+updated; the clock determines the resolution of growing networks. Saving, printing and evaluation are in
 `training.observers`. docs/plain-loop.md has a training loop of ten lines.
 """
 
@@ -82,6 +82,8 @@ class TrainingStep:
         options: optimizers, EMA, precision, growth.
 
     Attributes:
+        G, D, G_ema: the networks; `modules` holds them and the regularizers, and names the weights in checkpoints.
+        phases, optimizers: in the order of a step; by network.
         images_seen, steps: the clock. Schedules count images, lazy intervals count steps.
         attempt: how often the run went back to an earlier checkpoint; part of the key of every random input, so that
             the same images do not lead to the same divergence again.

@@ -81,6 +81,7 @@ class Observers:
     def before_training(self, step: TrainingStep) -> None:
         """Once, before the first step: announce the run, and take the evaluation that a killed run did not finish."""
         out, new = self.outputs, step.images_seen == 0
+        out.wandb.start()
         out.opening.announce(step)
         if new:
             update_standing_statistics(step.G_ema, step.draws)
@@ -158,7 +159,6 @@ class Observers:
 
     def __enter__(self) -> "Observers":
         self.stop.signals.install()
-        self.outputs.wandb.start()
         return self
 
     def __exit__(

@@ -96,4 +96,5 @@ def test_a_new_run_begins_with_a_grid_and_a_continued_one_does_not(observers: Ob
     assert calls.index("standing statistics") < calls.index("grids.write")
     calls.clear()
     observers.before_training(training(40))
-    assert calls == ["opening.announce", "log.begin", "checkpoints.begin", "evaluation.begin", "progress.begin"]
+    parts = ("opening.announce", "log.begin", "checkpoints.begin", "evaluation.begin", "progress.begin")
+    assert calls == ["wandb.start", *parts]
