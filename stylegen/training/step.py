@@ -1,9 +1,9 @@
 """One training step of a StyleGAN in plain torch: networks, phases, gradients, optimizers, EMA, clock.
 
 A step walks the phases that are due (for example G main, G path length, D main, D R1). Each computes its gradient,
-averages it over ranks, and takes one step of Adam. Then w_avg, the strength of augmentation, the EMA of the generator and the clock are
-updated; the clock determines the resolution of growing networks. Saving, printing and evaluation are in
-`training.observers`. docs/plain-loop.md has a training loop of ten lines.
+averages it over ranks, and takes one step of Adam. Then w_avg, the strength of augmentation, the EMA of the generator
+and the clock are updated; the clock determines the resolution of growing networks. Saving, printing and evaluation are
+in `training.observers`. docs/plain-loop.md has a training loop of ten lines.
 """
 
 import copy
