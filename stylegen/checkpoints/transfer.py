@@ -71,7 +71,7 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
             for part in _PARTS
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path, "it holds no state dict") from error
+        raise _unreadable(path, "it holds no weights") from error
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and not tensor.isfinite().all()):
             raise _unreadable(path, f"{name} is not a tensor of finite values")
