@@ -1,4 +1,4 @@
-"""Keyed randomness: known answers, moments, independence, and that nothing depends on the company a draw keeps."""
+"""Keyed random numbers: known answers, moments, independence of each other and of the batch."""
 
 import math
 
@@ -31,7 +31,7 @@ def test_philox_gives_the_published_answers(counter: tuple, key: tuple, expected
     assert tuple(int(w) for w in result) == expected
 
 
-def test_a_draw_depends_on_its_index_alone() -> None:
+def test_a_number_depends_on_its_index_alone() -> None:
     all_at_once = randomness.normal(7, "z", torch.arange(20), (5, 3))
     for index in (0, 7, 19):
         assert torch.equal(all_at_once[index], randomness.normal(7, "z", torch.tensor([index]), (5, 3))[0])
@@ -88,7 +88,7 @@ def test_permutations_are_permutations_and_differ_by_epoch() -> None:
     assert torch.equal(first, randomness.permutation(1000, 3, "order", 0))
 
 
-def test_construction_is_keyed_and_leaves_torch_alone() -> None:
+def test_construction_is_keyed_and_restores_torch() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""The numbers of an augmentation are a function of (seed, asker, image index)."""
+"""The numbers of an augmentation are a function of (seed, purpose, image index)."""
 
 import math
 
@@ -18,7 +18,7 @@ def test_a_part_of_the_batch_gets_the_same_numbers() -> None:
     assert torch.equal(part.image_noise((3, 4, 4)), whole.image_noise((3, 4, 4))[1::3])
 
 
-def test_askers_and_names_draw_apart() -> None:
+def test_purposes_and_names_are_independent() -> None:
     assert not torch.equal(keyed().uniform("hue"), keyed(purpose="D_main/fake").uniform("hue"))
     columns = [keyed(64).uniform(name) for name in UNIFORMS] + [keyed(64).normal(name) for name in NORMALS]
     assert len({tuple(c.tolist()) for c in columns}) == len(columns)

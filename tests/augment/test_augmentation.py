@@ -6,7 +6,7 @@ import torch
 from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.errors import UserError
-from tests.support.augment_inputs import keyed, pictures
+from tests.support.augment_inputs import keyed, noise_images
 
 
 def logits(positive: int, of: int = 10) -> torch.Tensor:
@@ -22,15 +22,15 @@ def run(controller: Controller, steps: int, positive: int) -> list[float]:
     return strengths
 
 
-def test_p_moves_every_four_steps_by_the_pictures_seen() -> None:
-    """40 pictures of 1000 that take p from 0 to 1."""
+def test_p_changes_every_four_steps_by_the_images_seen() -> None:
+    """40 images of 1000 that take p from 0 to 1."""
     controller = Controller(target=0.6, every=4, speed_kimg=1)
     assert run(controller, 8, positive=9) == pytest.approx([0, 0, 0, 0.04, 0.04, 0.04, 0.04, 0.08])
     assert run(controller, 4, positive=7)[-1] == pytest.approx(0.04)  # r = 0.4 lies below the target
     assert run(controller, 4, positive=8)[-1] == pytest.approx(0.04)  # r = 0.6 is the target
 
 
-def test_the_mean_is_over_all_steps_since_the_last_move() -> None:
+def test_the_mean_is_over_all_steps_since_the_last_change() -> None:
     controller = Controller(target=0.5, every=2, speed_kimg=1)
     controller.observe(logits(10))
     controller.end_step()
@@ -49,7 +49,7 @@ def test_the_speed() -> None:
     assert run(Controller(every=4, speed_kimg=0.5), 48, positive=10)[-1] == pytest.approx(480 / 500)
 
 
-def test_a_fixed_strength_stays() -> None:
+def test_a_fixed_probability_is_constant() -> None:
     assert set(run(Controller(p=0.2, target=None), 20, positive=10)) == {0.2}
 
 
@@ -86,8 +86,8 @@ def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
         Controller(**settings)  # type: ignore[arg-type]
 
 
-def test_the_strength_of_the_moment_is_used() -> None:
-    augment, x = Augmentation(AdaPipeline("brightness"), Controller(every=1, speed_kimg=0.001)), pictures()
+def test_the_current_probability_is_used() -> None:
+    augment, x = Augmentation(AdaPipeline("brightness"), Controller(every=1, speed_kimg=0.001)), noise_images()
     assert torch.equal(augment(x, keyed()), x)
     run(augment.controller, 1, positive=10)
     assert augment.controller.p == 1

@@ -1,4 +1,4 @@
-"""Image filtering: what the four bands are, and the filter against a convolution written out."""
+"""Image filtering: the four bands, and the filter against an explicit convolution."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.bands import _band_taps, amplify_bands, gains
-from tests.support.augment_inputs import FixedDraws, keyed, pictures
+from tests.support.augment_inputs import FixedDraws, keyed, noise_images
 
 ALL = {f"imgfilter_{band}": value for band, value in enumerate((0.4, -0.8, 1.1, -0.3))}
 
@@ -42,11 +42,11 @@ def test_gains_keep_the_expected_power() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (40, 70)])
 def test_filter_is_a_convolution_along_both_axes(height: int, width: int) -> None:
-    x, draws = pictures(2, 2, height, width), FixedDraws(2, **ALL)
+    x, draws = noise_images(2, 2, height, width), FixedDraws(2, **ALL)
     taps = (gains(draws, 1, 1.0)[0].double() @ bands()).reshape(1, 1, 1, -1)
 
     def slow(x: Tensor) -> Tensor:
-        for _ in range(3):  # mirrored again and again: 21 samples are more than a small picture has
+        for _ in range(3):  # mirrored again and again: 21 samples are more than a small image has
             room = min(x.shape[3] - 1, 21)
             x = torch.nn.functional.pad(x, (room, room, 0, 0), mode="reflect")
         start = (x.shape[3] - width) // 2 - 21
@@ -56,10 +56,10 @@ def test_filter_is_a_convolution_along_both_axes(height: int, width: int) -> Non
     rows = slow(x)
     x, width, height = rows.transpose(2, 3), height, width
     torch.testing.assert_close(
-        amplify_bands(pictures(2, 2, width, height), draws, 1, 1.0), slow(x).transpose(2, 3), atol=1e-5, rtol=0
+        amplify_bands(noise_images(2, 2, width, height), draws, 1, 1.0), slow(x).transpose(2, 3), atol=1e-5, rtol=0
     )
 
 
 def test_neutral_gains_change_nothing() -> None:
-    x = pictures()
+    x = noise_images()
     torch.testing.assert_close(amplify_bands(x, FixedDraws(4, imgfilter_0=0.0), 1, 1.0), x, atol=1e-6, rtol=0)

@@ -1,4 +1,4 @@
-"""The look-up with derivatives of its own against PyTorch's, to the second order."""
+"""Bilinear sampling and its derivatives against PyTorch's, to second order."""
 
 import torch
 import torch.nn.functional as F

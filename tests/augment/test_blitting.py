@@ -1,4 +1,4 @@
-"""Flips, turns and shifts by whole pixels, as maps of corners."""
+"""Flips, 90-degree rotations and integer translations, as maps of corners."""
 
 import math
 
@@ -34,7 +34,7 @@ def test_shift_is_rounded_and_bounded() -> None:
     assert shifts.abs().amax(dim=0).tolist() == [8, 4]
 
 
-def test_applied_shares() -> None:
+def test_operations_apply_with_probability_p() -> None:
     """A gate opens with p; a flip is then one of two choices, a turn one of four."""
     draws, p, eye = keyed(20_000), 0.3, torch.eye(3)
     for maps, changed in ((horizontal_flip(draws, p), p / 2), (quarter_rotation(draws, p), p * 3 / 4)):

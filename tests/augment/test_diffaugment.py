@@ -1,15 +1,15 @@
-"""DiffAugment in closed form, its shares and derivatives."""
+"""DiffAugment in closed form, its probabilities and derivatives."""
 
 import pytest
 import torch
 
 from stylegen.augment.diffaugment import DiffAugment, adjust_color, translate
 from stylegen.errors import UserError
-from tests.support.augment_inputs import FixedDraws, keyed, pictures
+from tests.support.augment_inputs import FixedDraws, keyed, noise_images
 
 
 def test_color() -> None:
-    x = pictures()
+    x = noise_images()
     torch.testing.assert_close(adjust_color(x, FixedDraws(4)), x)  # the middle of each range
     torch.testing.assert_close(adjust_color(x, FixedDraws(4, brightness=0.75)), x + 0.25)
     grey = adjust_color(x, FixedDraws(4, saturation=0.0))
@@ -19,14 +19,14 @@ def test_color() -> None:
 
 
 def test_translation_fills_with_zero() -> None:
-    x = pictures(height=16, width=24)
+    x = noise_images(height=16, width=24)
     y = translate(x, FixedDraws(4, xint_x=0.999, xint_y=0.0), limit=1 / 8)  # 3 right, 2 up
     torch.testing.assert_close(y[:, :, :14, 3:], x[:, :, 2:, :21])
     assert not y[:, :, 14:].any()
     assert not y[:, :, :, :3].any()
 
 
-def test_every_shift_is_as_likely() -> None:
+def test_shifts_are_uniform() -> None:
     x = torch.zeros(5000, 1, 16, 16)
     x[:, :, 8, 8] = 1
     columns = translate(x, keyed(5000), limit=1 / 8).sum(dim=(1, 2)).argmax(dim=1)
@@ -36,7 +36,7 @@ def test_every_shift_is_as_likely() -> None:
 
 
 def test_p_and_policies() -> None:
-    x, draws = pictures(400, 1, 8, 8), keyed(400)
+    x, draws = noise_images(400, 1, 8, 8), keyed(400)
     assert DiffAugment()(x, 0.0, draws) is x
     changed = (DiffAugment(["color"])(x, 0.25, draws) != x).any(dim=3).any(dim=2).double().mean()
     assert abs(changed - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
@@ -47,6 +47,6 @@ def test_p_and_policies() -> None:
 
 
 def test_derivatives() -> None:
-    x = pictures(2, 3, 4, 4).requires_grad_(True)
+    x = noise_images(2, 3, 4, 4).requires_grad_(True)
     assert torch.autograd.gradcheck(lambda t: DiffAugment()(t.square(), 1.0, keyed(2)), (x,))
     assert torch.autograd.gradgradcheck(lambda t: DiffAugment()(t.square(), 1.0, keyed(2)), (x,))

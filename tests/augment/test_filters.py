@@ -1,4 +1,4 @@
-"""Filtering in blocks against the sum written out, across the borders of blocks."""
+"""Filtering in blocks against the explicit sum, across block borders."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ import torch
 from stylegen.augment.filters import BLOCK, band_matrix, filter_height, reflect, windows
 
 
-def test_reflection_goes_on_for_ever() -> None:
+def test_reflection_is_periodic() -> None:
     assert reflect(torch.arange(-7, 9), 4).tolist() == [1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert reflect(torch.arange(-2, 3), 1).tolist() == [0] * 5
 
 
-def test_reflection_is_that_of_padding() -> None:
+def test_reflection_equals_reflect_padding() -> None:
     x = torch.arange(5.0)
     padded = torch.nn.functional.pad(x[None], (4, 4), mode="reflect")[0]
     assert torch.equal(x[reflect(torch.arange(-4, 9), 5)], padded)

@@ -1,4 +1,4 @@
-"""Scale, rotation, stretch and shift, as maps and in their distributions."""
+"""Maps of scaling, rotation and translation, and their distributions."""
 
 import math
 

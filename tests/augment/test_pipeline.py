@@ -1,4 +1,4 @@
-"""The whole pipeline: identity, presets, splits of a batch, kinds of pictures, derivatives."""
+"""The whole pipeline: identity, presets, splits of a batch, channels, derivatives."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from stylegen.augment import KeyedAugmentDraws
 from stylegen.augment.pipeline import PRESETS, AdaPipeline, operations_of
 from stylegen.errors import UserError
-from tests.support.augment_inputs import FixedDraws, keyed, pictures, smooth
+from tests.support.augment_inputs import FixedDraws, keyed, noise_images, smooth
 
 EVERYTHING = AdaPipeline("bgcfnc")
 
@@ -25,31 +25,31 @@ def test_presets_are_the_papers() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_identity_at_p_zero_bit_for_bit(preset: str) -> None:
-    x = pictures().float()
+    x = noise_images().float()
     assert torch.equal(AdaPipeline(preset)(x, 0.0, keyed()), x)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_closed_gates_leave_the_picture(preset: str) -> None:
-    x = pictures()
+def test_closed_gates_leave_the_image(preset: str) -> None:
+    x = noise_images()
     torch.testing.assert_close(AdaPipeline(preset)(x, 0.5, FixedDraws(4)), x, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_strength_changes_the_picture(preset: str) -> None:
-    x = pictures(16)
+def test_strength_changes_the_image(preset: str) -> None:
+    x = noise_images(16)
     assert (AdaPipeline(preset)(x, 0.9, keyed(16)) - x).abs().max() > 0.1
 
 
-def test_a_shift_in_the_pipeline_moves_the_picture_right_and_down() -> None:
+def test_a_shift_in_the_pipeline_moves_the_image_right_and_down() -> None:
     x = smooth()
     y = AdaPipeline("xint")(x, 1.0, FixedDraws(2, xint_x=0.9, xint_y=0.8))  # 0.8 * 4 = 3.2 and 0.6 * 4 = 2.4
     torch.testing.assert_close(y[:, :, 2:, 3:], x[:, :, :-2, :-3], atol=1e-4, rtol=0)
 
 
 def test_a_batch_may_be_split() -> None:
-    """Each picture depends on itself and its own numbers: the margins that a batch shares do not show."""
-    x = pictures(6)
+    """Each image depends on itself and its own numbers: the margins that a batch shares do not show."""
+    x = noise_images(6)
     whole = EVERYTHING(x, 0.8, keyed(6))
     for rank in range(3):
         part = EVERYTHING(x[rank::3], 0.8, KeyedAugmentDraws(0, "D_main/real", torch.arange(6)[rank::3]))
@@ -59,7 +59,7 @@ def test_a_batch_may_be_split() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", [8, 32])
 def test_shapes(channels: int, size: int) -> None:
-    x = pictures(2, channels, size, size)
+    x = noise_images(2, channels, size, size)
     y = EVERYTHING(x, 0.9, keyed(2))
     assert y.shape == x.shape
     assert y.dtype == x.dtype
@@ -69,7 +69,7 @@ def test_shapes(channels: int, size: int) -> None:
 
 
 def test_half_precision_is_augmented_in_float32() -> None:
-    x = pictures().bfloat16()
+    x = noise_images().bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = EVERYTHING(x, 0.9, keyed())
     assert y.dtype == torch.float32
@@ -78,16 +78,16 @@ def test_half_precision_is_augmented_in_float32() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_derivatives(channels: int) -> None:
-    """Of the first and second order with respect to the pictures, everything switched on."""
-    x = pictures(1, channels, 5, 4).requires_grad_(True)
+    """Of the first and second order with respect to the images, everything switched on."""
+    x = noise_images(1, channels, 5, 4).requires_grad_(True)
     draws = keyed(1, first=3)
     assert torch.autograd.gradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))
     assert torch.autograd.gradgradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))
 
 
 def test_second_derivative_of_a_penalty_equals_that_of_the_matrix() -> None:
-    """The pipeline is affine in the picture, A x + b, so the gradient of |A^T w|^2 by w is 2 A A^T w."""
-    x = pictures(1, 1, 6, 6)
+    """The pipeline is affine in the image, A x + b, so the gradient of |A^T w|^2 by w is 2 A A^T w."""
+    x = noise_images(1, 1, 6, 6)
     draws = keyed(1, first=5)
     A = torch.autograd.functional.jacobian(lambda t: EVERYTHING(t, 1.0, draws), x).reshape(36, 36)
     w = torch.randn(36, dtype=torch.float64, requires_grad=True)

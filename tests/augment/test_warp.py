@@ -1,4 +1,4 @@
-"""The warp against look-ups written out sample by sample, and where the answer is a rearrangement of pixels."""
+"""The warp against explicit sampling, and in cases that rearrange pixels."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from torch import Tensor
 from stylegen.augment.affine import compose, rotation, scaling, translation
 from stylegen.augment.filters import SYM6
 from stylegen.augment.warp import warp
-from tests.support.augment_inputs import pictures, smooth
+from tests.support.augment_inputs import noise_images, smooth
 
 
 def mirrored(x: Tensor, margin: int) -> Tensor:
@@ -29,7 +29,7 @@ def slow_warp(x: Tensor, source: Tensor) -> Tensor:
     fine = up[0, :, : padded.shape[0]] @ padded @ up[1, :, : padded.shape[1]].T
 
     def look_up(px: float, py: float) -> Tensor:
-        """At a pixel position of the unpadded picture."""
+        """At a pixel position of the unpadded image."""
         a, b = 2 * (px + m) + 5, 2 * (py + m) + 5
         i, j = math.floor(a), math.floor(b)
         s, t = a - i, b - j
@@ -64,12 +64,12 @@ MAPS = {
 
 @pytest.mark.parametrize("name", MAPS)
 def test_warp_is_its_definition(name: str) -> None:
-    x = pictures(1, 1, 14, 17)
+    x = noise_images(1, 1, 14, 17)
     torch.testing.assert_close(warp(x, MAPS[name])[0, 0], slow_warp(x[0, 0], MAPS[name][0]), atol=1e-9, rtol=0)
 
 
 def test_the_identity_and_whole_pixels_are_exact() -> None:
-    x = pictures(2, 3, 40, 33)
+    x = noise_images(2, 3, 40, 33)
     torch.testing.assert_close(warp(x, translation(*torch.zeros(2, 2).double())), x, atol=1e-9, rtol=0)
     y = warp(x, translation(*torch.tensor([[3.0, -2.0], [-5.0, 0.0]]).double()))
     expected = torch.stack([mirrored(x[:1], 9)[0, :, 4:44, 12:45], mirrored(x[1:], 9)[0, :, 9:49, 7:40]])
@@ -91,7 +91,7 @@ def test_a_flip_rearranges_pixels() -> None:
     )
 
 
-def test_a_constant_stays() -> None:
+def test_a_constant_is_unchanged() -> None:
     x = torch.full((1, 3, 16, 16), 0.7, dtype=torch.float64)
     torch.testing.assert_close(warp(x, MAPS["all"]), x, atol=1e-9, rtol=0)
 
@@ -102,7 +102,7 @@ def test_a_zoom_of_a_wave_is_the_slower_wave() -> None:
     torch.testing.assert_close(y, torch.sin(x * 0.2), atol=0.01, rtol=0)
 
 
-def test_nothing_is_folded_back() -> None:
+def test_no_aliasing() -> None:
     """A wave near the sampling limit, shrunk by two, lies beyond it and must vanish, not appear as a slow one."""
     x = torch.cos(torch.arange(64, dtype=torch.float64) * 2.8).expand(1, 1, 64, 64)
     y = warp(x, scaling(one(1.9), one(1.0)))
@@ -110,6 +110,6 @@ def test_nothing_is_folded_back() -> None:
 
 
 def test_derivatives() -> None:
-    x = pictures(1, 1, 8, 8)[:, :, :5, :6].requires_grad_(True)
+    x = noise_images(1, 1, 8, 8)[:, :, :5, :6].requires_grad_(True)
     assert torch.autograd.gradcheck(lambda t: warp(t.square(), MAPS["all"]), (x,))
     assert torch.autograd.gradgradcheck(lambda t: warp(t.square(), MAPS["all"]), (x,))

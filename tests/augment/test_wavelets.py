@@ -1,4 +1,4 @@
-"""What makes an orthogonal wavelet filter of most vanishing moments."""
+"""Orthogonality and vanishing moments of the wavelet filters."""
 
 import pytest
 import torch

@@ -42,7 +42,7 @@ def rewrite_text(path: Path, text: str) -> None:
     safetensors.torch.save_file(tensors, path, {"stylegen": text})
 
 
-def test_round_trip_gives_the_same_pictures(path: Path) -> None:
+def test_round_trip_gives_the_same_images(path: Path) -> None:
     loaded = load_snapshot(path)
     assert loaded.info == {"images_seen": 5}
     assert not loaded.generator.training
@@ -109,7 +109,7 @@ def test_file_of_another_kind(tmp_path: Path) -> None:
         ({"mapping__w_avg": torch.full((8,), -torch.inf)}, "mapping.w_avg has values that are not finite"),
     ],
 )
-def test_tensors_that_do_not_fit(path: Path, changes: dict, message: str) -> None:
+def test_tensors_that_do_not_match(path: Path, changes: dict, message: str) -> None:
     rewrite(path, **changes)
     with pytest.raises(UserError, match=message):
         load_snapshot(path)
@@ -118,7 +118,7 @@ def test_tensors_that_do_not_fit(path: Path, changes: dict, message: str) -> Non
 @pytest.mark.parametrize(
     "settings", [{}, {"resolution": "16"}, [1], {"resolution": 16, "z_dim": -1}, {"resolution": 16, "nonsense": 1}]
 )
-def test_settings_that_make_no_network(path: Path, settings: object) -> None:
+def test_invalid_settings(path: Path, settings: object) -> None:
     rewrite(path, {"settings": settings})
     with pytest.raises(UserError):
         load_snapshot(path)
@@ -150,7 +150,7 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(path: Path) -> None:
     assert noticed > 290
 
 
-def test_a_snapshot_from_before_there_were_hashes(path: Path) -> None:
+def test_a_snapshot_without_a_hash(path: Path) -> None:
     with safetensors.safe_open(path, "pt") as file:
         description = json.loads(file.metadata()["stylegen"])
     del description["sha256"]
@@ -193,14 +193,14 @@ def test_metadata_of_other_types(path: Path, description: dict) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, f'{{"a": {"9" * 5000}}}', "null", "[]", "\x1b[31m", "{}", ""])
-def test_metadata_that_no_parser_survives(path: Path, text: str) -> None:
+def test_deeply_nested_metadata(path: Path, text: str) -> None:
     rewrite_text(path, text)
     with pytest.raises(UserError) as caught:
         load_snapshot(path)
     assert str(caught.value).isprintable()
 
 
-def test_missing_permission_is_not_called_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_permission_is_not_reported_as_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 

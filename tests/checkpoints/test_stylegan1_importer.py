@@ -1,4 +1,4 @@
-"""What the golden files do not cover: foreign settings and names without a counterpart, and `fused_scale`."""
+"""Cases that golden files do not cover: settings and names without a counterpart, and `fused_scale`."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 @pytest.mark.parametrize("resolution", [8, 64])
-def test_every_name_of_a_discriminator_of_any_size_is_reached(resolution: int) -> None:
+def test_names_of_a_discriminator_of_any_size_are_complete(resolution: int) -> None:
     num_layers = 2 * (resolution.bit_length() - 3) + 3
     numbers = [("layer", k) for k in range(num_layers)] + [("input", k) for k in range(resolution.bit_length() - 2)]
     state = {f"{kind}{k}.{part}": torch.zeros(1) for kind, k in numbers for part in ("weight", "bias")}

@@ -1,4 +1,4 @@
-"""Weights as a beginning: what is taken, what is kept, what is refused."""
+"""Initialisation from trained weights: copied tensors, kept tensors, errors."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ def equal(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(t, other[name]) for name, t in a.state_dict().items())
 
 
-def test_a_checkpoint_gives_three_networks(tmp_path: Path) -> None:
+def test_a_checkpoint_holds_three_networks(tmp_path: Path) -> None:
     old, new = networks(), networks(seed=5)
     weights = read_weights(checkpoint(tmp_path / "last.ckpt", old))
     assert "generator and discriminator" in transfer(weights, new, labels(), {})
@@ -49,7 +49,7 @@ def test_a_checkpoint_gives_three_networks(tmp_path: Path) -> None:
     assert not equal(new["G"], new["G_ema"])
 
 
-def test_a_snapshot_gives_the_average_to_both_generators(tmp_path: Path) -> None:
+def test_a_snapshot_initialises_both_generators_from_the_ema(tmp_path: Path) -> None:
     generator, new = tiny_generator(seed=3), networks()
     save_snapshot(tmp_path / "a.safetensors", generator, {})
     sentence = transfer(read_weights(tmp_path / "a.safetensors"), new, labels(), {})
@@ -58,14 +58,14 @@ def test_a_snapshot_gives_the_average_to_both_generators(tmp_path: Path) -> None
     assert "no discriminator" in sentence
 
 
-def test_what_depends_on_the_labels() -> None:
+def test_tensors_that_depend_on_labels() -> None:
     generator, critic = labels()["G"], labels()["D"]
     assert generator == {"mapping.embed.weight", "mapping.embed.bias", "mapping.layers.0.weight"}
     assert {n for n in critic if not n.startswith("mapping.")} == {"epilogue.out.weight", "epilogue.out.bias"}
 
 
 @pytest.mark.parametrize("name", sorted(GENERATORS.keys() & DISCRIMINATORS.keys()))
-def test_some_of_every_network_does(name: str) -> None:
+def test_every_network_has_tensors_that_depend_on_labels(name: str) -> None:
     assert label_dependent(lambda classes: GENERATORS[name](resolution=16, num_classes=classes))
     assert label_dependent(lambda classes: discriminator(classes, name=name))
 
@@ -92,7 +92,7 @@ def test_other_labels_keep_the_rest(before: int, after: int, tmp_path: Path) -> 
         (16, {"generator": {"mapping_lr_multiplier": 0.1}}, "mapping_lr_multiplier is 0.01 in the file and 0.1 here"),
     ],
 )
-def test_other_networks_are_refused_whole(resolution: int, settings: dict, message: str, tmp_path: Path) -> None:
+def test_other_networks_are_refused(resolution: int, settings: dict, message: str, tmp_path: Path) -> None:
     save_snapshot(tmp_path / "a.safetensors", tiny_generator(seed=3), {})
     new = networks(resolution)
     before = {name: t.clone() for name, t in new["G"].state_dict().items()}
@@ -121,7 +121,7 @@ def test_nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not (tmp_path / "executed").exists()
 
 
-def test_files_that_hold_something_else(tmp_path: Path) -> None:
+def test_files_that_are_no_weights(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"no")
     (tmp_path / "b.ckpt").write_bytes(b"no")
     torch.save({"weights": {"G.x": torch.zeros(1)}}, tmp_path / "c.ckpt")

@@ -1,4 +1,4 @@
-"""The augmentation pipeline reproduces the reference's, operation by operation, at given percentiles of every draw."""
+"""The augmentation pipeline reproduces the reference, operation by operation, at given percentiles of its inputs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ class PercentileDraws:
     def normal(self, name: str) -> Tensor:
         return torch.erfinv(2 * self.percentile - 1)  # without the sqrt(2) of a true quantile
 
-    def picture(self, shape: Sequence[int]) -> Tensor:
+    def image(self, shape: Sequence[int]) -> Tensor:
         raise AssertionError("additive noise is not in the file")
 
 

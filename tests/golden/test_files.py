@@ -1,4 +1,4 @@
-"""The folder of golden files itself: not empty, and nothing in it that no test would read."""
+"""The folder of golden files: not empty, and every file is read by a test."""
 
 from tests.support.golden import DIRECTORY, KINDS, kind_of
 

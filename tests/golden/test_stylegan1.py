@@ -125,7 +125,7 @@ def test_r1(networks: Networks) -> None:
 def test_one_percent_on_any_weight_is_noticed(networks: Networks) -> None:
     """The tolerances are tight enough: scaling one weight tensor by 1 % moves something out of them.
 
-    Biases by 10 %: of RGB layers at low levels they are a twentieth of the pictures, and no gradient depends on them.
+    Biases by 10 %: of RGB layers at low levels they are a twentieth of the images, and no gradient depends on them.
     """
     found = unnoticed((networks.G, networks.D), lambda: _notices(networks), bias_factor=1.1)
     assert not found, found

@@ -1,4 +1,4 @@
-"""Whole training steps, reproduce the reference's weights."""
+"""Whole training steps reproduce the reference's weights."""
 
 from collections.abc import Sequence
 from pathlib import Path

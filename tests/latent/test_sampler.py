@@ -8,7 +8,7 @@ from tests.support.tiny import tiny_generator
 
 
 @pytest.mark.parametrize("noise", ["const", "none", "random"])
-def test_same_seed_same_picture_at_any_batch_size(noise: str) -> None:
+def test_same_seed_same_image_at_any_batch_size(noise: str) -> None:
     generator = tiny_generator()
     seeds = list(range(16))
     one, eight = (Sampler(generator, psi=0.7, noise=noise, batch_size=n).images(seeds) for n in (1, 8))
@@ -18,16 +18,16 @@ def test_same_seed_same_picture_at_any_batch_size(noise: str) -> None:
 
 def test_noise_modes_differ_and_random_noise_follows_the_seed() -> None:
     generator = tiny_generator()
-    pictures = {mode: Sampler(generator, noise=mode).images([5]) for mode in ("const", "none", "random")}
-    assert not torch.equal(pictures["const"], pictures["none"])
-    assert not torch.equal(pictures["const"], pictures["random"])
+    images = {mode: Sampler(generator, noise=mode).images([5]) for mode in ("const", "none", "random")}
+    assert not torch.equal(images["const"], images["none"])
+    assert not torch.equal(images["const"], images["random"])
     sampler = Sampler(generator, noise="random")
     ws = sampler.ws([5]).expand(2, -1, -1)
     a, b = sampler.render(ws, [5, 6])
     assert not torch.equal(a, b)
 
 
-def test_truncation_ends_at_the_average_picture() -> None:
+def test_truncation_to_0_gives_the_mean_image() -> None:
     generator = tiny_generator()
     sampler = Sampler(generator)
     ws = sampler.ws([0, 1])
@@ -45,7 +45,7 @@ def test_mixing_takes_exactly_the_named_layers() -> None:
     assert not a.any()
 
 
-def test_labels_choose_the_picture() -> None:
+def test_labels_choose_the_image() -> None:
     generator = tiny_generator(num_classes=3)
     zero, two = (Sampler(generator, label=k).images([0]) for k in (0, 2))
     assert not torch.equal(zero, two)

@@ -36,7 +36,7 @@ def test_layer_names_follow_the_papers_figures() -> None:
 @pytest.mark.parametrize(
     ("text", "resolution", "num_ws"), [("fine", 32, 8), ("8", 32, 8), ("corse", 32, 8), ("middle", 8, 4)]
 )
-def test_layers_that_a_network_lacks_are_refused_with_those_that_exist(text: str, resolution: int, num_ws: int) -> None:
+def test_missing_layers_are_refused_and_existing_ones_named(text: str, resolution: int, num_ws: int) -> None:
     with pytest.raises(UserError, match=f"coarse.*0 to {num_ws - 1}|0 to {num_ws - 1}.*coarse"):
         parse_layers(text, resolution, num_ws)
 

@@ -13,7 +13,7 @@ from stylegen.layers.minibatch_std import MinibatchStd
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_homogeneous_activations_let_a_gain_through(name: str) -> None:
+def test_homogeneous_activations_commute_with_a_gain(name: str) -> None:
     x, entry = torch.randn(100, dtype=torch.float64), ACTIVATIONS[name]
     same = torch.allclose(entry.function(2.5 * x), 2.5 * entry.function(x))
     assert same == entry.homogeneous
@@ -65,6 +65,6 @@ def test_minibatch_std_groups_do_not_depend_on_the_split_over_ranks() -> None:
         torch.testing.assert_close(layer(x[rank::2]), whole[rank::2])
 
 
-def test_a_batch_that_groups_do_not_fill_is_refused() -> None:
+def test_a_batch_that_is_no_multiple_of_the_group_is_refused() -> None:
     with pytest.raises(UserError, match="mbstd_group_size=4"):
         MinibatchStd(4)(torch.zeros(6, 1, 1, 1))

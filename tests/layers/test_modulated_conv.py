@@ -1,4 +1,4 @@
-"""The activation-scaling form equals its slow twin, the grouped convolution over per-sample weights."""
+"""Modulated convolution against the grouped convolution with per-sample weights."""
 
 import pytest
 import torch

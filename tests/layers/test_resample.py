@@ -1,4 +1,4 @@
-"""Slow twins in float64: FIR resampling by its definition, convolution by separate steps; second derivatives."""
+"""FIR resampling against its definition and convolution against separate steps, in float64; second derivatives."""
 
 import itertools
 

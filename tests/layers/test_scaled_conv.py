@@ -1,4 +1,4 @@
-"""Fused resampling convolutions against the two steps that they stand for; blur, noise, inputs."""
+"""Fused resampling convolutions against two steps; blur, noise, inputs."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ def downsample_twin(x: Tensor, weight: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("fast", "slow"), [(upsample_fused, upsample_twin), (downsample_fused, downsample_twin)], ids=["up", "down"]
 )
-def test_fused_is_its_two_steps_with_first_and_second_gradients(
+def test_fused_equals_two_steps_with_first_and_second_gradients(
     fast: Callable[..., Tensor], slow: Callable[..., Tensor]
 ) -> None:
     x = torch.randn(2, 3, 6, 4, dtype=torch.float64, requires_grad=True)

@@ -1,4 +1,4 @@
-"""What every loss keeps: large logits do not overflow, and the batch may be spread over micro-batches.
+"""Properties of every loss: no overflow for large logits, and independence of micro-batches.
 
 `tests/training/lightning/test_strategy.py` spreads it over processes.
 """
@@ -29,7 +29,7 @@ def test_large_logits_do_not_overflow(sign: int, loss: Loss) -> None:
 
 
 @pytest.mark.parametrize("loss", VARIANTS.values(), ids=VARIANTS)
-def test_the_generator_pays_for_real_logits_only_where_its_loss_needs_them(loss: Loss) -> None:
+def test_real_logits_are_computed_only_for_losses_that_use_them(loss: Loss) -> None:
     step, critic, _ = micro_batch(p=0.0)
     step.generator.requires_grad_(True)
     main = build_phases(loss, [])[0]
@@ -39,5 +39,5 @@ def test_the_generator_pays_for_real_logits_only_where_its_loss_needs_them(loss:
 
 
 @pytest.mark.parametrize("loss", VARIANTS.values(), ids=VARIANTS)
-def test_micro_batches_are_one_batch(loss: Loss) -> None:
+def test_micro_batches_equal_one_batch(loss: Loss) -> None:
     assert_same_gradients(gradients(loss, micro_batch=2), gradients(loss))

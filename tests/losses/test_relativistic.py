@@ -1,4 +1,4 @@
-"""By the paper's formulas, image by image, with first and second derivatives."""
+"""The paper's formulas, image by image, with first and second derivatives."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the golden files do not cover: table 1's configurations, levels, precision, refusals."""
+"""Cases that golden files do not cover: table 1's configurations, levels, precision, errors."""
 
 import copy
 from pathlib import Path
@@ -64,13 +64,13 @@ def test_every_configuration_of_table_1_trains_every_parameter(configuration: st
 
 
 @pytest.mark.parametrize("configuration", TABLE_1)
-def test_the_latent_reaches_the_picture(configuration: str) -> None:
+def test_the_latent_reaches_the_image(configuration: str) -> None:
     images = tiny(**TABLE_1[configuration])(torch.randn(2, 8))
     assert (images[0] - images[1]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", CONDITIONINGS)
-def test_every_conditioning_trains_every_parameter_and_shows_the_latent(name: str) -> None:
+def test_every_conditioning_trains_every_parameter_and_uses_the_latent(name: str) -> None:
     generator = tiny(conditioning=name, num_classes=3).requires_grad_(True).train()
     z, c = torch.randn(4, 8), torch.eye(3)[[0, 1, 2, 0]]
     images = generator(z, c, noise="const")
@@ -98,7 +98,7 @@ def test_a_snapshot_keeps_the_conditioning(name: str, tmp_path: Path) -> None:
     assert torch.equal(Sampler(again).images(seeds), Sampler(generator).images(seeds))
 
 
-def test_swapping_the_conditioning_leaves_all_other_weights_as_they_were() -> None:
+def test_conditionings_have_the_documented_number_of_parameters() -> None:
     """Everything but the swapped layers has the same shape; heads cost what their formula says."""
     counts = {name: parameters(tiny(conditioning=name, num_classes=3)) for name in CONDITIONINGS}
     channels, w_dim, layers, head = [8] * 6, 8, 6, 8 * 8 + 8
@@ -115,7 +115,7 @@ def test_swapping_the_conditioning_leaves_all_other_weights_as_they_were() -> No
     assert counts["cin"] == counts["class_batch"] == traditional + layers * 3 * 16
 
 
-def test_between_two_labels_lies_a_mixture_of_their_styles() -> None:
+def test_interpolated_labels_mix_their_styles() -> None:
     generator = tiny(conditioning="cin", num_classes=3)
     for name, parameter in generator.named_parameters():
         if name.endswith("table.weight"):
@@ -134,7 +134,7 @@ def test_between_two_labels_lies_a_mixture_of_their_styles() -> None:
 
 
 @pytest.mark.parametrize("fused_from", [None, 4, 16])
-def test_entering_a_resolution_changes_no_picture(fused_from: int | None) -> None:
+def test_a_new_resolution_at_alpha_0_changes_no_image(fused_from: int | None) -> None:
     generator = tiny(32, fused_from=fused_from).double()
     discriminator = Discriminator(32, **WIDTHS, fused_from=fused_from).double()
     ws = styles(generator)
@@ -152,7 +152,7 @@ def test_a_fade_is_linear_in_alpha() -> None:
     torch.testing.assert_close(middle, 0.7 * old + 0.3 * new)
 
 
-def test_nothing_above_the_level_is_computed() -> None:
+def test_layers_above_the_level_are_not_computed() -> None:
     generator, discriminator = tiny(32), Discriminator(32, **WIDTHS)
     for network in (generator.synthesis, discriminator):
         for side, block in network.blocks.items():
@@ -172,7 +172,7 @@ def test_slots_above_the_level_are_not_read() -> None:
     assert not torch.equal(generator.synthesis(ws), generator.synthesis(last))
 
 
-def test_a_network_draws_at_the_level_where_it_stands() -> None:
+def test_a_network_uses_its_current_level() -> None:
     generator, discriminator = tiny(32), Discriminator(32, **WIDTHS, mbstd_group_size=1)
     ws = styles(generator)
     assert generator.level == Level(32, 1.0)
@@ -190,7 +190,7 @@ def test_a_network_draws_at_the_level_where_it_stands() -> None:
 
 
 @pytest.mark.parametrize("noise", ["const", "none", "random"])
-def test_the_sampler_draws_at_the_level(noise: str) -> None:
+def test_the_sampler_uses_the_current_level(noise: str) -> None:
     generator = tiny(32)
     generator.set_level(16, 0.5)
     images = Sampler(generator, psi=0.7, noise=noise, batch_size=2).images([1, 2, 3])
@@ -199,7 +199,7 @@ def test_the_sampler_draws_at_the_level(noise: str) -> None:
     assert (images[2:].int() - alone.int()).abs().max() <= 1
 
 
-def test_noise_tensors_take_the_place_of_the_stored_ones() -> None:
+def test_noise_tensors_replace_the_stored_ones() -> None:
     generator = tiny()
     ws = styles(generator, 2)
     stored = [v.expand(2, 1, -1, -1) for k, v in generator.named_buffers() if k.endswith("noise.const")]
@@ -236,7 +236,7 @@ def test_networks_follow_the_type_of_their_input(dtype: torch.dtype) -> None:
     assert (images - exact).square().mean() < 0.01 * exact.square().mean()
 
 
-def test_channels_last_gives_the_same_pictures() -> None:
+def test_channels_last_gives_the_same_images() -> None:
     z = torch.randn(4, 8)
     expected = tiny(32)(z)
     torch.testing.assert_close(tiny(32).to(memory_format=torch.channels_last)(z), expected, rtol=1e-4, atol=1e-4)

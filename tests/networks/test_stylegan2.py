@@ -1,4 +1,4 @@
-"""What the golden files do not cover: sizes, channels, precision, layout, refusals."""
+"""Cases that golden files do not cover: sizes, channels, precision, memory layout, errors."""
 
 import itertools
 
@@ -58,7 +58,7 @@ def test_double_precision_stays_double() -> None:
     assert Discriminator(16, **WIDTHS).double()(images).dtype == torch.float64
 
 
-def test_channels_last_gives_the_same_pictures() -> None:
+def test_channels_last_gives_the_same_images() -> None:
     z = torch.randn(4, 8)
     expected = tiny_generator(32)(z)
     torch.testing.assert_close(
@@ -66,7 +66,7 @@ def test_channels_last_gives_the_same_pictures() -> None:
     )
 
 
-def test_noise_tensors_take_the_place_of_the_stored_ones() -> None:
+def test_noise_tensors_replace_the_stored_ones() -> None:
     generator = tiny_generator()
     ws = generator.mapping(torch.randn(2, 8)).unsqueeze(1).repeat(1, generator.num_ws, 1)
     buffers = dict(generator.synthesis.named_buffers())

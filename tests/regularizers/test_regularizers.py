@@ -1,4 +1,4 @@
-"""R1 and path length where the answer is known in closed form."""
+"""R1 and path length in cases with a closed form."""
 
 import math
 
@@ -36,7 +36,7 @@ def test_path_lengths_of_a_linear_network() -> None:
     torch.testing.assert_close(lengths, expected)
 
 
-def test_the_moving_mean_follows_and_stays_in_the_graph() -> None:
+def test_the_moving_average_is_updated_and_part_of_the_graph() -> None:
     matrix = torch.randn(5, 16, dtype=torch.float64, requires_grad=True)
     ws = torch.randn(3, 2, 5, dtype=torch.float64, requires_grad=True)
     y = torch.randn(3, 1, 4, 4, dtype=torch.float64)

@@ -12,8 +12,8 @@ class FixedDraws:
     """What is not named has its gate closed, the uniform 1/2 and the normal 0.
 
     Args:
-        count: pictures.
-        values: uniforms and normals by name, for all pictures or one each; their gates are open.
+        count: images.
+        values: uniforms and normals by name, for all images or one each; their gates are open.
     """
 
     def __init__(self, count: int = 1, **values: float | list[float]) -> None:
@@ -40,7 +40,7 @@ def keyed(count: int = 4, purpose: str = "D_main/real", first: int = 0) -> Keyed
     return KeyedAugmentDraws(0, purpose, torch.arange(first, first + count))
 
 
-def pictures(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) -> Tensor:
+def noise_images(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) -> Tensor:
     """Noise in [-1, 1], float64."""
     generator = torch.Generator().manual_seed(1)
     return 2 * torch.rand(count, channels, height, width, dtype=torch.float64, generator=generator) - 1

@@ -1,4 +1,4 @@
-"""Which statistics batch normalisation uses, and that of two processes."""
+"""Statistics of batch normalisation in training, evaluation, and two processes."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def pooled(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
     return values.mean(dim=1), values.var(dim=1)
 
 
-def test_it_is_torchs_in_training_and_evaluation() -> None:
+def test_equals_torch_in_training_and_evaluation() -> None:
     ours, theirs = BatchNorm(3).double(), nn.BatchNorm2d(3, affine=False).double()
     for x in batches(3):
         torch.testing.assert_close(ours(x), theirs(x))
@@ -56,7 +56,7 @@ def test_an_evaluation_uses_the_running_statistics(name: str) -> None:
     assert torch.equal(norm.running_mean[:, None, None], mean)
 
 
-def test_standing_statistics_are_those_of_all_batches_pooled() -> None:
+def test_standing_statistics_pool_all_batches() -> None:
     norm = BatchNorm(3).double().eval()
     parts = [*batches(4), *batches(1, size=7)]
     with standing_statistics(norm):
@@ -70,7 +70,7 @@ def test_standing_statistics_are_those_of_all_batches_pooled() -> None:
     torch.testing.assert_close(norm(x), expected)
 
 
-def test_standing_statistics_of_nothing_change_nothing() -> None:
+def test_standing_statistics_without_batches_change_nothing() -> None:
     norm = BatchNorm(3)
     norm.running_mean.fill_(5.0)
     with standing_statistics(norm):
@@ -80,14 +80,14 @@ def test_standing_statistics_of_nothing_change_nothing() -> None:
         pass
 
 
-def test_batch_statistics_in_evaluation_leave_the_running_ones_alone() -> None:
+def test_batch_statistics_in_evaluation_do_not_update_the_running_ones() -> None:
     norm = BatchNorm(3, evaluation="batch").double().eval()
     (x,) = batches(1)
     torch.testing.assert_close(norm(x), CONDITIONINGS["batch_norm"](3).double()(x))
     assert not norm.running_mean.any()
 
 
-def test_two_processes_are_one_batch(tmp_path: Path) -> None:
+def test_two_processes_equal_one_batch(tmp_path: Path) -> None:
     """Output, running statistics, first and second gradients of two halves, each in a process: those of the whole."""
     command = [sys.executable, "-m", "tests.support.batch_norm_ranks", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""Every family against its paper's formula in float64, to the second derivative, and the contract that all keep."""
+"""Every conditioning against its paper's formula in float64 to second order, and their common contract."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,13 +26,13 @@ def derivatives(function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> li
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", CONDITIONINGS)
-def test_it_is_the_papers_formula_to_the_second_derivative(name: str, count: int) -> None:
+def test_formula_and_its_derivatives_to_second_order(name: str, count: int) -> None:
     layer = make(name)
     x, v = torch.randn(count, CHANNELS, 2, 3, dtype=torch.float64) * 2 + 1, condition_for(name, count)
     for norm in batch_statistics(layer):
         norm.evaluation = "batch"
     if count == 1:
-        layer.eval()  # a single picture has no place in the training of batch norms
+        layer.eval()  # a single image has no place in the training of batch norms
     parameters = dict(layer.named_parameters())
     names = list(parameters)
 
@@ -48,7 +48,7 @@ def test_it_is_the_papers_formula_to_the_second_derivative(name: str, count: int
 
 
 @pytest.mark.parametrize("name", ["adain", "batch_film", "layer_film", "se", "self_modulation", "cin"])
-def test_derivatives_are_those_of_finite_differences(name: str) -> None:
+def test_derivatives_equal_finite_differences(name: str) -> None:
     layer = make(name)
     x, v = torch.randn(2, CHANNELS, 2, 2, dtype=torch.float64), condition_for(name, 2)
     inputs = (x.requires_grad_(), v.requires_grad_())
@@ -57,7 +57,7 @@ def test_derivatives_are_those_of_finite_differences(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONDITIONINGS)
-def test_zero_affine_weights_leave_the_normalisation_alone(name: str) -> None:
+def test_zero_affine_weights_give_the_normalisation(name: str) -> None:
     layer = make(name, 6)
     for parameter in layer.parameters():
         torch.nn.init.zeros_(parameter)
@@ -96,7 +96,7 @@ def test_half_precision_keeps_its_type_and_does_not_overflow(name: str, dtype: t
 
 
 @pytest.mark.parametrize("name", CONDITIONINGS)
-def test_the_layout_stays(name: str) -> None:
+def test_the_memory_layout_is_preserved(name: str) -> None:
     layer, v = make(name, 6), condition_for(name, 2)
     x = torch.randn(2, 6, 4, 4, dtype=torch.float64).to(memory_format=torch.channels_last)
     assert layer(x, v).is_contiguous(memory_format=torch.channels_last)
@@ -117,7 +117,7 @@ def test_an_instance_of_one_pixel_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BATCH_STATISTICS)
-def test_one_picture_in_training_is_refused(name: str) -> None:
+def test_one_image_in_training_is_refused(name: str) -> None:
     layer = make(name)
     x, v = torch.zeros(1, CHANNELS, 4, 4, dtype=torch.float64), condition_for(name, 1)
     with pytest.raises(UserError, match=r"batch_size of 2 .* generator.conditioning"):

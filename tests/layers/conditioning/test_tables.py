@@ -1,4 +1,4 @@
-"""Tables of styles: rows, mixtures of rows, and what is refused."""
+"""Class tables: rows, mixtures of rows, errors."""
 
 import pytest
 import torch
