@@ -27,7 +27,7 @@ class PercentileDraws:
     def normal(self, name: str) -> Tensor:
         return torch.erfinv(2 * self.percentile - 1)  # without the sqrt(2) of a true quantile
 
-    def image(self, shape: Sequence[int]) -> Tensor:
+    def image_noise(self, shape: Sequence[int]) -> Tensor:
         raise AssertionError("additive noise is not in the file")
 
 
