@@ -31,10 +31,10 @@ class Range:
     """Bounds of a number; for a list, of each number in it.
 
     Args:
-        least, most: the bounds, both allowed.
-        above: `least` itself is not allowed.
-        below: `most` itself is not allowed.
-        count: how many numbers a list holds, from and to.
+        least, most: the bounds.
+        above: exclude `least`.
+        below: exclude `most`.
+        count: minimum and maximum length of a list.
     """
 
     least: float
@@ -54,7 +54,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Names:
-    """How many names a list may hold."""
+    """Bounds on the number of names in a list."""
 
     count: tuple[int, int] = (0, 1024)
 
@@ -121,7 +121,7 @@ Clamp = Annotated[float, Range(0, 1e9, above=True)]
 
 @functools.cache
 def hints_of(constructor: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Argument -> annotation with its bounds, of a class or function; those in `without` left out."""
+    """Argument -> annotation with its bounds, of a class or function; without those in `without`."""
     target = constructor.__init__ if inspect.isclass(constructor) else constructor
     hints = typing.get_type_hints(target, include_extras=True)
     fields = dataclasses.fields(constructor) if dataclasses.is_dataclass(constructor) else ()
@@ -176,7 +176,7 @@ def check_arguments(section: str, constructor: Callable[..., Any], values: Mappi
 
 
 def brief(value: Any, length: int = 60) -> str:
-    """The value as a person types it, on one line of at most `length` characters."""
+    """The value as typed on the command line, on one line of at most `length` characters."""
     try:
         text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
     except ValueError:  # Python prints no integer of more than 4,300 digits
@@ -186,7 +186,7 @@ def brief(value: Any, length: int = 60) -> str:
 
 
 def _broken_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
-    """What is wrong with a value that is not None, as the middle of an error message; None where all is well."""
+    """The rule that a value (not None) breaks, for the error message; None if it is valid."""
     limits = next((mark for mark in marks if isinstance(mark, Range)), None)
     if typing.get_origin(kind) in (list, tuple, Sequence, typing.get_origin(Sequence[int])):
         return _list_rule(value, typing.get_args(kind)[0], marks)

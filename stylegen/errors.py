@@ -1,7 +1,6 @@
-"""Errors that a person can act on: what was given, the rule it breaks, the way out.
+"""Errors for users: the given value, the rule that it breaks, and the fix.
 
-`UserError` is the caller's to mend (the commands exit with status 2, no traceback); anything else that
-escapes a command is a failure at run time (status 1).
+A command exits with status 2 and no traceback for `UserError`, and with status 1 for failures at run time.
 """
 
 import difflib
@@ -24,9 +23,9 @@ class UserError(ValueError):
     ``resolution=48: resolutions are powers of two from 8 to 2048. Use 32 or 64``.
 
     Args:
-        problem: the value as the user gave it, with the name of the setting or file.
+        problem: the value as given, with the name of the setting or file.
         rule: the rule that it breaks.
-        fix: what to do instead, as an imperative.
+        fix: an imperative with the exact setting to use.
     """
 
     def __init__(self, problem: str, *, rule: str, fix: str) -> None:
@@ -43,19 +42,19 @@ def _rebuild(kind: type["UserError"], problem: str, rule: str, fix: str) -> "Use
 
 
 class DamagedFile(UserError):
-    """A file whose content is not what was written: another copy, or an older file, may do."""
+    """A damaged file, which another copy or an older file can replace."""
 
 
 class RunError(RuntimeError):
-    """A failure at run time that needs no traceback: a full disk, a server that is gone. The commands exit with 1."""
+    """A failure at run time without a traceback, such as a full disk. Commands exit with status 1."""
 
 
 class Stopped(Exception):
-    """A run that saved itself and ended early, as it was told to.
+    """A run that saved a checkpoint and stopped early, by a signal or time limit.
 
     Args:
-        message: where the run stands and how it goes on.
-        status: of the command: 128 + the number of a signal, 0 for a time limit.
+        message: the progress so far, and how to resume.
+        status: exit status: 128 + the number of the signal, 0 for a time limit.
     """
 
     def __init__(self, message: str, status: int) -> None:

@@ -1,7 +1,7 @@
-"""`auto=true`: StyleGAN2-ADA's settings for whatever the data and the devices are (its train.py, cfg=auto).
+"""`auto=true`: StyleGAN2-ADA's settings by resolution and number of devices (its train.py, cfg=auto).
 
-They fill what is given neither on the command line nor in a YAML file, and then stand in the configuration like any
-other value: `--cfg job` prints them, `config.yaml` keeps them.
+They replace constructor defaults only, not values from the command line or a YAML file. `--cfg job` prints them, and
+`config.yaml` records them.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ from stylegen.data.sources.source import open_source
 def auto_settings(
     resolution: int, devices: int, batch_size: int | None = None, half: bool = False, transfer: bool = False
 ) -> dict[str, Any]:
-    """Settings by dotted key: a first guess, good in many cases and best in few; try other values of R1's gamma.
+    """Settings by dotted key: a first guess. R1's gamma is worth tuning.
 
     batch  = max(min(devices * min(4096 / resolution, 32), 64), devices)
     group  = min(batch / devices, 4), of the minibatch statistics
@@ -28,14 +28,14 @@ def auto_settings(
     widths = 32768 / r feature maps from 512 px on, half of that below; learning rates 0.002 at 1024 px and above,
              0.0025 below; two mapping layers
 
-    On a number of devices that is no power of two, the batch is the next multiple of devices * group below.
+    If the number of devices is not a power of two, the batch is rounded down to a multiple of devices * group.
 
     Args:
-        resolution: of the pictures.
+        resolution: of the images.
         devices: processes that share the batch.
-        batch_size: where it is given; gamma, EMA and group follow it. (StyleGAN2-ADA keeps those of its own batch.)
-        half: the devices compute in float16 at a good speed, as the published settings do.
-        transfer: the training begins with trained weights; augmentation then adapts five times as fast.
+        batch_size: a given one, from which gamma, EMA and group are derived (unlike StyleGAN2-ADA); None derives it.
+        half: use float16, as the published settings do.
+        transfer: training starts from trained weights; augmentation then adapts five times as fast.
     """
     batch = max(min(devices * min(4096 // resolution, 32), 64), devices) if batch_size is None else batch_size
     group = max(min(batch // devices, 4), 1)
@@ -58,7 +58,7 @@ def auto_settings(
         "w_avg_decay": 0.995,
     }
     if half:
-        # The published code keeps 4 px in float32.
+        # the published code keeps 4 px in float32
         settings |= {"precision": "fp16", "half_resolutions": min(4, resolution.bit_length() - 3)}
     if transfer:
         settings["augment.speed_kimg"] = 100.0
@@ -66,9 +66,9 @@ def auto_settings(
 
 
 def apply_auto(config: DictConfig, given: Collection[str]) -> None:
-    """Write `auto_settings` into `config`, except for keys in `given` and those of parts that it does not have.
+    """Write `auto_settings` into `config`, except for keys in `given` and keys that it does not have.
 
-    Without `data.path`, or with impossible numbers, nothing is written: a training is refused for these.
+    Writes nothing without `data.path` or with numbers out of range, which are refused later.
 
     Raises:
         UserError: data that cannot be opened.
@@ -93,7 +93,7 @@ def apply_auto(config: DictConfig, given: Collection[str]) -> None:
 
 
 def _resolution(data: DictConfig) -> int | None:
-    """As the dataset will have it, from the first picture's header; None where that cannot be known yet."""
+    """The dataset's resolution, from the header of its first image; None if that is not known yet."""
     if data.resolution is not None:
         return int(data.resolution)
     if OmegaConf.is_missing(data, "path"):
@@ -102,6 +102,6 @@ def _resolution(data: DictConfig) -> int | None:
         return openmoji.DEFAULT_RESOLUTION
     source = open_source(data.path)
     keys = source.keys()
-    width = header_of(source, keys[0]).width if keys else None  # without pictures, the dataset itself complains
+    width = header_of(source, keys[0]).width if keys else None  # an empty dataset is refused later
     source.close()
     return width

@@ -148,7 +148,9 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
             rule = f"{verb} has no setting or group of this name"
             return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
     named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
-    culprit = max(named, key=lambda o: len(key_of(o)), default=" ".join(overrides))  # batch_size is part of other keys
+    culprit = max(
+        named, key=lambda o: len(key_of(o)), default=" ".join(overrides)
+    )  # batch_size is a substring of other keys
     if message.startswith("Ambiguous value"):  # Hydra's word for several values
         return UserError(
             brief(culprit, 80), rule="a run has one value", fix=f"Use {verb} -m {brief(culprit)} for one run each"
@@ -183,7 +185,7 @@ def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:
     def walk(node: Any, prefix: str) -> None:
         for key in node:
             found.append(f"{prefix}{key}")
-            value = node._get_node(key)  # as it stands; an interpolation may be the mistake
+            value = node._get_node(key)  # unresolved: an interpolation may be the mistake
             if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing()):
                 walk(value, f"{prefix}{key}.")
 

@@ -1,7 +1,7 @@
-"""Which settings a training has: those of the command line, or of the run that it continues.
+"""The settings of a training: from the command line, or from the run that it resumes.
 
-A run that is continued has the settings of its own config.yaml; the command line changes those that it names. A recipe
-that it names, `experiment=`, is taken whole, so that all its differences from the run are found.
+A resumed run keeps the settings of its config.yaml, except those given on the command line. With `experiment=`, the
+whole recipe counts as given, so that every difference from the run is found.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
 
-_NOW = ("output_dir", "resume", "max_hours")  # of the command, and never taken from the run
+_NOW = ("output_dir", "resume", "max_hours")  # always from the command line
 
 
 def compose_train(overrides: Sequence[str]) -> TrainSettings:
@@ -53,7 +53,7 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
         return compose_tree("train", overrides)
     try:
         config = compose_tree("train", overrides)
-    except UserError:  # perhaps a setting of a group that the default recipe lacks and the run has
+    except UserError:  # perhaps a setting of a group that only the run has
         groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
         config = compose_tree("train", [*groups, *overrides])
     with open_dict(own):
@@ -97,7 +97,7 @@ def _read_tree(path: Path) -> DictConfig:
 
 
 def _continued(overrides: Sequence[str]) -> RunFolder | None:
-    """The run that output_dir= and resume= name, to continue it or to begin it again; None for a new one."""
+    """The run that output_dir= and resume= name; None for a new run."""
     if not overrides:
         return None
     config = compose_tree("train", overrides)
@@ -109,7 +109,7 @@ def _continued(overrides: Sequence[str]) -> RunFolder | None:
     try:
         folder = RunFolder(path.parent.parent if path.is_file() else path)
         return folder if folder.is_run() else None
-    except OSError:  # said when the folder is opened
+    except OSError:  # raised again when the folder is opened
         return None
 
 
@@ -141,7 +141,7 @@ def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
-    """What the command line sets in `config`: settings, whole groups, and what debug= names."""
+    """Keys that the command line sets in `config`: settings, whole groups, and the content of debug=."""
     keys = [key for key in given if key != "debug" and (key in config or "." in key)]
     file = config_directory() / "debug" / f"{given.get('debug')}.yaml"
     if file.is_file():

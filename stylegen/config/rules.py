@@ -1,4 +1,4 @@
-"""Rules that span several settings of a training. They run first, before anything is built or written."""
+"""Rules across several training settings, checked before anything is built or written."""
 
 import os
 from typing import Any
@@ -27,7 +27,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     batches, setting = [config.batch_size], "batch_size"
     if config.growth is not None:
         growth = _growth(config, config.growth, dataset)
-        if config.growth.batch_sizes:  # of which a run may meet the first only
+        if config.growth.batch_sizes:  # the data may end the growth before the last
             batches, setting = growth.batch_sizes[: growth.doublings + 1], "growth.batch_sizes"
     for batch in dict.fromkeys(batches):
         _check_batch_norm(config, batch, setting)
@@ -44,7 +44,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
 
 
 def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
-    """What the user should know before the training, one sentence each."""
+    """Notes for the user before training, one sentence each."""
     found = dataset.notices()
     maps = config.generator.channel_base // dataset.spec.resolution
     if config.data.path != OPENMOJI and maps < _FEW_FEATURE_MAPS:
@@ -56,7 +56,7 @@ def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
 
 
 def num_processes(config: Any) -> int:
-    """Processes that share the batch."""
+    """Number of processes that share the batch."""
     return config.trainer.devices * config.trainer.num_nodes
 
 
@@ -71,7 +71,7 @@ def _check_sample_grid(count: int, resolution: int) -> None:
 
 
 def _check_launcher(config: TrainSettings) -> None:
-    """torchrun or srun has started as many processes as are asked for; otherwise each would train by itself."""
+    """torchrun or srun must have started the configured number of processes; otherwise each would train alone."""
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
     slurm_environment(devices, num_nodes)
     _check_environment()
@@ -85,30 +85,30 @@ def _check_launcher(config: TrainSettings) -> None:
 
 
 def _check_environment() -> None:
-    """Another launcher's RANK and WORLD_SIZE mean nothing to a process that would train by itself."""
+    """RANK and WORLD_SIZE of another launcher are refused: each of its processes would train alone."""
     rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
     if rank is not None and size != "1" and not started_by_torchrun():
         raise UserError(
             f"WORLD_SIZE={size} RANK={rank} in the environment",
-            rule="processes are started by torchrun, srun or trainer.devices, and this one was not",
+            rule="processes are started by torchrun, srun or trainer.devices, and this one was started by none of them",
             fix="Start with torchrun, or unset both and use trainer.devices=N",
         )
 
 
 def _growth(config: TrainSettings, arguments: Arguments, dataset: ImageDataset) -> Growth:
-    """The schedule; the run is long enough for it to reach the data's resolution."""
+    """The schedule, which must reach the data's resolution within the run."""
     growth = Growth(dataset.spec.resolution, config.batch_size, **arguments)
     if growth.doublings and round(config.total_kimg * 1000) <= growth.grown_at:
         raise UserError(
             f"total_kimg={config.total_kimg:g}",
             rule=f"growth takes {growth.grown_at / 1000:g} kimg to reach the data's {dataset.spec.resolution} px",
-            fix="Train longer, or set smaller growth.stable_kimg and growth.fade_kimg",
+            fix="Use a larger total_kimg, or smaller growth.stable_kimg and growth.fade_kimg",
         )
     return growth
 
 
 def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:
-    """Statistics of a batch are those of all pictures of a step, and of more than one in each process."""
+    """Batch normalisation needs the whole batch of a step, and two images or more per process."""
     conditioning = CONDITIONINGS.get(config.generator.arguments.get("conditioning", ""))
     if conditioning is None or not conditioning.needs_batch:
         return
@@ -116,35 +116,35 @@ def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:
     if config.batch_per_device is not None and config.batch_per_device < share:
         raise UserError(
             f"batch_per_device={config.batch_per_device} generator.conditioning={config.generator.conditioning}",
-            rule="batch normalisation needs the whole batch at once, not one part after the other",
-            fix="Leave batch_per_device out, or use another conditioning, as adain",
+            rule="batch normalisation needs the whole batch at once, not in parts",
+            fix="Leave batch_per_device out, or use generator.conditioning=adain",
         )
     if share < 2:
         raise UserError(
             f"{setting}={batch} on {num_processes(config)} process(es) "
             f"generator.conditioning={config.generator.conditioning}",
-            rule="batch normalisation needs two pictures or more in each process; one would be normalised by itself",
-            fix=f"Use {setting}={2 * num_processes(config)} or more, or another conditioning, as adain",
+            rule="batch normalisation needs at least two images per process",
+            fix=f"Use {setting}={2 * num_processes(config)} or more, or generator.conditioning=adain",
         )
 
 
 def _check_batch(config: TrainSettings, dataset: ImageDataset, batch: int, setting: str) -> None:
-    """The batch fits the data, and its shares fit minibatch statistics and shrunk regularisers.
+    """The batch must fit the data, and its parts must hold whole groups of minibatch statistics and regularisers.
 
-    Every share holds whole groups, or the training would not be that of one process with the same batch.
+    Otherwise the result would depend on the number of processes and parts.
     """
     processes = num_processes(config)
     if not 1 <= batch <= len(dataset):
         raise UserError(
             f"{setting}={batch}",
-            rule=f"a batch is at least one picture, and {dataset.name} has {len(dataset)}",
-            fix=f"Use {setting}={len(dataset)} or less, or more pictures",
+            rule=f"a batch has at least one image, and {dataset.name} has {len(dataset)}",
+            fix=f"Use {setting}={len(dataset)} or less, or more images",
         )
     share = max(min(config.batch_per_device or batch, batch // processes), 1)
     if batch % processes == 0 and batch % (processes * share):
         raise UserError(
             f"batch_per_device={share}",
-            rule=f"{setting}={batch} on {processes} process(es) is no multiple of it",
+            rule=f"{setting}={batch} on {processes} process(es) is not a multiple of it",
             fix=f"Use a divisor of {batch // processes}, or another {setting}",
         )
     parts = batch // share
@@ -172,7 +172,7 @@ def device_type(accelerator: str) -> str:
 
 
 def check_accelerator(accelerator: str, devices: int) -> None:
-    """Raise UserError where the machine lacks what `trainer` asks for."""
+    """Raise UserError for devices that this machine does not have."""
     mps = int(torch.backends.mps.is_available())
     counts = {"cpu": devices, "gpu": torch.cuda.device_count() or mps, "cuda": torch.cuda.device_count(), "mps": mps}
     if accelerator != "auto" and accelerator not in counts:

@@ -120,7 +120,7 @@ def sections(constructor: Any) -> dict[str, Section]:
 
 
 def hints(parts: tuple[Part, ...]) -> dict[str, Any]:
-    """Setting -> annotation with its bounds, of all parts; those of groups inside them left out."""
+    """Setting -> annotation with its bounds, of all parts; without the groups inside them."""
     found: dict[str, Any] = {}
     for constructor, without in parts:
         inner = sections(constructor)

@@ -1,4 +1,4 @@
-"""YAML files from people and runs, read within bounds: no aliases, which can stand for gigabytes in ten lines."""
+"""Reads YAML files within bounds of size and depth, without aliases, which can expand ten lines to gigabytes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-MAX_BYTES = 2**18  # fifty times a run's config.yaml
+MAX_BYTES = 2**18  # fifty times the size of a run's config.yaml
 MAX_DEPTH = 32
 
 
@@ -16,7 +16,7 @@ def load_yaml(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: too large, too deep, with anchors or aliases, or no YAML; one line says which.
+        ValueError: too large, too deep, with anchors or aliases, or not YAML.
     """
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
@@ -26,7 +26,7 @@ def load_yaml(path: Path) -> Any:
         _check_tokens(content)
         return OmegaConf.to_container(OmegaConf.create(content.decode()))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"it is no YAML ({(str(error) or type(error).__name__).splitlines()[0]})") from error
+        raise ValueError(f"it is not valid YAML ({(str(error) or type(error).__name__).splitlines()[0]})") from error
 
 
 def dump_yaml(tree: Mapping[str, Any]) -> str:
@@ -38,7 +38,9 @@ def _check_tokens(content: bytes) -> None:
     depth = 0
     for token in yaml.scan(content):
         if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
-            raise ValueError(f"line {token.start_mark.line + 1} has an anchor or alias (& or *), which is not read")
+            raise ValueError(
+                f"line {token.start_mark.line + 1} has an anchor or alias (& or *), which is not supported"
+            )
         depth += isinstance(token, yaml.BlockMappingStartToken | yaml.BlockSequenceStartToken)
         depth += isinstance(token, yaml.FlowMappingStartToken | yaml.FlowSequenceStartToken)
         depth -= isinstance(token, yaml.BlockEndToken | yaml.FlowMappingEndToken | yaml.FlowSequenceEndToken)

@@ -1,4 +1,4 @@
-"""Where `sample` writes: names that say what was sampled, nothing overwritten that differs, checked before any work."""
+"""Output files of `sample`: named after the settings, checked before sampling, never overwritten by other content."""
 
 import filecmp
 import hashlib
@@ -31,7 +31,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append("class" + _short(settings.label))
     if settings.noise != "const" and settings.mode != "noise":
         parts.append(f"noise-{settings.noise}")
-    if settings.mode != "images":  # whose files are named after their seeds
+    if settings.mode != "images":  # files of single images are named after their seeds
         parts.append("seeds" + _short(settings.seeds))
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
@@ -39,7 +39,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
 
 
 def _short(text: str) -> str:
-    """The text as part of a file name: as it is where that is possible, else its beginning and a hash."""
+    """The text as part of a file name: unchanged if possible, else its beginning and a hash."""
     plain = "".join(c if c.isalnum() or c in "-_.," else "_" for c in text)
     if plain == text and len(text) <= _LONG:
         return plain
@@ -64,7 +64,11 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     try:
         if out.exists() and out.is_dir() != several:
             kind = "a folder" if several else "one file"
-            raise UserError(f"out={out}", rule=f"mode={settings.mode} writes {kind}, and it is none", fix="Use another")
+            raise UserError(
+                f"out={out}",
+                rule=f"mode={settings.mode} writes {kind}, and it is something else",
+                fix="Use another out=PATH",
+            )
         existing = out if several else out.parent
         while not existing.exists() and existing != existing.parent:
             existing = existing.parent
@@ -73,22 +77,22 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserError(
-            f"out={out}", rule=f"it cannot be written ({reason})", fix="Use a folder of your own"
+            f"out={out}", rule=f"it cannot be written ({reason})", fix="Use out=PATH in a writable folder"
         ) from error
     return out
 
 
 def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, keep_both: bool) -> list[Path]:
-    """Write PNGs: into the folder `out`, or, where the one name is empty, to the file `out`.
+    """Write PNGs to the folder `out`, or to the file `out` for a single image without a name.
 
-    All are written beside their place first, so that either all of them appear or none.
+    Either all files appear or none.
 
     Args:
         images: names and uint8 [C, H, W].
-        keep_both: what is there already with other contents stays, and `out` gets a number; else it is refused.
+        keep_both: append a number to `out` if files with other content exist; else refuse.
 
     Raises:
-        UserError: a file with other contents is there.
+        UserError: a file with other content exists.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.stem[:100]}.", dir=out.parent) as folder:
@@ -101,8 +105,8 @@ def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, ke
             if not keep_both:
                 raise UserError(
                     f"out={out}",
-                    rule=f"{other} is there already with other contents",
-                    fix="Use another name, or move it",
+                    rule=f"{other} exists with other content",
+                    fix="Use another out=PATH, or move the file",
                 )
             number += 1
             place = out.with_name(f"{out.name.removesuffix('.png')}_{number}{'.png' if '' in names else ''}")
@@ -114,7 +118,7 @@ def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, ke
 
 
 def _other_content(folder: Path, names: list[str], place: Path) -> Path | None:
-    """The first file at `place` that differs from the new one of its name."""
+    """The first existing file at `place` that differs from the new file of the same name."""
     for name in names:
         path = place / name if name else place
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Turn any collection of pictures into a dataset for training, and say what was left out."""
+"""Convert a collection of images to a training dataset, and report what was left out."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`train -m seed=0,1 regularizers.r1.gamma=1,10`: one ordinary run after the other, and a table at the end."""
+"""`train -m seed=0,1 regularizers.r1.gamma=1,10`: one run after the other, and a table at the end."""
 
 import subprocess
 import sys
@@ -17,13 +17,12 @@ _INSTEAD = {
 
 
 def run_sweep(verb: str, arguments: Sequence[str]) -> int:
-    """Train every combination, each in a process of its own -> exit status: 0, or the first failure's.
+    """Train every combination in its own process, and return the exit status: 0, or that of the first failure.
 
-    Without output_dir each run has a numbered folder under runs/; with it, its number's folder in there, so that the
-    same command continues.
+    Each run has a numbered folder under runs/, or in output_dir, where the same command resumes the runs.
 
     Raises:
-        UserError: another verb, or any combination that cannot be composed; before the first run begins.
+        UserError: another verb, or a combination that cannot be composed, before the first run starts.
     """
     if verb != "train":
         fix = _INSTEAD.get(verb, "Run the command once for each value")
@@ -38,7 +37,7 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
         facts = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith(("run ", "score "))]
         rows.append([str(number), " ".join(varied), *(facts or [f"status {done.returncode}"])])
         status = status or done.returncode
-        if done.returncode < 0 or done.returncode >= 128:  # stopped by a signal: the rest is not wanted either
+        if done.returncode < 0 or done.returncode >= 128:  # stopped by a signal, which ends the sweep
             status = done.returncode if done.returncode > 0 else 128 - done.returncode
             break
     print(_table(rows))
@@ -46,7 +45,7 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
 
 
 def _varied(runs: list[list[str]]) -> list[list[str]]:
-    """Of each run, the overrides that the others do not all have."""
+    """The overrides of each run that are not common to all."""
     shared = set(runs[0]).intersection(*runs)
     ours = [[o for o in overrides if o not in shared] for overrides in runs]
     return [[o for o in overrides if not o.startswith("output_dir=")] for overrides in ours]

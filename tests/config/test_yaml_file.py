@@ -16,8 +16,8 @@ LAUGHS = "a: &a [ha, ha]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nvariants: *c\n
         (LAUGHS.encode(), "line 1 has an anchor or alias"),
         (b"a: " + b"[" * 100_000, "nested more than 32 deep"),
         (b"a: " + b"x" * MAX_BYTES, "larger than 262144 bytes"),
-        (b"a: [", "no YAML"),
-        (b"\xff\xfe\x00", "no YAML"),
+        (b"a: [", "not valid YAML"),
+        (b"\xff\xfe\x00", "not valid YAML"),
     ],
     ids=["aliases", "nesting", "size", "syntax", "bytes"],
 )

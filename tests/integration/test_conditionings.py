@@ -81,7 +81,7 @@ def test_the_average_is_saved_with_statistics_of_its_own(tmp_path: Path) -> None
         (["generator.conditioning=adian"], "Did you mean adain"),
         (["generator.conditioning=none", "generator.const_input=true"], "Use generator.const_input=false"),
         (["generator.conditioning=cin", "generator.const_input=true"], "Use generator.const_input=false"),
-        (["generator.conditioning=batch_film", "batch_size=1"], "batch_size=1 .*two pictures or more"),
+        (["generator.conditioning=batch_film", "batch_size=1"], "batch_size=1 .*at least two images"),
         (["generator.conditioning=batch_film", "batch_per_device=1"], "batch_per_device=1 .*whole batch at once"),
         (
             ["generator.conditioning=self_modulation", "batch_size=2", "trainer.accelerator=cpu", "trainer.devices=2"],

@@ -93,7 +93,7 @@ def test_what_differs_is_not_overwritten(run_folder: Path, tmp_path: Path, capsy
     assert main([*arguments, f"out={out}"]) == main([*arguments, f"out={out}"]) == 0
     before = out.read_bytes()
     assert main([*arguments, f"out={out}", "columns=1"]) == 2
-    assert "is there already with other contents" in capsys.readouterr().err
+    assert "exists with other content" in capsys.readouterr().err
     assert out.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", run_folder.name]
     assert main(arguments) == main([*arguments, "columns=1"]) == 0
