@@ -70,8 +70,8 @@ class RunFolder:
     def snapshot(self, images_seen: int) -> Path:
         return self.root / "snapshots" / f"{kimg_name(images_seen)}.safetensors"
 
-    def score(self, images_seen: int) -> Path:
-        """The metric card of a snapshot, beside it."""
+    def metric_card(self, images_seen: int) -> Path:
+        """Beside the snapshot."""
         return self.snapshot(images_seen).with_suffix(".metrics.json")
 
     def is_run(self) -> bool:

@@ -80,7 +80,7 @@ def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> d
     generator = load_snapshot(folder.snapshot(images_seen)).generator.to(choose_device(settings.trainer.accelerator))
     generator = generator.to(memory_format=torch.channels_last)  # as in training, so that all digits agree
     card = training_evaluation(settings, build_dataset(settings)).measure_generator(generator)
-    add_card(folder.score(images_seen), card.to_dict())
+    add_card(folder.metric_card(images_seen), card.to_dict())
     return card.to_dict()
 
 

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import torch
 
-from stylegen import distributed
 from stylegen.config.evaluate_settings import EvaluateSettings
-from stylegen.data.dataset import ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import process_group
-from stylegen.errors import UserError
 from stylegen.launching import launch, launches
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.job import EvaluationJob
@@ -52,36 +49,25 @@ def with_defaults(settings: EvaluateSettings) -> EvaluateSettings:
         metrics = default_metrics(settings.evaluation.weights, moments_only=settings.statistics is not None)
     if settings.neighbours:
         metrics = with_authenticity(metrics)
-    num_samples = default_num_samples(metrics) if settings.num_samples is None else settings.num_samples
-    return replace(settings, metrics=metrics, num_samples=num_samples)
+    return replace(settings, metrics=metrics, num_samples=settings.num_samples or default_num_samples(metrics))
 
 
 def _rank(settings: EvaluateSettings) -> str:
     """The work of one process, which joins the others if there are any."""
     with process_group(choose_device(settings.device)) as device:
         job = _job(settings, device)
-        if settings.data.path is None and settings.statistics is None:
-            job.note_changes()
         with ProgressBars() as progress:
-            show = progress.show if distributed.is_first() else None
-            return replace(job, evaluation=job.evaluation.with_progress(show)).run()
+            return job.run(progress.show)
 
 
 def _job(settings: EvaluateSettings, device: torch.device) -> EvaluationJob:
     """What is measured, against what, and where the cards go; everything is checked."""
-    assert settings.metrics is not None
-    assert settings.num_samples is not None
-    data, metrics = settings.data, settings.metrics
-    subjects = find_subjects(settings.snapshot, settings.images, settings.num_samples)
-    if subjects:
-        choice = RealsChoice(data.path, data.resolution, data.mirror, settings.statistics)
-        reals = choice.open(subjects[0], metrics, settings.evaluation.labels)
-    elif data.path is not None:
-        reals = ImageDataset(data.path, data.resolution)
-    else:
-        raise UserError("data.path is missing", rule="export= writes the statistics of a dataset", fix="Add data.path=")
+    metrics, count = settings.metrics or [], settings.num_samples or 0
+    subjects = find_subjects(settings.snapshot, settings.images, count)
+    choice = RealsChoice(settings.data.path, settings.data.resolution, settings.data.mirror, settings.statistics)
+    reals = choice.open(subjects, metrics, settings.evaluation.labels) if subjects else choice.open_dataset()
     job = EvaluationJob(
-        Evaluation(metrics, settings.num_samples, reals, settings.evaluation, device),
+        Evaluation(metrics, count, reals, settings.evaluation, device),
         subjects,
         batch_size=settings.batch_size,
         per_class=settings.per_class,

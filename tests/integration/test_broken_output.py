@@ -100,7 +100,7 @@ def test_a_damaged_card_of_a_finished_run(
 ) -> None:
     folder = tmp_path / "run"
     assert train(folder) == 0
-    RunFolder(folder).score(48).write_text('{"metrics": {"fid"')
+    RunFolder(folder).metric_card(48).write_text('{"metrics": {"fid"')
     assert train(folder) == 0
     assert "000000.048.metrics.json is damaged" in caplog.text
     assert "python -m stylegen evaluate" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from stylegen.files import write_text
 from stylegen.images import make_grid, write_png
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.real_sets import PublishedReals, at_resolution
-from stylegen.metrics.engine.reals import SEED, Extraction, RealImages, real_statistics
+from stylegen.metrics.engine.reals import SEED, Extraction, Progress, RealImages, real_statistics
 from stylegen.metrics.engine.statistics_file import write_statistics
 from stylegen.metrics.engine.subjects import Subject, check_match
 from stylegen.metrics.formulas.neighbours import fixed_point, nearest
@@ -108,8 +108,14 @@ class EvaluationJob:
         folder = Path(os.path.commonpath([subject.card.absolute().parent for subject in self.subjects]))
         return folder.parent if folder.name == "snapshots" else folder
 
-    def run(self) -> str:
-        """Does the work of this rank; on rank 0 the JSON text of the result, "" on the others."""
+    def run(self, progress: Progress | None = None) -> str:
+        """Does the work of this rank; on rank 0 the JSON text of the result, "" on the others.
+
+        Args:
+            progress: see `Evaluation`; used on rank 0.
+        """
+        if progress is not None and distributed.is_first():
+            return replace(self, evaluation=self.evaluation.with_progress(progress)).run()
         reals = self.evaluation.reals
         if self.export is not None:
             self._export(self.export)
@@ -122,14 +128,6 @@ class EvaluationJob:
             print("\n".join(describe(measured[0].card)), file=sys.stderr)
             return json.dumps(measured[0].card, allow_nan=False)
         return self._report(measured)
-
-    def note_changes(self) -> None:
-        """Notes on rank 0 which snapshots were trained on other images than the reals."""
-        reals = self.evaluation.reals
-        for subject in self.subjects if distributed.is_first() else ():
-            part = subject.info.get("data", {}).get("max_images") is not None
-            if not part and subject.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
-                print(f"note: {subject.name} was trained on other images than {reals.name} has now", file=sys.stderr)
 
     def _measure(self, subject: Subject, path: Path) -> Measured:
         """The card, written at once; of several subjects, from its file if it answers the same question."""

@@ -93,8 +93,8 @@ class FirstReals:
     """The reals of `fid50k`, `kid50k` and `pr50k3`: the first `count` images in the dataset's order.
 
     A smaller dataset is repeated, as in the published code (CelebA-HQ has 30,000 images). If the training mirrored its
-    images, each of the `count` is mirrored with probability 1/2, keyed by (0, its index); the published code chooses
-    them anew for every cache of statistics.
+    images, each of the `count` is mirrored with probability 1/2, keyed by (0, its index); the published
+    code chooses others for every cache of statistics.
 
     Args:
         reals: the dataset.

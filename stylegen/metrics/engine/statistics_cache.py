@@ -1,8 +1,7 @@
-"""Statistics of real pictures on disk, so that they are computed once for a dataset.
+"""Disk cache for statistics of real images.
 
-One entry is one .npz without pickled objects, which also holds the full key that it answers: pixels
-(fingerprint), extractor, weights, protocol. A file that is damaged, or answers another key, is as good as
-none and is written anew.
+An entry is an .npz file without pickled objects, which also holds its full key: pixels (fingerprint), extractor,
+weights, protocol. A file that is damaged, or holds another key, is ignored and overwritten.
 """
 
 import hashlib
@@ -28,17 +27,17 @@ def default_folder() -> Path:
 
 
 class StatisticsCache:
-    """Arrays by key, in a folder. Writers may run at the same time: files appear whole, the last one stays.
+    """Arrays by key, in a folder. Concurrent writers are safe: files are replaced atomically.
 
     Args:
-        folder: where the files are; None keeps nothing.
+        folder: None disables the cache.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def path(self, key: Key) -> Path | None:
-        """The file that answers this key; None without a folder."""
+        """The file for this key; None without a folder."""
         if self.folder is None:
             return None
         digest = hashlib.blake2b(_encode(key).encode(), digest_size=12).hexdigest()
@@ -53,14 +52,14 @@ class StatisticsCache:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-            _LOG.warning("%s is damaged (%s); it will be computed anew", path, error)
+            _LOG.warning("%s is damaged (%s); it will be recomputed", path, error)
             return None
         if str(arrays.pop(_KEY, "")) != _describe(key, arrays):
             return None
         return arrays
 
     def store(self, key: Key, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write the arrays; a folder that cannot be written costs the next run its time, not this run its score."""
+        """Writes the arrays. If the folder is not writable, a warning; the evaluation goes on."""
         path = self.path(key)
         if path is None:
             return
@@ -68,11 +67,11 @@ class StatisticsCache:
             with replacing(path) as partial, partial.open("wb") as file:
                 np.savez(file, **{_KEY: np.array(_describe(key, arrays))}, **arrays)  # type: ignore[arg-type]
         except OSError as error:
-            _LOG.warning("statistics are not kept: %s", error)
+            _LOG.warning("statistics are not cached: %s", error)
 
 
 def _describe(key: Key, arrays: Iterable[str]) -> str:
-    """What an entry says of itself: the key, and which arrays it holds, for an archive can lose one."""
+    """The key, and the names of the arrays, because a damaged archive can lose one."""
     return f"{_encode(key)} {sorted(arrays)}"
 
 

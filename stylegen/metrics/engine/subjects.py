@@ -1,6 +1,7 @@
 """What is evaluated, and against which reals: snapshots, folders of images, statistics files."""
 
 import glob
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylegen import randomness
+from stylegen import distributed, randomness
 from stylegen.checkpoints.snapshot import find_snapshot, load_snapshot
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import UserError
@@ -65,7 +66,7 @@ class Subject(ABC):
 
 @dataclass(frozen=True)
 class SnapshotSubject(Subject):
-    """A generator. It is loaded anew each time: there may be many."""
+    """A generator; loaded for each use, because there may be many snapshots."""
 
     path: Path
 
@@ -204,8 +205,8 @@ class RealsChoice:
     mirror: bool | None = None
     statistics: str | None = None
 
-    def open(self, subject: Subject, metrics: Sequence[str], labels: str) -> ImageDataset | PublishedReals:
-        """The reals; all training data, even if training used a part of them.
+    def open(self, subjects: Sequence[Subject], metrics: Sequence[str], labels: str) -> ImageDataset | PublishedReals:
+        """The reals; without `path` those of the first subject: all training data, even if training used a part.
 
         Args:
             labels: see `Protocol`.
@@ -214,6 +215,7 @@ class RealsChoice:
             UserError: nothing names the reals; `statistics` for a conditional generator with labels from the data;
                 a metric that needs to know `mirror`, which is unknown.
         """
+        subject = subjects[0]
         if self.statistics is not None:
             if subject.spec.num_classes and labels == "data":
                 raise UserError(
@@ -235,7 +237,18 @@ class RealsChoice:
                 fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
             )
         data = {k: v for k, v in subject.info["data"].items() if k not in ("max_images", "subset_seed")}
-        return ImageDataset(**data | {"mirror": mirror})
+        reals = ImageDataset(**data | {"mirror": mirror})
+        for other in subjects if distributed.is_first() else ():
+            part = other.info.get("data", {}).get("max_images") is not None
+            if not part and other.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
+                print(f"note: {other.name} was trained on other images than {reals.name} has now", file=sys.stderr)
+        return reals
+
+    def open_dataset(self) -> ImageDataset:
+        """The dataset itself, if nothing is measured."""
+        if self.path is None:
+            raise UserError("data.path is missing", rule="export= writes statistics of a dataset", fix="Add data.path=")
+        return ImageDataset(self.path, self.resolution)
 
     def _mirrored(self, subject: Subject, metrics: Sequence[str]) -> bool:
         mirror = subject.info.get("data", {}).get("mirror") if self.mirror is None else self.mirror

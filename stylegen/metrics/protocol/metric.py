@@ -21,7 +21,7 @@ class Formula:
         takes: its positional arguments: "moments" or "features" of fakes and reals, "logits" or "distances" of the
             fakes only.
         numbers: name of each number, with "lower" or "higher" for the better direction and None for neither.
-            The name "" stands for the metric's own.
+            "" is the metric's own name.
         min_fakes, min_reals: smallest number of images, given the options.
         options: keyword argument of `compute` -> field of `MetricOptions`.
         size_option: the option to lower if there are too few images.

@@ -75,7 +75,7 @@ class PeriodicEvaluation:
         card = self.evaluation.measure_generator(step.G_ema, sampling=made)
         self._owed = False
         if is_first():
-            add_card(self.folder.score(seen), card.to_dict())
+            add_card(self.folder.metric_card(seen), card.to_dict())
         if self._is_better(card, seen) and is_first():
             self._write_best(step, card)
         self._spent += time.perf_counter() - begun
@@ -121,5 +121,5 @@ def best_snapshot(folder: RunFolder) -> Path:
 
 def read_card(folder: RunFolder, images_seen: int) -> dict[str, Any] | None:
     """The card that training wrote at this moment, as JSON values, or None; not the cards of `evaluate`."""
-    cards = [card for card in read_cards(folder.score(images_seen)) if "question" not in card["sampling"]]
+    cards = [card for card in read_cards(folder.metric_card(images_seen)) if "question" not in card["sampling"]]
     return cards[-1] if cards else None
