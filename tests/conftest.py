@@ -15,6 +15,9 @@ import numpy
 import pytest
 import torch
 
+from stylegen import features
+from tests.support.metric_images import Thumbnail
+
 # The same examples every time, and no database that one run leaves for the next.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -60,3 +63,9 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fd_random_vgg16` through a cheap extractor."""
+    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())

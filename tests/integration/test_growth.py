@@ -68,40 +68,38 @@ def test_it_resumes_bit_for_bit_in_any_phase(kimg: str, grown: Path, tmp_path: P
         assert (folder / "samples" / image.name).read_bytes() == image.read_bytes()
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_score_that_was_owed_is_that_of_its_moment(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed while it scores, in the middle of a fade and at the end: taken again, where the networks stood."""
-    calls = []
+def test_an_evaluation_that_was_owed_is_that_of_its_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed during an evaluation, in the middle of a fade and at the end: repeated with the same networks."""
+    calls: list[Any] = []
+    killed_at = 0
 
-    def score(evaluation: Evaluation, generator: StyleGenerator, **options: Any) -> Any:
+    def measure(evaluation: Evaluation, generator: StyleGenerator, **options: Any) -> Any:
         calls.append(generator.level)
-        if len(calls) == number:
+        if len(calls) == killed_at:
             raise SystemError("killed")
         value = Sampler(generator).images([0]).float().mean().item()
         keys = ("better", "references", "dataset", "extractors", "options", "calibration")
         empty: dict[str, Any] = {key: {} for key in keys}
         return MetricCard({"fid": value}, num_samples=1, num_reals=1, sampling=options["sampling"], seed=0, **empty)
 
-    monkeypatch.setattr(Evaluation, "measure_generator", score)
-    scored = [a for a in RUN if a != "evaluation=none"] + [
-        "evaluation=random_vgg16",
-        "evaluation.every_kimg=0.2",
-        "evaluation.max_share=1",
-    ]
-    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    with pytest.raises(SystemError):
-        main(["train", *scored, f"output_dir={killed}"])
-    assert main(["train", *scored, f"output_dir={killed}"]) == 0
-    assert calls[number - 1] == calls[number]
-    assert calls[0].alpha == (200 - 96) / 160
-    assert main(["train", *scored, f"output_dir={undisturbed}"]) == 0
-    assert lines(killed) == lines(undisturbed)
-    assert_equal(state(killed), state(undisturbed))
-    calls.clear()
-    assert main(["train", *scored, f"output_dir={killed}"]) == 0
-    assert not calls  # it is finished now
+    monkeypatch.setattr(Evaluation, "measure_generator", measure)
+    evaluated = [a for a in RUN if a != "evaluation=none"]
+    evaluated += ["evaluation=random_vgg16", "evaluation.every_kimg=0.2", "evaluation.max_share=1"]
+    undisturbed = tmp_path / "undisturbed"
+    assert main(["train", *evaluated, f"output_dir={undisturbed}"]) == 0
+    for number in (1, 2):
+        killed, killed_at = tmp_path / f"killed{number}", number
+        calls.clear()
+        with pytest.raises(SystemError):
+            main(["train", *evaluated, f"output_dir={killed}"])
+        assert main(["train", *evaluated, f"output_dir={killed}"]) == 0
+        assert calls[number - 1] == calls[number]
+        assert calls[0].alpha == (200 - 96) / 160
+        assert lines(killed) == lines(undisturbed)
+        assert_equal(state(killed), state(undisturbed))
+        calls.clear()
+        assert main(["train", *evaluated, f"output_dir={killed}"]) == 0
+        assert not calls  # it is finished now
 
 
 def test_samples_of_a_level(grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

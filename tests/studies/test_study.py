@@ -131,6 +131,7 @@ def test_bad_input(overrides: list[str], message: str, tmp_path: Path, capsys: p
     assert re.search(message, refused(["study", f"output_dir={tmp_path / 'out'}", *given], tmp_path, capsys))
 
 
+@pytest.mark.usefixtures("thumbnail")
 def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One YAML; numbers that were scored with other choices are taken anew, shorter runs refused."""
     file = tmp_path / "rates.yaml"

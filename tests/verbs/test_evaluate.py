@@ -30,9 +30,7 @@ FD = "fd_random_vgg16"
 CHEAP = f"metrics=[{FD}]"
 
 
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
+pytestmark = pytest.mark.usefixtures("thumbnail")
 
 
 @pytest.fixture

@@ -6,21 +6,17 @@ from typing import Any
 
 import pytest
 
-from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.training.observers.periodic_evaluation import read_card
-from tests.support.metric_images import Thumbnail
 from tests.support.tiny import TINY_RUN
 
 FD = "fd_random_vgg16"
 
 
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
+pytestmark = pytest.mark.usefixtures("thumbnail")
 
 
 @pytest.mark.parametrize(
