@@ -23,10 +23,10 @@ def run(controller: Controller, steps: int, positive: int) -> list[float]:
 
 
 def test_p_changes_every_four_steps_by_the_images_seen() -> None:
-    """40 images of 1000 that take p from 0 to 1."""
+    """40 images, where 1000 take p from 0 to 1."""
     controller = Controller(target=0.6, every=4, speed_kimg=1)
     assert run(controller, 8, positive=9) == pytest.approx([0, 0, 0, 0.04, 0.04, 0.04, 0.04, 0.08])
-    assert run(controller, 4, positive=7)[-1] == pytest.approx(0.04)  # r = 0.4 lies below the target
+    assert run(controller, 4, positive=7)[-1] == pytest.approx(0.04)  # r = 0.4 is below the target
     assert run(controller, 4, positive=8)[-1] == pytest.approx(0.04)  # r = 0.6 is the target
 
 
@@ -37,7 +37,7 @@ def test_the_mean_is_over_all_steps_since_the_last_change() -> None:
     controller.observe(logits(1))
     controller.end_step()  # r = (10 - 8) / 20
     assert controller.p == 0
-    assert run(controller, 2, positive=10)[-1] == pytest.approx(0.02)  # nothing is left of the first two
+    assert run(controller, 2, positive=10)[-1] == pytest.approx(0.02)  # the first two steps no longer count
 
 
 def test_p_is_clamped() -> None:
@@ -69,7 +69,7 @@ def test_state_continues_exactly(stop: int) -> None:
 
 
 def test_ranks_and_micro_batches_count_as_one_batch() -> None:
-    """Two ranks with two micro-batches each move as one process that sees all four."""
+    """Two ranks with two micro-batches each adjust p like one process with all four."""
     whole, ranks = Controller(every=1, speed_kimg=1), [Controller(every=1, speed_kimg=1) for _ in range(2)]
     run(whole, 1, positive=10)
     parts = [[logits(3, 3), logits(2, 2)], [logits(2, 2), logits(3, 3)]]

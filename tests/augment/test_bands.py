@@ -25,7 +25,7 @@ def test_the_bands_sum_to_one() -> None:
 
 @pytest.mark.parametrize(("band", "frequency"), [(0, 0.02), (1, 0.18), (2, 0.38), (3, 0.97)])
 def test_each_band_passes_its_octave(band: int, frequency: float) -> None:
-    """Response at `frequency` (share of pi): most of it comes through this band."""
+    """Most of the response at `frequency` (a fraction of pi) is in this band."""
     k = torch.arange(-21, 22, dtype=torch.float64)
     response = (bands() * torch.cos(math.pi * frequency * k)).sum(dim=1)
     assert response.argmax() == band
@@ -46,7 +46,7 @@ def test_filter_is_a_convolution_along_both_axes(height: int, width: int) -> Non
     taps = (gains(draws, 1, 1.0)[0].double() @ bands()).reshape(1, 1, 1, -1)
 
     def slow(x: Tensor) -> Tensor:
-        for _ in range(3):  # mirrored again and again: 21 samples are more than a small image has
+        for _ in range(3):  # mirrored repeatedly: 21 samples exceed a small image
             room = min(x.shape[3] - 1, 21)
             x = torch.nn.functional.pad(x, (room, room, 0, 0), mode="reflect")
         start = (x.shape[3] - width) // 2 - 21

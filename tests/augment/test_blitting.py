@@ -22,7 +22,7 @@ def test_flip(u: float, x: float) -> None:
 
 @pytest.mark.parametrize(("u", "point"), [(0.24, (3, 2)), (0.25, (-2, 3)), (0.5, (-3, -2)), (0.75, (2, -3))])
 def test_quarter_rotation(u: float, point: tuple[float, float]) -> None:
-    """Counter-clockwise: what was at the right comes to the top (y points down)."""
+    """Counter-clockwise: the right moves to the top (y points down)."""
     assert shown_at(quarter_rotation(FixedDraws(rotate90=u), 1), 3, 2) == pytest.approx(point, abs=1e-5)
 
 
@@ -35,7 +35,7 @@ def test_shift_is_rounded_and_bounded() -> None:
 
 
 def test_operations_apply_with_probability_p() -> None:
-    """A gate opens with p; a flip is then one of two choices, a turn one of four."""
+    """A gate is open with probability p; a flip is then one of two choices, a rotation one of four."""
     draws, p, eye = keyed(20_000), 0.3, torch.eye(3)
     for maps, changed in ((horizontal_flip(draws, p), p / 2), (quarter_rotation(draws, p), p * 3 / 4)):
         share = ((maps - eye).abs().amax(dim=(1, 2)) > 1e-3).double().mean()

@@ -15,7 +15,7 @@ VALUES = {"brightness": 0.7, "contrast": -1.2, "lumaflip": 0.8, "hue": 0.9, "sat
 
 
 def slow_matrix(b: float, c: float, flip: bool, theta: float, s: float) -> np.ndarray:
-    """Homogeneous matrices one after the other; the rotation from its axis and angle by Rodrigues."""
+    """Product of homogeneous matrices; the rotation by Rodrigues' formula."""
     v = np.ones(3) / math.sqrt(3)
     K = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
     linear = [
@@ -48,7 +48,7 @@ def test_the_closed_form_is_the_product_of_the_matrices(flip: float) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_alone(operation: str) -> None:
-    """Switched on, with its gate open, or with the gates of all others open: the same."""
+    """An operation alone equals the whole family with only its gate open."""
     x = noise_images()
     alone = adjusted(x, (operation,), **VALUES)
     torch.testing.assert_close(alone, adjusted(x, **{operation: VALUES[operation]}))

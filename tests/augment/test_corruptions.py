@@ -17,7 +17,7 @@ def test_the_magnitude_scales_the_noise() -> None:
 
 
 def test_fraction_and_size_of_noise() -> None:
-    """p of the images get noise; over these, E sigma^2 = std^2."""
+    """A fraction p of the images gets noise with E sigma^2 = std^2."""
     x = torch.zeros(4000, 1, 4, 4)
     noise = add_noise(x, keyed(4000), 0.25, std=0.1)
     on = noise.abs().amax(dim=(1, 2, 3)) > 0

@@ -48,7 +48,7 @@ def test_a_shift_in_the_pipeline_moves_the_image_right_and_down() -> None:
 
 
 def test_a_batch_may_be_split() -> None:
-    """Each image depends on itself and its own numbers: the margins that a batch shares do not show."""
+    """Each image depends on its own pixels and numbers only; the padding shared by a batch has no effect."""
     x = noise_images(6)
     whole = EVERYTHING(x, 0.8, keyed(6))
     for rank in range(3):
@@ -78,7 +78,7 @@ def test_half_precision_is_augmented_in_float32() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_derivatives(channels: int) -> None:
-    """Of the first and second order with respect to the images, everything switched on."""
+    """First and second derivatives with respect to the images, with all operations enabled."""
     x = noise_images(1, channels, 5, 4).requires_grad_(True)
     draws = keyed(1, first=3)
     assert torch.autograd.gradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))

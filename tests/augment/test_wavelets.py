@@ -28,6 +28,6 @@ def test_vanishing_moments(taps: tuple[float, ...]) -> None:
 
 
 def test_sym6_is_centred_on_tap_five() -> None:
-    """Where `warp` places a pixel among the samples at double rate: the centre of mass, as the response is flat."""
+    """The centre of mass, where `warp` places a pixel among the samples at double rate."""
     h = torch.tensor(SYM6, dtype=torch.float64)
     assert (torch.arange(12) * h).sum().item() == pytest.approx(5, abs=0.1)

@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, description: dict | None = None, **changes: torch.Tensor | None) -> None:
-    """Change tensors or description of a snapshot, as somebody would who can compute a hash."""
+    """Change tensors or description of a snapshot and recompute its hash."""
     with safetensors.safe_open(path, "pt") as file:
         whole = json.loads(file.metadata()["stylegen"]) | (description or {})
         tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118

@@ -12,7 +12,7 @@ from tests.support.golden import Golden, assert_output, files, load
 
 
 class PercentileDraws:
-    """Every number is its distribution's at `percentile`, as the reference counts it, and everything applies."""
+    """All gates open, every number at `percentile` of its distribution, as the reference defines it."""
 
     def __init__(self, percentile: float, count: int) -> None:
         self.percentile = torch.full((count,), percentile)

@@ -60,7 +60,7 @@ class Networks:
         return self.D(images, self.c, alpha=self.level(lod)["alpha"])
 
     def assert_gradients(self, loss: Tensor, network: str, prefix: str) -> None:
-        # A level such as 0 begins the names of others, such as 0.3.
+        # The name of level 0 is a prefix of others, such as 0.3.
         expected = {k: v for k, v in self.golden.part(prefix + ".").items() if not k[0].isdigit()}
         assert expected
         if network == "G":
@@ -123,7 +123,7 @@ def test_r1(networks: Networks) -> None:
 
 
 def test_one_percent_on_any_weight_is_noticed(networks: Networks) -> None:
-    """The tolerances are tight enough: scaling one weight tensor by 1 % moves something out of them.
+    """The tolerances are tight enough: scaling one weight tensor by 1 % exceeds some of them.
 
     Biases by 10 %: of RGB layers at low levels they are a twentieth of the images, and no gradient depends on them.
     """

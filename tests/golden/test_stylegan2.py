@@ -96,7 +96,7 @@ def test_path_length(networks: Networks) -> None:
 
 
 def test_one_percent_on_any_weight_is_noticed(networks: Networks) -> None:
-    """The tolerances are tight enough: scaling one weight tensor by 1 % moves something out of them."""
+    """The tolerances are tight enough: scaling one weight tensor by 1 % exceeds some of them."""
     found = unnoticed((networks.G, networks.D), lambda: _notices(networks))
     assert not found, found
 

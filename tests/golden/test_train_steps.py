@@ -23,7 +23,7 @@ PHASES = ["G_main", "G_path_length", "D_main", "D_r1"]  # the order of `in.z_per
 
 
 class RecordedDraws:
-    """Hands out the latents and directions that the reference used."""
+    """The latents and directions of the reference."""
 
     def __init__(self, golden: Golden) -> None:
         self.golden, self.batch = golden, golden.config["batch"]

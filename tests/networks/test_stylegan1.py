@@ -76,7 +76,7 @@ def test_every_conditioning_trains_every_parameter_and_uses_the_latent(name: str
     images = generator(z, c, noise="const")
     (images * torch.randn_like(images)).sum().backward()
     for key, parameter in generator.named_parameters():
-        if "to_rgb" not in key:  # of lower levels: for growth
+        if "to_rgb" not in key:  # of lower resolutions: used in growth only
             assert parameter.grad is not None, key
             assert parameter.grad.isfinite().all(), key
             assert parameter.grad.any() or "conditioning" not in key, key
@@ -99,7 +99,7 @@ def test_a_snapshot_keeps_the_conditioning(name: str, tmp_path: Path) -> None:
 
 
 def test_conditionings_have_the_documented_number_of_parameters() -> None:
-    """Everything but the swapped layers has the same shape; heads cost what their formula says."""
+    """Only the conditioning layers differ, by the formulas of docs/conditioning.md."""
     counts = {name: parameters(tiny(conditioning=name, num_classes=3)) for name in CONDITIONINGS}
     channels, w_dim, layers, head = [8] * 6, 8, 6, 8 * 8 + 8
     assert sum(channels) == 8 * layers

@@ -61,7 +61,9 @@ def test_standing_statistics_pool_all_batches() -> None:
     parts = [*batches(4), *batches(1, size=7)]
     with standing_statistics(norm):
         for x in parts:
-            torch.testing.assert_close(norm(x), CONDITIONINGS["batch_norm"](3).double()(x))  # each by itself
+            torch.testing.assert_close(
+                norm(x), CONDITIONINGS["batch_norm"](3).double()(x)
+            )  # each batch by its own statistics
     mean, var = pooled(parts)
     torch.testing.assert_close(norm.running_mean, mean)
     torch.testing.assert_close(norm.running_var, var)
@@ -88,7 +90,7 @@ def test_batch_statistics_in_evaluation_do_not_update_the_running_ones() -> None
 
 
 def test_two_processes_equal_one_batch(tmp_path: Path) -> None:
-    """Output, running statistics, first and second gradients of two halves, each in a process: those of the whole."""
+    """Two processes with half a batch each: outputs, statistics, first and second gradients equal the whole batch's."""
     command = [sys.executable, "-m", "tests.support.batch_norm_ranks", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ranks = [subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment) for rank in range(2)]
@@ -98,7 +100,7 @@ def test_two_processes_equal_one_batch(tmp_path: Path) -> None:
     assert whole.keys() == halves[0].keys()
     for name, expected in whole.items():
         first, second = (half[name] for half in halves)
-        if name.endswith(("/y", "/dx", "/ddx", "/dv", "/ddv")):  # each process has its samples'
+        if name.endswith(("/y", "/dx", "/ddx", "/dv", "/ddv")):  # each process has its own samples
             assert len(expected) == BATCH
             torch.testing.assert_close(torch.stack([first, second], dim=1).flatten(0, 1), expected, msg=name)
         elif "/parameter" in name:

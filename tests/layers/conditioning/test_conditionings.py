@@ -32,7 +32,7 @@ def test_formula_and_its_derivatives_to_second_order(name: str, count: int) -> N
     for norm in batch_statistics(layer):
         norm.evaluation = "batch"
     if count == 1:
-        layer.eval()  # a single image has no place in the training of batch norms
+        layer.eval()  # batch normalisation cannot train on a single image
     parameters = dict(layer.named_parameters())
     names = list(parameters)
 
