@@ -14,12 +14,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from stylegen.errors import UserError
+from stylegen.errors import RunError, UserError
 
 T = TypeVar("T")
 
 # Rank 0 compares every pair of images while the others wait: longer than torch's default of ten minutes.
 _TIMEOUT = timedelta(hours=6)
+
+
+class LostConnection(RunError):
+    """Another rank ended in the middle of a collective."""
 
 
 def world_size() -> int:
@@ -52,11 +56,14 @@ def started_by_torchrun() -> bool:
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Context manager: joins the process group that torchrun's variables describe, and yields this rank's device.
 
-    Yields `device` itself where there is one process, or where the group exists already.
+    Joins nothing where there is one process, or where the group exists already.
 
     Raises:
         UserError: incomplete variables.
+        LostConnection: another rank ended inside the body.
     """
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     if os.environ.get("WORLD_SIZE", "1") in ("0", "1") or dist.is_initialized():
         yield device
         return
@@ -69,11 +76,16 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
             fix="Start the command with torchrun, or unset WORLD_SIZE and use devices=2, say",
         )
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield device
+    except RuntimeError as error:
+        if _is_connection_error(error):
+            raise LostConnection(
+                f"the connection to another process is gone ({str(error).splitlines()[0]}); its own message says why"
+            ) from error
+        raise
     finally:
         dist.destroy_process_group()
 
@@ -200,6 +212,10 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat /= world_size()
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def _is_connection_error(error: RuntimeError) -> bool:
+    return isinstance(error, dist.DistError) or any(t in str(error) for t in ("by peer", "Broken pipe", "gloo"))
 
 
 def _result(value: Any, error: UserError | None) -> Any:

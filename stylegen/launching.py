@@ -24,7 +24,7 @@ from uuid import uuid4
 import torch
 import torch.distributed as dist
 
-from stylegen.distributed import started_by_torchrun
+from stylegen.distributed import LostConnection, started_by_torchrun
 from stylegen.errors import RunError, Stopped, UserError
 
 T = TypeVar("T")
@@ -149,14 +149,13 @@ def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, re
         return work(*arguments)
     except Stopped as stopped:
         return stopped
+    except LostConnection as error:
+        time.sleep(_CAUSE_FIRST)  # for the agent to find the worker that ended first, and to end this one
+        reports.put(error)
     except _KNOWN as error:
         reports.put(error)
-    except Exception as error:
-        if _is_connection_error(error):
-            time.sleep(_CAUSE_FIRST)  # for the agent to find the worker that ended first, and to end this one
-            reports.put(RunError(f"the connection to another process is gone ({str(error).splitlines()[0]})"))
-        else:
-            traceback.print_exc()
+    except Exception:
+        traceback.print_exc()
     sys.exit(1)
 
 
@@ -167,11 +166,6 @@ def _threads(processes: int) -> int:
         return int(given)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cpus // processes)
-
-
-def _is_connection_error(error: Exception) -> bool:
-    lost = isinstance(error, dist.DistError) or any(t in str(error) for t in ("by peer", "Broken pipe", "gloo"))
-    return isinstance(error, RuntimeError) and lost
 
 
 @contextmanager

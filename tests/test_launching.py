@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from stylegen.distributed import from_first, process_group, rank, sum_over_ranks
 from stylegen.errors import RunError, Stopped, UserError
 from stylegen.launching import StopSignals, launch
 
-HINT = "try again"
+HINT, ROOT = "try again", Path(__file__).parents[1]
 
 
 def work(case: str, folder: Path, stop: StopSignals | None = None) -> str:
@@ -31,9 +33,16 @@ def work(case: str, folder: Path, stop: StopSignals | None = None) -> str:
                 while stop.received is None:
                     time.sleep(0.01)
             raise Stopped("saved" if rank() == 0 else "", 128 + stop.received)
+        if case == "orphans":
+            print("ready", flush=True)
+            time.sleep(60)
         if case != "return":
             sum_over_ranks(torch.tensor(1))  # rank 0 waits for rank 1
         return f"{from_first(lambda: rank())} {world_size()} {total} {torch.get_num_threads()}"
+
+
+def pids(folder: Path) -> list[int]:
+    return [int((folder / f"pid{number}").read_text()) for number in range(2)]
 
 
 def is_alive(pid: int) -> bool:
@@ -61,7 +70,7 @@ def test_a_killed_rank_ends_the_others(tmp_path: Path, capfd: pytest.CaptureFixt
         launch(work, "killed", tmp_path, processes=2, hint=HINT)
     assert time.monotonic() - begun < 30
     assert capfd.readouterr().err == ""
-    assert not any(is_alive(int((tmp_path / f"pid{number}").read_text())) for number in range(2))
+    assert not any(map(is_alive, pids(tmp_path)))
 
 
 def test_workers_read_the_signals_of_their_parent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -71,3 +80,20 @@ def test_workers_read_the_signals_of_their_parent(tmp_path: Path, capfd: pytest.
     assert stopped.value.status == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
     assert capfd.readouterr().err == "SIGTERM: saving a checkpoint after this step\n"
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.test_launching", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert [parent.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+        assert all(map(is_alive, pids(tmp_path)))
+        parent.kill()
+    until = time.monotonic() + 10
+    while any(map(is_alive, pids(tmp_path))) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids(tmp_path)))
+
+
+if __name__ == "__main__":
+    launch(work, "orphans", Path(sys.argv[1]), processes=2, hint=HINT)

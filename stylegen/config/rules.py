@@ -73,8 +73,14 @@ def _check_sample_grid(count: int, resolution: int) -> None:
 def _check_launcher(config: TrainSettings) -> None:
     """torchrun or srun must have started the configured number of processes; otherwise each would train alone."""
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
-    slurm_environment(devices, num_nodes)
+    in_slurm = slurm_environment(devices, num_nodes) is not None
     _check_environment()
+    if num_nodes > 1 and not in_slurm and not started_by_torchrun():
+        raise UserError(
+            f"trainer.num_nodes={num_nodes}",
+            rule="the processes of several machines are started by torchrun or srun",
+            fix=f"Start with torchrun --nnodes={num_nodes} --nproc-per-node={devices}, or use trainer.num_nodes=1",
+        )
     started = int(os.environ["WORLD_SIZE"]) if started_by_torchrun() else num_processes(config)
     if started != num_processes(config):
         raise UserError(

@@ -17,6 +17,7 @@ from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS, StyleGenerator, build_generator
 from stylegen.regularizers import REGULARIZERS
 from stylegen.spec import ImageSpec
+from stylegen.training.batches import TrainingData
 from stylegen.training.ema import EMA
 from stylegen.training.freeze import frozen_parameters
 from stylegen.training.growth import Growth
@@ -25,49 +26,60 @@ from stylegen.training.random_inputs import KeyedDraws
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 
 
-def build_dataset(config: TrainSettings) -> ImageDataset:
-    """The training set of `config.data`."""
-    return ImageDataset(**{name: value for name, value in config.data.items() if name != "workers"})
+def build_dataset(settings: TrainSettings) -> ImageDataset:
+    """The training set of `settings.data`."""
+    return ImageDataset(**{name: value for name, value in settings.data.items() if name != "workers"})
 
 
-def build_step(config: TrainSettings, dataset: ImageDataset) -> TrainingStep:
-    """Networks, loss, regularisers and draws, all a function of the configuration and its seed."""
-    check_memory(config, dataset.spec)
-    with randomness.seeded_construction(config.seed, "weights/G"):
-        generator = new_generator(config.generator, dataset.spec)
-    with randomness.seeded_construction(config.seed, "weights/D"):
-        discriminator = new_discriminator(config.discriminator, dataset.spec)
+def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
+    """Networks, losses and random inputs, a function of the settings and their seed; on the CPU."""
+    check_memory(settings, dataset.spec)
+    with randomness.seeded_construction(settings.seed, "weights/G"):
+        generator = new_generator(settings.generator, dataset.spec)
+    with randomness.seeded_construction(settings.seed, "weights/D"):
+        discriminator = new_discriminator(settings.discriminator, dataset.spec)
     objective = Objective(
-        loss=_construct("loss", config.loss, LOSSES),
+        loss=_construct("loss", settings.loss, LOSSES),
         regularizers={
             name: _choose("regularizers", name, REGULARIZERS)(**arguments)
-            for name, arguments in config.regularizers.items()
+            for name, arguments in settings.regularizers.items()
         },
-        augment=build_augmentation(config.augment),
+        augment=build_augmentation(settings.augment),
     )
     options = StepOptions(
-        optimizer=config.optimizer,
-        ema=EMA(**config.ema),
-        w_avg_decay=config.w_avg_decay,
-        batch_per_device=config.batch_per_device,
-        precision=Precision(config.precision, config.half_resolutions),
-        growth=build_growth(config, dataset.spec.resolution, generator, discriminator),
-        frozen=frozen_parameters(discriminator, config.freeze_d),
-        bad_steps=config.bad_steps,
+        optimizer=settings.optimizer,
+        ema=EMA(**settings.ema),
+        w_avg_decay=settings.w_avg_decay,
+        batch_per_device=settings.batch_per_device,
+        precision=Precision(settings.precision, settings.half_resolutions),
+        growth=build_growth(settings, dataset.spec.resolution, generator, discriminator),
+        frozen=frozen_parameters(discriminator, settings.freeze_d),
+        bad_steps=settings.bad_steps,
     )
-    draws = KeyedDraws(config.seed, generator.z_dim, dataset.labels(), config.style_mixing_prob)
+    draws = KeyedDraws(settings.seed, generator.z_dim, dataset.labels(), settings.style_mixing_prob)
     # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
     return TrainingStep(generator, discriminator, objective, draws, options).to(memory_format=torch.channels_last)
 
 
-def check_memory(config: TrainSettings, spec: ImageSpec) -> None:
+def build_data(settings: TrainSettings, dataset: ImageDataset, step: TrainingStep) -> TrainingData:
+    """The batches of the run, whose size depends on the resolution where the networks grow."""
+    return TrainingData(
+        dataset=dataset,
+        batch_size=settings.batch_size if step.growth is None else step.growth.batch_at,
+        total_images=round(settings.total_kimg * 1000),
+        seed=settings.seed,
+        workers=settings.data.workers,
+    )
+
+
+def check_memory(settings: TrainSettings, spec: ImageSpec) -> None:
     """Raise UserError for networks that this machine could not even hold; builds nothing.
 
     In training G takes five numbers a parameter (weight, gradient, Adam's two moments, average), D four; activations
     come on top.
     """
     with torch.device("meta"):
-        networks = new_generator(config.generator, spec), new_discriminator(config.discriminator, spec)
+        networks = new_generator(settings.generator, spec), new_discriminator(settings.discriminator, spec)
     g, d = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
     needed, there = 4 * (5 * g + 4 * d), _memory()
     if needed > there:
@@ -86,34 +98,33 @@ def _memory() -> int:
 
 
 def new_generator(settings: Component, spec: ImageSpec) -> StyleGenerator:
-    """A generator of `config.generator` for pictures like these, its weights drawn from torch's generator."""
+    """A generator of `settings.generator` for pictures like these, its weights drawn from torch's generator."""
     return build_generator(settings.name, **settings.arguments, **vars(spec))
 
 
 def new_discriminator(settings: Component, spec: ImageSpec) -> nn.Module:
-    """A discriminator of `config.discriminator` for pictures like these."""
+    """A discriminator of `settings.discriminator` for pictures like these."""
     network: nn.Module = _construct("discriminator", settings, DISCRIMINATORS, **vars(spec))
     return network
 
 
 def build_growth(
-    config: TrainSettings, resolution: int, generator: StyleGenerator, discriminator: nn.Module
+    settings: TrainSettings, resolution: int, generator: StyleGenerator, discriminator: nn.Module
 ) -> Growth | None:
-    """The schedule of `config.growth`, or None for `growth=none`.
+    """The schedule of `settings.growth`, or None for `growth=none`.
 
     Raises:
         UserError: impossible settings, or networks that have one resolution only.
     """
-    settings = config.growth
-    if settings is None:
+    if settings.growth is None:
         return None
     if len(generator.resolutions) == 1 or not hasattr(discriminator, "set_level"):
         raise UserError(
-            f"growth with generator={generator.name} discriminator={config.discriminator.name}",
+            f"growth with generator={generator.name} discriminator={settings.discriminator.name}",
             rule="both networks must be able to stand at lower resolutions",
             fix="Use generator=stylegan1 discriminator=stylegan1, or growth=none",
         )
-    return Growth(resolution, config.batch_size, **settings)
+    return Growth(resolution, settings.batch_size, **settings.growth)
 
 
 def build_augmentation(settings: Component | None) -> Augmentation | None:

@@ -12,7 +12,7 @@ from stylegen.distributed import is_first
 from stylegen.errors import RunError, UserError
 from stylegen.runs.start import Start
 from stylegen.training.checkpoint_io import read_checkpoint
-from stylegen.training.lightning.run_log import RunLog
+from stylegen.training.run_log import RunLog
 from stylegen.training.step import TrainingStep
 
 

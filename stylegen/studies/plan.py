@@ -135,7 +135,7 @@ def _check_settings(settings: TrainSettings, datasets: dict[str, ImageDataset]) 
 
 def _check_length(experiment: Experiment) -> None:
     settings = experiment.settings
-    seen, total = find_start(settings, "").images_seen, round(settings.total_kimg * 1000)
+    seen, total = find_start(settings).images_seen, round(settings.total_kimg * 1000)
     if seen >= total + settings.batch_size:
         raise UserError(
             f"total_kimg={settings.total_kimg:g}",

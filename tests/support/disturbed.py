@@ -126,8 +126,8 @@ def disturb(kind: str, count: int, byte: int) -> None:
         in_save(count, byte, fill if kind == "full" else lambda: kill(signal.SIGKILL))
 
 
-if __name__ == "__main__":
-    kind, rank, *numbers = sys.argv[1:5]
+def arm(kind: str, rank: str, *numbers: str) -> None:
+    """In a process that trains."""
     own = os.environ.get("LOCAL_RANK", "0")
     if "DISTURBED_PIDS" in os.environ:
         (Path(os.environ["DISTURBED_PIDS"]) / own).write_text(str(os.getpid()))
@@ -135,4 +135,20 @@ if __name__ == "__main__":
         disturb(kind, *map(int, numbers))
     if kind == "calls":
         count_collectives(int(numbers[0]))
+
+
+def armed(disturbance: list[str], work: Any, *arguments: Any) -> Any:
+    """The work of one of several processes."""
+    arm(*disturbance)
+    return work(*arguments)
+
+
+if __name__ == "__main__":
+    from stylegen.runs import run
+    from tests.support import disturbed
+
+    launch, disturbance = run.launch, sys.argv[1:5]
+    run.launch = lambda *arguments, **options: launch(disturbed.armed, disturbance, *arguments, **options)
+    if not any(argument.startswith("trainer.devices=") for argument in sys.argv):
+        arm(*disturbance)
     sys.exit(main(["train", *sys.argv[5:]]))

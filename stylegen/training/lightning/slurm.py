@@ -35,6 +35,21 @@ def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
     return environment
 
 
+def export_slurm_ranks(devices: int, num_nodes: int) -> None:
+    """Set torchrun's variables from srun's, for `stylegen.distributed.process_group`; nothing without srun."""
+    environment = slurm_environment(devices, num_nodes)
+    if environment is None or devices * num_nodes == 1:
+        return
+    values = {
+        "RANK": environment.global_rank(),
+        "LOCAL_RANK": environment.local_rank(),
+        "WORLD_SIZE": environment.world_size(),
+        "MASTER_ADDR": environment.main_address,
+        "MASTER_PORT": environment.main_port,
+    }
+    os.environ |= {name: str(value) for name, value in values.items()}
+
+
 def requeue_job() -> str | None:
     """Put this job back into the queue -> None, or the reason why that failed."""
     job = os.environ.get("SLURM_JOB_ID")

@@ -13,8 +13,8 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.distributed import is_first, world_size
 from stylegen.images import make_grid, write_png
 from stylegen.training.estimate import seconds_left
-from stylegen.training.lightning.run_log import RunLog, duration
 from stylegen.training.observers.samples import GRID_CELL_PX
+from stylegen.training.run_log import RunLog, duration
 from stylegen.training.step import TrainingStep
 
 

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from stylegen.distributed import is_first
-from stylegen.training.lightning.run_log import RunLog
 from stylegen.training.observers.metrics_log import Record
+from stylegen.training.run_log import RunLog
 
 SHOWN = {
     "growth/alpha": "alpha",

@@ -13,11 +13,11 @@ class StopRequest:
     """A signal, or the time limit.
 
     Args:
-        signals: noted in this process.
+        signals: received so far.
         max_hours: time limit from now on; None for none.
 
     Attributes:
-        signal: the number of the signal that stops the run, or None.
+        signal: the number of the signal that stops the run, the same on all ranks; or None.
     """
 
     def __init__(self, signals: StopSignals, max_hours: float | None = None) -> None:
@@ -27,12 +27,12 @@ class StopRequest:
 
     @property
     def signal(self) -> int | None:
-        return self._agreed or self.signals.received
+        return self._agreed if is_distributed() else self.signals.received
 
     def agreed(self, step: TrainingStep) -> bool:
         """Whether the run stops after this step; ranks exchange their answers at every 16th step."""
         late = self.deadline is not None and time.monotonic() > self.deadline
-        wish = float(self.signal or 0) or float(late)
+        wish = float(self.signals.received or 0) or float(late)
         if not is_distributed():
             return wish > 0
         if step.steps % _AGREE_EVERY:

@@ -13,10 +13,10 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.compose import compose_config
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training import estimate
-from stylegen.training.lightning.run_log import RunLog, duration
 from stylegen.training.observers import progress_bar as progress
 from stylegen.training.observers.opening import Opening, Plan
 from stylegen.training.observers.progress_bar import ProgressBar
+from stylegen.training.run_log import RunLog, duration
 from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.016"]

@@ -1,0 +1,79 @@
+"""What a training reports at its end: the result, or why and where it stopped."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.distributed import is_first
+from stylegen.errors import Stopped
+from stylegen.launching import REQUEUE
+from stylegen.metrics.protocol.card import describe
+from stylegen.training.lightning.slurm import requeue_job
+from stylegen.training.observers.periodic_evaluation import read_card
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The last files of a run.
+
+    Attributes:
+        folder: of the run.
+        grid, snapshot: the last ones.
+        metrics: the last evaluation, one line a metric.
+        kimg: length of the run.
+        finished_before: the run had reached its end before this command.
+    """
+
+    folder: Path
+    grid: Path
+    snapshot: Path
+    metrics: list[str]
+    kimg: float
+    finished_before: bool = False
+
+    def __str__(self) -> str:
+        where = shlex.quote(str(self.folder))
+        finished = f" was finished already at {self.kimg:g} kimg; a larger total_kimg continues it"
+        lines = [
+            f"run       {self.folder}{finished if self.finished_before else ''}",
+            f"samples   {self.grid}",
+            f"snapshot  {self.snapshot}",
+            f"score     {'; '.join(self.metrics) or f'python -m stylegen evaluate snapshot={where} measures it'}",
+            f"next      python sample.py snapshot={where} mode=mixing layers=coarse",
+        ]
+        return "\n".join(lines)
+
+
+def read_result(folder: RunFolder, images_seen: int, finished_before: bool = False) -> TrainResult:
+    """The result of a run that has ended at `images_seen`."""
+    card = read_card(folder, images_seen)
+    return TrainResult(
+        folder=folder.root,
+        grid=folder.sample(images_seen),
+        snapshot=folder.snapshot(images_seen),
+        metrics=describe(card) if card else [],
+        kimg=images_seen / 1000,
+        finished_before=finished_before,
+    )
+
+
+def early_end(folder: RunFolder, images_seen: int, number: int | None) -> Stopped:
+    """The exception of a run that stopped before its end; on rank 0 with a message, and SLURM jobs are requeued.
+
+    Args:
+        number: of the signal; None for the time limit.
+    """
+    status = 0 if number is None else 128 + number
+    if not is_first():
+        return Stopped("", 0 if number == REQUEUE else status)
+    stopped = f"stopped at {images_seen / 1000:g} kimg"
+    message = f"{stopped}; the same command with output_dir={folder.root} continues"
+    if number is None:
+        return Stopped(f"max_hours reached: {message}", status)
+    if number == REQUEUE:
+        problem = requeue_job()
+        if problem is None:
+            return Stopped(f"{stopped}; the job is in the queue again", 0)
+        message = f"warning: the job is not in the queue again ({problem}). The checkpoint is safe: {message}"
+    return Stopped(message, status)

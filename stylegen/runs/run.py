@@ -1,0 +1,153 @@
+"""The life of a training run, in order: check settings and data, choose the start, lock the folder, train in one or
+several processes, go back where the training diverges, read the result.
+
+Nothing is written before everything that can be checked has been checked. Where torchrun or srun starts the processes,
+each of them runs `train`: rank 0 chooses the start for all and writes the files. With `trainer.devices` alone, this
+process does so, and its workers run `_train_rank` (see `stylegen.launching`).
+"""
+
+import torch
+
+from stylegen.config.rules import check_settings, device_type, notices
+from stylegen.config.sections import as_dict
+from stylegen.config.train_settings import TrainSettings
+from stylegen.config.yaml_file import dump_yaml
+from stylegen.data.dataset import ImageDataset
+from stylegen.distributed import from_first, is_first, process_group
+from stylegen.errors import UserError
+from stylegen.files import write_text
+from stylegen.launching import StopSignals, launch, launches
+from stylegen.runs.build import build_data, build_dataset, build_step
+from stylegen.runs.initial import initialize
+from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, go_back
+from stylegen.runs.reporting import build_observers
+from stylegen.runs.result import TrainResult, early_end, read_result
+from stylegen.runs.run_lock import RunLock
+from stylegen.runs.start import Start, check_data_apart, create_folder, find_start, last_saved
+from stylegen.training.checkpoint_io import read_checkpoint
+from stylegen.training.lightning.fit import fit
+from stylegen.training.lightning.slurm import export_slurm_ranks
+from stylegen.training.observers.stop import StopRequest
+from stylegen.training.precision import Precision
+from stylegen.training.run_log import RunLog
+from stylegen.training.step import TrainingStep
+
+_HINT = "the same command with the same output_dir continues from the last checkpoint"
+
+
+def train(settings: TrainSettings) -> TrainResult | None:
+    """Start or continue a run -> the result on rank 0, None on the others.
+
+    Raises:
+        UserError: settings, data or a folder that cannot be used; nothing has been written.
+        RunError: a failure at run time.
+        Stopped: by a signal or `max_hours`; a checkpoint has been saved.
+    """
+    check_data_apart(settings)
+    saved = last_saved(settings)
+    dataset = build_dataset(settings)
+    check_settings(settings, dataset)
+    _set_threads(settings)
+    step = build_step(settings, dataset)
+    export_slurm_ranks(settings.trainer.devices, settings.trainer.num_nodes)
+    with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
+        start, note = from_first(lambda: _choose_start(settings, dataset, step))
+        if start.is_finished(settings):
+            return read_result(start.folder, start.images_seen, finished_before=True) if is_first() else None
+        if not is_first():
+            _train_from(start, settings, dataset, _initialized(step, start, settings, dataset), device)
+            return None
+        start.folder.prepare(new=False)
+        with RunLock(start.folder.root), explained_disk_errors(start.folder):
+            _check_unchanged(settings, saved)
+            _open_folder(settings, start, [*notices(settings, dataset), *note])
+            if launches(settings.trainer.devices):
+                del dataset, step  # each worker has its own
+                images_seen = _train_in_workers(settings, start)
+            else:
+                images_seen = _train_from(start, settings, dataset, step, device)
+            result = read_result(start.folder, images_seen)
+            RunLog(start.folder.log).say(str(result), terminal=False)
+            return result
+
+
+def _choose_start(settings: TrainSettings, dataset: ImageDataset, step: TrainingStep) -> tuple[Start, list[str]]:
+    """On rank 0: where to start, and what the weights of a new run were initialized with. Creates a numbered folder
+    where none was named."""
+    start = find_start(settings, step, dataset.fingerprint)
+    note = initialize(settings, step, dataset.spec) if start.checkpoint is None else None
+    return create_folder(start, f"{dataset.name}{dataset.spec.resolution}"), [note] if note else []
+
+
+def _check_unchanged(settings: TrainSettings, saved: int | None) -> None:
+    if last_saved(settings) != saved:
+        raise UserError(
+            f"output_dir={settings.output_dir}",
+            rule="another training has saved a checkpoint there since this one chose where to begin",
+            fix="Give the same command again",
+        )
+
+
+def _open_folder(settings: TrainSettings, start: Start, notes: list[str]) -> None:
+    """Write config.yaml and the first lines of the log; a new run removes the results of an attempt before it."""
+    if start.checkpoint is None and start.folder.is_run():
+        notes = [*notes, f"{start.folder.root} holds an attempt without a checkpoint; training starts at 0 kimg again"]
+    start.folder.prepare(new=start.checkpoint is None)
+    write_text(start.folder.config, dump_yaml(as_dict(settings)))
+    for note in notes:
+        RunLog(start.folder.log).say(f"note: {note}")
+
+
+def _train_in_workers(settings: TrainSettings, start: Start) -> int:
+    with StopSignals(settings.trainer.requeue, shared=True) as signals:
+        return launch(_train_rank, settings, start, signals, processes=settings.trainer.devices, hint=_HINT)
+
+
+def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> int:
+    """The work of a worker."""
+    with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
+        _set_threads(settings)
+        dataset = build_dataset(settings)
+        step = _initialized(build_step(settings, dataset), start, settings, dataset)
+        return _train_from(start, settings, dataset, step, device, signals)
+
+
+def _set_threads(settings: TrainSettings) -> None:
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+
+
+def _initialized(step: TrainingStep, start: Start, settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
+    if start.checkpoint is None:
+        initialize(settings, step, dataset.spec)
+    return step
+
+
+def _train_from(
+    start: Start,
+    settings: TrainSettings,
+    dataset: ImageDataset,
+    step: TrainingStep,
+    device: torch.device,
+    signals: StopSignals | None = None,
+) -> int:
+    """Train on this rank to the end of the run -> images seen. A training that diverges goes back and tries again."""
+    Precision(settings.precision, settings.half_resolutions).set_products()
+    stop = StopRequest(signals or StopSignals(settings.trainer.requeue), settings.max_hours)
+    with explained_memory_errors(settings, lambda: step):
+        while True:
+            observers = build_observers(settings, dataset, start.folder, stop)
+            step.to(device)
+            if start.checkpoint is not None:
+                content = read_checkpoint(start.checkpoint, step)
+                step.load_state_dict(content)
+                observers.load_state_dict(content["observers"])
+            fit(step, build_data(settings, dataset, step), observers, device)
+            if not step.diverged or stop.signal is not None:
+                break
+            start, attempt = go_back(start, step, settings.attempts)
+            step = _initialized(build_step(settings, dataset), start, settings, dataset)
+            step.begin_attempt(attempt)
+    if step.images_seen < round(settings.total_kimg * 1000):
+        raise early_end(start.folder, step.images_seen, stop.signal)
+    return step.images_seen
