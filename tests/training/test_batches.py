@@ -1,4 +1,4 @@
-"""What goes wrong in a worker that reads images ends as it would in the training process."""
+"""Errors in worker processes that read images are raised as in the training process."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def test_an_image_damaged_during_the_training_is_named(tmp_path: Path) -> None:
 
 
 class Killed:
-    """A dataset whose reader the system ends."""
+    """A dataset whose worker is killed."""
 
     def batch(self, indices: list[int]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

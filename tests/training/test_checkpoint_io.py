@@ -1,4 +1,4 @@
-"""Checkpoint files are there whole or not at all."""
+"""Checkpoint files are atomic: whole, or not there."""
 
 import errno
 import os
@@ -47,7 +47,7 @@ def test_it_reaches_the_disk_before_it_takes_its_name(path: Path, monkeypatch: p
 
 
 def test_it_streams(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No write is larger than a tensor with what stands around it: the whole is never put together in memory."""
+    """No write is larger than one tensor with its header: the file is never assembled in memory."""
     sizes = []
 
     class Watched:
@@ -90,7 +90,7 @@ def test_too_little_room_is_noticed_before_anything_is_written(path: Path, monke
     assert names(path) == []
 
 
-def test_the_room_that_is_asked_for_suffices(path: Path) -> None:
+def test_the_required_bytes_suffice(path: Path) -> None:
     whole = torch.zeros(100_000)
     assert required_bytes([whole, {"part": whole[:10], "again": (whole,)}]) < 2 * 400_000 + 2**20
     write_checkpoint(checkpoint(1), path)

@@ -1,4 +1,4 @@
-"""A damaged checkpoint is noticed before anything of it is used, and its message says what is wrong."""
+"""A damaged checkpoint is detected before any of it is loaded, and the message names the damage."""
 
 import copy
 import random
@@ -32,7 +32,7 @@ def step() -> TrainingStep:
 
 @pytest.fixture(scope="module")
 def whole(step: TrainingStep) -> dict[str, Any]:
-    """What a run saves after a step."""
+    """The content that a run saves after a step."""
     step(torch.zeros(8, 3, 8, 8), torch.zeros(8, 0))
     evaluation = {"best": {"metric": "fid", "value": 5.0, "kimg": 0.008}, "owed": False, "spent": 1.0, "elapsed": 2.0}
     return step.state_dict() | {
@@ -163,7 +163,7 @@ DAMAGE = {
 def test_content_that_does_not_fit_is_refused(
     damage: str, path: Path, whole: dict[str, Any], step: TrainingStep
 ) -> None:
-    """The hash of these files is right: somebody has written them so."""
+    """Files with a valid hash and invalid content."""
     checkpoint = copy.deepcopy(whole)
     DAMAGE[damage](checkpoint)
     write_checkpoint(checkpoint, path)

@@ -100,11 +100,11 @@ def test_real_images_are_averaged_and_faded() -> None:
     faded = real_images(x, Stage(32, 0.25, 2, 1.0, 3))
     blocks = half.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     torch.testing.assert_close(faded, 0.75 * blocks + 0.25 * x)
-    torch.testing.assert_close(F.avg_pool2d(faded, 2), half)  # a fade does not touch the coarse picture
+    torch.testing.assert_close(F.avg_pool2d(faded, 2), half)  # a fade keeps the coarse image
 
 
 def test_a_level_costs_what_its_resolution_costs() -> None:
-    """Floating-point operations of pictures, logits and gradients at 8 px: under a tenth of those at 64 px."""
+    """Floating-point operations of images, logits and gradients at 8 px: less than a tenth of those at 64 px."""
     generator = tiny_generator(64, name="stylegan1", channel_base=1024, channel_max=64).requires_grad_(True)
     critic = Discriminator(64, channel_base=1024, channel_max=64)
     cost = {}

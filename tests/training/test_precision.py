@@ -41,7 +41,7 @@ def test_the_highest_resolutions_compute_in_half_and_the_rest_in_float32(name: s
     found = dtypes(generator.synthesis, generator.synthesis.blocks, ws)
     assert found == {"4": torch.float32, "8": torch.float32, "16": half, "32": half}
     assert dtypes(critic, critic.blocks, x) == {"32": half, "16": half, "8": torch.float32}
-    assert generator.synthesis(ws).dtype == critic(x).dtype == torch.float32  # pictures and logits
+    assert generator.synthesis(ws).dtype == critic(x).dtype == torch.float32  # images and logits
 
 
 def test_all_resolutions_can_compute_in_half() -> None:

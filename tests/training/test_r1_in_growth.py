@@ -1,4 +1,4 @@
-"""R1 in a growing run is taken with respect to the full-size image, as StyleGAN's published code takes it."""
+"""R1 in a growing run is the gradient at the full-size image, as in StyleGAN's published code."""
 
 import math
 from typing import Any

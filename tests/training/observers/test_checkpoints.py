@@ -1,4 +1,4 @@
-"""Which checkpoints stay, and which is the best."""
+"""Which checkpoints are kept, and which is the best."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -144,8 +144,8 @@ def test_the_last_good_one_outlives_a_streak_of_bad_steps(tmp_path: Path) -> Non
     assert names == ["000000.020.ckpt", "000000.040.ckpt", "000000.050.ckpt", "last.ckpt"]
 
 
-def test_a_name_that_was_not_given_any_more_is_given(tmp_path: Path) -> None:
-    """A process that is killed after the checkpoint knows the best value and before best.ckpt is another name of it."""
+def test_a_missing_second_name_is_restored(tmp_path: Path) -> None:
+    """Of a process that was killed between writing the best checkpoint and linking best.ckpt to it."""
     observers, training = make(tmp_path)
     step(observers, training, {"fid": 5.0})
     step(observers, training, {"fid": 3.0})

@@ -1,4 +1,4 @@
-"""What a training says before its first step, and while steps are slow."""
+"""The first lines of a training, and lines while steps are slow."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Scores during training: when they are taken, what they say, and that a killed run takes them again."""
+"""Evaluation during training: when it runs, what it writes, and that a killed run repeats it."""
 
 import json
 from pathlib import Path
