@@ -2,7 +2,7 @@
 
 The wavelets are the low-pass filters of Daubechies' least asymmetric family. h is orthogonal to its own even
 translations, sum_k h_k h_{k+2n} = delta_n, so up-sampling by two and down-sampling with the same taps is the identity,
-and its number of vanishing moments, half its length, is the largest possible. `tests/augment/test_wavelets.py` checks
+and its number of vanishing moments, half its length, is the largest possible. `tests/augment/test_filters.py` checks
 both.
 
 A filter with few taps on few channels is the worst case of a convolution routine, above all in its second derivative.
