@@ -56,7 +56,7 @@ class PeriodicEvaluation:
         """Start measuring the run's time."""
         self._started = time.perf_counter()
 
-    def announce(self) -> None:
+    def mark_owed(self) -> None:
         """Note in the state that an evaluation is owed, until `evaluate` returns."""
         self._owed = True
 

@@ -135,7 +135,7 @@ class Observers:
 
     def _evaluate(self, step: TrainingStep) -> None:
         """After a checkpoint, because it takes long and may fail; a run that is killed here repeats it."""
-        self.outputs.evaluation.announce()
+        self.outputs.evaluation.mark_owed()
         self._save(step)
         self._record(step, self.outputs.evaluation.evaluate(step))
 

@@ -118,7 +118,7 @@ def test_an_evaluation_that_a_killed_process_owed_is_that_of_the_step_before(tmp
     observers, training = make(tmp_path, keep=1)
     evaluation = observers.outputs.evaluation
     training.images_seen = 10
-    evaluation.announce()
+    evaluation.mark_owed()
     evaluation.values = {"fid": 2.0}
     observers.before_training(training)
     assert not evaluation.is_owed

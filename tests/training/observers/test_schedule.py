@@ -66,7 +66,7 @@ def test_everything_that_is_due_runs_in_the_written_order(observers: Observers, 
         *("log.write", "wandb.log"),
         "grids.write",
         "snapshots.write",
-        *("evaluation.announce", "checkpoints.save", "evaluation.evaluate", "log.write", "wandb.log"),
+        *("evaluation.mark_owed", "checkpoints.save", "evaluation.evaluate", "log.write", "wandb.log"),
         "checkpoints.save",
     ]
 
