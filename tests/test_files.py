@@ -95,7 +95,7 @@ def test_held_by_another_process_until_it_is_killed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_whoever_waits_says_so(
+def test_waiting_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(files, "_QUIET_SECONDS", 0.05)

@@ -119,7 +119,7 @@ def _open(source: Source, place: Path, shape: tuple[int, ...]) -> DecodedPixels:
         digests = stored_digests(note, len(array))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _mismatch(source, place, f"cannot be read ({error})") from error
-    if digests is None or note.pop("sha256", None) not in (None, _note_hash(note)):  # older ones have no hash
+    if digests is None or note.pop("sha256", None) != _note_hash(note):
         raise _damaged(place, f"{place.with_suffix('.json').name} does not match its SHA-256")
     if note.get("stamp") != source.stamp() or not fits:
         raise _mismatch(source, place, "was made from other images")

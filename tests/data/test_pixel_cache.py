@@ -35,7 +35,7 @@ def disk(monkeypatch):
     return free
 
 
-def test_holds_what_decoding_gives_and_is_an_ordinary_file(pack):
+def test_contains_the_decoded_pixels_as_a_numpy_file(pack):
     path = pack(FILES)
     plain = ImageDataset(path, cache="off")
     mapped = ImageDataset(path, cache="memmap")
@@ -102,7 +102,7 @@ def test_the_fingerprint_of_a_part_is_that_of_its_images(tmp_path):
     assert torch.equal(whole.batch([2])[0], ImageDataset(tmp_path / "data").batch([5])[0])
 
 
-def test_without_a_place_beside_it_lies_in_the_cache_folder(tmp_path, monkeypatch):
+def test_without_a_writable_folder_the_cache_folder_is_used(tmp_path, monkeypatch):
     path = write_folder(tmp_path / "data", FILES)
     monkeypatch.setattr(module.os, "access", lambda place, mode: tmp_path not in (place, *place.parents))
     monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path.with_name("cache-elsewhere")))

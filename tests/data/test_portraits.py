@@ -1,4 +1,4 @@
-"""The rule for portraits: what is in, what is out, and that the faces really are where it says."""
+"""The selection of portraits: which glyphs are in and out, and that their faces are aligned."""
 
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +20,7 @@ Measure = Callable[[list[Glyph]], tuple[np.ndarray, np.ndarray]]
 
 @cache
 def skin(glyph: Glyph) -> np.ndarray:
-    """float [UNITS * UNITS]: 1 where this glyph shows skin, one pixel for each unit of the drawing."""
+    """float [UNITS * UNITS]: 1 where this glyph shows skin, one pixel per unit of the glyph."""
     colour = np.frombuffer(bytes.fromhex(SKIN[glyph.skin_tone]), np.uint8).astype(int)
     image = openmoji.render_glyph(glyph.hexcode, UNITS).astype(int)
     return (np.abs(image - colour).max(-1) < 16).astype(float).ravel()

@@ -1,4 +1,4 @@
-"""Each kind of image becomes what a person would expect, or says why not."""
+"""Each kind of image is converted as expected, or refused with a reason."""
 
 import io
 import tracemalloc
@@ -60,7 +60,7 @@ def test_sixteen_bits_are_scaled_not_clipped():
     np.testing.assert_array_equal(out, np.arange(256).reshape(16, 16))
 
 
-def test_alpha_shows_the_background_never_what_lies_under_it():
+def test_transparent_pixels_get_the_background_not_their_hidden_colour():
     hidden = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     assert np.unique(pixels(saved(hidden))).tolist() == [255]
     assert (pixels(saved(hidden), background="#102030") == [16, 32, 48]).all()

@@ -1,4 +1,4 @@
-"""Labels from the source, from subfolders, from a CSV and from JSON; and every way in which they do not fit."""
+"""Labels from the source, subfolders, CSV and JSON, and the errors for labels that do not fit."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Preparing never stops at a bad image, forgets none, and gives the same bytes however often it was killed."""
+"""`prepare` skips bad images, reports each, and writes the same bytes after any interruption."""
 
 import errno
 import io
@@ -125,7 +125,7 @@ def test_a_dataset_cannot_claim_the_fingerprint_of_another(prepared, another, tm
 
 
 def test_one_exchanged_image_is_noticed_when_it_is_read(prepared, another, tmp_path):
-    """Its stamp and digests are those of a dataset with the other image."""
+    """The stamp and digests match a dataset with the other image."""
     digests = note_of(prepared)["digests"]
     digests[5] = note_of(another)["digests"][5]
     ds = ImageDataset(edited(prepared, tmp_path / "forged.zip", digests=digests), cache="off")
@@ -356,7 +356,7 @@ def test_no_usable_image(tmp_path):
 
 @pytest.mark.parametrize("pack", [write_folder, write_archive])
 def test_tiff_gif_and_bmp_are_converted(tmp_path, pack):
-    """Without loss, so their pixels are those of the PNG; a GIF has at most 256 colours, so it holds few pixels."""
+    """Without loss, so their pixels are those of the PNG; a GIF has at most 256 colours, so the image is small."""
     formats = {"PNG": "a.png", "TIFF": "b.TIFF", "BMP": "c.bmp", "GIF": "d.gif"}
     done = run(
         pack(tmp_path / "in.zip", {name: encode(3, (8, 8), 3, f) for f, name in formats.items()}), tmp_path / "o"

@@ -1,4 +1,4 @@
-"""Both sources keep one protocol; what does not fit is refused with a reason."""
+"""Folders and zips implement one protocol and refuse labels that do not fit."""
 
 import pickle
 

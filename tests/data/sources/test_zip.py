@@ -1,4 +1,4 @@
-"""Archives come from strangers; what we write, others can read."""
+"""Untrusted archives are checked, and written ones follow the common layout."""
 
 import json
 import os
