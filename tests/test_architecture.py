@@ -50,6 +50,14 @@ ALLOWED = {
     ("launching", "device"),
     ("launching", "files"),
 }
+# Crosses its budget, with the reason.
+LARGE = {
+    "verbs/train.py": 290,  # TODO
+    "verbs/train.py:_observers": 46,
+    "verbs/outputs.py": 130,
+    "verbs/sample.py": 82,
+    "arguments of layers/equalized.py:__init__": 10,  # torch.nn.Conv2d's and three of the equalised learning rate
+}
 # Package -> the only places that may import it.
 ONLY_IN = {
     "lightning": r"stylegen/training/lightning/.*\.py",
@@ -141,15 +149,27 @@ def test_torchs_global_generator_is_used_by_constructors_only() -> None:
     assert not wrong, wrong
 
 
+def budgets(path: Path, tree: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """(what, its size, its budget) of a file and its functions."""
+    place = path.relative_to(PACKAGE).as_posix()
+    lines = len(path.read_text().splitlines())
+    yield place, lines, 80 if place.startswith("verbs/") else 300
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            arguments = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            # A network's constructor is the home of its settings: one argument each, one line each.
+            settings = node.name == "__init__" and place.startswith("networks/")
+            docstring = len((ast.get_docstring(node, clean=False) or "").splitlines())
+            yield f"{place}:{node.name}", (node.end_lineno or 0) - node.lineno + 1 - docstring, 50 if settings else 40
+            yield f"arguments of {place}:{node.name}", len({*arguments} - {"self", "cls"}), 15 if settings else 8
+
+
 def test_budgets() -> None:
-    """Files of 300 lines, functions of 55 with their docstring, entry scripts of 30."""
-    long = [f"{p.name}: {n}" for p, _ in sources() if (n := len(p.read_text().splitlines())) > 300]
-    for path, tree in sources():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 55:
-                long.append(f"{path.name}:{node.name}")
-    long += [s for s in ("train.py", "sample.py") if len((ROOT / s).read_text().splitlines()) > 30]
-    assert not long, long
+    """Files of 300 lines, functions of 40 without their docstring, 8 arguments, verbs of 80, entry scripts of 30."""
+    sizes = [size for path, tree in sources() for size in budgets(path, tree)]
+    sizes += [(name, len((ROOT / name).read_text().splitlines()), 30) for name in ("train.py", "sample.py")]
+    large = [f"{what}: {size}, not {budget}" for what, size, budget in sizes if size > LARGE.get(what, budget)]
+    assert not large, large
 
 
 def test_entry_scripts_import_no_torch_by_themselves() -> None:
