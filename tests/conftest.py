@@ -25,11 +25,11 @@ hypothesis.settings.load_profile("tests")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The `-n auto` of pyproject.toml: one process per core, up to 8; none of its own for tests of a single file."""
+    """The `-n auto` of pyproject.toml: one process per core, up to 4 (of 1.5 GB each); a single file needs none."""
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+    return min(cores, 4)
 
 
 def _seed(name: str) -> None:
