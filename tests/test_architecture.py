@@ -52,9 +52,7 @@ ALLOWED = {
 }
 # Crosses its budget, with the reason.
 LARGE = {
-    "verbs/train.py": 290,  # TODO
-    "verbs/train.py:_observers": 46,
-    "verbs/outputs.py": 130,
+    "verbs/outputs.py": 130,  # no verb: where the files of `sample` go
     "verbs/sample.py": 82,
     "arguments of layers/equalized.py:__init__": 10,  # torch.nn.Conv2d's and three of the equalised learning rate
 }
