@@ -1,7 +1,9 @@
 """Every setting of every verb, found by walking the composed schema: what it may not be is refused by its full key."""
 
 import math
+import pickle
 from collections.abc import Iterator
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from stylegen.bounds import Choice, Range, unwrap
 from stylegen.config import schema
 from stylegen.config.compose import compose_config
 from stylegen.config.rules import check_settings
-from stylegen.config.sections import as_dict
+from stylegen.config.sections import as_dict, flatten
 from stylegen.data.dataset import CACHES
 from stylegen.device import DEVICES
 from stylegen.errors import UserError
@@ -139,3 +141,27 @@ def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> 
             assert "Did you mean" in (refusal(verb, changed(config, key, f"{choice.names[0]}x")) or ""), key
         else:
             assert key not in used
+
+
+def test_settings_that_may_change_when_a_run_is_resumed() -> None:
+    _, overrides = COMMANDS[1]
+    keys = flatten(as_dict(compose_config("train", overrides)))
+    free = {key for key in keys if not schema.fixed_on_resume(key)}
+    groups = ("trainer.", "logger.", "evaluation.")
+    assert {key for key in free if not key.startswith(groups)} == {
+        *("total_kimg", "resume", "output_dir", "init", "auto", "batch_per_device", "bad_steps", "attempts"),
+        *("sample_count", "checkpoints", "max_hours", "threads", "data.path", "data.workers", "data.cache"),
+        *(f"{what}_every_kimg" for what in ("log", "sample", "snapshot", "checkpoint")),
+    }
+    assert {key for key in keys if key.startswith(groups)} <= free
+
+
+def test_settings_are_frozen_and_can_be_pickled() -> None:
+    settings = compose_config("train", COMMANDS[1][1])
+    for record in (settings, settings.optimizer, settings.data, settings.generator, settings.regularizers.r1):
+        with pytest.raises(FrozenInstanceError):
+            record.seed = 1
+    copy = pickle.loads(pickle.dumps(settings))
+    assert as_dict(copy) == as_dict(settings)
+    assert (copy.generator.name, copy.generator.z_dim) == ("stylegan1", 8)
+    assert not hasattr(copy.generator, "no_such_setting")
