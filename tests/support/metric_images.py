@@ -56,7 +56,7 @@ class Reals:
     images: Tensor
     name: str = "procedural"
     spec: ImageSpec = field(init=False)
-    pictures_read: int = 0
+    images_read: int = 0
 
     def __post_init__(self) -> None:
         self.spec = ImageSpec(self.images.shape[-1], self.images.shape[1])
@@ -70,7 +70,7 @@ class Reals:
         return hashlib.sha256(self.images.numpy().tobytes()).hexdigest()[:16]
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        self.pictures_read += len(indices)
+        self.images_read += len(indices)
         return self.images[indices], torch.empty(len(indices), 0)
 
 

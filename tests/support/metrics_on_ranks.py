@@ -1,4 +1,4 @@
-"""Scores that processes share; run by `test_ranks.py` in processes of its own."""
+"""Metrics that processes share; run by `test_ranks.py` in its own processes."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def reals() -> Conditional:
     return Conditional(portraits(31, side=16))
 
 
-def scores(folder: Path) -> dict[str, object]:
+def measured(folder: Path) -> dict[str, object]:
     """The card of a tiny conditional generator, and of stored images."""
     features.EXTRACTORS["random_vgg16"] = lambda weights, device: Thumbnail()
     options = {"cache_dir": folder, "batch_size": 5}
@@ -64,6 +64,6 @@ def work(config: Any) -> str:
     """Both of the above, and then the command itself."""
     folder = Path(config.out).parent
     with distributed.process_group(torch.device("cpu")):
-        result = scores(folder / f"cache{distributed.world_size()}") | {"failure": failure()}
+        result = measured(folder / f"cache{distributed.world_size()}") | {"failure": failure()}
         (folder / f"{distributed.rank()}.json").write_text(json.dumps(result))
         return _rank(config)

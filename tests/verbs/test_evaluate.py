@@ -131,14 +131,14 @@ def test_of_a_large_folder_a_keyed_choice_is_measured(tmp_path: Path, capsys: py
 def test_an_interrupted_job_continues_where_it_was(
     run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored = []
-    score = Evaluation.measure_generator
+    measured = []
+    metric = Evaluation.measure_generator
 
     def watched(*arguments: Any, **options: Any) -> Any:
-        if len(scored) == 2 and "stop" in names:
+        if len(measured) == 2 and "stop" in names:
             raise KeyboardInterrupt
-        scored.append(options["sampling"]["snapshot"])
-        return score(*arguments, **options)
+        measured.append(options["sampling"]["snapshot"])
+        return metric(*arguments, **options)
 
     names = {"stop"}
     monkeypatch.setattr(Evaluation, "measure_generator", watched)
@@ -146,14 +146,14 @@ def test_an_interrupted_job_continues_where_it_was(
     assert main(["evaluate", CHEAP, *arguments]) == 130
     names.clear()
     evaluate(capsys, *arguments)
-    assert len(scored) == 3  # none twice
+    assert len(measured) == 3  # none twice
     save_snapshot(run_folder / "snapshots" / "000002.000.safetensors", tiny_generator(seed=99), INFO)
     evaluate(capsys, *arguments)
-    assert scored[3:] == ["000002.000.safetensors"]  # it is another one now
+    assert measured[3:] == ["000002.000.safetensors"]  # the file has changed
     evaluate(capsys, *arguments, "again=true")
-    assert len(scored) == 7
+    assert len(measured) == 7
     evaluate(capsys, *arguments, "num_samples=33")
-    assert len(scored) == 10
+    assert len(measured) == 10
 
 
 def test_the_default_metric_and_its_fallback(
@@ -205,22 +205,22 @@ def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.Cap
     assert again["metrics"][FD] == pytest.approx(card["metrics"][FD], rel=1e-9)
 
 
-def test_grey_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_grey_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grey = portraits(30, side=16)[:, :1]
     one, three = folder(tmp_path / "grey", grey), folder(tmp_path / "rgb", grey.repeat(1, 3, 1, 1))
-    scores = [
+    values = [
         evaluate(capsys, f"images={path}", f"data.path={path}", "num_samples=10", f"out={tmp_path / 'card.json'}")
         for path in (one, three)
     ]
-    assert scores[0]["metrics"] == pytest.approx(scores[1]["metrics"], rel=1e-9)
+    assert values[0]["metrics"] == pytest.approx(values[1]["metrics"], rel=1e-9)
 
 
-def test_scores_of_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluations_of_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "snapshots" / "000001.000.safetensors"
     save_snapshot(path, tiny_generator(num_classes=6), {"data": {**INFO["data"], "use_labels": True}})
     card = evaluate(capsys, f"snapshot={path}", "num_samples=16", "per_class=8")
     assert set(card["classes"]) == {*openmoji.CLASS_NAMES, "mean over classes"}
-    values = [scores[FD] for name, scores in card["classes"].items() if name != "mean over classes"]
+    values = [values[FD] for name, values in card["classes"].items() if name != "mean over classes"]
     assert card["classes"]["mean over classes"][FD] == pytest.approx(np.mean(values))
 
 
@@ -232,20 +232,20 @@ def test_a_snapshot_that_is_still_growing(tmp_path: Path, capsys: pytest.Capture
     names = [f"{FD}_8px", "authenticity_random_vgg16_8px"]
     assert list(card["metrics"]) == names
     assert set(card["classes"]) == {*openmoji.CLASS_NAMES, "mean over classes"}
-    assert all(list(scores) == names for scores in card["classes"].values())
+    assert all(list(values) == names for values in card["classes"].values())
     with Image.open(tmp_path / "low.neighbours.png") as figure:
         assert figure.size == (8 * (6 * 10 - 2), 8 * (2 * 10 - 2))
 
 
 def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    scores = [
+    values = [
         evaluate(
             *(capsys, f"snapshot={run_folder}", "num_samples=70", f"out={run_folder / 'b.json'}"),
             *(f"batch_size={size}", f"evaluation.batch_size={size}"),
         )["metrics"][FD]
         for size in (64, 7, 1)
     ]
-    assert scores[1:] == pytest.approx(scores[:1] * 2, rel=1e-6)
+    assert values[1:] == pytest.approx(values[:1] * 2, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -268,8 +268,8 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
         (["devices=0"], "devices=0"),
         (["statistics={run}/none.npz"], "no such file"),
         (["snapshot={run}/*.pkl"], "fits this pattern"),
-        (["images={run}/pictures", "snapshot=null", "data.path={run}/large"], "cannot be compared"),
-        (["snapshot=null", "data.path={run}/pictures", "export={run}/wrong.pth/a.npz"], "cannot be written"),
+        (["images={run}/images", "snapshot=null", "data.path={run}/large"], "cannot be compared"),
+        (["snapshot=null", "data.path={run}/images", "export={run}/wrong.pth/a.npz"], "cannot be written"),
         (["snapshot={run}/snapshots/*10.*,{run}/low.safetensors"], "has 16 px and low 8 px"),
         (["snapshot={run}/low.safetensors", "statistics={run}/statistics.npz"], "cannot be reduced"),
         (
@@ -277,10 +277,10 @@ def test_batches_do_not_move_the_number(run_folder: Path, capsys: pytest.Capture
             "per_class=5 for .* class .*num_samples=5: prdc_random_vgg16 needs at least 6",
         ),
         (
-            ["images={run}/pictures", "snapshot=null", "metrics=[ppl2_wend]", "data.path={run}/pictures"],
+            ["images={run}/images", "snapshot=null", "metrics=[ppl2_wend]", "data.path={run}/images"],
             "a property of a generator",
         ),
-        (["images={run}/pictures", "snapshot=null", "data.path={run}/pictures", "num_samples=1"], "needs at least 2"),
+        (["images={run}/images", "snapshot=null", "data.path={run}/images", "num_samples=1"], "needs at least 2"),
     ],
 )
 def test_bad_input(
@@ -297,7 +297,7 @@ def test_bad_input(
     (run_folder / "weights").mkdir()
     (run_folder / "weights" / "weights-inception-2015-12-05-6726825d.pth").write_bytes(b"a login page")
     folder(run_folder / "alpha", torch.zeros(8, 4, 16, 16, dtype=torch.uint8))
-    folder(run_folder / "pictures", portraits(8, side=16))
+    folder(run_folder / "images", portraits(8, side=16))
     folder(run_folder / "large", portraits(8, side=32))
     np.savez(run_folder / "statistics.npz", mu=np.zeros(16), sigma=np.eye(16))
     save_snapshot(run_folder / "low.safetensors", low_generator(), INFO)

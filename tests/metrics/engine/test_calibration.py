@@ -17,7 +17,7 @@ NONE = StatisticsCache(None)
 WAY = Extraction(Thumbnail(), batch_size=64)
 
 
-def scores_of(
+def references_of(
     reals: RealImages,
     way: Extraction,
     ids: list[str],
@@ -32,26 +32,26 @@ def scores_of(
 
 
 def test_references_are_in_order() -> None:
-    """As on the emoji portraits. Which of the last two is larger hangs on sharpness: these pictures are softened."""
+    """As on the emoji portraits. The order of the last two depends on sharpness: these images are blurred."""
     reals = Reals(blurred(portraits(60), 0.5))
-    scores = scores_of(reals, Extraction(RandomVGG16(), batch_size=50), ["fd_random_vgg16"])["fd_random_vgg16"]
-    assert 0 < scores["real_vs_real"] < scores["averaged_2x2"] < scores["one_picture_repeated"]
+    values = references_of(reals, Extraction(RandomVGG16(), batch_size=50), ["fd_random_vgg16"])["fd_random_vgg16"]
+    assert 0 < values["real_vs_real"] < values["averaged_2x2"] < values["one_picture_repeated"]
 
 
 def test_each_reference_by_its_definition() -> None:
     reals = Reals(portraits(30, side=16))
     way = Extraction(Thumbnail(), batch_size=7)
-    scores = scores_of(reals, way, ["fd_random_vgg16"], seed=5)["fd_random_vgg16"]
+    values = references_of(reals, way, ["fd_random_vgg16"], seed=5)["fd_random_vgg16"]
 
-    def score(images: torch.Tensor) -> float:
+    def metric(images: torch.Tensor) -> float:
         these, whole = Moments(16), Moments(16)
         these.update(way.features(images))
         whole.update(way.features(reals.images))
         return distance(these, whole)
 
-    every = sorted(score(image.expand(30, -1, -1, -1)) for image in reals.images)
-    assert scores["one_picture_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
-    assert scores["averaged_2x2"] == pytest.approx(score(average_2x2(reals.images)), rel=1e-9)
+    every = sorted(metric(image.expand(30, -1, -1, -1)) for image in reals.images)
+    assert values["one_picture_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
+    assert values["averaged_2x2"] == pytest.approx(metric(average_2x2(reals.images)), rel=1e-9)
 
 
 def gaussian(count: int, purpose: str) -> torch.Tensor:
@@ -59,7 +59,7 @@ def gaussian(count: int, purpose: str) -> torch.Tensor:
     return randomness.normal(0, f"tests/{purpose}", torch.arange(count), (16,)) * torch.linspace(0, 2, 16).exp()
 
 
-def test_the_perfect_generators_score_is_what_fresh_samples_score() -> None:
+def test_the_perfect_generator_is_what_fresh_samples_measure() -> None:
     """300 reals, 20 perfect generators of 3,000 samples each: the fit is right, real against real far too high."""
     reals = gaussian(300, "reals")
     halves = halves_of(300, 0)
@@ -67,8 +67,8 @@ def test_the_perfect_generators_score_is_what_fresh_samples_score() -> None:
     for side, rows in zip(moments, (reals[halves], reals[~halves]), strict=True):
         side.update(rows)
     known = RealStatistics((moments[0], moments[1]), reals)
-    scores = scores_of(Reals(portraits(300, 8)), WAY, ["fd_random_vgg16"], known=known, num_fakes=3000)
-    found = scores["fd_random_vgg16"]
+    values = references_of(Reals(portraits(300, 8)), WAY, ["fd_random_vgg16"], known=known, num_fakes=3000)
+    found = values["fd_random_vgg16"]
 
     def fresh(index: int) -> float:
         these, others = Moments(16), Moments(16)
@@ -81,50 +81,52 @@ def test_the_perfect_generators_score_is_what_fresh_samples_score() -> None:
     assert found["real_vs_real"] > 2.5 * truth
 
 
-def test_more_samples_than_were_measured_lower_the_perfect_score_and_fewer_give_none() -> None:
+def test_more_samples_lower_the_perfect_generator_and_few_give_none() -> None:
     reals = Reals(portraits(64, side=16))
-    values = [scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=n)["fd_random_vgg16"] for n in (64, 1000, 10**6)]
+    values = [references_of(reals, WAY, ["fd_random_vgg16"], num_fakes=n)["fd_random_vgg16"] for n in (64, 1000, 10**6)]
     perfect = [value["perfect_generator"] for value in values]
     assert perfect[0] > perfect[1] > perfect[2] > 0
-    few = scores_of(reals, WAY, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
+    few = references_of(reals, WAY, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
     assert "perfect_generator" not in few
 
 
 def test_halves_that_share_images_say_nothing() -> None:
     """20 images until there are 64: real against real, and what is fitted to it, would be close to 0."""
     repeated = FirstReals(Reals(portraits(20, side=16)), 64, mirror=False)
-    assert set(scores_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
+    assert set(references_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
         *("averaged_2x2", "one_picture_repeated"),
     }
     whole = FirstReals(Reals(portraits(64, side=16)), 64, mirror=False)
-    assert {"real_vs_real", "perfect_generator"} <= set(scores_of(whole, WAY, ["fd_random_vgg16"])["fd_random_vgg16"])
+    assert {"real_vs_real", "perfect_generator"} <= set(
+        references_of(whole, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]
+    )
 
 
 def test_metrics_that_compare_pairs_have_references_too() -> None:
     reals = Reals(portraits(40, side=16))
     way = Extraction(Thumbnail(), batch_size=7)
-    scores = scores_of(reals, way, ["prdc_random_vgg16", "authenticity_random_vgg16", "fd_random_vgg16"])
-    assert set(scores) == {
+    values = references_of(reals, way, ["prdc_random_vgg16", "authenticity_random_vgg16", "fd_random_vgg16"])
+    assert set(values) == {
         *(f"prdc_random_vgg16_{name}" for name in ("precision", "recall", "density", "coverage")),
         "authenticity_random_vgg16",
         "fd_random_vgg16",
     }
-    assert scores["prdc_random_vgg16_recall"]["one_picture_repeated"] == 0
-    assert scores["prdc_random_vgg16_precision"]["one_picture_repeated"] == 1
-    assert scores["authenticity_random_vgg16"]["one_picture_repeated"] == 0  # it is a copy
+    assert values["prdc_random_vgg16_recall"]["one_picture_repeated"] == 0
+    assert values["prdc_random_vgg16_precision"]["one_picture_repeated"] == 1
+    assert values["authenticity_random_vgg16"]["one_picture_repeated"] == 0  # it is a copy
     from stylegen.metrics.formulas.manifold import density_coverage
 
     first = halves_of(40, 0)
     features = way.features(reals.images)
     expected = density_coverage(features[first], features[~first], 5)
-    assert scores["prdc_random_vgg16_coverage"]["real_vs_real"] == pytest.approx(expected.coverage)
+    assert values["prdc_random_vgg16_coverage"]["real_vs_real"] == pytest.approx(expected.coverage)
 
 
 def test_halves_too_small_for_a_metric_are_left_out() -> None:
     reals = Reals(portraits(30, side=16))
     options = MetricOptions(prdc_neighborhood=20)
-    scores = scores_of(reals, Extraction(Thumbnail(), 64), ["prdc_random_vgg16"], options=options)
-    assert set(scores["prdc_random_vgg16_recall"]) == {"averaged_2x2", "one_picture_repeated"}
+    values = references_of(reals, Extraction(Thumbnail(), 64), ["prdc_random_vgg16"], options=options)
+    assert set(values["prdc_random_vgg16_recall"]) == {"averaged_2x2", "one_picture_repeated"}
 
 
 def test_halves_are_disjoint_and_make_the_whole() -> None:

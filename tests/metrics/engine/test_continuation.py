@@ -1,4 +1,4 @@
-"""An interrupted score goes on where it was, and ends with the same number."""
+"""An interrupted evaluation is continued and gives the same number."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ IDS = ["fd_random_vgg16", "prdc_random_vgg16"]
 
 
 class Interrupted(StoredImages):
-    """Stops at a picture as Ctrl-C or a kill would."""
+    """Stops after some images, like Ctrl-C or a kill."""
 
     stop: int | None = None
     error: type[BaseException] = KeyboardInterrupt
@@ -41,20 +41,20 @@ def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     reals = Reals(portraits(40, side=16))
     fakes = Reals(noisy(portraits(30, side=16, first=100), 20))
 
-    def score(pictures: StoredImages, folder: str, identity: str = "a") -> dict[str, float]:
-        card = evaluation_of(IDS, 30, reals, cache_dir=str(tmp_path / folder)).measure(pictures, identity=identity)
+    def metric(images: StoredImages, folder: str, identity: str = "a") -> dict[str, float]:
+        card = evaluation_of(IDS, 30, reals, cache_dir=str(tmp_path / folder)).measure(images, identity=identity)
         return card.metrics
 
-    whole = score(StoredImages(fakes, 4), "whole")
+    whole = metric(StoredImages(fakes, 4), "whole")
     first = Interrupted(fakes, 4)
     first.stop, first.error = 12, error
     with pytest.raises(error):
-        score(first, "continued")
+        metric(first, "continued")
     other = Interrupted(fakes, 4)
-    score(other, "continued", identity="b")  # somebody else's state is none
+    metric(other, "continued", identity="b")  # the state of other images is not used
     assert other.seen == 30
     second = Interrupted(fakes, 4)
-    assert score(second, "continued") == pytest.approx(whole, rel=1e-9)
+    assert metric(second, "continued") == pytest.approx(whole, rel=1e-9)
     assert second.seen == 18
     assert not list((tmp_path / "continued").glob("*unfinished*"))
 
@@ -63,18 +63,18 @@ def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_nothing_is_drawn_again_where_the_comparison_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All fakes were seen; references and pairs of pictures can take minutes yet."""
+    """All fakes are measured; references and pairs of images can still take minutes."""
     reals = Reals(portraits(40, side=16))
 
-    def score(pictures: StoredImages) -> dict[str, float]:
-        return evaluation_of(IDS, 40, reals, cache_dir=str(tmp_path)).measure(pictures, identity="a").metrics
+    def metric(images: StoredImages) -> dict[str, float]:
+        return evaluation_of(IDS, 40, reals, cache_dir=str(tmp_path)).measure(images, identity="a").metrics
 
     with monkeypatch.context() as patch:
         patch.setattr(Evaluation, "_references", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            score(StoredImages(reals, 4))
+            metric(StoredImages(reals, 4))
     second = Interrupted(reals, 4)
-    assert score(second)["prdc_random_vgg16_precision"] == 1
+    assert metric(second)["prdc_random_vgg16_precision"] == 1
     assert second.seen == 0
     assert not list(tmp_path.glob("*unfinished*"))
 
@@ -97,18 +97,18 @@ def test_paths_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 walked.append(number)
                 yield part
 
-    def score(pictures: GeneratedImages, folder: str) -> dict[str, float]:
+    def metric(images: GeneratedImages, folder: str) -> dict[str, float]:
         reals = Reals(portraits(4, side=16))
         ids = ["ppl2_wend_random_vgg16"]
-        return evaluation_of(ids, 8, reals, cache_dir=str(tmp_path / folder)).measure(pictures, identity="a").metrics
+        return evaluation_of(ids, 8, reals, cache_dir=str(tmp_path / folder)).measure(images, identity="a").metrics
 
     sampler = Sampler(tiny_generator(), batch_size=2)
-    whole = score(GeneratedImages(sampler), "whole")
+    whole = metric(GeneratedImages(sampler), "whole")
     killed = Walked(sampler)
     killed.stop = 4
     with pytest.raises(SystemError):
-        score(killed, "continued")
-    assert score(Walked(sampler), "continued") == pytest.approx(whole, rel=1e-9)
+        metric(killed, "continued")
+    assert metric(Walked(sampler), "continued") == pytest.approx(whole, rel=1e-9)
     assert walked == [0, 2, 4, 6]
 
 

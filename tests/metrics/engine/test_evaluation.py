@@ -51,11 +51,11 @@ def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fa
 @pytest.mark.usefixtures("thumbnail")
 def test_reals_are_read_once(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
     first = evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes])
-    assert reals.pictures_read == 40 + 40  # statistics, averaged
+    assert reals.images_read == 40 + 40  # statistics, averaged
     assert evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes]) == first
-    assert reals.pictures_read == 80
+    assert reals.images_read == 80
     evaluation_of(FD, 30, reals, cache=False).measure([fakes])
-    assert reals.pictures_read == 160
+    assert reals.images_read == 160
 
 
 @pytest.mark.parametrize("changed", ["pixel", "weights", "protocol"])
@@ -64,7 +64,7 @@ def test_a_stale_cache_is_impossible(
 ) -> None:
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())
     evaluation_of(FD, 30, reals, cache_dir=str(tmp_path), calibrate=False).measure([fakes])
-    assert reals.pictures_read == 40
+    assert reals.images_read == 40
     if changed == "pixel":
         reals.images[3, 0, 0, 0] ^= 1
     elif changed == "weights":
@@ -72,7 +72,7 @@ def test_a_stale_cache_is_impossible(
     else:
         monkeypatch.setattr("stylegen.metrics.engine.reals.PROTOCOL_VERSION", 10**6)
     evaluation_of(FD, 30, reals, cache_dir=str(tmp_path), calibrate=False).measure([fakes])
-    assert reals.pictures_read == 80
+    assert reals.images_read == 80
 
 
 @pytest.mark.usefixtures("thumbnail")

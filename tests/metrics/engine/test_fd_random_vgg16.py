@@ -1,4 +1,4 @@
-"""The score that needs no download rises with what makes pictures worse."""
+"""The metric that needs no download increases with degradations."""
 
 import itertools
 from collections.abc import Callable
@@ -15,38 +15,38 @@ NUM = 60
 
 
 @pytest.fixture(scope="module")
-def score() -> Callable[[Tensor], float]:
+def metric() -> Callable[[Tensor], float]:
     torch.set_num_threads(1)
     extractor = RandomVGG16()
     reals = Moments(extractor.dim)
     reals.update(extractor(portraits(NUM)))
 
-    def score(images: Tensor) -> float:
+    def metric(images: Tensor) -> float:
         moments = Moments(extractor.dim)
         moments.update(extractor(images))
         return distance(moments, reals)
 
-    return score
+    return metric
 
 
-def test_same_pictures_score_nothing(score: Callable[[Tensor], float]) -> None:
-    assert score(portraits(NUM)) < 1e-6
+def test_equal_images_have_distance_0(metric: Callable[[Tensor], float]) -> None:
+    assert metric(portraits(NUM)) < 1e-6
 
 
-def test_rises_with_blur(score: Callable[[Tensor], float]) -> None:
+def test_rises_with_blur(metric: Callable[[Tensor], float]) -> None:
     others = portraits(NUM, first=NUM)
-    scores = [score(others), *(score(blurred(others, sigma)) for sigma in (0.5, 1.5))]
-    assert all(low * 1.2 < high for low, high in itertools.pairwise(scores)), scores
+    values = [metric(others), *(metric(blurred(others, sigma)) for sigma in (0.5, 1.5))]
+    assert all(low * 1.2 < high for low, high in itertools.pairwise(values)), values
 
 
-def test_rises_with_noise(score: Callable[[Tensor], float]) -> None:
+def test_rises_with_noise(metric: Callable[[Tensor], float]) -> None:
     others = portraits(NUM, first=NUM)
-    scores = [score(others), *(score(noisy(others, sigma)) for sigma in (16, 48))]
-    assert all(low * 1.2 < high for low, high in itertools.pairwise(scores)), scores
+    values = [metric(others), *(metric(noisy(others, sigma)) for sigma in (16, 48))]
+    assert all(low * 1.2 < high for low, high in itertools.pairwise(values)), values
 
 
-def test_rises_with_dropped_modes(score: Callable[[Tensor], float]) -> None:
+def test_rises_with_dropped_modes(metric: Callable[[Tensor], float]) -> None:
     others = portraits(NUM * 3, first=NUM)
     mode = torch.arange(len(others)) % NUM_MODES
-    scores = [score(others[mode < kept][: NUM // NUM_MODES * kept]) for kept in (10, 5, 1)]
-    assert all(low * 1.2 < high for low, high in itertools.pairwise(scores)), scores
+    values = [metric(others[mode < kept][: NUM // NUM_MODES * kept]) for kept in (10, 5, 1)]
+    assert all(low * 1.2 < high for low, high in itertools.pairwise(values)), values

@@ -124,13 +124,13 @@ def test_pr50k3(fakes: Tensor) -> None:
 def test_is50k(fakes: Tensor) -> None:
     """Ten parts in the order of generation, not shuffled; the deviation over parts divided by 10."""
     logits = SmallInception().logits(Thumbnail()(fakes)).double().numpy()
-    scores = []
+    values = []
     for part in range(10):
         rows = np.exp(logits[part * FAKES // 10 : (part + 1) * FAKES // 10])
         p = rows / rows.sum(1, keepdims=True)
-        scores.append(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
+        values.append(np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean()))
     found = measured(fakes, Reals(portraits(50, side=16)), ["is50k"]).metrics
-    assert found == pytest.approx({"is50k_mean": np.mean(scores), "is50k_std": np.std(scores)}, rel=1e-6)
+    assert found == pytest.approx({"is50k_mean": np.mean(values), "is50k_std": np.std(values)}, rel=1e-6)
 
 
 def test_reals_are_mirrored_where_the_training_mirrored() -> None:

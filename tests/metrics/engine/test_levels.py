@@ -35,7 +35,7 @@ def test_reals_are_averaged_over_blocks_and_known_by_another_fingerprint() -> No
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_the_score_says_at_which_resolution_it_was_taken(tmp_path: Path) -> None:
+def test_the_name_contains_the_resolution(tmp_path: Path) -> None:
     reals, generator = LabelledReals(portraits(48, side=16)), tiny_generator(name="stylegan1", num_classes=2)
     generator.set_level(8)
     card = evaluation_of([FD], 48, reals, cache_dir=str(tmp_path)).measure_generator(generator, per_class=4)
@@ -44,7 +44,7 @@ def test_the_score_says_at_which_resolution_it_was_taken(tmp_path: Path) -> None
     assert card.references[f"{FD}_8px"]["real_vs_real"] < card.metrics[f"{FD}_8px"]
     assert sense_of(f"{FD}_8px") == "lower"
     assert list(card.classes) == ["left", "right", "mean over classes"]
-    assert all(list(scores) == [f"{FD}_8px"] for scores in card.classes.values())
+    assert all(list(values) == [f"{FD}_8px"] for values in card.classes.values())
     mirrored = Protocol(mirror_reals=True)
     names = evaluation_of(
         [FD, "authenticity_random_vgg16"], 8, reals, **asdict(mirrored), cache=False

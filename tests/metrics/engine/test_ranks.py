@@ -23,13 +23,13 @@ def flat(values: object, name: str = "") -> dict[str, float]:
     return {k: v for key, value in values.items() for k, v in flat(value, f"{name}/{key}").items()}
 
 
-def test_two_processes_score_as_one(
+def test_two_processes_measure_as_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The room by itself, and the command."""
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", features.EXTRACTORS["random_vgg16"])  # is put back
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    alone = shared_work.scores(tmp_path / "alone")
+    alone = shared_work.measured(tmp_path / "alone")
     for i, image in enumerate(shared_work.reals().images):
         write_png(tmp_path / "reals" / f"{i:02d}.png", image)
     save_snapshot(tmp_path / "a.safetensors", tiny_generator(), {})
@@ -51,7 +51,7 @@ def test_two_processes_score_as_one(
     assert one.keys() == two.keys()
     assert "/classes/mean over classes/fd_random_vgg16" in one
     for key, value in one.items():
-        # A path length divides the difference of two nearly equal pictures by 1e-8: batches' rounding shows.
+        # A path length divides the difference of two nearly equal images by 1e-8: batches' rounding shows.
         assert two[key] == pytest.approx(value, rel=2e-2 if "ppl" in key else 1e-6), key
     assert len(list((tmp_path / "cache2").iterdir())) == len(list((tmp_path / "alone").iterdir()))
 

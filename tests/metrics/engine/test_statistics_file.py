@@ -32,7 +32,7 @@ def test_layout_of_the_file(file: Path) -> None:
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_a_score_against_the_file_is_that_against_the_pictures(file: Path) -> None:
+def test_a_metric_against_the_file_equals_the_one_against_the_images(file: Path) -> None:
     fakes = noisy(portraits(30, side=16, first=100), 20)
     own = evaluation_of(["fd_random_vgg16"], 30, Reals(portraits(40, side=16)), cache=False).measure([fakes])
     published = read_statistics(file, SPEC)

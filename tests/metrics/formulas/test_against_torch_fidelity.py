@@ -1,4 +1,4 @@
-"""`fid`, `kid`, `isc`, `precision` and `recall` are what torch-fidelity's own loop gives on the same pictures."""
+"""`fid`, `kid`, `isc`, `precision` and `recall` are what torch-fidelity's own loop gives on the same images."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ UNPUBLISHED = "_unpublished-weights"  # random ones, in every number's name
 EIGENVALUES, EIGENVECTORS = np.linalg.eigvals, torch.linalg.eigh
 
 
-class Pictures(Dataset[Tensor]):
+class Images(Dataset[Tensor]):
     def __init__(self, images: Tensor) -> None:
         self.images = images
 
@@ -33,8 +33,8 @@ def theirs(fakes: Tensor, reals: Tensor, weights: Path, **options: Any) -> dict[
     import torch_fidelity
 
     return torch_fidelity.calculate_metrics(
-        input1=Pictures(fakes),
-        input2=Pictures(reals),
+        input1=Images(fakes),
+        input2=Images(reals),
         feature_extractor_weights_path=str(weights),
         cuda=False,
         cache=False,

@@ -51,7 +51,7 @@ def test_inception_score_in_one_part() -> None:
 
 def test_inception_score_at_its_ends() -> None:
     assert torch_fidelity_networks.inception_score(torch.zeros(20, 7), 2) == (pytest.approx(1), pytest.approx(0))
-    certain = torch.eye(7).repeat(10, 1) * 100  # every class equally often, each picture certain
+    certain = torch.eye(7).repeat(10, 1) * 100  # every class equally often, each image certain
     assert torch_fidelity_networks.inception_score(certain, 1)[0] == pytest.approx(7)
 
 

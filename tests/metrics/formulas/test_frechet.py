@@ -51,7 +51,7 @@ def test_identical_sets_are_at_distance_0_at_any_rank(count: int) -> None:
 
 
 def test_fewer_pictures_than_features() -> None:
-    """Two pictures each: covariances of rank 1, whose root is known: S = d d^T / 2, Tr(S1 S2)^1/2 = |d1.d2| / 2."""
+    """Two images each: covariances of rank 1, whose root is known: S = d d^T / 2, Tr(S1 S2)^1/2 = |d1.d2| / 2."""
     a, b = features(2, 40), features(2, 40, "b")
     d1, d2 = a[0] - a[1], b[0] - b[1]
     shift = a.mean(0) - b.mean(0)

@@ -1,4 +1,4 @@
-"""Metrics that compare every pair of pictures, against slow formulas in float64 that share nothing with them."""
+"""Metrics that compare every pair of images, against slow formulas in float64 that share nothing with them."""
 
 import math
 

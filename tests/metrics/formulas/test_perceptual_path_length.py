@@ -59,11 +59,11 @@ def test_paths_are_steps_between_two_latents(space: str) -> None:
 @pytest.mark.parametrize("walk", [Walk("w", False), Walk("z", True)])
 def test_path_number_i_is_a_function_of_i(walk: Walk) -> None:
     distance = build_distance("lpips_random_vgg16")
-    pictures = GeneratedImages(Sampler(tiny_generator(num_classes=3), batch_size=4))
-    whole = torch.cat(list(pictures.path_distances(walk, [0, 1, 2, 3, 4], distance)))
+    images = GeneratedImages(Sampler(tiny_generator(num_classes=3), batch_size=4))
+    whole = torch.cat(list(images.path_distances(walk, [0, 1, 2, 3, 4], distance)))
     assert whole.shape == (5, 1)
     assert (whole > 0).all()
-    again = torch.cat(list(pictures.path_distances(walk, [3, 1], distance)))
+    again = torch.cat(list(images.path_distances(walk, [3, 1], distance)))
     torch.testing.assert_close(again, whole[[3, 1]], rtol=0.2, atol=0)
 
 

@@ -39,7 +39,7 @@ def test_a_training_refuses_impossible_settings_before_it_writes(
     assert not list(tmp_path.iterdir())
 
 
-SCORED_RUN = [
+EVALUATED_RUN = [
     *(a for a in TINY_RUN if a != "evaluation=none"),
     f"evaluation.metrics=[{FD}]",
     *("evaluation.num_samples=8", "evaluation.every_kimg=0.016", "evaluation.max_share=1", "total_kimg=0.048"),
@@ -52,19 +52,19 @@ def records(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if not k.startswith(("time/", "memory/"))} for line in lines]
 
 
-def test_scores_during_training(tmp_path: Path) -> None:
+def test_evaluations_during_training(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert main(["train", *SCORED_RUN, f"output_dir={run}"]) == 0
+    assert main(["train", *EVALUATED_RUN, f"output_dir={run}"]) == 0
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    scores = {line["kimg"]: line[f"metric/{FD}"] for line in lines if f"metric/{FD}" in line}
-    assert list(scores) == [0.016, 0.032, 0.048]
+    values = {line["kimg"]: line[f"metric/{FD}"] for line in lines if f"metric/{FD}" in line}
+    assert list(values) == [0.016, 0.032, 0.048]
     shares = [line["time/evaluation_share"] for line in lines if "time/evaluation_share" in line]
     assert all(0 < share < 1 for share in shares)
     best = load_snapshot(run / "best.safetensors")
-    kimg = min(scores, key=lambda k: scores[k])
+    kimg = min(values, key=lambda k: values[k])
     assert best.info["images_seen"] == kimg * 1000
-    assert best.info["best"] == {"metric": FD, "value": scores[kimg], "kimg": kimg}
-    assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == scores[kimg]
+    assert best.info["best"] == {"metric": FD, "value": values[kimg], "kimg": kimg}
+    assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == values[kimg]
     assert load_snapshot(run).info["images_seen"] == 48  # a run folder still means its newest
     best_card = json.loads((run / "best.metrics.json").read_text())["sampling"]
     assert (best_card["snapshot"], best_card["kimg"]) == ("best.safetensors", kimg)
@@ -72,7 +72,7 @@ def test_scores_during_training(tmp_path: Path) -> None:
 
 def test_evaluating_keeps_the_card_of_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    settings = [*(a for a in SCORED_RUN if "total_kimg" not in a), "total_kimg=0.016", f"output_dir={run}"]
+    settings = [*(a for a in EVALUATED_RUN if "total_kimg" not in a), "total_kimg=0.016", f"output_dir={run}"]
     assert main(["train", *settings]) == 0
     path = run / "snapshots" / "000000.016.metrics.json"
     trained = json.loads(path.read_text())
@@ -88,35 +88,35 @@ def test_evaluating_keeps_the_card_of_the_training(tmp_path: Path, capsys: pytes
     assert main(["train", *settings]) == 0
 
 
-def test_scores_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed while it takes the second score: that score is taken again, and the record is the undisturbed one."""
+def test_evaluations_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the second evaluation: it is repeated, and the log is that of an undisturbed run."""
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    assert main(["train", *SCORED_RUN, f"output_dir={undisturbed}"]) == 0
-    score, calls = Evaluation.measure_generator, []
+    assert main(["train", *EVALUATED_RUN, f"output_dir={undisturbed}"]) == 0
+    metric, calls = Evaluation.measure_generator, []
 
     def fails_once(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
         if len(calls) == 2:
             raise SystemError("killed")
-        return score(*arguments, **options)
+        return metric(*arguments, **options)
 
     monkeypatch.setattr(Evaluation, "measure_generator", fails_once)
     with pytest.raises(SystemError):
-        main(["train", *SCORED_RUN, f"output_dir={killed}"])
-    assert main(["train", *SCORED_RUN, f"output_dir={killed}"]) == 0
+        main(["train", *EVALUATED_RUN, f"output_dir={killed}"])
+    assert main(["train", *EVALUATED_RUN, f"output_dir={killed}"]) == 0
     assert records(killed) == records(undisturbed)
     assert (killed / "best.safetensors").read_bytes() == (undisturbed / "best.safetensors").read_bytes()
 
 
-def test_scores_are_left_out_where_they_would_take_most_of_the_time(tmp_path: Path) -> None:
-    settings = [a for a in SCORED_RUN if "max_share" not in a]
+def test_evaluations_are_skipped_while_they_take_most_of_the_time(tmp_path: Path) -> None:
+    settings = [a for a in EVALUATED_RUN if "max_share" not in a]
     assert main(["train", *settings, f"output_dir={tmp_path / 'run'}", "evaluation.max_share=1e-9"]) == 0
     kimg = [r["kimg"] for r in records(tmp_path / "run") if f"metric/{FD}" in r]
     assert kimg == [0.016, 0.048]  # the first, and the last in any case
 
 
 def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> None:
-    settings = [a for a in SCORED_RUN if "every_kimg" not in a and "total_kimg" not in a]
+    settings = [a for a in EVALUATED_RUN if "every_kimg" not in a and "total_kimg" not in a]
     run = tmp_path / "run"
     assert main(["train", *settings, "total_kimg=0.008", "data.max_images=20", f"output_dir={run}"]) == 0
     card = json.loads((run / "snapshots" / "000000.008.metrics.json").read_text())
@@ -125,7 +125,7 @@ def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> N
 
 def test_what_a_metric_needs_is_looked_for_in_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not in the part that is trained on: that many reals are never compared."""
-    settings = [a for a in SCORED_RUN if "every_kimg" not in a and "total_kimg" not in a and "num_samples" not in a]
+    settings = [a for a in EVALUATED_RUN if "every_kimg" not in a and "total_kimg" not in a and "num_samples" not in a]
     settings += [
         "total_kimg=0.008",
         "data.max_images=20",
@@ -136,12 +136,12 @@ def test_what_a_metric_needs_is_looked_for_in_the_whole(tmp_path: Path, capsys: 
     assert main(["train", *settings, "evaluation.prdc_neighborhood=25"]) == 0
 
 
-def test_scores_of_a_growing_network_name_their_resolution(tmp_path: Path) -> None:
-    settings = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1", *SCORED_RUN]
+def test_evaluations_of_a_growing_network_name_their_resolution(tmp_path: Path) -> None:
+    settings = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1", *EVALUATED_RUN]
     settings += ["growth.stable_kimg=0.024", "growth.fade_kimg=0.008", "growth.batch_sizes=[8]"]
     run = tmp_path / "run"
     assert main(["train", *settings, f"output_dir={run}"]) == 0
     names = {r["kimg"]: k for r in records(run) for k in r if k.startswith("metric/")}
     assert names == {0.016: f"metric/{FD}_8px", 0.032: f"metric/{FD}", 0.048: f"metric/{FD}"}
     best = load_snapshot(run / "best.safetensors")
-    assert best.info["best"]["metric"] == FD  # another resolution's score is no rival
+    assert best.info["best"]["metric"] == FD  # not compared with values at another resolution
