@@ -17,7 +17,6 @@ class ProgressBars:
         from rich.console import Console  # rich takes a while to import, and most commands show no bar
         from rich.progress import (
             BarColumn,
-            MofNCompleteColumn,
             Progress,
             TaskID,
             TextColumn,
@@ -28,7 +27,7 @@ class ProgressBars:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:.8g}/{task.total:.8g}"),
             TimeElapsedColumn(),
             TextColumn("left:"),
             TimeRemainingColumn(),
@@ -42,6 +41,10 @@ class ProgressBars:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop, and restore the cursor of the terminal."""
         if self._tasks:
             self._progress.stop()
 
@@ -49,8 +52,8 @@ class ProgressBars:
         """Set the progress of `task`, with a text behind its bar."""
         if not self._tasks:
             self._progress.start()
-        if task not in self._tasks:
-            self._tasks[task] = self._progress.add_task(task, total=total, text=text)
+        if task not in self._tasks:  # work done before does not count for the speed
+            self._tasks[task] = self._progress.add_task(task, total=total, completed=done, text=text)  # type: ignore[arg-type]
         self._progress.update(self._tasks[task], completed=done, total=total, text=text)
 
 

@@ -4,9 +4,9 @@ import threading
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from stylegen.distributed import is_first
+from stylegen.progress import ProgressBars
 from stylegen.training.observers.metrics_log import Record
 from stylegen.training.run_log import RunLog
 
@@ -42,8 +42,7 @@ class ProgressBar:
         self._started = (0.0, 0.0)
         self._printed, self._patience = 0.0, _FIRST
         self._first_step: threading.Timer | None = None
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._bars: ProgressBars | None = None
 
     def show(self, record: Record) -> None:
         record = {name: value for name, value in record.items() if value is not None}
@@ -76,7 +75,7 @@ class ProgressBar:
             kimg, (start, since) = after / 1000, self._started
             speed = (time.perf_counter() - since) / max(kimg - start, 1e-9)
             self._print(kimg, f"{self._eta(kimg)}  {speed:.2f} s/kimg")
-        if self._progress is not None and (after >= self.total or after // _REFRESH > before // _REFRESH):
+        if self._bars is not None and (after >= self.total or after // _REFRESH > before // _REFRESH):
             self._move(after)
 
     def begin(self, images_seen: int) -> None:
@@ -90,25 +89,16 @@ class ProgressBar:
         self._first_step.daemon = True
         self._first_step.start()
         if self.console.is_terminal:
-            self._progress = Progress(
-                TextColumn("{task.completed:.1f}/{task.total:g} kimg"),
-                BarColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[text]}"),
-                console=self.console,
-                refresh_per_second=2,
-            )
-            self._progress.start()
-            self._task = self._progress.add_task("", total=self.total / 1000, text="")
+            self._bars = ProgressBars(transient=False)
             self._move(images_seen)
 
     def _move(self, images_seen: int) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=images_seen / 1000, text=self._text)
+        if self._bars is not None:
+            self._bars.show("kimg", images_seen / 1000, self.total / 1000, self._text)
 
     def close(self) -> None:
         if self._first_step is not None:
             self._first_step.cancel()
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        if self._bars is not None:
+            self._bars.close()
+            self._bars = None
