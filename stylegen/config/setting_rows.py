@@ -73,6 +73,9 @@ def rows(source: Source) -> list[Row]:
             found.append(Row(argument, _kind(annotation, default.args[1:], tree), _default(given, tree), text))
         elif argument not in (*source.without, "self") and call not in ("group", "choice", "several"):
             text = texts.get(argument, "")
+            elsewhere = re.match(r"see `([A-Z]\w+)`", text)
+            home = _resolve(source.file, elsewhere[1]) if elsewhere else None
+            text = _descriptions(_find(home), _tree(home.file)).get(argument, text) if home else text
             found.append(Row(argument, _kind(annotation, [], tree), _default(default, tree), text))
     return found
 

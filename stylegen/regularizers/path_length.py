@@ -25,7 +25,7 @@ class PathLength(Regularizer):
     """weight * E (|| J_w^T y || - a)^2 with a the exponential moving average of the lengths (Eq. 4).
 
     Args:
-        weight: of the term.
+        weight: factor of the term.
         decay: weight of the batch mean in each update of a.
         every, batch_shrink: see `Regularizer`.
 
