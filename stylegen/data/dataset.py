@@ -34,18 +34,17 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     to right.
 
     Args:
-        path: a folder, .zip, .lmdb or .parquet, or the word ``openmoji`` (a folder of that name is ``./openmoji``).
-        resolution: side in pixels, a power of two from 8 to 2048; by default the images' own. ``openmoji`` is rendered
-            at any power of two from 16 to 256, by default 32.
-        use_labels: return the labels of the dataset.
+        path: a folder, .zip, .lmdb or .parquet, or the word openmoji (a folder of that name is ./openmoji).
+        resolution: side in pixels, a power of two from 8 to 2048; by default the images' own. openmoji is rendered at
+            any power of two from 16 to 256, by default 32.
+        use_labels: train a conditional model on the labels of the dataset.
         mirror: double the dataset with mirror images.
         classes: use images of these classes only, names or indices; the labels keep their indices.
         max_images: use a random subset of at most this size.
         subset_seed: seed of the random subset.
-        cache: where decoded pixels are kept. "auto": in memory below 2 GiB, else "memmap" if a disk has room, else
-            "off". "memmap": in a file beside the dataset or in the cache folder, built on first use (see
-            `stylegen.data.pixel_cache`). "device": on the training device, once `to_device` is called. "off": nowhere;
-            images are decoded on each access.
+        cache: where decoded pixels are kept. auto: in memory below 2 GiB, else memmap if a disk has room, else off.
+            memmap: in a file beside the dataset or in the cache folder, built on first use. device: on the training
+            device. off: nowhere; images are decoded on each access.
 
     Attributes:
         spec: resolution, channels, and width of the labels (0 without `use_labels`).

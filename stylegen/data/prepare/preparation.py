@@ -70,10 +70,12 @@ def prepare(
 
     Args:
         out: .zip, .lmdb, or a folder; must not exist.
-        labels: see `stylegen.data.prepare.find_labels`.
-        max_images, seed: use a random subset of at most this size, in the order of the source.
+        labels: auto (those of the source), none, folders (the first folder of each path is the class), or a .csv or
+            .json file; see docs/datasets.md.
+        max_images: use a random subset of at most this size, in the order of the source; null uses all.
+        seed: of the random subset.
         strict: fail on the first image that would be left out.
-        processes: by default one for each core; see `stylegen.data.pool.ordered_map`.
+        processes: number of worker processes; null for one per core, fewer for few images.
 
     Raises:
         UserError: an output that exists or cannot be written; a full disk (a later run continues); labels that do not
