@@ -73,7 +73,7 @@ def prepare(
         labels: auto (those of the source), none, folders (the first folder of each path is the class), or a .csv or
             .json file; see docs/datasets.md.
         max_images: use a random subset of at most this size, in the order of the source; null uses all.
-        seed: of the random subset.
+        seed: seed of the random subset.
         strict: fail on the first image that would be left out.
         processes: number of worker processes; null for one per core, fewer for few images.
 
