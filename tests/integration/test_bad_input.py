@@ -186,7 +186,7 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.
         (["out=~nosuchuser/x"], "no user nosuchuser"),
         ([f"out={'x' * 300}"], "at most 255 bytes"),
         (["mode=grid", "seeds=0-999999", "scale=64"], "million pixels"),
-        (["seeds=0-99999999999"], "no seed"),
+        (["seeds=0-99999999999"], "is not a seed"),
         ([f"seeds={'9' * 5000}"], "seeds=9999"),
         (["columns=1000000", "mode=grid"], "columns=1000000: it is a whole number from 1 to 10000"),
         (["scale=100000"], "from 1 to 64"),
