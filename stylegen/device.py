@@ -1,4 +1,4 @@
-"""Which device a command runs on."""
+"""The device of a command."""
 
 import torch
 
@@ -8,7 +8,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str) -> torch.device:
-    """ "auto" takes CUDA, then Apple's MPS, then the CPU.
+    """The device of this name; "auto" is CUDA if available, else MPS, else the CPU.
 
     Raises:
         UserError: an unknown name, or a device that this machine lacks.

@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a training run."""
+"""Builds dataset, networks, losses and optimizers from the settings."""
 
 import inspect
 import os
@@ -27,7 +27,7 @@ from stylegen.training.step import Objective, StepOptions, TrainingStep
 
 
 def build_dataset(settings: TrainSettings) -> ImageDataset:
-    """The training set of `settings.data`."""
+    """The training set."""
     return ImageDataset(**{name: value for name, value in settings.data.items() if name != "workers"})
 
 
@@ -73,10 +73,10 @@ def build_data(settings: TrainSettings, dataset: ImageDataset, step: TrainingSte
 
 
 def check_memory(settings: TrainSettings, spec: ImageSpec) -> None:
-    """Raise UserError for networks that this machine could not even hold; builds nothing.
+    """Raise UserError for networks that exceed this machine's memory, without building them.
 
-    In training G takes five numbers a parameter (weight, gradient, Adam's two moments, average), D four; activations
-    come on top.
+    Training takes five numbers per parameter of G (weight, gradient, two moments of Adam, EMA) and four of D, and
+    activations in addition.
     """
     with torch.device("meta"):
         networks = new_generator(settings.generator, spec), new_discriminator(settings.discriminator, spec)
@@ -91,19 +91,19 @@ def check_memory(settings: TrainSettings, spec: ImageSpec) -> None:
 
 
 def _memory() -> int:
-    """Bytes of the largest memory here: the machine's or a GPU's."""
+    """Size of the largest memory in bytes: main memory or a GPU's."""
     sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else []
     sizes += [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
     return max(sizes, default=2**40)
 
 
 def new_generator(settings: Component, spec: ImageSpec) -> StyleGenerator:
-    """A generator of `settings.generator` for pictures like these, its weights drawn from torch's generator."""
+    """A generator for these images; weights come from torch's global generator."""
     return build_generator(settings.name, **settings.arguments, **vars(spec))
 
 
 def new_discriminator(settings: Component, spec: ImageSpec) -> nn.Module:
-    """A discriminator of `settings.discriminator` for pictures like these."""
+    """A discriminator for these images; weights come from torch's global generator."""
     network: nn.Module = _construct("discriminator", settings, DISCRIMINATORS, **vars(spec))
     return network
 
@@ -111,7 +111,7 @@ def new_discriminator(settings: Component, spec: ImageSpec) -> nn.Module:
 def build_growth(
     settings: TrainSettings, resolution: int, generator: StyleGenerator, discriminator: nn.Module
 ) -> Growth | None:
-    """The schedule of `settings.growth`, or None for `growth=none`.
+    """The schedule of progressive growing; None for `growth=none`.
 
     Raises:
         UserError: impossible settings, or networks that have one resolution only.
@@ -121,17 +121,17 @@ def build_growth(
     if len(generator.resolutions) == 1 or not hasattr(discriminator, "set_level"):
         raise UserError(
             f"growth with generator={generator.name} discriminator={settings.discriminator.name}",
-            rule="both networks must be able to stand at lower resolutions",
+            rule="these networks have one resolution only",
             fix="Use generator=stylegan1 discriminator=stylegan1, or growth=none",
         )
     return Growth(resolution, settings.batch_size, **settings.growth)
 
 
 def build_augmentation(settings: Component | None) -> Augmentation | None:
-    """What the discriminator's pictures go through.
+    """The augmentation of the discriminator's images.
 
     Args:
-        settings: `name` in `AUGMENTS`, arguments of that pipeline and of `Controller`; None for none.
+        settings: a name in `AUGMENTS`, and the arguments of that pipeline and of `Controller`; None for none.
     """
     if settings is None:
         return None
@@ -143,7 +143,7 @@ def build_augmentation(settings: Component | None) -> Augmentation | None:
 
 
 def _construct(group: str, settings: Component, table: dict[str, Any], **given: Any) -> Any:
-    """The part that `settings` name, with the other settings as its arguments; UserError for an unknown name."""
+    """Calls the constructor that `settings` name; UserError for an unknown name."""
     return _choose(f"{group}.name", settings.name, table)(**settings.arguments, **given)
 
 

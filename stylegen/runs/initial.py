@@ -1,7 +1,7 @@
-"""The weights that a new training begins with: `init=SNAPSHOT_or_CHECKPOINT_or_RUN_FOLDER`.
+"""Initial weights of a new run: `init=SNAPSHOT_or_CHECKPOINT_or_RUN_FOLDER`.
 
-Weights only: the clock stands at 0, the optimizers, the augmentation's strength and the running mean of path lengths
-are new. A run that continues has its own weights and does not read `init` again.
+Weights only: the clock starts at 0, and optimizers, strength of augmentation and mean path length start anew. A run
+that continues does not read `init` again.
 """
 
 from collections.abc import Callable
@@ -19,28 +19,28 @@ from stylegen.spec import ImageSpec
 from stylegen.training.step import TrainingStep
 
 
-def initialize(config: TrainSettings, step: TrainingStep, spec: ImageSpec) -> str | None:
-    """Give a new training step the weights of `config.init` -> what was copied, in one sentence; None without `init`.
+def initialize(settings: TrainSettings, step: TrainingStep, spec: ImageSpec) -> str | None:
+    """Copy the weights of `init` into a new step -> a sentence about what was copied; None without `init`.
 
     Raises:
-        UserError: a file that cannot be read, or that holds other networks, or no layers that could be frozen.
+        UserError: a file that cannot be read or contains other networks; `freeze_d` without a trained discriminator.
     """
-    weights = None if config.init is None else _with_settings(read_weights(config.init))
-    if config.freeze_d and (weights is None or "D" not in weights.networks):
+    weights = None if settings.init is None else _with_settings(read_weights(settings.init))
+    if settings.freeze_d and (weights is None or "D" not in weights.networks):
         raise UserError(
-            f"freeze_d={config.freeze_d} init={config.init}",
+            f"freeze_d={settings.freeze_d} init={settings.init}",
             rule="no trained discriminator is given, so the frozen layers would keep random weights",
             fix="Add init=CHECKPOINT (or a run folder), or use freeze_d=0",
         )
     if weights is None:
         return None
     labels = {
-        "G": label_dependent(_with_classes(new_generator, config.generator, spec)),
-        "D": label_dependent(_with_classes(new_discriminator, config.discriminator, spec)),
+        "G": label_dependent(_with_classes(new_generator, settings.generator, spec)),
+        "D": label_dependent(_with_classes(new_discriminator, settings.discriminator, spec)),
     }
     labels["G_ema"] = labels["G"]
     networks: dict[str, nn.Module] = {"G": step.G, "D": step.D, "G_ema": step.G_ema}
-    return transfer(weights, networks, labels, as_dict(config))
+    return transfer(weights, networks, labels, as_dict(settings))
 
 
 def _with_classes(
@@ -50,7 +50,7 @@ def _with_classes(
 
 
 def _with_settings(weights: TrainedWeights) -> TrainedWeights:
-    """A checkpoint's settings stand in the configuration of its run, where that is still beside it."""
+    """Add the networks' settings from the config.yaml of the checkpoint's run, if it exists."""
     path = weights.path.parent.parent / "config.yaml"
     if weights.settings or not path.is_file():
         return weights

@@ -1,4 +1,4 @@
-"""What a training does about trouble: it goes back to where all was well, or says what would help."""
+"""Recovery from divergence, and messages for errors of the disk and of memory."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,23 +17,24 @@ from stylegen.training.step import TrainingStep
 
 
 def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int]:
-    """Where a diverged training begins again, and the number of that attempt.
+    """Where a diverged training starts again, and the number of that attempt.
 
-    That is the newest checkpoint outside any streak of steps without finite gradients, or the beginning. The count
-    of attempts starts anew whenever a checkpoint is reached that the attempts before did not reach.
+    It starts from the newest checkpoint that is not part of a series of steps without finite gradients, or at 0. The
+    attempts from one checkpoint are limited; a later checkpoint has attempts of its own.
 
     Args:
-        begun: where the training that diverged began; its checkpoint may lie in another folder.
-        attempts: from one checkpoint, after which the run is given up.
+        begun: where the diverged training started; its checkpoint may be in another folder.
+        step: that diverged.
+        attempts: limit from one checkpoint.
 
     Raises:
-        RunError: the run is given up.
+        RunError: no attempt is left.
     """
     start, saved = Start(begun.folder), 0
     for path in [*begun.folder.numbered_checkpoints(), *([begun.checkpoint] if begun.checkpoint else [])]:
         try:
             clock = read_checkpoint(path, step)["clock"]
-        except UserError:  # an older one will do
+        except UserError:  # an older one may be whole
             continue
         if not any(clock["streaks"]):
             start, saved = Start(begun.folder, path, clock["images_seen"]), clock["attempt"]
@@ -43,8 +44,8 @@ def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int
     if attempt - saved > attempts:
         raise RunError(
             f"the training diverges: {step.options.bad_steps} steps in a row without finite gradients up to {where}, "
-            f"{attempts} attempt(s) from {start.images_seen / 1000:g} kimg notwithstanding. Begin a new run with a "
-            "larger regularizers.r1.gamma or lower optimizer.g_lr and optimizer.d_lr"
+            f"in all of {attempts} attempt(s) from {start.images_seen / 1000:g} kimg. Start a new run with a larger "
+            "regularizers.r1.gamma, or a lower optimizer.g_lr and optimizer.d_lr"
         )
     if is_first():
         RunLog(start.folder.log).say(
@@ -57,7 +58,7 @@ def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int
 
 @contextlib.contextmanager
 def explained_disk_errors(folder: RunFolder) -> Iterator[None]:
-    """Raise RunError, naming the file and what is safe, where the body cannot write the run's files."""
+    """Context manager: turns an OSError into a RunError that names the file and the last checkpoint."""
     try:
         yield
     except OSError as error:
@@ -71,8 +72,8 @@ def explained_disk_errors(folder: RunFolder) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained_memory_errors(config: TrainSettings, current: Callable[[], TrainingStep]) -> Iterator[None]:
-    """Raise RunError, naming the batch and what helps, where the body runs out of memory.
+def explained_memory_errors(settings: TrainSettings, current: Callable[[], TrainingStep]) -> Iterator[None]:
+    """Context manager: turns running out of memory into a RunError that names settings which need less.
 
     Args:
         current: the current training step; its batch size depends on the resolution where the networks grow.
@@ -84,13 +85,13 @@ def explained_memory_errors(config: TrainSettings, current: Callable[[], Trainin
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
             raise
         step = current()
-        batch = config.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)
-        share = min(config.batch_per_device or batch, batch // num_processes(config))
-        group = min(config.discriminator.mbstd_group_size, batch) if config.discriminator.mbstd_num_channels else 1
+        batch = settings.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)
+        share = min(settings.batch_per_device or batch, batch // num_processes(settings))
+        group = min(settings.discriminator.mbstd_group_size, batch) if settings.discriminator.mbstd_num_channels else 1
         smaller = [size for size in range(group, share, group) if share % size == 0]
-        same = f"batch_per_device={smaller[-1]} continues the same training in less; " if smaller else ""
+        same = f"batch_per_device={smaller[-1]} continues the same training with less memory; " if smaller else ""
         raise RunError(
-            f"out of memory with {share} picture(s) at a time on each device (batch_size={batch}): {same}"
-            "precision=bf16, a smaller batch_size, or smaller generator.channel_base and discriminator.channel_base, "
-            "make another one that needs less"
+            f"out of memory with {share} image(s) at a time per device (batch_size={batch}): {same}"
+            "precision=bf16, a smaller batch_size, or smaller generator.channel_base and discriminator.channel_base "
+            "need less memory too, but change the training"
         ) from error

@@ -1,8 +1,8 @@
 """One training at a time in a run folder: a lock that the operating system releases with the process.
 
-The file `.lock` names the host and the process. A lock that is free although it names a process is stale: that process
-is gone. Some network file systems lock within one host only, so the holder also touches the file every few seconds; a
-file of another host that is still touched is in use.
+The file `.lock` names host and process. A free lock that names a process is stale: the process has ended. Some network
+file systems lock within one host only, so the holder also updates the file's time every few seconds; a file of another
+host whose time changes is in use.
 """
 
 import json
@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from stylegen.errors import UserError
 from stylegen.files import parse_json
 
-HEARTBEAT = 15.0  # seconds between two touches of the file
-_MISSED = 3  # heartbeats, after which a host is taken to be gone
+HEARTBEAT = 15.0  # seconds between two updates of the file's time
+_MISSED = 3  # heartbeats without an update, after which the other process counts as ended
 _PATIENCE = 30.0  # seconds for the data workers of a process that was killed
 _PAUSE = 0.2
 
@@ -57,13 +57,13 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._done.set()
-        if self.path.is_file():  # not where somebody has removed the folder
+        if self.path.is_file():  # the folder may have been removed
             self.path.write_text("")
         self._lock.release()
 
     def _acquire(self) -> None:
-        """Take the lock, or wait for the children of a process that is gone."""
-        until, told = time.monotonic() + _PATIENCE, False
+        """Take the lock; waits for the children of a process that has ended."""
+        until, announced = time.monotonic() + _PATIENCE, False
         while True:
             try:
                 self._lock.acquire(blocking=False)
@@ -73,20 +73,20 @@ class RunLock:
                 ours = owner.get("host") == socket.gethostname()
                 if not ours or _is_alive(owner.get("pid")) or time.monotonic() > until:
                     raise self._in_use(owner) from None
-            if not told:
+            if not announced:
                 print(f"note: waiting for the children of process {owner['pid']} in {self.root}", file=sys.stderr)
-                told = True
+                announced = True
             time.sleep(_PAUSE)
 
     def _watch_another_host(self) -> None:
-        """The lock is ours, but a host whose locks are invisible here may hold it too: see whether its file moves."""
+        """Raise UserError if another host, whose locks may be invisible here, still updates the file."""
         owner = _read(self.path)
         if owner.get("host") in (None, socket.gethostname()):
             return
         seconds = _MISSED * HEARTBEAT
         print(
-            f"note: {self.root} was in use by process {owner.get('pid')} on {owner['host']}; waiting {seconds:g} s for "
-            "a sign of it",
+            f"note: {self.root} was in use by process {owner.get('pid')} on {owner['host']}; waiting {seconds:g} s "
+            "to see whether it still is",
             file=sys.stderr,
         )
         before, until = self.path.stat().st_mtime_ns, time.monotonic() + seconds
@@ -100,7 +100,7 @@ class RunLock:
         while not self._done.wait(HEARTBEAT):
             try:
                 os.utime(self.path)
-            except OSError:  # the folder is gone, or the network for a while
+            except OSError:  # the folder was removed, or the network is down for a while
                 continue
 
     def _in_use(self, owner: dict[str, Any]) -> UserError:
@@ -113,7 +113,7 @@ class RunLock:
 
 
 def check_unlocked(root: Path) -> None:
-    """Raise UserError where a training holds the folder's lock; writes nothing."""
+    """Raise UserError if a training holds the lock; writes nothing."""
     lock = RunLock(root)
     if lock.path.is_file() and _read(lock.path):
         try:
@@ -123,12 +123,12 @@ def check_unlocked(root: Path) -> None:
             owner = _read(lock.path)
             if owner.get("host") != socket.gethostname() or _is_alive(owner.get("pid")):
                 raise lock._in_use(owner) from None
-        except OSError:  # a folder that may only be read
+        except OSError:  # a read-only folder
             return
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Host and process of whoever wrote the lock last; empty where it was released."""
+    """Host and process of the last holder; empty if it released the lock."""
     try:
         owner = parse_json(path.read_bytes()[:4096])
     except (OSError, ValueError):
@@ -138,7 +138,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _is_alive(pid: Any) -> bool:
     if not isinstance(pid, int) or pid < 1 or os.name != "posix":
-        return True  # nobody can tell
+        return True  # unknown
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -1,4 +1,4 @@
-"""What a training says: each line on standard error and in the run folder's log.txt."""
+"""The log of a training: lines on standard error and in log.txt of the run folder."""
 
 import contextlib
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class RunLog:
-    """Writes lines; a log that cannot be written never stops a training.
+    """Writes lines; errors of the file are ignored.
 
     Args:
         path: the file, which lines are appended to; None for standard error alone.
@@ -29,7 +29,7 @@ class RunLog:
 
 
 def duration(seconds: float) -> str:
-    """A time to be read at a glance: "40 s", "9 min", "3 h 20 min", "12 d 4 h"."""
+    """A rounded time: "40 s", "9 min", "3 h 20 min", "12 d 4 h"."""
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -22,7 +22,7 @@ RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedDraws, Tensor], Tensor]) -> None:
-    """NaN latents for the pictures where `bad` says so: the same at every replay."""
+    """NaN latents for the images that `bad` selects: the same at every replay."""
     latents = KeyedDraws.latents
 
     def planted(self: KeyedDraws, phase: str, indices: Tensor) -> Tensor:
@@ -132,5 +132,5 @@ def test_out_of_memory_names_the_batch_and_what_helps(
     monkeypatch.setattr(KeyedDraws, "noise", full)
     assert train(tmp_path) == 1
     message = capsys.readouterr().err.splitlines()[-1]
-    assert "out of memory with 8 picture(s) at a time on each device (batch_size=8)" in message
+    assert "out of memory with 8 image(s) at a time per device (batch_size=8)" in message
     assert all(setting in message for setting in ("batch_per_device=4", "precision=bf16", "generator.channel_base"))

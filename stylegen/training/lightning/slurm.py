@@ -1,4 +1,4 @@
-"""SLURM: its processes as Lightning sees them, and a job that goes back into the queue."""
+"""SLURM: ranks of the processes that srun starts, and requeueing of the job."""
 
 import os
 import subprocess
@@ -11,15 +11,13 @@ _PATIENCE = 60.0  # seconds for scontrol
 
 
 def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
-    """What srun says about this process; None where it was started otherwise.
-
-    Lightning's own requeueing stays off: it saves from inside a signal handler, to a file of its own.
+    """The job of this process; None if srun did not start it.
 
     Args:
-        devices, num_nodes: as configured; they must be those of the job.
+        devices, num_nodes: settings, which must agree with the job.
 
     Raises:
-        UserError: the job has other numbers of tasks or nodes.
+        UserError: the job has another number of tasks or nodes.
     """
     if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():  # torchrun may run inside a job
         return None
@@ -51,7 +49,7 @@ def export_slurm_ranks(devices: int, num_nodes: int) -> None:
 
 
 def requeue_job() -> str | None:
-    """Put this job back into the queue -> None, or the reason why that failed."""
+    """Requeue this job -> None, or the reason why that failed."""
     job = os.environ.get("SLURM_JOB_ID")
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
