@@ -45,10 +45,8 @@ ALLOWED = {
     ("files", "errors"),
     ("device", "errors"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
-    ("launching", "distributed"),
+    ("launching", "distributed"),  # a lost connection is not the cause
     ("launching", "errors"),
-    ("launching", "device"),
-    ("launching", "files"),
 }
 # Crosses its budget, with the reason.
 LARGE = {
