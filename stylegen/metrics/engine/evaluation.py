@@ -142,9 +142,8 @@ class Evaluation:
         whole = replace(self, reals=reals, device=next(generator.parameters()).device)
         parts = whole._per_class(generator, per_class) if per_class else {}
         made = _generation(generator, self.settings, self.num_samples) | dict(sampling or {})
-        images = partial(
-            GeneratedImages.of, generator, reals, self.settings.protocol, min(batch_size, self.num_samples)
-        )
+        batch_size = min(batch_size, self.num_samples)
+        images = partial(GeneratedImages.of, generator, reals, self.settings.protocol, batch_size)
         card = whole.measure(images(), sampling=made, identity=identity)
         classes = {
             name: part.measure(images(label=part.reals.label), sampling=made).metrics  # type: ignore[attr-defined]

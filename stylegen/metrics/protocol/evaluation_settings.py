@@ -46,12 +46,18 @@ class Protocol:
         UserError: an unknown noise or labels; psi not finite.
     """
 
-    truncation_psi: float = setting(1.0, Range(-100, 100), help="truncation of the generated images; 1 in all papers")
-    noise: str = setting(
-        "random", Choice(NOISES), help="noise inputs: new for each image, those stored with the weights, or none"
+    truncation_psi: float = setting(
+        1.0, Range(-100, 100), help="truncation of the generated images; not 1 changes the metrics' names"
     )
-    labels: str = setting("data", Choice(LABELS), help="labels: distributed as in the dataset, or uniform over classes")
-    mirror_reals: bool = setting(False, help="count mirror images among the reals")
+    noise: str = setting(
+        "random",
+        Choice(NOISES),
+        help="noise inputs: new for each image, as stored, or none; not random changes the metrics' names",
+    )
+    labels: str = setting(
+        "data", Choice(LABELS), help="labels as in the dataset; uniform over classes changes the metrics' names"
+    )
+    mirror_reals: bool = setting(False, help="count mirror images among the reals; true changes the metrics' names")
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.truncation_psi):
