@@ -7,6 +7,7 @@ its strategies, launchers, checkpoint format and epoch counters are not involved
 
 import logging
 import warnings
+from typing import Any
 
 import lightning as L
 import torch
@@ -20,33 +21,48 @@ from stylegen.training.step import TrainingStep
 
 
 class StyleGANModule(L.LightningModule):
-    """Calls the step, then the observers; has no parameters and no state.
+    """`TrainingStep` as a LightningModule with manual optimization; has no parameters and no state of its own.
 
     Args:
         step: the networks, their optimizers and the clock.
-        observers: what is written between two steps.
     """
 
-    def __init__(self, step: TrainingStep, observers: Observers) -> None:
+    def __init__(self, step: TrainingStep) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.step, self.observers = step, observers
+        self.step = step
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return []  # the step has its own
 
-    def on_train_start(self) -> None:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.step(*batch)
+
+
+class ObserverCallback(L.Callback):
+    """Runs the observers after every training step: grids, snapshots, evaluation (FID, IS, ...), log, checkpoints.
+
+    Args:
+        step: that the module trains.
+        observers: in the order of `Observers.after_step`.
+    """
+
+    def __init__(self, step: TrainingStep, observers: Observers) -> None:
+        self.step, self.observers, self._before = step, observers, step.images_seen
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning installs a SIGTERM handler at the start of fit, which would end this rank without the others
         # (lightning 2.6, trainer/connectors/signal_connector.py). Ours replaces it; Lightning restores at the end of
         # fit what it found before.
         self.observers.stop.signals.install()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        before = self.step.images_seen
-        self.step(*batch)
-        stop = self.observers.after_step(self.step, before)
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        stop = self.observers.after_step(self.step, self._before)
+        self._before = self.step.images_seen
         if stop or self.step.diverged:
-            self.trainer.should_stop = True
+            trainer.should_stop = True
 
 
 def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: torch.device) -> None:
@@ -62,10 +78,10 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
         observers.before_training(step)
         batches = data.batches(step.images_seen, step.attempt, device)
         if len(batches):
-            _trainer(device).fit(StyleGANModule(step, observers), batches)
+            _trainer(device, ObserverCallback(step, observers)).fit(StyleGANModule(step), batches)
 
 
-def _trainer(device: torch.device) -> L.Trainer:
+def _trainer(device: torch.device, callback: L.Callback) -> L.Trainer:
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):  # hides notes on hardware and tips
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")  # trainer.accelerator=cpu
@@ -75,6 +91,7 @@ def _trainer(device: torch.device) -> L.Trainer:
         devices=1,
         strategy=SingleDeviceStrategy(device),
         plugins=[LightningEnvironment()],  # or it would look for SLURM and torchrun by itself
+        callbacks=[callback],
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,
