@@ -13,7 +13,7 @@ from stylegen.config.rules import device_type, num_processes
 from stylegen.data import openmoji
 from stylegen.data.dataset import OPENMOJI
 from stylegen.data.decoding import header_of
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 
 
 def auto_settings(

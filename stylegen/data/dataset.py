@@ -15,7 +15,7 @@ from stylegen.data.decoding import Header, check_alike, check_trainable, decode,
 from stylegen.data.labels import LabelTable, select
 from stylegen.data.metadata import Label, class_names, combine, image_digest
 from stylegen.data.pixel_cache import DecodedPixels, find_place, no_room, open_decoded
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 from stylegen.errors import DamagedFile, UserError, unknown_choice
 from stylegen.one_hot import OneHot
 from stylegen.spec import ImageSpec

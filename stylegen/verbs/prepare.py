@@ -5,8 +5,8 @@ from pathlib import Path
 
 from stylegen.config.prepare_settings import PrepareSettings
 from stylegen.data.prepare.preparation import Prepared, prepare
+from stylegen.data.sources import Source, open_source
 from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
-from stylegen.data.sources.source import Source, open_source
 
 
 @dataclass(frozen=True)

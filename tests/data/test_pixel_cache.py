@@ -16,7 +16,7 @@ from stylegen.data import pixel_cache as module
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.decoding import header_of
 from stylegen.data.pixel_cache import open_decoded
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 from stylegen.errors import UserError
 from stylegen.files import cache_folder
 from tests.support.datasets import encode, write_archive, write_folder
@@ -185,7 +185,7 @@ import sys
 from pathlib import Path
 from stylegen.data import pixel_cache as decoded
 from stylegen.data.decoding import header_of
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 fill = decoded._Fill.__call__
 def counted(self, item):
     print("decoded", flush=True)

@@ -26,10 +26,10 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare.convert import Recipe
 from stylegen.data.prepare.find_labels import find_labels
 from stylegen.data.prepare.preparation import prepare
+from stylegen.data.sources import open_source
 from stylegen.data.sources.lmdb import _opened as opened_lmdb
 from stylegen.data.sources.lmdb import write_lmdb
 from stylegen.data.sources.parquet import write_parquet
-from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
 from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.engine.statistics_file import read_statistics

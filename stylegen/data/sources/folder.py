@@ -1,22 +1,20 @@
 """A folder of images at any depth, with an optional `dataset.json` at its top."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata
+from stylegen.data.metadata import FILE_NAME, dump_metadata
 from stylegen.data.sources.formats import IMAGE_SUFFIXES, MAX_IMAGE_BYTES, MAX_METADATA_BYTES, is_image, is_unread_image
+from stylegen.data.sources.source import Source, stamp_of
 from stylegen.errors import UserError
 from stylegen.files import replacing_folder
 
 
-class FolderSource:
-    """Implements `stylegen.data.sources.source.Source`.
-
-    Links to folders are followed, each folder once, since large collections are often assembled from links.
+class FolderSource(Source):
+    """Links to folders are followed, each folder once, since large collections are often assembled from links.
 
     Args:
         suffixes: of image files.
@@ -26,19 +24,13 @@ class FolderSource:
     """
 
     def __init__(self, path: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
-        self.path = path
+        super().__init__(path)
         files = _find_files(path)
         self._keys = [key for key in files if is_image(key, suffixes)]
         self.unread = [key for key in files if is_unread_image(key, suffixes)]
         self._known = frozenset(self._keys)
-        note = path / FILE_NAME
-        self.metadata: dict[str, Any] = (
-            parse_metadata(_read(note, None, MAX_METADATA_BYTES), str(note)) if note.is_file() else {}
-        )
-        self._labels = parse_labels(self.metadata, self._keys, str(note))
-
-    def keys(self) -> list[str]:
-        return list(self._keys)
+        if (path / FILE_NAME).is_file():
+            self._parse_note(_read(path / FILE_NAME, None, MAX_METADATA_BYTES))
 
     def read(self, key: str, limit: int | None = None) -> bytes:
         if key not in self._known:
@@ -47,24 +39,15 @@ class FolderSource:
 
     def stamp(self) -> str:
         """From names, sizes and modification times."""
-        digest = hashlib.blake2b(digest_size=16)
-        for key in self._keys:
+
+        def line(key: str) -> str:
             try:
                 status = (self.path / key).stat()
             except OSError:  # a dangling link; `read` reports it
-                digest.update(os.fsencode(f"{key} missing\n"))
-            else:
-                digest.update(os.fsencode(f"{key} {status.st_size} {status.st_mtime_ns}\n"))
-        return digest.hexdigest()
+                return f"{key} missing\n"
+            return f"{key} {status.st_size} {status.st_mtime_ns}\n"
 
-    def digests(self) -> list[str] | None:
-        return None
-
-    def label(self, key: str) -> Label | None:
-        return None if self._labels is None else self._labels[key]
-
-    def close(self) -> None:
-        """Nothing stays open."""
+        return stamp_of(map(line, self._keys))
 
 
 def write_folder(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:

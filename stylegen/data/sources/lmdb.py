@@ -10,16 +10,16 @@ The layout is our own, since there is no common one. The database contains, in t
 Needs the extra `lmdb`.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
+from stylegen.data.metadata import FILE_NAME, dump_metadata, stored_digests
 from stylegen.data.sources.formats import MAX_METADATA_BYTES
 from stylegen.data.sources.lmdb_check import find_damage
+from stylegen.data.sources.source import Source, stamp_of
 from stylegen.errors import UserError
 from stylegen.files import parse_json, replacing
 
@@ -32,8 +32,8 @@ _opened: dict[tuple[int, str], list[Any]] = {}
 """Environment and number of users by process and file: LMDB forbids opening a file twice in one process."""
 
 
-class LmdbSource:
-    """Implements `stylegen.data.sources.source.Source`.
+class LmdbSource(Source):
+    """Images in an LMDB.
 
     Raises:
         UserError: the package lmdb is missing; a damaged file, or one not written by stylegen; metadata that do not fit
@@ -41,8 +41,7 @@ class LmdbSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.unread: list[str] = []
+        super().__init__(path)
         self._environment: Any = None
         self._owner = 0
         try:
@@ -58,27 +57,20 @@ class LmdbSource:
                 rule="an LMDB has no common layout, so only stylegen's own is read",
                 fix="Unpack it into a folder with the tool that came with it, and prepare that",
             )
-        self._numbers = {name: number for number, name in enumerate(self._names())}
-        where = f"{self.path}/{FILE_NAME}"
-        self.metadata: dict[str, Any] = parse_metadata(self._note(FILE_NAME.encode()), where)
-        self._labels = parse_labels(self.metadata, self._numbers, where)
-
-    def keys(self) -> list[str]:
-        return list(self._numbers)
+        self._keys = self._names()
+        self._numbers = {name: number for number, name in enumerate(self._keys)}
+        self._parse_note(self._note(FILE_NAME.encode()))
 
     def read(self, key: str, limit: int | None = None) -> bytes:
         return self._get(_image_key(self._numbers[key]))[:limit]
 
-    def label(self, key: str) -> Label | None:
-        return None if self._labels is None else self._labels[key]
-
     def stamp(self) -> str:
         """From size and modification time of the file."""
         status = _file(self.path).stat()
-        return hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns}".encode(), digest_size=16).hexdigest()
+        return stamp_of([f"{status.st_size} {status.st_mtime_ns}"])
 
     def digests(self) -> list[str] | None:
-        return stored_digests(self.metadata, len(self._numbers))
+        return stored_digests(self.metadata, len(self._keys))
 
     def close(self) -> None:
         if self._environment is not None:

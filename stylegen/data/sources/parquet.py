@@ -7,13 +7,13 @@ Row groups are read whole, so reading in random order is slow: prepare such a da
 cache. Needs the extra `parquet`.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from stylegen.data.metadata import Label, parse_labels
+from stylegen.data.sources.source import Source, stamp_of
 from stylegen.errors import UserError
 from stylegen.files import parse_json
 
@@ -24,8 +24,8 @@ _IMAGE_COLUMNS = ("image", "img", "picture", "png", "jpg", "jpeg", "webp")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "attributes")
 
 
-class ParquetSource:
-    """Implements `stylegen.data.sources.source.Source`; a key is shard and row, `train-00000/00000017`.
+class ParquetSource(Source):
+    """Images in Parquet shards; a key is shard and row, `train-00000/00000017`.
 
     Args:
         path: the file, or the folder of the shards.
@@ -36,8 +36,7 @@ class ParquetSource:
     """
 
     def __init__(self, path: Path, shards: Sequence[Path]) -> None:
-        self.path = path
-        self.unread: list[str] = []
+        super().__init__(path)
         self._shards = list(shards)
         self._files: dict[Path, Any] = {}
         self._group: tuple[Path, int] | None = None
@@ -52,11 +51,8 @@ class ParquetSource:
             for group, start, end in self._groups(shard)
             for row in range(start, end)
         }
-        self.metadata: dict[str, Any] = {}
+        self._keys = list(self._places)
         self._labels = self._read_labels(schema)
-
-    def keys(self) -> list[str]:
-        return list(self._places)
 
     def read(self, key: str, limit: int | None = None) -> bytes:
         shard, group, row = self._places[key]
@@ -72,16 +68,9 @@ class ParquetSource:
             )
         return data[:limit]
 
-    def digests(self) -> list[str] | None:
-        return None
-
-    def label(self, key: str) -> Label | None:
-        return None if self._labels is None else self._labels[key]
-
     def stamp(self) -> str:
         """From names, sizes and modification times of the shards."""
-        lines = [f"{s.name} {s.stat().st_size} {s.stat().st_mtime_ns}\n" for s in self._shards]
-        return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
+        return stamp_of(f"{s.name} {s.stat().st_size} {s.stat().st_mtime_ns}\n" for s in self._shards)
 
     def close(self) -> None:
         for file in self._files.values():

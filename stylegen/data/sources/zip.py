@@ -4,7 +4,6 @@ Archives may come from untrusted sources: nothing is extracted to disk, and name
 anything is read.
 """
 
-import hashlib
 import os
 import re
 import stat
@@ -17,16 +16,17 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stylegen.data.metadata import FILE_NAME, Label, dump_metadata, parse_labels, parse_metadata, stored_digests
+from stylegen.data.metadata import FILE_NAME, dump_metadata, stored_digests
 from stylegen.data.sources.formats import IMAGE_SUFFIXES, MAX_IMAGE_BYTES, MAX_METADATA_BYTES, is_image, is_unread_image
+from stylegen.data.sources.source import Source, stamp_of
 from stylegen.errors import UserError
 from stylegen.files import replacing
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, LZMAError)
 
 
-class ZipSource:
-    """Implements `stylegen.data.sources.source.Source`.
+class ZipSource(Source):
+    """Images in a zip archive.
 
     Args:
         suffixes: of image files.
@@ -37,7 +37,7 @@ class ZipSource:
     """
 
     def __init__(self, path: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
-        self.path = path
+        super().__init__(path)
         self._archive: zipfile.ZipFile | None = None
         self._owner = 0
         members = self._open().infolist()
@@ -45,13 +45,8 @@ class ZipSource:
         self._members = {m.filename: (m.file_size, m.CRC) for m in members if is_image(m.filename, suffixes)}
         self._keys = sorted(self._members)
         self.unread = sorted(m.filename for m in members if is_unread_image(m.filename, suffixes))
-        where = f"{path}/{FILE_NAME}"
-        has_note = any(member.filename == FILE_NAME for member in members)
-        self.metadata: dict[str, Any] = parse_metadata(self._read(FILE_NAME, None), where) if has_note else {}
-        self._labels = parse_labels(self.metadata, self._keys, where)
-
-    def keys(self) -> list[str]:
-        return list(self._keys)
+        if any(member.filename == FILE_NAME for member in members):
+            self._parse_note(self._read(FILE_NAME, None))
 
     def read(self, key: str, limit: int | None = None) -> bytes:
         if key not in self._members:
@@ -64,9 +59,6 @@ class ZipSource:
 
     def digests(self) -> list[str] | None:
         return stored_digests(self.metadata, len(self._keys)) if self.metadata.get("stamp") == self.stamp() else None
-
-    def label(self, key: str) -> Label | None:
-        return None if self._labels is None else self._labels[key]
 
     def close(self) -> None:
         if self._archive is not None:
@@ -104,8 +96,7 @@ class ZipSource:
 
 def archive_stamp(members: Iterable[tuple[str, int, int]]) -> str:
     """32 hexadecimal digits: hash of name, size and CRC-32 of each image, sorted by name."""
-    lines = (f"{name} {size} {crc}\n" for name, size, crc in members)
-    return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
+    return stamp_of(f"{name} {size} {crc}\n" for name, size, crc in members)
 
 
 def write_zip(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[str, Any]) -> None:

@@ -22,8 +22,8 @@ from stylegen.data.prepare import preparation as module
 from stylegen.data.prepare.convert import Recipe, UnusableError
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.prepare.spool import Spool
+from stylegen.data.sources import open_source
 from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
-from stylegen.data.sources.source import open_source
 from stylegen.data.sources.zip import ZipSource
 from stylegen.errors import DamagedFile, RunError, UserError
 from stylegen.files import exclusive
@@ -211,7 +211,7 @@ import sys, time
 from pathlib import Path
 from stylegen.data.prepare import preparation as prepare
 from stylegen.data.prepare.convert import Recipe, UnusableError
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 convert = Recipe.__call__
 journal = Path(sys.argv[2]).with_name(f".{Path(sys.argv[2]).name}.journal")
 
@@ -489,7 +489,7 @@ import os, signal, sys
 from pathlib import Path
 from stylegen.data.prepare import preparation as prepare
 from stylegen.data.prepare.convert import Recipe, UnusableError
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 from stylegen.data.prepare.spool import Spool
 images = Spool.images
 def killed(self):

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sources import lmdb as module
+from stylegen.data.sources import open_source
 from stylegen.data.sources.lmdb import LmdbSource, write_lmdb
-from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
 from tests.support.datasets import encode
 

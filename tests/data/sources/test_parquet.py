@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from stylegen.data.sources import open_source
 from stylegen.data.sources import parquet as module
 from stylegen.data.sources.parquet import write_parquet
-from stylegen.data.sources.source import open_source
 from stylegen.errors import UserError
 from tests.support.datasets import encode
 

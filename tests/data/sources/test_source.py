@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from stylegen.data.sources.source import open_source
+from stylegen.data.sources import open_source
 from stylegen.errors import UserError
 from tests.support.datasets import encode, write_folder
 
