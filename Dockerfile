@@ -3,7 +3,7 @@
 #   docker run --gpus all --ipc=host --user "$(id -u)" -v "$PWD/data:/data" -v "$PWD/runs:/runs" stylegen data.path=/data/ffhq.zip
 FROM python:3.12.11-slim-bookworm
 
-# torch.compile needs a compiler at run time; nothing of stylegen is compiled.
+# torch.compile needs a compiler at run time; stylegen has nothing to compile.
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ git \
     && rm -rf /var/lib/apt/lists/*
 
@@ -12,7 +12,7 @@ RUN useradd --create-home --uid 1000 stylegen \
     && chown stylegen /data /runs /cache && chmod 777 /runs /cache
 
 WORKDIR /opt/stylegen
-# Requirements first: they change seldom, and this layer is gigabytes. PyTorch's wheels bring CUDA with them.
+# Requirements first: they change rarely, and this layer takes gigabytes. PyTorch's wheels contain CUDA.
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY stylegen/__init__.py stylegen/__init__.py
 COPY conf conf

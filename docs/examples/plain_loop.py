@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def train(out: Path, total_images: int = 100_000, device: torch.device = CPU, **size: int) -> None:
-    """`size` are constructor arguments that both networks have, such as channel_base and channel_max."""
+    """`size`: arguments of both networks' constructors, such as channel_base and channel_max."""
     dataset = ImageDataset("openmoji", resolution=32)
     generator = build_generator("stylegan2", **vars(dataset.spec), **size)
     discriminator = DISCRIMINATORS["stylegan2"](**vars(dataset.spec), **size)

@@ -29,8 +29,7 @@ def translation(x: Tensor, y: Tensor) -> Tensor:
 def compose(maps: Sequence[Tensor]) -> Tensor:
     """Product of the matrices: the last map is applied first.
 
-    Written out because a matrix product may run in TF32, whose ten mantissa bits cannot represent a position in a large
-    image.
+    Written out because matrix products may run in TF32: ten mantissa bits, too few for positions in a large image.
     """
     return reduce(lambda a, b: (a.unsqueeze(3) * b.unsqueeze(1)).sum(dim=2), maps)
 

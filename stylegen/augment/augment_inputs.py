@@ -1,7 +1,7 @@
 """Random numbers of an augmentation: a few per image and operation, passed in from outside.
 
-An operation asks by name and gets one number per image. The names are the columns of three tables, each filled by one
-call of the counter-based generator whatever operations are enabled, so enabling one does not change another's numbers.
+An operation requests one number per image by name. The names are the columns of three tables. One call of the
+counter-based generator fills a table for all operations, so enabling one does not change another's numbers.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Bilinear sampling, differentiable to any order with respect to the image.
 
-Sampling is linear in the image, so its gradient is the transposed map, whose gradient is sampling again. PyTorch has a
-second derivative of `grid_sample` only from 2.12 on, and a slow one. In eager mode, where a custom Function is allowed,
-these two work in every version.
+Sampling is linear in the image: its gradient is the transposed map, and the gradient of that map is sampling again.
+PyTorch before 2.12 has no second derivative of `grid_sample`, and later versions have a slow one. The custom Functions
+below replace it in eager mode.
 """
 
 from typing import Any

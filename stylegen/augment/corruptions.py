@@ -29,6 +29,6 @@ def cut_out(images: Tensor, draws: AugmentDraws, p: float, size: float) -> Tenso
 
 
 def _is_far(centre: Tensor, half: Tensor, side: int) -> Tensor:
-    """bool [N, side]: pixels whose centre is at least `half` from `centre`, all as fractions of the side."""
+    """bool [N, side]: pixel centres at a distance of at least `half` from `centre`; fractions of the side."""
     middles = (torch.arange(side, device=centre.device) + 0.5) / side
     return (middles - centre[:, None]).abs() >= half[:, None]

@@ -1,9 +1,8 @@
 """FIR filters of the augmentations: wavelet taps, and filtering along an axis as products with small banded matrices.
 
 The wavelets are the low-pass filters of Daubechies' least asymmetric family. h is orthogonal to its own even
-translations, sum_k h_k h_{k+2n} = delta_n, so up-sampling by two and down-sampling with the same taps is the identity,
-and its number of vanishing moments, half its length, is the largest possible. `tests/augment/test_filters.py` checks
-both.
+translations, sum_k h_k h_{k+2n} = delta_n, so up-sampling by two and down-sampling with the same taps is the identity.
+Its number of vanishing moments, half its length, is the largest possible. `tests/augment/test_filters.py` checks both.
 
 A filter with few taps on few channels is the worst case of a convolution routine, above all in its second derivative.
 Here the axis is cut into blocks of `BLOCK` samples that overlap by the filter's support. Each block of outputs is the

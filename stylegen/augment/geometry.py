@@ -1,8 +1,8 @@
 """General geometric transformations (Karras et al. 2020a, arXiv 2006.06676, appendix B): isotropic and anisotropic
 scaling, rotation, fractional translation.
 
-As in `blitting`, an operation is the map from a position in its output to the position in its input. Their product is
-one map, with which `warp` resamples the image once.
+As in `blitting`, an operation is the map from a position in its output to the position in its input. `warp`
+resamples the image once, by the product of the maps.
 """
 
 import math

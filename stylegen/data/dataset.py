@@ -54,8 +54,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
     Raises:
         UserError: no such path; no images; an image that is not square, differs from the first in size or channels,
-            does not have the requested resolution, or cannot be decoded; labels that do not fit; a decoded cache of
-            other images.
+            does not have the requested resolution, or cannot be decoded; labels that do not fit; a decoded cache made
+            from other images.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     def fingerprint(self) -> str:
         """Hash of decoded pixels and labels (see `stylegen.data.metadata`), independent of `use_labels`.
 
-        Computed from the pixels if they are in memory, or from the digests that a decoded cache or a dataset made by
-        `prepare` contains. Each image is compared with its digest when it is first read; some are read here, so that a
-        dataset with the digests of another one is noticed. Without digests all images are read.
+        Computed from pixels in memory, or from the digests in a decoded cache or a dataset made by `prepare`. Each
+        image is verified against its digest when it is first read. A few are read here, to detect digests that belong
+        to another dataset. Without digests all images are read.
 
         Raises:
             DamagedFile: an image does not match its digest.

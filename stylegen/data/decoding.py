@@ -17,7 +17,7 @@ from stylegen.data.sources.source import Source
 from stylegen.errors import UserError
 from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two
 
-if TYPE_CHECKING:  # decoding workers do without torch, which takes longer to import than they take to work
+if TYPE_CHECKING:  # decoding workers avoid torch: importing it takes longer than their work
     from torch import Tensor
 
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -33,7 +33,7 @@ class Header(NamedTuple):
 
     @classmethod
     def of(cls, shape: Sequence[int]) -> "Header":
-        """Of pixels with shape [C, H, W]."""
+        """Header of pixels with shape [C, H, W]."""
         channels, height, width = shape
         return cls(width, height, channels)
 
@@ -75,7 +75,7 @@ def decode_array(data: bytes, name: str) -> np.ndarray:
         try:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-        except Exception as error:  # on damaged bytes the parsers raise nearly anything
+        except Exception as error:  # the parsers raise nearly anything on damaged bytes
             raise _undecodable(name, error) from error
         array = np.array(image)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy()
@@ -87,7 +87,7 @@ def location(source: Source, key: str) -> str:
 
 
 def header_of(source: Source, key: str) -> Header:
-    """Size and channels of one image of a source, from its first bytes where they suffice."""
+    """Size and channels of one image, from its first bytes if they suffice."""
     where = location(source, key)
     try:
         return read_header(source.read(key, _HEAD_BYTES), where)
@@ -112,13 +112,13 @@ def check_trainable(header: Header, where: str, resolution: int | None) -> None:
     if resolution not in (None, header.width):
         raise UserError(
             f"resolution={resolution}, but {where} is {header.width}x{header.height}",
-            rule="images are used at the size at which they are stored",
+            rule="images are used at their stored size",
             fix=f"Leave resolution out, set it to {header.width}, or resize the images",
         )
 
 
 def check_alike(where: str, header: Header, first_where: str, first: Header) -> None:
-    """Raises UserError for an image whose size or channels differ from the first image's."""
+    """Raises UserError if an image differs from the first in size or channels."""
     if header != first:
         raise UserError(
             f"{where} is {header}, {first_where} is {first}",

@@ -43,7 +43,7 @@ class LabelTable:
         if len(class_names) > MAX_CLASSES:
             raise UserError(
                 f"{where} has {len(class_names)} class_names",
-                rule=f"at most {MAX_CLASSES} classes, each of which is a row of an embedding",
+                rule=f"at most {MAX_CLASSES} classes, because each is a row of an embedding",
                 fix="Remove the names of classes without images",
             )
         if len(class_names) < self.num_classes or (isinstance(first, tuple) and len(class_names) > self.num_classes):
@@ -77,9 +77,9 @@ def select(
     Args:
         labels: of all images.
         class_names: in the order of the class indices, if the dataset has them.
-        classes: names or indices; images of any of them, or whose vector has one of these entries above 0. None selects
-            all.
-        max_images: size of a random subset of these; with the same seed a larger subset contains the smaller ones.
+        classes: names or indices. Selects images of these classes, or with one of these entries of the vector
+            above 0. None selects all.
+        max_images: size of a random subset of these; larger subsets with the same seed contain smaller ones.
 
     Raises:
         UserError: an unknown class; `classes` for a dataset without labels; an empty selection.
@@ -114,7 +114,7 @@ def _belongs(label: Label | None, wanted: set[int]) -> bool:
     if label is None:
         raise UserError(
             "data.classes for a dataset without labels",
-            rule="the labels of the images say which class they belong to",
+            rule="classes are selected by the labels of the images",
             fix="Leave data.classes out, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
         )
     if isinstance(label, int):

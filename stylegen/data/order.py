@@ -1,4 +1,4 @@
-"""The order of training images: endless, and a function of the number of images seen alone.
+"""The order of training images: endless, and a function of the number of images seen only.
 
 Global image k is item `permutation(k // n)[k % n]` of a dataset of n items. Each n images from a multiple of n contain
 every item once, and the order depends neither on the number of processes nor on interruptions.
@@ -20,7 +20,7 @@ class ImageOrder:
     Args:
         num_items: length of the dataset, at least 1.
         seed: of the permutations.
-        attempt: number of the attempt at the same training; each has another order.
+        attempt: number of the training attempt; each has its own order.
     """
 
     def __init__(self, num_items: int, seed: int, attempt: int = 0) -> None:

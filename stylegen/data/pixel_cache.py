@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class DecodedPixels:
     """An open cache; pickles as its path.
 
-    Each process verifies the digest of an image when it first reads it, 5 ms per image at 1024 px: hashing 20 GB on
-    opening would take longer than a training that needs a part of them.
+    Each process verifies the digest of an image when it first reads it (5 ms per image at 1024 px): hashing 20 GB on
+    opening would take longer than a short training run.
 
     Args:
         path: the .npy file.
@@ -88,13 +88,13 @@ def no_room(source: Source, count: int, header: Header) -> UserError:
     return UserError(
         f"data.cache=memmap for {source.path}",
         rule=f"the decoded pixels need {count * header.num_bytes / 2**30:.1f} GiB beside the dataset or in "
-        f"{cache_folder()}, which are not free",
-        fix="Free them, set STYLEGEN_CACHE to a larger disk, or use data.cache=off",
+        f"{cache_folder()}, more than is free",
+        fix="Free some space, set STYLEGEN_CACHE to a larger disk, or use data.cache=off",
     )
 
 
 def open_decoded(source: Source, header: Header, place: Path, processes: int | None = None) -> DecodedPixels:
-    """Opens the cache at `place`, and builds it first if it does not exist; waits while another process builds it.
+    """Open the cache at `place`; build it if it does not exist, or wait while another process builds it.
 
     Args:
         header: of the first image; all others must equal it.
@@ -137,7 +137,7 @@ def _damaged(place: Path, problem: str) -> DamagedFile:
 def _mismatch(source: Source, place: Path, problem: str) -> UserError:
     return UserError(
         f"the decoded cache {place} {problem}",
-        rule=f"it contains the images that {source.path} contains now",
+        rule=f"it matches the current images of {source.path}",
         fix=_rebuild(place),
     )
 
@@ -149,7 +149,7 @@ def _rebuild(place: Path) -> str:
 def _build(source: Source, header: Header, place: Path, shape: tuple[int, ...], processes: int | None) -> None:
     stamp, keys = source.stamp(), source.keys()
     try:
-        # Durable: a power failure must not leave zeros beside a note that vouches for them.
+        # Sync first: after a power failure the note must not vouch for unwritten pixels.
         with replacing(place, durable=True, locked=True) as partial:
             np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
             _reserve(partial)

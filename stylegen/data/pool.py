@@ -1,6 +1,6 @@
 """`map` over many images on all cores: results in order, bounded memory. Imports no torch.
 
-`Executor.map` submits all items at once, and would keep all results in memory if the consumer is slower.
+`Executor.map` submits all items at once and keeps all results in memory if the consumer is slower.
 """
 
 import os
@@ -40,7 +40,7 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
     """`map(job, items)` on several processes; only a few results per process wait in memory.
 
     Args:
-        job: pickled once for each process, so it may contain a source, whose files each process opens itself.
+        job: pickled once per process; it may contain a source, because each process reopens the files.
         items: arguments of the job, pickled one by one.
         processes: 1 works in this process; by default one for each core, fewer for few items.
 
@@ -76,7 +76,7 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
 
 @contextmanager
 def _stored(job: Callable[[Any], Any]) -> Iterator[str]:
-    """Context manager: the job in a file; a long argument blocks this process if a child dies while it starts."""
+    """Context manager: writes the job to a file; as an argument, a large one blocks if a child dies at start-up."""
     with temporary_folder() as folder:
         path = folder / "job"
         path.write_bytes(ForkingPickler.dumps(job))
@@ -92,7 +92,7 @@ def _start(path: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Without this, a worker whose parent is killed waits for work forever."""
+    """Ends this worker with its parent; it would wait for work forever if the parent is killed."""
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -6,7 +6,7 @@ man; `TRADES` are trades and hair styles on the standard bust; `NAMELESS` are Op
 two come in yellow and in five skin tones.
 
 Full bodies, couples, families, hands, smileys and masks are not portraits. `LEFT_OUT` lists single heads that are
-excluded to keep all portraits aligned, with the reason; it overrides the other tables.
+excluded, with the reason; it overrides the other tables.
 """
 
 from typing import NamedTuple

@@ -1,9 +1,9 @@
 """EfficientNet-Lite0 trained on ImageNet: learned features from a 17 MB package on PyPI, without another download.
 
 EfficientNet (Tan and Le 2019, arXiv 1905.11946, table 1) without squeeze-and-excitation and with ReLU6 for swish, as
-Google published it in 2020. Blocks are those of MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381, figure 3d): expand
-1x1, depthwise k x k, project 1x1, plus the input where shapes agree. Padding is TensorFlow's SAME, the epsilon of batch
-norms 1e-3.
+published by Google in 2020. MobileNetV2 blocks (Sandler et al. 2018, arXiv 1801.04381, figure 3d): expand 1x1,
+depthwise k x k, project 1x1, plus the input where shapes agree. TensorFlow's SAME padding; batch norms have epsilon
+1e-3.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ same sensitivity. On 127 portraits of 32 px, Frechet distance by the trace of th
 sigma 0.5 px 0.19 and 0.24, 1 px 1.15 and 1.41, salt and pepper on 5 % of the pixels 0.59 and 0.86, noise of 8 levels
 0.45 and 0.49, JPEG 75 0.73 and 0.76, two pairs of patches swapped 0.80 and 0.78.
 """
-VERSION = 1  # of everything between an image and its features
+VERSION = 1  # increase with any change between image and features
 EPSILON = 1e-3
 # Table 1: expansion, kernel, stride of the first block, width, blocks.
 STAGES = (
@@ -103,7 +103,7 @@ class EfficientNetLite0:
         device: where to run.
 
     Raises:
-        UserError: weights that are not available, contain anything but tensors, or do not fit.
+        UserError: weights that are missing, contain anything but tensors, or do not fit.
     """
 
     name = "efficientnet_lite0"
@@ -112,7 +112,7 @@ class EfficientNetLite0:
     def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu") -> None:
         loaded = load_weights(self.name, weights)
         if {name: tuple(tensor.shape) for name, tensor in loaded.tensors.items()} != shapes():
-            raise unusable(self.name, loaded.path, "its tensors are not those of EfficientNet-Lite0")
+            raise unusable(self.name, loaded.path, "its tensors do not match EfficientNet-Lite0")
         self.device = torch.device(device)
         self._folded = [[self._fold(layer, loaded.tensors) for layer in block] for block in BLOCKS]
         self.weights_id = f"{loaded.id}/v{VERSION}"

@@ -17,7 +17,7 @@ class FeatureExtractor(Protocol):
         name: stable part of metric ids and cache keys (``random_vgg16``).
         weights_id: identifies the weights: a recipe with its version, or a hash of the file.
         dim: width of the features.
-        recipe: every choice between image and features, as JSON values, for the metric card.
+        recipe: every processing choice from image to features, as JSON values, for the metric card.
     """
 
     name: str

@@ -1,11 +1,11 @@
 """LPIPS, a perceptual distance of two images (Zhang et al. 2018, arXiv 1801.03924), for the perceptual path length.
 
-With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), each position's channels scaled to unit length, eq. 1:
+With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), normalised to unit length over channels, eq. 1:
 
     d(x, y) = sum_l  1 / (H_l W_l)  sum_hw  sum_c  w_lc (f_l(x) - f_l(y))_hwc^2
 
 with w_l >= 0 learned from human judgements. `RandomLPIPS` is the same formula with the weights of `random_vgg16` and
-w_l = 1: it needs no download, and its values compare only with its own.
+w_l = 1. It needs no download; its values are not comparable with LPIPS.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ class LPIPS(_Distance):
         device: where to run.
 
     Raises:
-        UserError: weights that are not available, contain anything but tensors, or do not fit.
+        UserError: weights that are missing, contain anything but tensors, or do not fit.
     """
 
     name = "lpips"
@@ -104,9 +104,9 @@ class LPIPS(_Distance):
         layers = [state[name].flatten() for name in sorted(state) if name.startswith("lin")]
         kernels = [trunk[f"{name}.weight"] for name in names]
         if [k.shape[0] for k in kernels] != [width for width in LAYERS if width != "M"]:
-            raise unusable("vgg16", vgg16.path, "its tensors are not those of VGG16's 13 convolutions")
+            raise unusable("vgg16", vgg16.path, "its tensors do not match VGG16's 13 convolutions")
         if [len(w) for w in layers] != [64, 128, 256, 512, 512]:
-            raise unusable("lpips_layers", linear.path, "its tensors are not the five layers of LPIPS")
+            raise unusable("lpips_layers", linear.path, "its tensors do not match the five layers of LPIPS")
         super().__init__(kernels, [trunk[f"{name}.bias"] for name in names], layers, device)
         self.weights_id = f"{vgg16.id}+{linear.id.removeprefix('sha256:')}"
         self.recipe: dict[str, object] = {

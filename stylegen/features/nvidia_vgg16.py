@@ -13,15 +13,15 @@ from stylegen.features.weights import PUBLISHED, require_weights, sha256, unusab
 class NvidiaVGG16:
     """The 4096 features of NVIDIA's precision and recall.
 
-    The file is a TorchScript archive, which contains code and cannot be read with weights_only=True. Therefore a file
-    with any other hash than the published one is refused, whatever its name.
+    The file is a TorchScript archive, which contains code and cannot be read with weights_only=True. So only a
+    file with the published hash is loaded.
 
     Args:
         weights: see `require_weights`.
         device: where to run.
 
     Raises:
-        UserError: weights that are not available, or are not the published file.
+        UserError: weights that are missing, or are not the published file.
     """
 
     name = "nvidia_vgg16"

@@ -6,8 +6,8 @@ uninformative. The paper uses the 4096 values after the second dense layer at 22
 Simonyan and Zisserman 2015 (arXiv 1409.1556, configuration D) run at the image's own size, and the last map is averaged
 over positions.
 
-Why the map after pool5 and not relu5_3: the distance in random features is most sensitive to lost sharpness. On 792
-emoji portraits at 32 px, relative to the distance of the reals averaged over 2x2 pixels, one image repeated gave 0.39
+The map after pool5 balances sensitivities best: the distance in random features mostly measures sharpness. On 792 emoji
+portraits at 32 px, relative to the distance of the reals averaged over 2x2 pixels, one image repeated gave 0.39
 (relu4_3), 0.67 (relu5_3) and 0.80 (pool5), dropping half of the modes 0.04, 0.07 and 0.09, and noise of 32 levels
 0.025, 0.049 and 0.065. All three increase monotonically with blur, noise and dropped modes; pool5 is the most sensitive
 to the last two.
@@ -28,7 +28,7 @@ SEED = 0
 MIN_SIDE = 32  # five poolings leave one position
 VERSION = 1
 
-_IMAGES_PER_CHUNK = 32  # the fastest on a CPU: the maps of one chunk stay near its caches
+_IMAGES_PER_CHUNK = 32  # fastest on a CPU: the maps of one chunk nearly fit its caches
 _PIXELS_PER_CHUNK = 2**20  # 64 float32 channels of this many pixels are 256 MiB
 
 

@@ -1,8 +1,8 @@
 """Inception and VGG16 as torch-fidelity 0.4.0 runs them, and its formulas: the only import of that package.
 
-Only its feature networks and its functions from features to numbers are used. Its loop over images, its caches (whose
-keys omit weights and dataset size) and its sampling of labels are not, so that all these choices are explicit here.
-Pinned to 0.4.0, because these functions are not part of its public interface.
+Only its feature networks and its functions from features to numbers are used. Its image loop, its caches (the keys omit
+weights and dataset size) and its label sampling are not; these choices are explicit in stylegen. Pinned to 0.4.0,
+because these functions are not part of its public interface.
 """
 
 import warnings
@@ -29,7 +29,7 @@ class _Network:
         device: where to run.
 
     Raises:
-        UserError: weights that are not available, contain anything but tensors, or do not fit.
+        UserError: weights that are missing, contain anything but tensors, or do not fit.
     """
 
     name: str
@@ -60,7 +60,7 @@ class _Network:
         try:
             return self._network_class()(self.name, [self.layer], feature_extractor_weights_path=str(loaded.path))
         except RuntimeError as error:  # load_state_dict: missing, unexpected or misshapen tensors
-            raise unusable(self.name, loaded.path, "its tensors are not those of the network") from error
+            raise unusable(self.name, loaded.path, "its tensors do not match the network") from error
 
     def _network_class(self) -> Any:
         raise NotImplementedError

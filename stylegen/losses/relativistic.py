@@ -23,7 +23,7 @@ class Relativistic(Loss):
 
         D: E s(E f - r) + E s(f - E r)                  G: E s(r - E f) + E s(E r - f)
 
-    The author's code halves the second loss; the paper does not, and neither do we. Means are over the whole batch.
+    The author's code halves the second loss; the paper and this class do not. Means are over the whole batch.
 
     Args:
         pairing: "single" or "average".

@@ -18,7 +18,7 @@ class Level:
 
     Args:
         resolution: side of its images.
-        alpha: weight of this resolution in a fade, from 0 to 1; the next lower one has the rest.
+        alpha: weight of this resolution in a fade, in [0, 1]; the next lower one has weight 1 - alpha.
     """
 
     resolution: int
@@ -36,12 +36,12 @@ def check_level(level: Level, resolutions: Sequence[int]) -> Level:
         )
     if not 0 <= level.alpha <= 1:  # also rejects NaN
         raise UserError(
-            f"alpha={level.alpha}", rule="alpha, the weight of the new resolution, is from 0 to 1", fix="Use alpha=1"
+            f"alpha={level.alpha}", rule="alpha, the weight of the new resolution, is in [0, 1]", fix="Use alpha=1"
         )
     if level.alpha < 1 and level.resolution == resolutions[0]:
         raise UserError(
             f"resolution={level.resolution} alpha={level.alpha}",
-            rule=f"{level.resolution} px is the network's lowest resolution, so there is none to fade from",
+            rule=f"{level.resolution} px is the network's lowest resolution, so no lower one fades into it",
             fix="Use alpha=1",
         )
     return level
@@ -94,7 +94,7 @@ class StyleGenerator(nn.Module):
 
     @property
     def num_active_ws(self) -> int:
-        """Number of style slots used at the current level, the first ones. Mixing crosses over among these."""
+        """Number of style slots used at the current level; they come first. Mixing is limited to them."""
         return self.num_ws
 
     def set_level(self, resolution: int, alpha: float = 1.0) -> None:

@@ -43,7 +43,7 @@ class FromRGB(EqualizedConv2d):
         super().__init__(img_channels, out_channels, 1, activation="lrelu", gain_in_weights=True)
 
     def blend(self, x: Tensor | None, rgb: Tensor | None, alpha: float) -> Tensor:
-        """Features x of the next higher resolution, of the image rgb, or alpha * x + (1 - alpha) * from_rgb(rgb)."""
+        """alpha * x + (1 - alpha) * from_rgb(rgb); x or from_rgb(rgb) alone if the other is None."""
         if rgb is None:
             assert x is not None
             return x
@@ -182,7 +182,7 @@ class Discriminator(nn.Module):
         if alpha is None:
             alpha = self.level.alpha if side == self.level.resolution else 1.0
         check_level(Level(side, alpha), self.resolutions)
-        # Image by the resolution where it enters: in a fade, down-sampled also at the next lower one.
+        # Input images by resolution; a fade also needs the next lower one.
         images: dict[int, Tensor] = {side: x}
         if alpha < 1:
             images[side // 2] = box_downsample(x)

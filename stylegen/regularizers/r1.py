@@ -25,8 +25,8 @@ class R1(Regularizer):
 
         || grad_X D ||^2 = (R/r)^2 * ((r/R)^2)^2 * || grad_x D ||^2 = (r/R)^2 * || grad_x D ||^2.
 
-    So the penalty is 1, 1/4, 1/16 of the one with respect to x at lod 0, 1, 2. A fade does not change the factor: X is
-    the blended image that the discriminator receives, and the discriminator's own blend is part of D.
+    So the penalty is 1, 1/4, 1/16 times the penalty with respect to x at lod 0, 1, 2. A fade does not change the
+    factor: X is the blended image that the discriminator receives, and the discriminator's own blend is part of D.
 
     Args:
         gamma: weight, for images in [-1, 1].

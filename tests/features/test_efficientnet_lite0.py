@@ -74,7 +74,7 @@ def test_other_tensors_are_refused(tmp_path: Path) -> None:
     state = {name: torch.zeros(shape) for name, shape in shapes().items()}
     state["_conv_stem.weight"] = torch.zeros(32, 3, 5, 5)
     torch.save(state, tmp_path / "own.pth")
-    with pytest.raises(UserError, match="not those of EfficientNet-Lite0"):
+    with pytest.raises(UserError, match="do not match EfficientNet-Lite0"):
         EfficientNetLite0(tmp_path / "own.pth")
 
 

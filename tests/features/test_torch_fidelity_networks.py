@@ -62,7 +62,7 @@ def test_vgg16_gives_the_second_dense_layer(vgg16: VGG16) -> None:
 
 def test_weights_of_another_network(tmp_path: Path) -> None:
     torch.save(seeded_state(SmallVGG16()), tmp_path / "vgg.pth")
-    with pytest.raises(UserError, match="cannot be used as inception weights: its tensors are not those"):
+    with pytest.raises(UserError, match="cannot be used as inception weights: its tensors do not match"):
         build_extractor("inception", tmp_path / "vgg.pth")
 
 

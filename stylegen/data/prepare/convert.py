@@ -1,4 +1,4 @@
-"""Converts an image of any kind to a square PNG for training, or gives the reason why not. Imports no torch.
+"""Converts an image of any kind to a square PNG for training, or raises with the reason. Imports no torch.
 
 The conversions that `data/decoding.py` refuses are made here: CMYK, palettes, 16 bits, alpha, orientation, cropping and
 resizing. Colour profiles are not applied.
@@ -38,7 +38,7 @@ _TURNS: dict[Any, Image.Transpose] = {
 
 
 class UnusableError(Exception):
-    """Why an image is left out, in a few words."""
+    """An image is left out; the message is the reason, in a few words."""
 
 
 class Converted(NamedTuple):
@@ -63,7 +63,7 @@ class Recipe:
         filter: "box" (mean of the area), "lanczos" or "bicubic", all with antialiasing.
         channels: "rgb", "gray" (luma by ITU-R BT.601) or "rgba".
         background: colour of bars, and under transparent pixels unless channels=rgba; a name or "#rrggbb".
-        min_size: leave out images whose shorter side has fewer pixels.
+        min_size: leave out images with a shorter side below this number of pixels.
 
     Raises:
         UserError: a value outside these.
@@ -113,7 +113,7 @@ class Recipe:
             raise
         except Image.UnidentifiedImageError as error:
             raise UnusableError(_unidentified(data)) from error
-        except Exception as error:  # on damaged bytes the parsers raise nearly anything
+        except Exception as error:  # the parsers raise nearly anything on damaged bytes
             raise UnusableError(f"cannot be decoded: {error or type(error).__name__}") from error
 
     def _convert(self, data: bytes) -> Converted:
@@ -192,7 +192,7 @@ def _unidentified(data: bytes) -> str:
     if not data:
         return "an empty file"
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return HEIC_NOT_READ  # under another name
+        return HEIC_NOT_READ  # with another suffix
     return "not a PNG, JPEG, WebP, TIFF, GIF or BMP"
 
 

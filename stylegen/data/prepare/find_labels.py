@@ -32,8 +32,8 @@ def find_labels(choice: str, source: Source) -> Labels:
             or a .csv or .json file.
 
             A CSV has one line per image: its path below the source, then one column (a class index, a class name, or
-            several names separated by ``|``), or several columns of numbers (attributes). A first line that starts with
-            "file" or a similar word instead of an image names the columns.
+            several names separated by ``|``), or several columns of numbers (attributes). A header line starts with
+            "file" or a similar word.
             A JSON file has the layout of `dataset.json`, or is one object ``{file: label}``; a label is an index, a
             name, a list of names, or a list of numbers.
 
@@ -146,7 +146,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"{twice} is in it twice")
+        raise ValueError(f"it contains {twice} twice")
     return found
 
 

@@ -33,15 +33,15 @@ from stylegen.errors import UserError
 from stylegen.files import exclusive
 from stylegen.progress import show_progress
 
-_KEPT_NOTES = ("licence", "license", "attribution", "source")  # metadata that stay with the images
+_KEPT_NOTES = ("licence", "license", "attribution", "source")  # metadata kept with the images
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".parquet", ".tfrecords", ".h5", ".hdf5", ".mdb")
 _CHECK_SPACE_EVERY = 256  # images
-_VERSION = 3  # increase it when equal images and recipes give other pixels, or with a new format of the journal
+_VERSION = 3  # increase if the same image and recipe give other pixels, or if the journal's format changes
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Job of the workers: converts the image with this key, or returns why not."""
+    """Job of the workers: converts the image with this key, or returns the reason why it is left out."""
 
     source: Source
     recipe: Recipe
@@ -70,7 +70,7 @@ def prepare(
 
     Args:
         out: .zip, .lmdb, or a folder; must not exist.
-        labels: auto (those of the source), none, folders (the first folder of each path is the class), or a .csv or
+        labels: auto (from the source), none, folders (the first folder of each path is the class), or a .csv or
             .json file; see docs/datasets.md.
         max_images: use a random subset of at most this size, in the order of the source; null uses all.
         seed: seed of the random subset.
@@ -78,8 +78,8 @@ def prepare(
         processes: number of worker processes; null for one per core, fewer for few images.
 
     Raises:
-        UserError: an output that exists or cannot be written; a full disk (a later run continues); labels that do not
-            fit; no usable image; with `strict`, an unusable image.
+        UserError: an output that exists or cannot be written; a full disk (repeat the command to continue); labels
+            that do not fit; no usable image; with `strict`, an unusable image.
     """
     _check_out(source, out)
     keys = _choose(source, out, max_images, seed)
@@ -244,7 +244,7 @@ def _no_space(out: Path, done: str) -> UserError:
     return UserError(
         f"no space left for out={out} ({done})",
         rule="the output needs space, twice its size while a folder or LMDB is finished",
-        fix="Free some and repeat the command: it continues",
+        fix="Free some space and repeat the command: it continues",
     )
 
 

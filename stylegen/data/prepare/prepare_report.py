@@ -18,9 +18,9 @@ class Prepared:
     """What was written and what was left out.
 
     Attributes:
-        out, report: the dataset, and the JSON report beside it: the source of each file, and what was left out and why.
+        out, report: the dataset, and the JSON report beside it (source of each file, reason for each image left out).
         found: images in the source, in any format; the sum of the next three.
-        written, left_out, not_chosen: numbers of images; the last because of max_images.
+        written, left_out, not_chosen (by max_images): numbers of images.
         enlarged: number of images with fewer pixels than the result.
         continued: number of images that an interrupted run had processed.
         metadata: as stored with the dataset.
@@ -40,7 +40,7 @@ class Prepared:
 
 
 def write_report(out: Path, spool: Spool, source: Source, keys: Sequence[str], metadata: dict[str, Any]) -> Path:
-    """Write the report; returns its path."""
+    """Write the report and return its path."""
     left_out = [
         {"file": key, "reason": entry["left_out"]}
         for key, entry in zip(keys, spool.entries, strict=True)

@@ -2,9 +2,9 @@
 
 Both are hidden files beside the output. The spool `.NAME.partial` is a zip archive without its directory; the journal
 `.NAME.journal` has one line for each image of the source, written after the image itself: a hash over all lines so far,
-and JSON. On a restart everything from the first damaged line or image on is cut off, and the zip is rewritten up to
-there in place. Equal input gives equal bytes, so this can be interrupted too, needs no second copy, and the result has
-the bytes of an uninterrupted run.
+and JSON. A restart discards everything from the first damaged line or image on and rewrites the zip up to there
+in place. Equal input gives equal bytes, so this needs no second copy, may be interrupted too, and gives the bytes of an
+uninterrupted run.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ class Spool:
 
     Args:
         out: the final output.
-        identity: of the work; a journal with another identity is discarded.
+        identity: hash of source and settings; a journal with another identity is discarded.
 
     Attributes:
         entries: one for each processed image of the source: ``{"left_out": reason}``, or ``{"name", "bytes", "end",
             "sha256", "crc", "digest", "side", "enlarged"}`` with the position and hash of its PNG in the spool.
         kept: the entries with an image.
-        started_anew: a journal with another identity was discarded.
+        started_anew: whether a journal with another identity was discarded.
     """
 
     def __init__(self, out: Path, identity: str) -> None:
@@ -53,7 +53,7 @@ class Spool:
         self._lines = self.journal.open("a", encoding="utf-8")
 
     def add(self, image: Converted) -> None:
-        """The next image of the source becomes the next of the output."""
+        """Append an image to the output."""
         number = len(self.kept)
         name = f"{number // 1000:05d}/img{number:08d}.png"
         entry = {
@@ -70,7 +70,7 @@ class Spool:
         self._record(entry)
 
     def leave_out(self, reason: str) -> None:
-        """The next image of the source is not in the output."""
+        """Record that the next image of the source is left out, and why."""
         self._record({"left_out": reason})
 
     def images(self) -> Iterator[tuple[str, bytes]]:
@@ -87,10 +87,10 @@ class Spool:
         move_durably(self.path, out)
 
     def close(self) -> None:
-        """Keep everything for another run."""
+        """Close the files and keep them for another run."""
         self._lines.close()
         if not self._file.closed:
-            with suppress(OSError):  # a full disk may refuse the directory, which is not kept anyway
+            with suppress(OSError):  # a full disk may refuse the directory, which is cut off below anyway
                 self._zip.close()
             with self._file:
                 self._file.truncate(self._end)
@@ -102,9 +102,9 @@ class Spool:
         self.journal.unlink(missing_ok=True)
 
     def _restore(self, entries: list[dict[str, Any]]) -> None:
-        """Rewrite the images of an interrupted run, up to the first whose PNG is damaged or missing.
+        """Rewrite the images of an interrupted run, up to the first damaged or missing PNG.
 
-        All are read: after a power failure any page of the file may be missing, not only the last ones.
+        Reads all of them: after a power failure any page of the file may be missing, not only the last.
         """
         with self.path.open("rb") as old:
             for entry in entries:
@@ -133,7 +133,7 @@ class Spool:
         self._lines.flush()
 
     def _chained(self, line: dict[str, Any]) -> str:
-        """A line of the journal, with a hash that covers the lines before it too."""
+        """A line of the journal, with a hash of this line and all lines before it."""
         text = json.dumps(line)
         self._chain = _link(self._chain, text)
         return f"{self._chain} {text}\n"

@@ -14,7 +14,7 @@ from stylegen.files import replacing_folder
 
 
 class FolderSource(Source):
-    """Links to folders are followed, each folder once, since large collections are often assembled from links.
+    """Links to folders are followed (each folder once), because large collections are often assembled from links.
 
     Args:
         suffixes: of image files.
@@ -95,5 +95,5 @@ def _refuse(error: OSError) -> None:
     raise UserError(
         f"{error.filename} cannot be listed ({error.strerror})",
         rule="no part of a dataset is ignored silently",
-        fix="Change its permissions, or move it away",
+        fix="Change its permissions, or move it elsewhere",
     ) from error

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-"""Image formats for training. Pillow knows some seventy; each parser that is not needed is one less to attack."""
+"""Image formats for training. Pillow has some seventy parsers; fewer are a smaller attack surface."""
 
 CONVERTIBLE_FORMATS = (*FORMATS, "TIFF", "GIF", "BMP")
 """Image formats that `prepare` reads."""
@@ -19,10 +19,10 @@ _OTHER_SUFFIXES = (
 
 MAX_PIXELS = 64 * 10**6
 MAX_IMAGE_BYTES = 256 * 2**20
-"""Of one encoded image: 64 megapixels of uncompressed RGBA."""
+"""Limit for one encoded image: 64 megapixels of uncompressed RGBA."""
 
 MAX_METADATA_BYTES = 128 * 2**20
-"""Of `dataset.json` or a file of labels: 1.3 million images take about 100 MiB."""
+"""Limit for `dataset.json` or a file of labels: 1.3 million images take about 100 MiB."""
 
 
 def is_image(key: str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> bool:

@@ -1,10 +1,10 @@
 """An LMDB of images: one file that many processes read at once through LMDB's memory map.
 
-The layout is our own, since there is no common one. The database contains, in the order of its keys:
+LMDB has no common layout for images, so this one is our own. Keys, in order:
 
     dataset.json      the metadata, as in a zip (see `stylegen.data.metadata`)
     image/00000000    the encoded images, numbered in order
-    names             JSON list of their names, ["00000/img00000000.png", ...], as LMDB's keys have at most 511 bytes
+    names             JSON list of their names, ["00000/img00000000.png", ...]; LMDB's keys are limited to 511 bytes
     stylegen          the format, b"stylegen pictures 1"
 
 Needs the extra `lmdb`.
@@ -55,7 +55,7 @@ class LmdbSource(Source):
             raise UserError(
                 f"{self.path} was not written by stylegen",
                 rule="an LMDB has no common layout, so only stylegen's own is read",
-                fix="Unpack it into a folder with the tool that came with it, and prepare that",
+                fix="Unpack it into a folder with its own tool, then run python -m stylegen prepare on the folder",
             )
         self._keys = self._names()
         self._numbers = {name: number for number, name in enumerate(self._keys)}

@@ -1,8 +1,8 @@
 """Checks the pages of an LMDB before the library opens it.
 
-The library follows page numbers and lengths unchecked: after one flipped bit it may read beyond the end of its memory
-map, which kills the process. Layout: `lmdb.h` and `mdb.c` of LMDB 0.9, data version 1, on 64-bit machines. One pass
-over the tree, without the pages that contain the images.
+The library trusts page numbers and lengths: one flipped bit may make it read beyond the end of its memory map, which
+kills the process. Layout: `lmdb.h` and `mdb.c` of LMDB 0.9, data version 1, on 64-bit machines. The
+check is one pass over the tree and skips the pages that contain the images.
 """
 
 import mmap
@@ -66,7 +66,7 @@ class _Walk:
         return "its tree is deeper than recorded" if level else None
 
     def _nodes(self, number: int, is_leaf: bool) -> list[int] | str:
-        """The pages below a branch page, none for a leaf page; or what is damaged."""
+        """The child pages of a branch page, [] for a leaf page; or a description of the damage."""
         start = number * self.page
         own, flags, lower, upper = _HEADER.unpack_from(self.data, start)
         if own != number or flags & (_BRANCH | _LEAF | _OVERFLOW) != (_LEAF if is_leaf else _BRANCH):

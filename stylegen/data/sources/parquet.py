@@ -3,7 +3,7 @@
 The image column is a struct of `bytes` and `path`, or plain bytes. A label column is optional: class indices (with
 names, if the hub's metadata in the schema contain them), strings, or vectors of numbers.
 
-Row groups are read whole, so reading in random order is slow: prepare such a dataset first, or train with the decoded
+Row groups are read whole, so reading in random order is slow: `prepare` such a dataset first, or train with the decoded
 cache. Needs the extra `parquet`.
 """
 
@@ -92,7 +92,7 @@ class ParquetSource(Source):
         return self._files[shard]
 
     def _check_rows(self) -> None:
-        """Refuse absurd numbers of rows: with run-length encoding a few bytes can claim billions."""
+        """Refuse implausible numbers of rows: with run-length encoding a few bytes can claim billions."""
         rows = sum(self._open(shard).metadata.num_rows for shard in self._shards)
         size = sum(shard.stat().st_size for shard in self._shards)
         if not 0 <= rows <= size // _MIN_IMAGE_BYTES:
@@ -109,7 +109,7 @@ class ParquetSource(Source):
             raise UserError(
                 f"{shard} has the columns {file.schema_arrow.names}",
                 rule="all shards in a folder have the same columns",
-                fix="Move other files away",
+                fix="Move other files elsewhere",
             )
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
@@ -122,7 +122,7 @@ class ParquetSource(Source):
         if size > MAX_GROUP_BYTES:
             raise UserError(
                 f"{shard}: row group {group} unpacks to {size // 2**20} MiB",
-                rule=f"at most {MAX_GROUP_BYTES // 2**20} MiB each",
+                rule=f"a row group has at most {MAX_GROUP_BYTES // 2**20} MiB",
                 fix="Write it again with smaller row groups",
             )
         try:
@@ -180,7 +180,7 @@ def _image_column(schema: Any, path: Path) -> str:
 
 
 def _class_names(schema: Any, column: str) -> list[str] | None:
-    """From the hub's schema metadata: {"info": {"features": {"label": {"names": [...]}}}}."""
+    """Class names from the hub's schema metadata: {"info": {"features": {"label": {"names": [...]}}}}."""
     try:
         note = parse_json((schema.metadata or {})[b"huggingface"])
         names = note["info"]["features"][column]["names"]
@@ -209,6 +209,6 @@ def _package(name: str) -> Any:
     except ImportError as error:
         raise UserError(
             "the package pyarrow is not installed",
-            rule="Parquet datasets are read with it",
+            rule="it reads Parquet datasets",
             fix="Run pip install 'stylegen[parquet]'",
         ) from error

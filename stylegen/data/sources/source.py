@@ -49,8 +49,8 @@ class Source(ABC):
         """32 hexadecimal digits that change with the images, computed without reading them."""
 
     def digests(self) -> list[str] | None:
-        """The recorded `image_digest` of each image, in the order of the keys; None without, or if the images have
-        changed since. The reader verifies each image against its digest.
+        """The recorded `image_digest` of each image, in the order of the keys; None if there are none, or if the
+        images have changed since. The reader verifies each image against its digest.
         """
         return None
 

@@ -54,7 +54,7 @@ class ZipSource(Source):
         return self._read(key, limit)
 
     def stamp(self) -> str:
-        """From sizes and checksums in the archive's directory, so that copying the file does not change it."""
+        """From sizes and checksums in the archive's directory, so copying the file does not change it."""
         return archive_stamp((key, *self._members[key]) for key in self._keys)
 
     def digests(self) -> list[str] | None:
@@ -79,7 +79,7 @@ class ZipSource(Source):
 
     def _read(self, name: str, limit: int | None) -> bytes:
         archive = self._open()
-        size = archive.getinfo(name).file_size  # zipfile reads no more than this
+        size = archive.getinfo(name).file_size  # zipfile reads at most this
         largest = MAX_METADATA_BYTES if name == FILE_NAME else MAX_IMAGE_BYTES
         if size > largest:
             raise UserError(
@@ -111,7 +111,7 @@ def write_zip(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[st
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
-    """An uncompressed member whose header depends on its name only, not on time or machine."""
+    """An uncompressed member with a header that depends on its name only, not on time or machine."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system = 3  # Unix; by default it depends on the machine
     entry.external_attr = (stat.S_IFREG | 0o644) << 16

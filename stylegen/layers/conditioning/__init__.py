@@ -82,7 +82,7 @@ def condition_kind(conditioning: str, const_input: bool | None, num_classes: int
 
     Args:
         conditioning: key of `CONDITIONINGS`.
-        const_input: whether the network starts from a learned constant; None for not decided yet.
+        const_input: whether the network starts from a learned constant; None if undecided.
         num_classes: of the dataset.
 
     Raises:

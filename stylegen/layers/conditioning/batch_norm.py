@@ -98,10 +98,10 @@ class BatchNorm(nn.Module):
 
 @contextmanager
 def standing_statistics(network: nn.Module) -> Iterator[None]:
-    """Context manager: replaces running statistics by those of all batches that the network processes inside it.
+    """Context manager: replaces running statistics with the statistics of all batches processed inside it.
 
-    Each batch is normalised by its own statistics. The pooled variance is unbiased, over all samples and pixels. No
-    effect on a network without batch normalisation, or if no batch is processed.
+    Each batch is normalised by its own statistics. The pooled variance is unbiased, over all samples and pixels. Has
+    no effect without batch normalisation or without a batch.
     """
     norms = batch_statistics(network)
     for norm in norms:

@@ -91,7 +91,7 @@ def test_json(source, write, note, labels, names):
         ("l.json", {"labels": [["cat/1.png", "c"], ["cat/2.png", "c", 1]]}, "labels contains ['cat/2.png', 'c', 1]"),
         ("l.json", dict.fromkeys(KEYS, 10**30), "an integer from 0 to 99999"),
         ("l.json", {key: [10**400] for key in KEYS}, "finite numbers"),
-        ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "cat/1.png is in it twice"),
+        ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "contains cat/1.png twice"),
         ("l.csv", "cat/1.png,1,x\ncat/2.png,0,1\ndög/1.png,1,1", "could not convert string to float: 'x'"),
         ("l.json", "{", "is a JSON file"),
         ("l.json", "[" * 100_000, "nested too deeply"),
