@@ -23,8 +23,9 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     assert "stylegen/py.typed" in names
     assert not [n for n in names if n.startswith("tests")]
     code = (
-        "from stylegen.config.compose import compose_config, config_directory\n"
-        "print(config_directory())\n"
+        "from stylegen.config.compose import compose_config\n"
+        "from stylegen.config.settings import CONF\n"
+        "print(CONF)\n"
         "print(compose_config('train', []).batch_size)"
     )
     done = subprocess.run(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -13,39 +13,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stylegen.bounds import REQUIRED, brief
 from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
-from stylegen.config.schema import build_settings, check_config, quoted_names, register_schema
+from stylegen.config.schema import build_settings, check_config, groups_of, quoted_names, register_schema
 from stylegen.config.sections import as_dict, flatten
+from stylegen.config.settings import CONF
 from stylegen.errors import UserError, unknown_choice
 
-if TYPE_CHECKING:  # a verb imports its own settings only
-    from stylegen.config.evaluate_settings import EvaluateSettings, SensitivitySettings
-    from stylegen.config.prepare_settings import PrepareSettings
-    from stylegen.config.settings import BenchSettings, SampleSettings, StudySettings
-    from stylegen.config.train_settings import TrainSettings
 
-
-def config_directory() -> Path:
-    """conf/ inside the installed package, or at the top of the checkout."""
-    package = Path(__file__).resolve().parents[1]
-    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
-
-
-@overload
-def compose_config(verb: Literal["train"], overrides: Sequence[str]) -> "TrainSettings": ...
-@overload
-def compose_config(verb: Literal["sample"], overrides: Sequence[str]) -> "SampleSettings": ...
-@overload
-def compose_config(verb: Literal["evaluate"], overrides: Sequence[str]) -> "EvaluateSettings": ...
-@overload
-def compose_config(verb: Literal["sensitivity"], overrides: Sequence[str]) -> "SensitivitySettings": ...
-@overload
-def compose_config(verb: Literal["prepare"], overrides: Sequence[str]) -> "PrepareSettings": ...
-@overload
-def compose_config(verb: Literal["study"], overrides: Sequence[str]) -> "StudySettings": ...
-@overload
-def compose_config(verb: Literal["bench"], overrides: Sequence[str]) -> "BenchSettings": ...
-@overload
-def compose_config(verb: str, overrides: Sequence[str]) -> Any: ...
 def compose_config(verb: str, overrides: Sequence[str]) -> Any:
     """The settings of one command.
 
@@ -68,10 +41,12 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
     register_schema(verb)
     quoted = [quote_override(override, quoted_names(verb)) for override in overrides]
     GlobalHydra.instance().clear()
-    with initialize_config_dir(config_dir=str(config_directory()), version_base="1.3"):
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         try:
             config = compose(verb, quoted)
             OmegaConf.resolve(config)  # conf/trainer/slurm.yaml reads the environment
+            for group in (g for g, section in groups_of(verb).items() if section.optional and f"{g}=none" in overrides):
+                config[group] = {}  # without the settings that an experiment gives the group
             derived = config.get("auto") or config.get("init") is not None
             given = _given_keys(verb, overrides, quoted) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
@@ -91,7 +66,7 @@ def _given_keys(verb: str, overrides: Sequence[str], quoted: Sequence[str]) -> s
     given = {key_of(override) for override in overrides}
     choices = compose(verb, list(quoted), return_hydra_config=True).hydra.runtime.choices
     for group, option in choices.items():
-        path = config_directory() / str(group) / f"{option}.yaml"
+        path = CONF / str(group) / f"{option}.yaml"
         if not path.is_file():
             continue
         prefix = "" if "@package _global_" in path.read_text() else f"{group}."
@@ -136,15 +111,15 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     message = messages[-1].splitlines()[0].strip()[:200] if messages[-1] else type(error).__name__
     option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]+)'", messages[0])
     if option:
-        options = [p.stem for p in (config_directory() / option[1]).glob("*.yaml")]
+        options = [p.stem for p in (CONF / option[1]).glob("*.yaml")]
         return unknown_choice(option[1], option[2], options)
-    known = _known_keys(verb, [o for o in overrides if (config_directory() / key_of(o)).is_dir()])
+    known = _known_keys(verb, [o for o in overrides if (CONF / key_of(o)).is_dir()])
     for override in overrides:
         key = key_of(override)
         if "=" not in override and not override.startswith(("~", "-")):
             rule = "an override has the form setting=value"
             return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
-        if override.startswith("-") or (key not in known and not (config_directory() / key).is_dir()):
+        if override.startswith("-") or (key not in known and not (CONF / key).is_dir()):
             rule = f"{verb} has no setting or group of this name"
             return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
     named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
@@ -167,7 +142,7 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
     key = key.lstrip("-").replace("-", "_")
     other = OTHER_NAMES.get(key.lower(), "")
-    if other.partition(" ")[0] in known or (other and (config_directory() / other.partition(" ")[0]).is_dir()):
+    if other.partition(" ")[0] in known or (other and (CONF / other.partition(" ")[0]).is_dir()):
         return f"Use {other}"
     tails = {k: k.rsplit(".", 1)[-1] for k in known}
     near = difflib.get_close_matches(key, known, 3, 0.6)

@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of, refuse_renamed
-from stylegen.config.compose import compose_tree, config_directory, plain
+from stylegen.config.compose import compose_tree, plain
 from stylegen.config.schema import build_settings, check_config
 from stylegen.config.sections import flatten
+from stylegen.config.settings import CONF
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
@@ -143,7 +144,7 @@ def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:
 def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
     """Keys that the command line sets in `config`: settings, whole groups, and the content of debug=."""
     keys = [key for key in given if key != "debug" and (key in config or "." in key)]
-    file = config_directory() / "debug" / f"{given.get('debug')}.yaml"
+    file = CONF / "debug" / f"{given.get('debug')}.yaml"
     if file.is_file():
         loaded = OmegaConf.load(file)
         assert isinstance(loaded, DictConfig)

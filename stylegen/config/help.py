@@ -3,8 +3,8 @@
 import textwrap
 from pathlib import Path
 
-from stylegen.config.setting_rows import PACKAGE, sections
-from stylegen.config.settings import ROOTS
+from stylegen.config.setting_rows import sections
+from stylegen.config.settings import CONF, ROOTS
 
 WIDTH = 110
 
@@ -52,9 +52,8 @@ COMPLETIONS = {"bash": COMPLETION, "zsh": f"autoload -U bashcompinit && bashcomp
 
 def groups() -> dict[str, dict[str, str]]:
     """Group of conf/ -> option -> the first line of its file's header."""
-    conf = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())
     found: dict[str, dict[str, str]] = {}
-    for path in sorted(conf.glob("*/*.yaml")):
+    for path in sorted(CONF.glob("*/*.yaml")):
         if path.parent.name != "study":
             found.setdefault(path.parent.name, {})[path.stem] = _header(path)
     return found

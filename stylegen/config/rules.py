@@ -1,25 +1,27 @@
-"""Rules across several training settings, checked before anything is built or written."""
+"""What several training settings give together, and rules across them, checked before anything is written."""
 
 import os
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
 from stylegen.config.sections import Arguments
 from stylegen.config.train_settings import TrainSettings
-from stylegen.config.training_evaluation import training_evaluation
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.device import choose_device
 from stylegen.distributed import started_by_torchrun
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
+from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.training.growth import Growth
 from stylegen.training.lightning.slurm import slurm_environment
 from stylegen.training.observers.wandb import check_logger
 from stylegen.training.precision import Precision
 
 _FEW_FEATURE_MAPS = 8
+_WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
 
 def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
@@ -58,6 +60,26 @@ def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
 def num_processes(config: Any) -> int:
     """Number of processes that share the batch."""
     return config.trainer.devices * config.trainer.num_nodes
+
+
+def training_evaluation(settings: TrainSettings, dataset: ImageDataset) -> Evaluation:
+    """Measures against all images of the dataset, even if the training uses a part of them."""
+    reals = dataset if settings.data.max_images is None else _whole(settings, dataset)
+    return Evaluation(
+        settings.evaluation.metrics,
+        settings.evaluation.num_samples,
+        reals,
+        settings.evaluation,
+        keep_extractors=False,  # training needs the memory
+    )
+
+
+def _whole(settings: TrainSettings, dataset: ImageDataset) -> ImageDataset:
+    """All images of the training's data, opened once."""
+    if dataset not in _WHOLE:
+        arguments = {name: value for name, value in settings.data.items() if name != "workers"}
+        _WHOLE[dataset] = ImageDataset(**arguments | {"max_images": None, "cache": "auto"})
+    return _WHOLE[dataset]
 
 
 def _check_sample_grid(count: int, resolution: int) -> None:

@@ -1,8 +1,12 @@
 """The settings of `sample`, `study` and `bench`, one row each. Imports no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from stylegen.bounds import REQUIRED, Choice, Count, Depth, Device, FilePath, Names, Range, setting
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+CONF = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())  # or of the checkout
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 from stylegen import __version__
 from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.config.rules import training_evaluation
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
-from stylegen.config.training_evaluation import training_evaluation
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.training.observers.checkpoints import Checkpoints
 from stylegen.training.observers.metrics_log import MetricsLog

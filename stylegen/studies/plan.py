@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from stylegen.config.command_line import key_of
-from stylegen.config.compose import compose_config, config_directory
+from stylegen.config.compose import compose_config
 from stylegen.config.rules import check_settings, num_processes
-from stylegen.config.settings import StudySettings
+from stylegen.config.settings import CONF, StudySettings
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import ImageDataset
@@ -62,7 +62,7 @@ def load_study(name: str) -> Study:
     Raises:
         UserError: no such study, or a file of another form.
     """
-    folder = config_directory() / "study"
+    folder = CONF / "study"
     path = Path(name).expanduser() if name.endswith(".yaml") else folder / f"{name}.yaml"
     if not path.is_file() or (path.parent == folder and path.stem not in {p.stem for p in folder.glob("*.yaml")}):
         raise unknown_choice("name", name, [p.stem for p in folder.glob("*.yaml")])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sources.folder import write_folder
@@ -18,6 +18,7 @@ from stylegen.data.sources.zip import write_zip
 from stylegen.errors import UserError
 from stylegen.images import to_pil
 from stylegen.randomness import normal
+from stylegen.training.batches import WholeBatches
 
 BATCH_BYTES = 2**20  # of decoded pixels: some hundred small images at a time, or one large one
 SET_BYTES = 24 * 2**20
@@ -78,18 +79,8 @@ def images_per_second(dataset: ImageDataset, workers: int, seconds: float) -> fl
     size = max(1, min(count, BATCH_BYTES // (3 * resolution**2)))
     batches = [list(range(start, start + size)) for start in range(0, count - size + 1, size)]
     endless = chain.from_iterable(repeat(batches))
-    loader = DataLoader(_WholeBatches(dataset), batch_size=None, sampler=endless, num_workers=workers)
+    loader = DataLoader(WholeBatches(dataset), batch_size=None, sampler=endless, num_workers=workers)
     return _measure(iter(loader), size, 2 * workers + 1, seconds)
-
-
-class _WholeBatches(Dataset[Any]):
-    """Indexed by a list of items, as in training."""
-
-    def __init__(self, dataset: ImageDataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, indices: list[int]) -> Any:
-        return self.dataset.batch(indices)
 
 
 def _measure(batches: Iterator[Any], size: int, warm_up: int, seconds: float) -> float:

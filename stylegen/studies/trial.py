@@ -11,9 +11,8 @@ import torch
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.config.rules import device_type, training_evaluation
 from stylegen.config.train_settings import TrainSettings
-from stylegen.config.training_evaluation import training_evaluation
-from stylegen.device import choose_device
 from stylegen.errors import Stopped
 from stylegen.metrics.protocol.card_file import add_card
 from stylegen.metrics.protocol.registry import METRICS
@@ -77,7 +76,7 @@ def _is_complete(card: Mapping[str, Any], settings: TrainSettings) -> bool:
 
 def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> dict[str, Any]:
     """The card of a run that was killed before its evaluation, or evaluated with other settings."""
-    generator = load_snapshot(folder.snapshot(images_seen)).generator.to(choose_device(settings.trainer.accelerator))
+    generator = load_snapshot(folder.snapshot(images_seen)).generator.to(device_type(settings.trainer.accelerator))
     generator = generator.to(memory_format=torch.channels_last)  # as in training, so that all digits agree
     card = training_evaluation(settings, build_dataset(settings)).measure_generator(generator)
     add_card(folder.metric_card(images_seen), card.to_dict())

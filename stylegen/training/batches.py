@@ -48,7 +48,7 @@ class TrainingData:
         if resident:
             self.dataset.to_device(device)
         loader: DataLoader[Any] = DataLoader(
-            _WholeBatches(self.dataset),
+            WholeBatches(self.dataset),
             sampler=sampler,
             batch_size=None,  # the sampler yields whole batches
             num_workers=0 if resident else self.workers,
@@ -90,7 +90,7 @@ class Batches:
             yield batch
 
 
-class _WholeBatches(Dataset[Any]):
+class WholeBatches(Dataset[Any]):
     """Indexed by a list of items: one gather instead of a loop and a collation."""
 
     def __init__(self, dataset: ImageDataset) -> None:

@@ -1,6 +1,6 @@
 """`evaluate`: metrics of snapshots, or of a folder of images, against a dataset; in one process or several."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,18 +16,11 @@ from stylegen.metrics.protocol.registry import default_metrics, default_num_samp
 from stylegen.progress import ProgressBars
 
 
-@dataclass(frozen=True)
-class EvaluateResult:
-    """One JSON object on the last line: the card, or the metrics of several snapshots in the order of `snapshots`."""
+def run(settings: EvaluateSettings) -> str | None:
+    """Measures `snapshot` or `images` against `data.path`.
 
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def run(settings: EvaluateSettings) -> EvaluateResult | None:
-    """Measures `snapshot` or `images` against `data.path`; the result comes from rank 0.
+    Returns:
+        On rank 0, one JSON object: the card, or the metrics of several snapshots in the order of `snapshots`.
 
     Raises:
         UserError: a bad snapshot, dataset, metric or output, before anything is computed.
@@ -39,7 +32,7 @@ def run(settings: EvaluateSettings) -> EvaluateResult | None:
         text = launch(_rank, settings, processes=settings.devices, hint="the same command starts the evaluation again")
     else:
         text = _rank(settings)
-    return EvaluateResult(text) if text else None
+    return text or None
 
 
 def with_defaults(settings: EvaluateSettings) -> EvaluateSettings:

@@ -1,6 +1,5 @@
 """`sensitivity`: the values of each metric for known degradations of the user's own images."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,18 +16,8 @@ from stylegen.metrics.protocol.registry import FALLBACK_EXTRACTOR, METRICS, defa
 from stylegen.progress import ProgressBars
 
 
-@dataclass(frozen=True)
-class SensitivityResult:
-    """The tables in Markdown, or the path of their file."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def run(settings: SensitivitySettings) -> SensitivityResult:
-    """Measures all degradations of `data.path`.
+def run(settings: SensitivitySettings) -> str:
+    """Measures all degradations of `data.path` -> the tables in Markdown, or the path of their file.
 
     Raises:
         UserError: a dataset or metric that cannot be used; `out` not writable.
@@ -50,9 +39,9 @@ def run(settings: SensitivitySettings) -> SensitivityResult:
         *to_markdown(rows),
     ]
     if out is None:
-        return SensitivityResult("\n".join(lines))
+        return "\n".join(lines)
     write_text(out, "\n".join(lines))
-    return SensitivityResult(str(out))
+    return str(out)
 
 
 def _metrics(settings: SensitivitySettings) -> list[str]:

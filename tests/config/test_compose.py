@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from stylegen.augment import AUGMENTS, Controller
-from stylegen.config.compose import check_complete, compose_config, config_directory
+from stylegen.config.compose import check_complete, compose_config
 from stylegen.config.continued import read_own
+from stylegen.config.settings import CONF
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
@@ -15,8 +16,8 @@ from stylegen.regularizers import REGULARIZERS
 from stylegen.training.ema import EMA
 
 OPTIONS = [
-    f"{path.parent.relative_to(config_directory())}={path.stem}"
-    for path in sorted(config_directory().glob("*/*.yaml"))
+    f"{path.parent.relative_to(CONF)}={path.stem}"
+    for path in sorted(CONF.glob("*/*.yaml"))
     if path.parent.name != "study"  # read by that verb, no group of `train`
 ]
 
@@ -107,3 +108,10 @@ def test_composing_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     compose_config("train", [])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("group", ["growth", "augment"])
+def test_none_leaves_out_a_group_that_the_experiment_has(group: str) -> None:
+    experiment = {"growth": "openmoji_stylegan1", "augment": "openmoji_ada"}[group]
+    assert getattr(compose_config("train", [f"experiment={experiment}"]), group) is not None
+    assert getattr(compose_config("train", [f"experiment={experiment}", f"{group}=none"]), group) is None

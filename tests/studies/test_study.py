@@ -11,7 +11,7 @@ import torch
 
 from stylegen import randomness
 from stylegen.__main__ import main
-from stylegen.config.compose import config_directory
+from stylegen.config.settings import CONF
 from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.studies.plan import load_study
@@ -50,7 +50,7 @@ def test_the_conditioning_study_compares_the_twelve() -> None:
     assert all(own == [f"generator.conditioning={name}"] for name, own in study.variants.items())
 
 
-@pytest.mark.parametrize("path", sorted((config_directory() / "study").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((CONF / "study").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_study_can_be_loaded(path: Path) -> None:
     assert load_study(path.stem).variants
 

@@ -10,12 +10,12 @@ from torch.utils.data import DataLoader
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import RunError, UserError
-from stylegen.training.batches import Batches, _WholeBatches
+from stylegen.training.batches import Batches, WholeBatches
 from tests.support.datasets import encode, write_folder
 
 
 def load(dataset: Any) -> list[Any]:
-    return list(Batches(DataLoader(_WholeBatches(dataset), sampler=[[0], [1]], batch_size=None, num_workers=1)))
+    return list(Batches(DataLoader(WholeBatches(dataset), sampler=[[0], [1]], batch_size=None, num_workers=1)))
 
 
 def test_an_image_damaged_during_the_training_is_named(tmp_path: Path) -> None:
