@@ -4,6 +4,7 @@ A command exits with status 2 and no traceback for `UserError`, and with status 
 """
 
 import difflib
+import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,6 +64,26 @@ class Stopped(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.status)
+
+
+def import_extra(module: str, extra: str, *, rule: str, otherwise: str = "") -> Any:
+    """Imports a module of an optional dependency.
+
+    Args:
+        extra: of stylegen, to install.
+        rule, otherwise: what the module is for, and what else can be done; for the error.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"the package {module.partition('.')[0]} is not installed",
+            rule=rule,
+            fix=f"Run pip install 'stylegen[{extra}]'{otherwise}",
+        ) from error
 
 
 def unknown_choice(setting: str, value: object, choices: Iterable[str]) -> UserError:

@@ -5,7 +5,6 @@ counter-based generator fills a table for all operations, so enabling one does n
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -51,28 +50,8 @@ UNIFORMS = (
 NORMALS = ("scale", "aniso", "xfrac_x", "xfrac_y", "brightness", "contrast", "saturation", *_BANDS, "noise")
 
 
-class AugmentDraws(Protocol):
-    """Random numbers for N images."""
-
-    def gate(self, name: str, probability: float) -> Tensor:
-        """bool [N], true with `probability`; one of `GATES`."""
-        ...
-
-    def uniform(self, name: str) -> Tensor:
-        """[N] in [0, 1); one of `UNIFORMS`."""
-        ...
-
-    def normal(self, name: str) -> Tensor:
-        """[N], standard normal; one of `NORMALS`."""
-        ...
-
-    def image_noise(self, shape: Sequence[int]) -> Tensor:
-        """[N, C, H, W] for a shape of (C, H, W), standard normal."""
-        ...
-
-
-class KeyedAugmentDraws:
-    """Implements `AugmentDraws` by the counter-based generator, keyed by (seed, purpose, global image index).
+class AugmentDraws:
+    """Random numbers for N images from the counter-based generator, keyed by (seed, purpose, global image index).
 
     Args:
         seed: of the run.
@@ -87,15 +66,19 @@ class KeyedAugmentDraws:
         self._normals = randomness.normal(seed, f"{self.purpose}/normals", indices, (len(NORMALS),))
 
     def gate(self, name: str, probability: float) -> Tensor:
+        """bool [N], true with `probability`; one of `GATES`."""
         return self._gates[:, GATES.index(name)] < probability
 
     def uniform(self, name: str) -> Tensor:
+        """[N] in [0, 1); one of `UNIFORMS`."""
         return self._uniforms[:, UNIFORMS.index(name)]
 
     def normal(self, name: str) -> Tensor:
+        """[N], standard normal; one of `NORMALS`."""
         return self._normals[:, NORMALS.index(name)]
 
     def image_noise(self, shape: Sequence[int]) -> Tensor:
+        """[N, C, H, W] for a shape of (C, H, W), standard normal."""
         # Channel by channel: random words for all channels of large images at once would take gigabytes.
         planes = (
             randomness.normal(self.seed, f"{self.purpose}/picture{channel}", self.indices, (1, *shape[1:]))

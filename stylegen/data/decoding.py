@@ -81,6 +81,13 @@ def decode_array(data: bytes, name: str) -> np.ndarray:
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy()
 
 
+def encode_png(array: np.ndarray) -> bytes:
+    """uint8 [height, width] or [height, width, channels] as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
 def location(source: Source, key: str) -> str:
     """Path of an image, for errors."""
     return str(source.path / key)

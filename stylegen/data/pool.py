@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -54,9 +53,11 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
     # spawn: a fork would copy locks that other threads of this process hold
     context = get_context("spawn")
     with (
-        _stored(job) as path,
-        ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(path,)) as pool,
+        temporary_folder() as folder,
+        ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(folder / "job",)) as pool,
     ):
+        # Not as an argument: a large one blocks if a child dies at start-up.
+        (folder / "job").write_bytes(ForkingPickler.dumps(job))
         waiting: deque[Future[Any]] = deque()
         try:
             for item in items:
@@ -74,18 +75,9 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _stored(job: Callable[[Any], Any]) -> Iterator[str]:
-    """Context manager: writes the job to a file; as an argument, a large one blocks if a child dies at start-up."""
-    with temporary_folder() as folder:
-        path = folder / "job"
-        path.write_bytes(ForkingPickler.dumps(job))
-        yield str(path)
-
-
-def _start(path: str) -> None:
+def _start(path: Path) -> None:
     global _job
-    _job = ForkingPickler.loads(Path(path).read_bytes())
+    _job = ForkingPickler.loads(path.read_bytes())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent reports it and ends the pool
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,10 +30,8 @@ DISTANCES: dict[str, Callable[[str | Path | None, torch.device | str], PairDista
 }
 
 
-def build_extractor(
-    name: str, weights: str | Path | None = None, device: torch.device | str = "cpu"
-) -> FeatureExtractor:
-    """Construct an extractor by its name.
+def build_extractor(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> Any:
+    """Construct an extractor, or a distance between images, by its name.
 
     Args:
         weights: file or folder of weights, for those that need one; see `weights.require_weights`.
@@ -40,13 +39,7 @@ def build_extractor(
     Raises:
         UserError: an unknown name, or weights that cannot be used.
     """
-    if name not in EXTRACTORS:
-        raise unknown_choice("extractor", name, EXTRACTORS)
-    return EXTRACTORS[name](weights, device)
-
-
-def build_distance(name: str, weights: str | Path | None = None, device: torch.device | str = "cpu") -> PairDistance:
-    """Construct a distance between images by its name; arguments and errors as for `build_extractor`."""
-    if name not in DISTANCES:
-        raise unknown_choice("distance", name, DISTANCES)
-    return DISTANCES[name](weights, device)
+    known: dict[str, Callable[..., Any]] = {**EXTRACTORS, **DISTANCES}
+    if name not in known:
+        raise unknown_choice("extractor", name, known)
+    return known[name](weights, device)

@@ -28,6 +28,8 @@ class LayerOptions:
     """Settings shared by all blocks; see `Discriminator`."""
 
     img_channels: int
+    mbstd_group_size: int
+    mbstd_num_channels: int
     blur_taps: Sequence[float]
     fused_from: int | None
 
@@ -80,24 +82,16 @@ class DiscriminatorEpilogue(nn.Module):
 
     Args:
         in_channels, out_features: widths.
-        mbstd_group_size, mbstd_num_channels: see `Discriminator`.
         options: see `LayerOptions`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_features: int,
-        mbstd_group_size: int,
-        mbstd_num_channels: int,
-        options: LayerOptions,
-    ) -> None:
+    def __init__(self, in_channels: int, out_features: int, options: LayerOptions) -> None:
         super().__init__()
         self.from_rgb = FromRGB(options.img_channels, in_channels)
         self.mbstd: nn.Module = nn.Identity()
-        if mbstd_num_channels:
-            self.mbstd = MinibatchStd(mbstd_group_size, mbstd_num_channels, in_channels)
-        width = in_channels + mbstd_num_channels
+        if options.mbstd_num_channels:
+            self.mbstd = MinibatchStd(options.mbstd_group_size, options.mbstd_num_channels, in_channels)
+        width = in_channels + options.mbstd_num_channels
         self.conv = EqualizedConv2d(width, in_channels, 3, activation="lrelu", gain_in_weights=True)
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation="lrelu", gain_in_weights=True)
         self.out = EqualizedLinear(in_channels, out_features)
@@ -145,7 +139,13 @@ class Discriminator(nn.Module):
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
         self.num_classes, self.mbstd_group_size = num_classes, mbstd_group_size
-        options = LayerOptions(img_channels=channels, blur_taps=blur_taps, fused_from=fused_from)
+        options = LayerOptions(
+            img_channels=channels,
+            mbstd_group_size=mbstd_group_size,
+            mbstd_num_channels=mbstd_num_channels,
+            blur_taps=blur_taps,
+            fused_from=fused_from,
+        )
         widths = layer_widths(resolution, channel_base, channel_max)
         self.resolutions = list(widths)
         self.blocks = nn.ModuleDict(
@@ -156,13 +156,7 @@ class Discriminator(nn.Module):
                 for r in reversed(self.resolutions[1:])
             }
         )
-        self.epilogue = DiscriminatorEpilogue(
-            in_channels=widths[4],
-            out_features=max(num_classes, 1),
-            mbstd_group_size=mbstd_group_size,
-            mbstd_num_channels=mbstd_num_channels,
-            options=options,
-        )
+        self.epilogue = DiscriminatorEpilogue(widths[4], max(num_classes, 1), options)
         self.level = Level(resolution)
 
     def set_level(self, resolution: int, alpha: float = 1.0) -> None:

@@ -30,6 +30,8 @@ class LayerOptions:
     """Settings shared by all blocks; see `Discriminator`."""
 
     img_channels: int
+    mbstd_group_size: int
+    mbstd_num_channels: int
     architecture: str
     activation: str
     conv_clamp: float | None
@@ -82,27 +84,19 @@ class DiscriminatorEpilogue(nn.Module):
 
     Args:
         in_channels, out_features: widths.
-        mbstd_group_size, mbstd_num_channels: see `Discriminator`.
         options: see `LayerOptions`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_features: int,
-        mbstd_group_size: int,
-        mbstd_num_channels: int,
-        options: LayerOptions,
-    ) -> None:
+    def __init__(self, in_channels: int, out_features: int, options: LayerOptions) -> None:
         super().__init__()
         activation = options.activation
         self.from_rgb = None
         if options.architecture == "skip":
             self.from_rgb = EqualizedConv2d(options.img_channels, in_channels, 1, activation=activation)
         self.mbstd: nn.Module = nn.Identity()
-        if mbstd_num_channels:
-            self.mbstd = MinibatchStd(mbstd_group_size, mbstd_num_channels, in_channels)
-        width = in_channels + mbstd_num_channels
+        if options.mbstd_num_channels:
+            self.mbstd = MinibatchStd(options.mbstd_group_size, options.mbstd_num_channels, in_channels)
+        width = in_channels + options.mbstd_num_channels
         self.conv = EqualizedConv2d(width, in_channels, 3, activation=activation, conv_clamp=options.conv_clamp)
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation=activation)
         self.out = EqualizedLinear(in_channels, out_features)
@@ -156,6 +150,8 @@ class Discriminator(nn.Module):
         self.num_classes, self.mbstd_group_size = num_classes, mbstd_group_size
         options = LayerOptions(
             img_channels=channels,
+            mbstd_group_size=mbstd_group_size,
+            mbstd_num_channels=mbstd_num_channels,
             architecture=architecture,
             activation=activation,
             conv_clamp=conv_clamp,
@@ -173,13 +169,7 @@ class Discriminator(nn.Module):
         self.mapping = None
         if num_classes:
             self.mapping = Mapping(z_dim=0, num_classes=num_classes, w_dim=widths[4], num_layers=mapping_layers)
-        self.epilogue = DiscriminatorEpilogue(
-            in_channels=widths[4],
-            out_features=widths[4] if num_classes else 1,
-            mbstd_group_size=mbstd_group_size,
-            mbstd_num_channels=mbstd_num_channels,
-            options=options,
-        )
+        self.epilogue = DiscriminatorEpilogue(widths[4], widths[4] if num_classes else 1, options)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         rgb: Tensor | None = x

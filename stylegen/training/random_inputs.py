@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.augment import AugmentDraws, KeyedAugmentDraws
+from stylegen.augment import AugmentDraws
 from stylegen.one_hot import OneHot
 from stylegen.randomness import attempt_purpose
 
@@ -102,4 +102,4 @@ class KeyedDraws:
         return randomness.normal(self.seed, self._purpose(phase, "direction"), indices, shape)
 
     def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
-        return KeyedAugmentDraws(self.seed, self._purpose(phase, source), indices)
+        return AugmentDraws(self.seed, self._purpose(phase, source), indices)

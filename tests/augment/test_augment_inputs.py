@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from stylegen.augment import KeyedAugmentDraws
+from stylegen.augment import AugmentDraws
 from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS
 from tests.support.augment_inputs import keyed
 
 
 def test_a_part_of_the_batch_gets_the_same_numbers() -> None:
-    whole, part = keyed(8), KeyedAugmentDraws(0, "D_main/real", torch.arange(8)[1::3])
+    whole, part = keyed(8), AugmentDraws(0, "D_main/real", torch.arange(8)[1::3])
     assert torch.equal(part.uniform("hue"), whole.uniform("hue")[1::3])
     assert torch.equal(part.normal("scale"), whole.normal("scale")[1::3])
     assert torch.equal(part.gate("xflip", 0.5), whole.gate("xflip", 0.5)[1::3])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylegen.augment import KeyedAugmentDraws
+from stylegen.augment import AugmentDraws
 from stylegen.augment.pipeline import PRESETS, AdaPipeline, operations_of
 from stylegen.errors import UserError
 from tests.support.augment_inputs import FixedDraws, keyed, noise_images, smooth
@@ -52,7 +52,7 @@ def test_a_batch_may_be_split() -> None:
     x = noise_images(6)
     whole = EVERYTHING(x, 0.8, keyed(6))
     for rank in range(3):
-        part = EVERYTHING(x[rank::3], 0.8, KeyedAugmentDraws(0, "D_main/real", torch.arange(6)[rank::3]))
+        part = EVERYTHING(x[rank::3], 0.8, AugmentDraws(0, "D_main/real", torch.arange(6)[rank::3]))
         torch.testing.assert_close(part, whole[rank::3], atol=1e-5, rtol=0)
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from stylegen import randomness
 from stylegen.errors import UserError
-from stylegen.features import build_distance, weights
+from stylegen.features import build_extractor, weights
 from stylegen.features.lpips import LPIPS
 from stylegen.features.nvidia_vgg16 import NvidiaVGG16
 from stylegen.features.random_vgg16 import random_weights
@@ -67,7 +67,7 @@ def test_against_the_formula_in_float64(files: Path) -> None:
 
 
 def test_equal_images_are_at_distance_0_and_grey_is_repeated(files: Path) -> None:
-    for distance in (LPIPS(files), build_distance("lpips_random_vgg16")):
+    for distance in (LPIPS(files), build_extractor("lpips_random_vgg16")):
         x, y = images(3, "x", 8), images(3, "y", 8)
         assert (distance(x, x) == 0).all()
         grey = [side[:, :1] for side in (x, y)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylegen.augment import KeyedAugmentDraws
+from stylegen.augment import AugmentDraws
 
 
 class FixedDraws:
@@ -36,8 +36,8 @@ class FixedDraws:
         return torch.ones(self.count, *shape)
 
 
-def keyed(count: int = 4, purpose: str = "D_main/real", first: int = 0) -> KeyedAugmentDraws:
-    return KeyedAugmentDraws(0, purpose, torch.arange(first, first + count))
+def keyed(count: int = 4, purpose: str = "D_main/real", first: int = 0) -> AugmentDraws:
+    return AugmentDraws(0, purpose, torch.arange(first, first + count))
 
 
 def noise_images(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) -> Tensor:

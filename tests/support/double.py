@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import KeyedAugmentDraws
+from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.images import to_float
 
 # With the default of 1e-8 Adam divides a gradient that is 0 but for rounding by 1e-8, and the weights after it are as
@@ -35,7 +35,7 @@ class Double:
 def double(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.double() if value.is_floating_point() else value
-    if isinstance(value, KeyedAugmentDraws):
+    if isinstance(value, AugmentDraws):
         return Double(value)
     return [double(v) for v in value] if isinstance(value, list | tuple) else value
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
 from stylegen.bounds import Quoted, Range
+from stylegen.data.decoding import encode_png
 from stylegen.data.metadata import image_digest
 from stylegen.data.sources.formats import CONVERTIBLE_FORMATS, MAX_PIXELS
 from stylegen.errors import UserError, unknown_choice
@@ -136,7 +137,7 @@ class Recipe:
             rule = f"not a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}"
             raise UnusableError(f"a side of {result.width} pixels is {rule}, and no resolution is given")
         array = np.asarray(result)
-        png = _encode(array)
+        png = encode_png(array)  # a new image: no metadata, profiles or thumbnails
         chw = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
         return Converted(png, zlib.crc32(png), image_digest(chw), result.width, enlarged)
 
@@ -212,12 +213,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     high = np.asarray(image) >> 8
     return Image.fromarray(high.clip(0, 255).astype(np.uint8))
-
-
-def _encode(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, format="PNG")  # a new image: no metadata, profiles or thumbnails
-    return buffer.getvalue()
 
 
 def _fits(side: int) -> bool:

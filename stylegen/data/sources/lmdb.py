@@ -20,7 +20,7 @@ from stylegen.data.metadata import FILE_NAME, dump_metadata, stored_digests
 from stylegen.data.sources.formats import MAX_METADATA_BYTES
 from stylegen.data.sources.lmdb_check import find_damage
 from stylegen.data.sources.source import Source, stamp_of
-from stylegen.errors import UserError
+from stylegen.errors import UserError, import_extra
 from stylegen.files import parse_json, replacing
 
 FORMAT = b"stylegen pictures 1"
@@ -196,17 +196,5 @@ def _broken(path: Path, error: object) -> UserError:
 
 
 def package() -> Any:
-    """The package lmdb.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import lmdb
-    except ImportError as error:
-        raise UserError(
-            "the package lmdb is not installed",
-            rule="LMDB datasets are read and written with it",
-            fix="Run pip install 'stylegen[lmdb]', or use a zip",
-        ) from error
-    return lmdb
+    """The package lmdb; raises UserError if it is not installed."""
+    return import_extra("lmdb", "lmdb", rule="LMDB datasets are read and written with it", otherwise=", or use a zip")

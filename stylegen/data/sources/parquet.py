@@ -14,7 +14,7 @@ from typing import Any
 
 from stylegen.data.metadata import Label, parse_labels
 from stylegen.data.sources.source import Source, stamp_of
-from stylegen.errors import UserError
+from stylegen.errors import UserError, import_extra
 from stylegen.files import parse_json
 
 MAX_GROUP_BYTES = 4 * 2**30
@@ -202,13 +202,4 @@ def _broken(path: Path, error: Exception) -> UserError:
 
 
 def _package(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(
-            "the package pyarrow is not installed",
-            rule="it reads Parquet datasets",
-            fix="Run pip install 'stylegen[parquet]'",
-        ) from error
+    return import_extra(name, "parquet", rule="it reads Parquet datasets")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stylegen import distributed
 from stylegen.errors import UserError
-from stylegen.features import DISTANCES, build_distance, build_extractor
+from stylegen.features import build_extractor
 from stylegen.features.weights import FILES_OF, require_weights, sha256
 from stylegen.metrics.engine.calibration import Calibration
 from stylegen.metrics.engine.card_content import make_card
@@ -164,8 +164,7 @@ class Evaluation:
         """The extractor `name`, loaded at first use."""
         key = (name, str(self.device))
         if key not in self.extractors:
-            build: Callable[..., Any] = build_distance if name in DISTANCES else build_extractor
-            self.extractors[key] = build(name, self.settings.weights, self.device)
+            self.extractors[key] = build_extractor(name, self.settings.weights, self.device)
         return Extraction(self.extractors[key], self.settings.batch_size, self.progress)
 
     @property

@@ -49,9 +49,6 @@ class StoredImages:
         self.images, self.batch_size = images, batch_size
         self.order = list(range(images.num_images)) if order is None else order
 
-    def __len__(self) -> int:
-        return len(self.order)
-
     def batches(self, numbers: list[int]) -> Iterator[Tensor]:
         """See `NumberedImages`."""
         for start in range(0, len(numbers), self.batch_size):

@@ -65,7 +65,23 @@ class PublishedReals:
         return Moments.of(2, self.mean, self.covariance)  # scatter / (2 - 1)
 
 
-class MirroredReals:
+class _DerivedReals:
+    """Images made from a dataset.
+
+    Args:
+        mark: of what was done to them, for the fingerprint.
+    """
+
+    def __init__(self, reals: RealImages, num_images: int, mark: str) -> None:
+        self.inner, self.num_images, self._mark = reals, num_images, mark
+        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.inner.fingerprint}{self._mark}"
+
+
+class MirroredReals(_DerivedReals):
     """A dataset and its mirror images, left to right."""
 
     def __init__(self, reals: RealImages) -> None:
@@ -75,13 +91,7 @@ class MirroredReals:
                 rule="statistics have no images to mirror",
                 fix="Leave it out, or set data.path= instead of statistics=",
             )
-        self.inner = reals
-        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
-        self.num_images = 2 * reals.num_images
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}-mirrored"
+        super().__init__(reals, 2 * reals.num_images, "-mirrored")
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         images, labels = self.inner.batch(indices % self.inner.num_images)
@@ -89,7 +99,7 @@ class MirroredReals:
         return torch.where(flipped[:, None, None, None], images.flip(-1), images), labels
 
 
-class FirstReals:
+class FirstReals(_DerivedReals):
     """The reals of `fid50k`, `kid50k` and `pr50k3`: the first `count` images in the dataset's order.
 
     A smaller dataset is repeated, as in the published code (CelebA-HQ has 30,000 images). If the training mirrored its
@@ -102,12 +112,8 @@ class FirstReals:
     """
 
     def __init__(self, reals: RealImages, count: int, mirror: bool) -> None:
-        self.inner, self.num_images, self.mirror = reals, count, mirror
-        self.spec, self.name, self.suffix = reals.spec, reals.name, suffix_of(reals)
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}-first{self.num_images}{'-random-mirror' if self.mirror else ''}"
+        super().__init__(reals, count, f"-first{count}{'-random-mirror' if mirror else ''}")
+        self.mirror = mirror
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         images, labels = self.inner.batch(indices % self.inner.num_images)
@@ -128,7 +134,7 @@ class FirstReals:
         return f"the first {self.num_images} images in the dataset's order{again}, {mirrored}"
 
 
-class ClassReals:
+class ClassReals(_DerivedReals):
     """The images of one class.
 
     Args:
@@ -138,32 +144,22 @@ class ClassReals:
     """
 
     def __init__(self, reals: RealImages, labels: Tensor | OneHot, label: int, class_name: str) -> None:
-        self.inner, self.label = reals, label
-        self.numbers = members(labels, label)
-        self.spec, self.name, self.suffix = reals.spec, f"{reals.name} class {class_name}", suffix_of(reals)
-        self.num_images = len(self.numbers)
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}-class{self.label}"
+        self.numbers, self.label = members(labels, label), label
+        super().__init__(reals, len(self.numbers), f"-class{label}")
+        self.name = f"{reals.name} class {class_name}"
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
         return self.inner.batch(self.numbers[indices])
 
 
-class ReducedReals:
+class ReducedReals(_DerivedReals):
     """A dataset at a lower resolution, as a growing network sees it: blocks of pixels averaged, rounded to uint8."""
 
     def __init__(self, reals: RealImages, resolution: int) -> None:
-        self.inner, self.num_images = reals, reals.num_images
+        super().__init__(reals, reals.num_images, f"_{resolution}px")
         self.spec = replace(reals.spec, resolution=resolution)
-        self.name = f"{reals.name} at {resolution} px"
-        self.suffix = f"_{resolution}px"
+        self.name, self.suffix = f"{reals.name} at {resolution} px", f"_{resolution}px"
         self.class_names = getattr(reals, "class_names", None)
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.inner.fingerprint}{self.suffix}"
 
     def labels(self) -> Tensor | OneHot:
         return self.inner.labels()  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from stylegen.errors import UserError, unknown_choice
-from stylegen.features import DISTANCES, build_distance, build_extractor
+from stylegen.features import build_extractor
 from stylegen.features.weights import FILES_OF, PUBLISHED, is_own_file, require_all_weights
 from stylegen.metrics.engine.metric_group import by_extractor
 from stylegen.metrics.engine.real_sets import PublishedReals
@@ -40,7 +40,7 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
     for extractor in by_extractor(ids):
         require_all_weights(extractor, settings.weights)
         if open_weights and is_own_file(settings.weights) and (extractor in PUBLISHED or extractor in FILES_OF):
-            (build_distance if extractor in DISTANCES else build_extractor)(extractor, settings.weights)
+            build_extractor(extractor, settings.weights)
 
 
 def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix: str) -> None:

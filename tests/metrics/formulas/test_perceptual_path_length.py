@@ -6,7 +6,7 @@ import torch
 
 from stylegen import randomness
 from stylegen.errors import UserError
-from stylegen.features import build_distance
+from stylegen.features import build_extractor
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.fakes import GeneratedImages
 from stylegen.metrics.formulas.perceptual_path_length import EPSILON, Walk, path_distances, slerp, trimmed_mean
@@ -58,7 +58,7 @@ def test_paths_are_steps_between_two_latents(space: str) -> None:
 
 @pytest.mark.parametrize("walk", [Walk("w", False), Walk("z", True)])
 def test_path_number_i_is_a_function_of_i(walk: Walk) -> None:
-    distance = build_distance("lpips_random_vgg16")
+    distance = build_extractor("lpips_random_vgg16")
     images = GeneratedImages(Sampler(tiny_generator(num_classes=3), batch_size=4))
     whole = torch.cat(list(images.path_distances(walk, [0, 1, 2, 3, 4], distance)))
     assert whole.shape == (5, 1)
