@@ -63,13 +63,9 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
     return own
 
 
-def output_root(settings: TrainSettings) -> Path | None:
+def output_root(settings: TrainSettings | DictConfig) -> Path | None:
     """`output_dir` as a path, or None for a new numbered folder."""
-    return _root(settings.output_dir)
-
-
-def _root(output_dir: str | None) -> Path | None:
-    return None if output_dir is None else Path(output_dir).expanduser()
+    return None if settings.output_dir is None else Path(settings.output_dir).expanduser()
 
 
 def read_own(path: Path) -> TrainSettings:
@@ -104,7 +100,7 @@ def _continued(overrides: Sequence[str]) -> RunFolder | None:
     config = compose_tree("train", overrides)
     if config.resume == "never":
         return None
-    path = _root(config.output_dir) if config.resume == "auto" else Path(config.resume).expanduser()
+    path = output_root(config) if config.resume == "auto" else Path(config.resume).expanduser()
     if path is None:
         return None
     try:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stylegen.bounds import REQUIRED, FilePath, setting
-from stylegen.config.sections import Arguments, Part, inline
+from stylegen.config.sections import Arguments, inline
 from stylegen.data.prepare.convert import Recipe
 from stylegen.data.prepare.preparation import prepare
 
@@ -14,5 +14,5 @@ class PrepareSettings:
 
     source: FilePath = setting(REQUIRED, help="a folder, zip, LMDB or Parquet file of images, or openmoji")
     out: FilePath = setting(REQUIRED, help="the new dataset: .zip, .lmdb, or a folder")
-    options: Arguments = inline(Part(prepare, ("source", "out", "recipe")))
+    options: Arguments = inline(prepare, without=("source", "out", "recipe"))
     recipe: Recipe = inline(Recipe)

@@ -15,7 +15,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from stylegen.bounds import REQUIRED, PathRule, Quoted, brief, check, unwrap
-from stylegen.config.sections import Part, Section, defaults, hints, is_free, make, sections
+from stylegen.config.sections import Section, hints, is_free, make, sections, settings_of
 from stylegen.config.settings import ROOTS
 from stylegen.errors import UserError, unknown_choice
 
@@ -40,24 +40,25 @@ def build_settings(verb: str, config: Mapping[str, Any]) -> Any:
 @functools.cache
 def register_schema(verb: str) -> None:
     """Store the schema of a verb for conf/: schema/<verb>; of `train`, also schema/<group>[/<option>]."""
-    store, root, groups = ConfigStore.instance(), _structured((Part(root_of(verb)),)), groups_of(verb)
+    store, root, groups = ConfigStore.instance(), _structured((root_of(verb),)), groups_of(verb)
     if verb != "train":
-        nested = {name: _structured(section.parts) for name, section in groups.items()}
+        nested = {name: _structured(section.parts, section.without) for name, section in groups.items()}
         store.store(group="schema", name=verb, node=_joined(root, nested))
         return
     store.store(group="schema", name=verb, node=root)
     for group, section in groups.items():
         if not section.options:
-            store.store(group="schema", name=group, node=_structured(section.parts))
-        for name, part in section.options.items():
+            store.store(group="schema", name=group, node=_structured(section.parts, section.without))
+        for name, option in section.options.items():
             own = {"name": name} if section.kind == "choice" else {}
-            store.store(group=f"schema/{group}", name=name, node=_structured((part, *section.parts), **own))
+            node = _structured((option, *section.parts), section.without, **own)
+            store.store(group=f"schema/{group}", name=name, node=node)
 
 
-def _structured(parts: tuple[Part, ...], **extra: Any) -> DictConfig:
+def _structured(parts: Sequence[Any], without: tuple[str, ...] = (), **extra: Any) -> DictConfig:
     """Typed fields with the defaults of all parts."""
-    known = defaults(parts)
-    fields = [(name, _plain_type(hint), _field(known[name])) for name, hint in hints(parts).items()]
+    known = settings_of(parts, without)
+    fields = [(name, _plain_type(hint), _field(default)) for name, (hint, default) in known.items()]
     return _joined(OmegaConf.structured(dataclasses.make_dataclass("Schema", fields)), extra)
 
 
@@ -90,11 +91,11 @@ def _plain_type(hint: Any) -> Any:
 
 def _all_hints(verb: str) -> Iterator[tuple[str, Any, Section | None]]:
     """(name, annotation, section) of every setting that the verb can have, with any choice of groups."""
-    yield from ((name, hint, None) for name, hint in hints((Part(root_of(verb)),)).items())
+    yield from ((name, hint, None) for name, hint in hints((root_of(verb),)).items())
     for group, section in groups_of(verb).items():
         for part in (*section.parts, *section.options.values()):
             prefix = f"{group}.*" if section.kind == "several" else group
-            yield from ((f"{prefix}.{name}", hint, section) for name, hint in hints((part,)).items())
+            yield from ((f"{prefix}.{name}", hint, section) for name, hint in hints((part,), section.without).items())
 
 
 @functools.cache
@@ -153,7 +154,7 @@ def _unknown(
 
 def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Dotted section -> setting -> annotation: "" for the root, and each group that this configuration has."""
-    found = {"": hints((Part(root_of(verb)),))}
+    found = {"": hints((root_of(verb),))}
     for name, section in groups_of(verb).items():
         node = config.get(name)
         if section.optional and not node and not isinstance(node, int | float):
@@ -168,9 +169,9 @@ def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any
             check(f"{name}.name", node["name"], str)
             if node["name"] not in section.options:
                 raise unknown_choice(f"{name}.name", node["name"], section.options)
-            found[name] = {"name": str} | hints((section.options[node["name"]], *section.parts))
+            found[name] = {"name": str} | hints((section.options[node["name"]], *section.parts), section.without)
         else:
-            found[name] = hints(section.parts)
+            found[name] = hints(section.parts, section.without)
     return found
 
 

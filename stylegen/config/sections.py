@@ -7,33 +7,27 @@ by `inline` appear beside the other fields. `make` builds the frozen record from
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from stylegen.bounds import Free, hints_of
-
-
-class Part(NamedTuple):
-    """Settings that are the arguments of `constructor`, except those in `without`."""
-
-    constructor: Callable[..., Any]
-    without: tuple[str, ...] = ()
 
 
 class Section(NamedTuple):
     """How a field of a settings dataclass is made of parts.
 
     Attributes:
-        parts: constructors whose arguments are settings of this section.
+        parts: constructors whose arguments are settings of this section, except those in `without`.
         options: for a choice by `name`: further constructors, by name.
         kind: "group", "choice", "several" or "inline".
         optional: an empty section becomes None.
         free: all its settings may change when a run is resumed.
     """
 
-    parts: tuple[Part, ...]
-    options: Mapping[str, Part] = {}
+    parts: tuple[Callable[..., Any], ...]
+    options: Mapping[str, Callable[..., Any]] = {}
     kind: str = "group"
+    without: tuple[str, ...] = ()
     optional: bool = False
     free: bool = False
 
@@ -83,29 +77,24 @@ class Component:
         return getattr(self.arguments, key)
 
 
-def group(*parts: Any, optional: bool = False, resume: str = "fixed") -> Any:
+def group(*parts: Any, without: tuple[str, ...] = (), optional: bool = False, resume: str = "fixed") -> Any:
     """A group of settings: an instance of the one dataclass given, or `Arguments` of several constructors."""
-    return _field(Section(_parts(parts), optional=optional, free=resume == "free"))
+    return _field(Section(parts, without=without, optional=optional, free=resume == "free"))
 
 
-def inline(*parts: Any) -> Any:
+def inline(*parts: Any, without: tuple[str, ...] = ()) -> Any:
     """Like `group`, but its settings appear beside the other fields of the dataclass."""
-    return _field(Section(_parts(parts), kind="inline"))
+    return _field(Section(parts, kind="inline", without=without))
 
 
 def choice(table: Mapping[str, Any], *parts: Any, without: tuple[str, ...] = (), optional: bool = False) -> Any:
     """A `Component`: one constructor of `table`, chosen by `name`, whose section also has the arguments of `parts`."""
-    options = {name: Part(constructor, without) for name, constructor in table.items()}
-    return _field(Section(_parts(parts), options, "choice", optional))
+    return _field(Section(parts, table, "choice", without, optional))
 
 
 def several(table: Mapping[str, Any]) -> Any:
     """Any number of constructors of `table`, each a subsection by its name."""
-    return _field(Section((), {name: Part(constructor) for name, constructor in table.items()}, "several", True))
-
-
-def _parts(parts: tuple[Any, ...]) -> tuple[Part, ...]:
-    return tuple(part if isinstance(part, Part) else Part(part) for part in parts)
+    return _field(Section((), table, "several", optional=True))
 
 
 def _field(section: Section) -> Any:
@@ -119,30 +108,24 @@ def sections(constructor: Any) -> dict[str, Section]:
     return {f.name: f.metadata["section"] for f in dataclasses.fields(constructor) if "section" in f.metadata}
 
 
-def hints(parts: tuple[Part, ...]) -> dict[str, Any]:
-    """Setting -> annotation with its bounds, of all parts; without the groups inside them."""
-    found: dict[str, Any] = {}
-    for constructor, without in parts:
-        inner = sections(constructor)
+def settings_of(
+    constructors: Iterable[Callable[..., Any]], without: tuple[str, ...] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """Setting -> (annotation with its bounds, default or `dataclasses.MISSING`); without the groups of a dataclass."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for constructor in constructors:
+        inner, given = sections(constructor), _defaults(constructor)
         for name, hint in hints_of(constructor, without).items():
             if name not in inner:
-                found[name] = hint
+                found[name] = hint, given[name]
             elif inner[name].kind == "inline":
-                found |= hints(inner[name].parts)
+                found |= settings_of(inner[name].parts, inner[name].without)
     return found
 
 
-def defaults(parts: tuple[Part, ...]) -> dict[str, Any]:
-    """Setting -> default, or `dataclasses.MISSING`; of the same settings as `hints`."""
-    found: dict[str, Any] = {}
-    for constructor, without in parts:
-        inner = sections(constructor)
-        for name, default in _defaults(constructor).items():
-            if name in inner and inner[name].kind == "inline":
-                found |= defaults(inner[name].parts)
-            elif name not in inner and name not in without:
-                found[name] = default
-    return found
+def hints(constructors: Iterable[Callable[..., Any]], without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Setting -> annotation; see `settings_of`."""
+    return {name: hint for name, (hint, _) in settings_of(constructors, without).items()}
 
 
 def _defaults(constructor: Any) -> dict[str, Any]:
@@ -163,7 +146,8 @@ def make(cls: Any, values: Mapping[str, Any]) -> Any:
         if section is None:
             record[field.name] = values[field.name]
         elif section.kind == "inline":
-            record[field.name] = _make_group(section, {name: values[name] for name in hints(section.parts)})
+            own = {name: values[name] for name in hints(section.parts, section.without)}
+            record[field.name] = _make_section(section, own)
         else:
             record[field.name] = _make_section(section, values.get(field.name) or {})
     return cls(**record)
@@ -176,13 +160,8 @@ def _make_section(section: Section, values: Mapping[str, Any]) -> Any:
         return None
     if section.kind == "choice":
         return Component(values["name"], Arguments({key: value for key, value in values.items() if key != "name"}))
-    return _make_group(section, values)
-
-
-def _make_group(section: Section, values: Mapping[str, Any]) -> Any:
-    first = section.parts[0]
-    if len(section.parts) == 1 and dataclasses.is_dataclass(first.constructor) and not first.without:
-        return make(first.constructor, values)
+    if len(section.parts) == 1 and dataclasses.is_dataclass(section.parts[0]) and not section.without:
+        return make(section.parts[0], values)
     return Arguments(values)
 
 

@@ -6,6 +6,7 @@ Importing what `train` builds takes seconds; parsing its source takes millisecon
 
 import ast
 import collections.abc
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,74 +44,49 @@ def sections(verb: str) -> dict[str, list[Row]]:
     module, _, name = ROOTS[verb].partition(":")
     root = Source(_file(module), name)
     found = {"": rows(root)}
-    for field, call in _calls(root):
-        kind, options, parts = _section(root, call)
-        if kind == "group":
+    for field, _, call in _arguments(_find(root)):
+        kind, options, parts = _section(root.file, call)
+        if kind in ("group", "choice", "several"):
             found[f"{field}."] = [row for part in parts for row in rows(part)]
-        elif kind in ("choice", "several"):
-            shared = [row for part in parts for row in rows(part)]
             title = "{}. ({})" if kind == "choice" else "{}.{}."
-            found[f"{field}."] = shared
             found |= {title.format(field, option): rows(source) for option, source in options.items()}
     return {title: listed for title, listed in found.items() if listed}
 
 
 def rows(source: Source) -> list[Row]:
     """The settings that a class or function takes, with those of the sections that it has inline."""
-    node, tree = _find(source), _tree(source.file)
-    inherited = [_resolve(source.file, base.id) for base in getattr(node, "bases", []) if isinstance(base, ast.Name)]
+    node, file = _find(source), source.file
+    inherited = [_resolve(file, base.id) for base in getattr(node, "bases", []) if isinstance(base, ast.Name)]
     found = [row for base in inherited if base is not None and _is_dataclass(base) for row in rows(base)]
-    texts = _descriptions(node, tree)
+    texts = _descriptions(node, _tree(file))
     for argument, annotation, default in _arguments(node):
-        call = default.func.id if isinstance(default, ast.Call) and isinstance(default.func, ast.Name) else ""
+        call, _, parts = _section(file, default)
         if call == "inline":
-            assert isinstance(default, ast.Call)
-            found += [row for part in _section(source, default)[2] for row in rows(part)]
-        elif call == "setting":
-            assert isinstance(default, ast.Call)
-            text = next(ast.literal_eval(word.value) for word in default.keywords if word.arg == "help")
+            found += [row for part in parts for row in rows(part)]
+        elif isinstance(default, ast.Call) and call == "setting":
+            text = next(_value(word.value, file) for word in default.keywords if word.arg == "help")
             given = default.args[0] if default.args else None
-            found.append(Row(argument, _kind(annotation, default.args[1:], tree), _default(given, tree), text))
+            found.append(Row(argument, _kind(annotation, default.args[1:], file), _default(given, file), text))
         elif argument not in (*source.without, "self") and call not in ("group", "choice", "several"):
             text = texts.get(argument, "")
             elsewhere = re.match(r"see `([A-Z]\w+)`", text)
-            home = _resolve(source.file, elsewhere[1]) if elsewhere else None
+            home = _resolve(file, elsewhere[1]) if elsewhere else None
             text = _descriptions(_find(home), _tree(home.file)).get(argument, text) if home else text
-            found.append(Row(argument, _kind(annotation, [], tree), _default(default, tree), text))
+            found.append(Row(argument, _kind(annotation, [], file), _default(default, file), text))
     return found
 
 
-def _calls(source: Source) -> Iterator[tuple[str, ast.Call]]:
-    """Fields of a dataclass that are made by a call, as `data` of `data: Arguments = group(...)`."""
-    for name, _, value in _arguments(_find(source)):
-        if isinstance(value, ast.Call):
-            yield name, value
-
-
-def _section(source: Source, call: ast.Call) -> tuple[str, dict[str, Source], list[Source]]:
-    """A call of `stylegen.config.sections` -> its name, the options of its table, its parts."""
-    kind = ast.unparse(call.func)
-    words = {word.arg: word.value for word in call.keywords}
-    without = _literal(words["without"], _tree(source.file)) if "without" in words else ()
-    arguments = list(call.args)
-    options = {}
-    if kind in ("choice", "several"):
-        table = arguments.pop(0)
-        assert isinstance(table, ast.Name)
-        options = {name: Source(*made[:2], without) for name, made in _table(source.file, table.id).items()}
-    return kind, options, [_part(source.file, part) for part in arguments] if kind != "setting" else []
-
-
-def _part(file: str, node: ast.expr) -> Source:
-    """`Growth` or `Part(Growth, ("resolution",))` as a source."""
-    without: tuple[str, ...] = ()
-    if isinstance(node, ast.Call):
-        without = tuple(_literal(node.args[1], _tree(file))) if len(node.args) > 1 else ()
-        node = node.args[0]
-    assert isinstance(node, ast.Name)
-    found = _resolve(file, node.id)
-    assert found is not None
-    return Source(found.file, found.name, without)
+def _section(file: str, node: ast.expr | None) -> tuple[str, dict[str, Source], list[Source]]:
+    """A default that may call `stylegen.config.sections` -> the called name, the options of its table, its parts."""
+    kind = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+    if not isinstance(node, ast.Call) or kind not in ("group", "inline", "choice", "several"):
+        return kind, {}, []
+    without = next((_value(word.value, file) for word in node.keywords if word.arg == "without"), ())
+    table, *parts = [ast.unparse(argument) for argument in node.args]
+    if kind in ("group", "inline"):
+        return kind, {}, [Source(*home[:2], without) for name in (table, *parts) if (home := _resolve(file, name))]
+    options = {name: Source(*made[:2], without) for name, made in _table(file, table).items()}
+    return kind, options, [home for name in parts if (home := _resolve(file, name))]
 
 
 def _table(file: str, name: str) -> dict[str, Source]:
@@ -158,12 +134,20 @@ def _find(source: Source) -> ast.ClassDef | ast.FunctionDef:
     return next(node for node in found if node.name == source.name)
 
 
-def _literal(node: ast.expr, tree: ast.Module) -> Any:
-    """The value of a literal, or of a name that is assigned one in the same file."""
-    if isinstance(node, ast.Name):
-        named = (n.value for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and _is(n, node.id))
-        node = next((value for value in named if value is not None), node)
-    return ast.literal_eval(node)
+@cache
+def _names(file: str) -> dict[str, Any]:
+    """What annotations and defaults of a file are made of: the names of `bounds`, and the literals that it assigns."""
+    names = vars(bounds) | {"Annotated": Annotated, "Sequence": collections.abc.Sequence, "Path": Path}
+    for node in _tree(file).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            with contextlib.suppress(ValueError):
+                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                names[ast.unparse(target)] = ast.literal_eval(node.value)
+    return names
+
+
+def _value(node: ast.expr, file: str) -> Any:
+    return eval(ast.unparse(node), _names(file))
 
 
 @cache
@@ -187,12 +171,10 @@ def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ast.
         yield argument.arg, argument.annotation, default
 
 
-def _kind(annotation: ast.expr | None, more: Sequence[ast.expr], tree: ast.Module) -> str:
+def _kind(annotation: ast.expr | None, more: Sequence[ast.expr], file: str) -> str:
     """ "float, from 0 to 1" of an annotation and more bounds."""
-    names = vars(bounds) | {"Annotated": Annotated, "Sequence": collections.abc.Sequence, "Path": Path}
-    names |= {name: _literal(ast.Name(name), tree) for name in _constants(tree)}
-    kind, optional, marks = bounds.unwrap(eval(ast.unparse(annotation), names) if annotation else str)
-    marks = (*marks, *(eval(ast.unparse(mark), names) for mark in more))
+    kind, optional, marks = bounds.unwrap(_value(annotation, file) if annotation else str)
+    marks = (*marks, *(_value(mark, file) for mark in more))
     limits = next((str(mark) for mark in marks if isinstance(mark, bounds.Range)), "")
     text = kind.__name__ if isinstance(kind, type) else re.sub(r"[\w.]*\.", "", str(kind))
     text = text.replace("Sequence", "list")
@@ -201,24 +183,12 @@ def _kind(annotation: ast.expr | None, more: Sequence[ast.expr], tree: ast.Modul
     return ", ".join(part for part in (text, limits, "or null" * optional) if part)
 
 
-@cache
-def _constants(tree: ast.Module) -> list[str]:
-    """Names of tuples of texts that a file defines, as choices."""
-    assigned = (n for n in tree.body if isinstance(n, ast.Assign) and isinstance(n.value, ast.Tuple))
-    texts = (n for n in assigned if all(isinstance(item, ast.Constant) for item in getattr(n.value, "elts", [None])))
-    return [n.targets[0].id for n in texts if isinstance(n.targets[0], ast.Name)]
-
-
-def _default(node: ast.expr | None, tree: ast.Module) -> str:
-    if node is None or (isinstance(node, ast.Name) and node.id == "REQUIRED"):
-        return "(required)"
-    if isinstance(node, ast.Name):
-        named = (n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and _is(n, node.id))
-        node = next((n.value for n in named if n.value is not None), node)
-    if isinstance(node, ast.Constant):
-        constant = node.value
-        return "null" if constant is None else str(constant).lower() if isinstance(constant, bool) else str(constant)
-    return ast.unparse(node).replace("(", "[").replace(")", "]").replace("'", "").replace(" ", "")
+def _default(node: ast.expr | None, file: str) -> str:
+    """A default as it is typed on the command line."""
+    value = _value(node, file) if node is not None else bounds.REQUIRED
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return "(required)" if value == bounds.REQUIRED else bounds.brief(value, 200)
 
 
 def _descriptions(node: ast.ClassDef | ast.FunctionDef, tree: ast.Module) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stylegen.augment import AUGMENTS, Controller
 from stylegen.bounds import Choice, Count, Depth, FilePath, Interval, Kimg, Range, Seed, Share, setting
 from stylegen.config.evaluate_settings import TrainingEvaluation
-from stylegen.config.sections import Arguments, Component, Part, choice, group, several
+from stylegen.config.sections import Arguments, Component, choice, group, several
 from stylegen.data.dataset import ImageDataset
 from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS, GENERATORS
@@ -107,15 +107,15 @@ class TrainSettings:
         None, Range(1, 1024), help="CPU threads of PyTorch; null for PyTorch's default", resume="free"
     )
 
-    ema: Arguments = group(Part(EMA))
+    ema: Arguments = group(EMA)
     data: Arguments = group(LoaderSettings, ImageDataset)
     generator: Component = choice(GENERATORS, without=_FROM_DATA)
     discriminator: Component = choice(DISCRIMINATORS, without=_FROM_DATA)
     loss: Component = choice(LOSSES)
     regularizers: Arguments = several(REGULARIZERS)
     augment: Component | None = choice(AUGMENTS, Controller, optional=True)
-    growth: Arguments | None = group(Part(Growth, ("resolution", "batch_size")), optional=True)
+    growth: Arguments | None = group(Growth, without=("resolution", "batch_size"), optional=True)
     optimizer: AdamSettings = group(AdamSettings)
     evaluation: TrainingEvaluation = group(TrainingEvaluation, resume="free")
     trainer: TrainerSettings = group(TrainerSettings, resume="free")
-    logger: Arguments = group(Part(WandbRun, ("folder", "config")), resume="free")
+    logger: Arguments = group(WandbRun, without=("folder", "config"), resume="free")

@@ -12,17 +12,18 @@ import pytest
 from stylegen.__main__ import VERBS, main
 from stylegen.config import schema
 from stylegen.config.help import COMPLETIONS, groups, words
-from stylegen.config.sections import Part, defaults
+from stylegen.config.sections import settings_of
 from stylegen.config.setting_rows import sections
 
 
 def expected_sections(verb: str) -> dict[str, dict[str, Any]]:
-    """Title -> setting -> default, from the dataclasses and constructors themselves."""
-    found = {"": defaults((Part(schema.root_of(verb)),))}
+    """Title -> setting -> (annotation, default), from the dataclasses and constructors themselves."""
+    found = {"": settings_of((schema.root_of(verb),))}
     for group, section in schema.groups_of(verb).items():
         title = "{}. ({})" if section.kind == "choice" else "{}.{}."
-        found[f"{group}."] = defaults(section.parts)
-        found |= {title.format(group, name): defaults((part,)) for name, part in section.options.items()}
+        found[f"{group}."] = settings_of(section.parts, section.without)
+        for name, option in section.options.items():
+            found[title.format(group, name)] = settings_of((option,), section.without)
     return {title: settings for title, settings in found.items() if settings}
 
 
@@ -34,7 +35,7 @@ def test_every_setting_is_described_with_its_default(verb: str) -> None:
         assert {row.name for row in found[title]} == set(settings), title
         for row in found[title]:
             assert row.text, (title, row.name)
-            assert row.default == written(settings[row.name]), (title, row.name)
+            assert row.default == written(settings[row.name][1]), (title, row.name)
 
 
 def written(default: Any) -> str:
