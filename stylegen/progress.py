@@ -14,28 +14,21 @@ class ProgressBars:
     """
 
     def __init__(self, transient: bool = True) -> None:
-        from rich.console import Console  # rich takes a while to import, and most commands show no bar
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskID,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich import progress  # rich takes a while to import, and most commands show no bar
+        from rich.console import Console
 
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.8g}/{task.total:.8g}"),
-            TimeElapsedColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+        self._progress = progress.Progress(
+            "{task.description}",
+            progress.BarColumn(),
+            "{task.completed:.8g}/{task.total:.8g}",
+            progress.TimeElapsedColumn(),
+            "left:",
+            progress.TimeRemainingColumn(),
+            "{task.fields[text]}",
             console=Console(stderr=True),
             transient=transient,
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, progress.TaskID] = {}
 
     def __enter__(self) -> "ProgressBars":
         return self

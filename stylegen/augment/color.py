@@ -14,28 +14,21 @@ and for grey images x -> a (x + b).
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from stylegen.augment.augment_inputs import AugmentDraws
 
+if TYPE_CHECKING:
+    from stylegen.augment.pipeline import AdaPipeline
+
 OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 
 
-@dataclass(frozen=True)
-class ColorStrengths:
-    """Strengths of the colour operations; see `pipeline.AdaPipeline`."""
-
-    brightness_std: float
-    contrast_std: float
-    hue_max: float
-    saturation_std: float
-
-
 def adjust_color(
-    images: Tensor, operations: Collection[str], draws: AugmentDraws, p: float, strengths: ColorStrengths
+    images: Tensor, operations: Collection[str], draws: AugmentDraws, p: float, strengths: "AdaPipeline"
 ) -> Tensor:
     """Apply this family's operations among `operations`, each with probability p.
 

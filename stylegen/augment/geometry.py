@@ -7,7 +7,7 @@ resamples the image once, by the product of the maps.
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,21 +15,14 @@ from torch import Tensor
 from stylegen.augment.affine import rotation, scaling, translation
 from stylegen.augment.augment_inputs import AugmentDraws
 
+if TYPE_CHECKING:
+    from stylegen.augment.pipeline import AdaPipeline
+
 OPERATIONS = ("scale", "rotate", "aniso", "xfrac")
 
 
-@dataclass(frozen=True)
-class GeometryStrengths:
-    """Strengths of the geometric operations; see `pipeline.AdaPipeline`."""
-
-    scale_std: float
-    rotate_max: float
-    aniso_std: float
-    xfrac_std: float
-
-
 def geometry_maps(
-    operations: Collection[str], draws: AugmentDraws, p: float, height: int, width: int, strengths: GeometryStrengths
+    operations: Collection[str], draws: AugmentDraws, p: float, height: int, width: int, strengths: "AdaPipeline"
 ) -> list[Tensor]:
     """The maps of this family's operations among `operations`, each with probability p, in order of application.
 

@@ -104,13 +104,7 @@ class AdaPipeline:
         if maps:
             images = warp(images, compose([m.to(images.dtype) for m in maps]))
         if self.operations.intersection(color.OPERATIONS):
-            strengths = color.ColorStrengths(
-                brightness_std=self.brightness_std,
-                contrast_std=self.contrast_std,
-                hue_max=self.hue_max,
-                saturation_std=self.saturation_std,
-            )
-            images = color.adjust_color(images, self.operations, draws, p, strengths)
+            images = color.adjust_color(images, self.operations, draws, p, self)
         if "imgfilter" in self.operations:
             images = bands.amplify_bands(images, draws, p, self.imgfilter_std)
         if "noise" in self.operations:
@@ -121,12 +115,9 @@ class AdaPipeline:
 
     def _maps(self, draws: AugmentDraws, p: float, height: int, width: int) -> list[Tensor]:
         """Maps from output to input: the last operation is rightmost in their product."""
-        strengths = geometry.GeometryStrengths(
-            scale_std=self.scale_std, rotate_max=self.rotate_max, aniso_std=self.aniso_std, xfrac_std=self.xfrac_std
-        )
         return [
             *blitting.blitting_maps(self.operations, draws, p, height, width, self.xint_max),
-            *geometry.geometry_maps(self.operations, draws, p, height, width, strengths),
+            *geometry.geometry_maps(self.operations, draws, p, height, width, self),
         ]
 
 

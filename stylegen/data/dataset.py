@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from stylegen.bounds import Choice, Free, Names, PathRule, Range, Seed
 from stylegen.data import openmoji
 from stylegen.data.decoding import Header, check_alike, check_trainable, decode, header_of, location
-from stylegen.data.labels import LabelTable, select
+from stylegen.data.labels import label_table, select
 from stylegen.data.metadata import Label, class_names, combine, image_digest
 from stylegen.data.pixel_cache import DecodedPixels, find_place, no_room, open_decoded
 from stylegen.data.sources import open_source
@@ -85,7 +85,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         header = header_of(self.source, self._keys[0])
         check_trainable(header, location(self.source, self._keys[0]), resolution)
         self._table = self._read_labels() if use_labels else None
-        self.spec = ImageSpec(header.width, header.channels, self._table.num_classes if self._table else 0)
+        self.spec = ImageSpec(header.width, header.channels, 0 if self._table is None else self._table.shape[1])
         self.name = str(self.source.metadata.get("name") or self.source.path.stem)
         self._notices: list[str] = []
         self._pixels: Tensor | None = None
@@ -155,7 +155,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def labels(self) -> Tensor | OneHot:
         """[num_images, num_classes]: the labels of all images."""
-        return torch.empty(self.num_images, 0) if self._table is None else self._table.table.to(torch.device("cpu"))
+        return torch.empty(self.num_images, 0) if self._table is None else self._table.to(torch.device("cpu"))
 
     def to_device(self, device: torch.device) -> None:
         """Moves all pixels and labels to `device`, from which batches are then gathered without workers.
@@ -179,12 +179,12 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             self._pixels = pixels
         self._pixels = self._pixels.to(device)
         if self._table is not None:
-            self._table.to(device)
+            self._table = self._table.to(device)
 
     def _rows(self, numbers: Tensor) -> Tensor:
         if self._table is None:
             return torch.empty(len(numbers), 0, device=numbers.device)
-        return self._table.rows(numbers)
+        return self._table[numbers]
 
     def _image(self, number: int) -> Tensor:
         if self._pixels is not None:
@@ -241,7 +241,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     def _check(self, key: str, header: Header, first: Header) -> None:
         check_alike(location(self.source, key), header, location(self.source, self._keys[0]), first)
 
-    def _read_labels(self) -> LabelTable:
+    def _read_labels(self) -> Tensor | OneHot:
         labels: list[Label] = [label for label in self._labels if label is not None]
         if len(labels) < len(self._labels):
             raise UserError(
@@ -249,4 +249,4 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
                 rule="a conditional model needs a label for each image",
                 fix="Set data.use_labels=false, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
             )
-        return LabelTable(labels, self.class_names, str(self.source.path))
+        return label_table(labels, self.class_names, str(self.source.path))

@@ -11,7 +11,7 @@ from stylegen.one_hot import OneHot
 from stylegen.randomness import permutation
 
 
-class LabelTable:
+def label_table(labels: Sequence[Label], class_names: list[str] | None, where: str) -> Tensor | OneHot:
     """One row per image: one-hot for class indices, vectors (attributes, several classes at once) as they are.
 
     Args:
@@ -19,50 +19,27 @@ class LabelTable:
         class_names: of the classes, or of the entries of the vectors; a class may have no images.
         where: the dataset, for errors.
 
-    Attributes:
-        num_classes: width of a row.
-        table: the rows.
-
     Raises:
         UserError: fewer names than classes, or too many.
     """
-
-    def __init__(self, labels: Sequence[Label], class_names: list[str] | None, where: str) -> None:
-        first = labels[0]
-        if isinstance(first, tuple):
-            self.table: Tensor | OneHot = torch.tensor(labels, dtype=torch.float32)
-            self.num_classes = len(first)
-            found = f"vectors of {len(first)} numbers"
-        else:
-            indices = torch.tensor(labels, dtype=torch.int64)
-            self.num_classes = int(indices.max()) + 1
-            self.table = OneHot(indices, self.num_classes)
-            found = f"class {self.num_classes - 1}"
-        if class_names is None:
-            return
-        if len(class_names) > MAX_CLASSES:
-            raise UserError(
-                f"{where} has {len(class_names)} class_names",
-                rule=f"at most {MAX_CLASSES} classes, because each is a row of an embedding",
-                fix="Remove the names of classes without images",
-            )
-        if len(class_names) < self.num_classes or (isinstance(first, tuple) and len(class_names) > self.num_classes):
-            raise UserError(
-                f"{where} has {found}, and {len(class_names)} class_names",
-                rule="each class has a name, in the order of the indices",
-                fix="Complete class_names in dataset.json, or remove them",
-            )
-        self.num_classes = len(class_names)
-        if isinstance(self.table, OneHot):
-            self.table = OneHot(self.table.indices, self.num_classes)
-
-    def rows(self, numbers: Tensor) -> Tensor:
-        """float32 [N, num_classes] for the images with these numbers."""
-        return self.table[numbers]
-
-    def to(self, device: torch.device) -> None:
-        """Move the table to `device`."""
-        self.table = self.table.to(device)
+    first = labels[0]
+    table = torch.tensor(labels, dtype=torch.float32 if isinstance(first, tuple) else torch.int64)
+    width = len(first) if isinstance(first, tuple) else int(table.max()) + 1
+    count = width if class_names is None else len(class_names)
+    if class_names is not None and count > MAX_CLASSES:
+        raise UserError(
+            f"{where} has {count} class_names",
+            rule=f"at most {MAX_CLASSES} classes, because each is a row of an embedding",
+            fix="Remove the names of classes without images",
+        )
+    if count < width or (isinstance(first, tuple) and count > width):
+        found = f"vectors of {width} numbers" if isinstance(first, tuple) else f"class {width - 1}"
+        raise UserError(
+            f"{where} has {found}, and {count} class_names",
+            rule="each class has a name, in the order of the indices",
+            fix="Complete class_names in dataset.json, or remove them",
+        )
+    return table if isinstance(first, tuple) else OneHot(table, count)
 
 
 def select(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stylegen.features.extractor import as_rgb, full_precision
-from stylegen.features.weights import LoadedWeights, load_weights, unusable
+from stylegen.features.weights import load_weights, unusable
 
 RNG_SEED = 2020  # torch-fidelity's default: its shuffling (isc) and its subsets (kid) are part of the metric
 
@@ -40,7 +40,11 @@ class _Network:
     def __init__(self, weights: str | Path | None = None, device: torch.device | str = "cpu") -> None:
         loaded = load_weights(self.name, weights)  # the package itself loads with weights_only=False
         self.device = torch.device(device)
-        self._network = self._build(loaded).to(self.device)
+        try:
+            network = self._network_class()(self.name, [self.layer], feature_extractor_weights_path=str(loaded.path))
+        except RuntimeError as error:  # load_state_dict: missing, unexpected or misshapen tensors
+            raise unusable(self.name, loaded.path, "its tensors do not match the network") from error
+        self._network = network.to(self.device)
         self.weights_id = loaded.id
         self.recipe: dict[str, object] = {
             "network": self.description,
@@ -55,12 +59,6 @@ class _Network:
         """uint8 [N, 1 or 3, H, W] -> float32 [N, dim]; see `FeatureExtractor`."""
         with full_precision(self.device):
             return self._network(as_rgb(images).to(self.device))[0]
-
-    def _build(self, loaded: LoadedWeights) -> Any:
-        try:
-            return self._network_class()(self.name, [self.layer], feature_extractor_weights_path=str(loaded.path))
-        except RuntimeError as error:  # load_state_dict: missing, unexpected or misshapen tensors
-            raise unusable(self.name, loaded.path, "its tensors do not match the network") from error
 
     def _network_class(self) -> Any:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """`sensitivity`: the values of each metric for known degradations of the user's own images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ def run(settings: SensitivitySettings) -> str:
     evaluation = Evaluation(metrics, count, reals, settings.evaluation, choose_device(settings.device))
     evaluation.check(paths=False)
     with ProgressBars() as progress:
-        rows = sensitivity(evaluation.with_progress(progress.show))
+        rows = sensitivity(replace(evaluation, progress=progress.show))
     lines = [
         f"{count} of the {reals.num_images} images of {reals.name} at {reals.spec.resolution} px (fingerprint "
         f"{reals.fingerprint[:16]}), stylegen {stylegen.__version__}, torch {torch.__version__}.",

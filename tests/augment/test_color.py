@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegen.augment.color import OPERATIONS, ColorStrengths, adjust_color
+from stylegen.augment.color import OPERATIONS, adjust_color
+from stylegen.augment.pipeline import AdaPipeline
 from tests.support.augment_inputs import FixedDraws, noise_images
 
-STRENGTHS = ColorStrengths(brightness_std=0.2, contrast_std=0.5, hue_max=1.0, saturation_std=1.0)
+STRENGTHS = AdaPipeline(brightness_std=0.2, contrast_std=0.5, hue_max=1.0, saturation_std=1.0)
 VALUES = {"brightness": 0.7, "contrast": -1.2, "lumaflip": 0.8, "hue": 0.9, "saturation": 0.6}
 
 

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from stylegen.augment.geometry import (
-    GeometryStrengths,
     anisotropic_scale,
     fractional_translation,
     geometry_maps,
     isotropic_scale,
     random_rotation,
 )
+from stylegen.augment.pipeline import AdaPipeline
 from tests.support.augment_inputs import FixedDraws, keyed
 
-STRENGTHS = GeometryStrengths(scale_std=0.2, rotate_max=1.0, aniso_std=0.2, xfrac_std=0.125)
+STRENGTHS = AdaPipeline(scale_std=0.2, rotate_max=1.0, aniso_std=0.2, xfrac_std=0.125)
 ALL = ("scale", "rotate", "aniso", "xfrac")
 
 

@@ -156,10 +156,6 @@ class Evaluation:
         means = {key: sum(values[key] for values in classes.values()) / len(classes) for key in card.metrics}
         return replace(card, classes=classes | {"mean over classes": means})
 
-    def with_progress(self, progress: Progress | None) -> Self:
-        """The same evaluation, which reports its progress."""
-        return replace(self, progress=progress)
-
     def extraction(self, name: str) -> Extraction:
         """The extractor `name`, loaded at first use."""
         key = (name, str(self.device))

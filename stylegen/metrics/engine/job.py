@@ -115,7 +115,7 @@ class EvaluationJob:
             progress: see `Evaluation`; used on rank 0.
         """
         if progress is not None and distributed.is_first():
-            return replace(self, evaluation=self.evaluation.with_progress(progress)).run()
+            return replace(self, evaluation=replace(self.evaluation, progress=progress)).run()
         reals = self.evaluation.reals
         if self.export is not None:
             self._export(self.export)

@@ -8,7 +8,6 @@ from stylegen.metrics.formulas.feature_set import FeatureSet, Kind
 from stylegen.metrics.formulas.perceptual_path_length import Walk
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions, Protocol
 
-DEFAULT_OPTIONS = MetricOptions()
 Size = Callable[[MetricOptions], int]
 
 
@@ -30,7 +29,7 @@ class Formula:
     compute: Callable[..., float | tuple[float, ...]]
     takes: Literal["moments", "features", "logits", "distances"]
     numbers: Mapping[str, str | None]
-    min_fakes: Size
+    min_fakes: Size = lambda options: 1
     min_reals: Size = lambda options: 0
     options: Mapping[str, str] = field(default_factory=dict)
     size_option: str | None = None

@@ -69,7 +69,6 @@ _OFFICIAL_INCEPTION_SCORE = Formula(
     compute=official_inception_score,
     takes="logits",
     numbers={"mean": "higher", "std": None},
-    min_fakes=lambda options: 1,
 )
 _PRECISION_RECALL = Formula(
     compute=precision_recall,
@@ -100,14 +99,12 @@ _AUTHENTICITY = Formula(
     compute=authentic_share,
     takes="features",
     numbers={"": None},  # neither direction is better: held-out reals have about 0.5
-    min_fakes=lambda options: 1,
     min_reals=lambda options: 2,
 )
 _PATH_LENGTH = Formula(
     compute=trimmed_mean,
     takes="distances",
     numbers={"": "lower"},
-    min_fakes=lambda options: 1,
 )
 
 OFFICIAL_FAKES = FIRST_REALS = 50_000

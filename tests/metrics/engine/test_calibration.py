@@ -8,8 +8,7 @@ from stylegen.metrics.engine.real_sets import FirstReals
 from stylegen.metrics.engine.reals import Extraction, RealImages, RealStatistics, halves_of, real_statistics
 from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.formulas.frechet import Moments, distance
-from stylegen.metrics.protocol.evaluation_settings import MetricOptions
-from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS
+from stylegen.metrics.protocol.evaluation_settings import DEFAULT_SETTINGS, MetricOptions
 from stylegen.metrics.protocol.registry import METRICS
 from tests.support.metric_images import Reals, Thumbnail, blurred, portraits
 
@@ -22,7 +21,7 @@ def references_of(
     way: Extraction,
     ids: list[str],
     seed: int = 0,
-    options: MetricOptions = DEFAULT_OPTIONS,
+    options: MetricOptions = DEFAULT_SETTINGS,
     known: RealStatistics | None = None,
     num_fakes: int = 100,
 ) -> dict[str, dict[str, float]]:

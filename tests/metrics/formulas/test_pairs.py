@@ -15,7 +15,7 @@ from stylegen.metrics.formulas.frechet import Moments
 from stylegen.metrics.formulas.kernel import official_kernel_distance, squared_mmd
 from stylegen.metrics.formulas.manifold import authentic_share, density_coverage, precision_recall
 from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
-from stylegen.metrics.protocol.metric import DEFAULT_OPTIONS
+from stylegen.metrics.protocol.evaluation_settings import MetricOptions
 from stylegen.metrics.protocol.registry import METRICS, sense_of
 from tests.support.metric_images import Thumbnail
 
@@ -199,7 +199,7 @@ def test_covariances_are_divided_as_the_name_says(metric_id: str, ddof: int) -> 
         moments = Moments(3)
         moments.update(side)
         sets.append(FeatureSet.of(moments, None))
-    found = METRICS[metric_id].compute(*sets, Thumbnail(), DEFAULT_OPTIONS)[metric_id]
+    found = METRICS[metric_id].compute(*sets, Thumbnail(), MetricOptions())[metric_id]
     a, b = (np.cov(side.double().numpy(), rowvar=False, ddof=ddof) for side in (fakes, reals))
     shift = (fakes.double().mean(0) - reals.double().mean(0)).numpy()
     root = scipy.linalg.sqrtm(a @ b).real
@@ -209,7 +209,7 @@ def test_covariances_are_divided_as_the_name_says(metric_id: str, ddof: int) -> 
 def test_official_precision_and_recall_round_features_to_float16() -> None:
     fakes, reals = features(40, 4, "fakes", 0.8), features(50, 4, "reals")
     sets = [FeatureSet.of(None, side) for side in (fakes, reals)]
-    found = METRICS["pr50k3_full"].compute(*sets, Thumbnail(), DEFAULT_OPTIONS)
+    found = METRICS["pr50k3_full"].compute(*sets, Thumbnail(), MetricOptions())
     a, b = (side.half().double() for side in (fakes, reals))
 
     def covered(points: Tensor, centres: Tensor) -> float:
