@@ -110,16 +110,12 @@ class _ShapesOnly(TorchFunctionMode):
 def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is unexpected" for name in found if name not in expected]
-    problems += [
-        f"{name} has shape {list(found[name].shape)} instead of {list(expected[name].shape)}"
-        for name in expected
-        if name in found and found[name].shape != expected[name].shape
-    ]
-    problems += [
-        f"{name} has dtype {found[name].dtype} instead of {expected[name].dtype}"
-        for name in expected
-        if name in found and found[name].dtype != expected[name].dtype
-    ]
+    for name in [name for name in expected if name in found]:
+        ours, theirs = expected[name], found[name]
+        if theirs.shape != ours.shape:
+            problems.append(f"{name} has shape {list(theirs.shape)} instead of {list(ours.shape)}")
+        elif theirs.dtype != ours.dtype:
+            problems.append(f"{name} has dtype {theirs.dtype} instead of {ours.dtype}")
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise damaged(f"snapshot={path}", f"its tensors do not match its settings: {'; '.join(problems[:3])}{more}")

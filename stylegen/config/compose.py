@@ -76,18 +76,9 @@ def _given_keys(verb: str, overrides: Sequence[str], quoted: Sequence[str]) -> s
 
 def _keys_of(path: Path) -> set[str]:
     """Dotted keys that a file of conf/ sets, itself or through its defaults list."""
-    content = OmegaConf.load(path)
-    keys = {key for key in _leaves(content) if key.partition(".")[0] != "defaults"}
-    defaults = OmegaConf.select(content, "defaults", default=[])
-    beside = [path.with_name(f"{entry}.yaml") for entry in defaults if isinstance(entry, str)]
-    return keys.union(*(_keys_of(base) for base in beside if base.is_file()))
-
-
-def _leaves(node: Any, prefix: str = "") -> list[str]:
-    """Dotted keys of the values in a tree."""
-    if not isinstance(node, DictConfig):
-        return [prefix.removesuffix(".")]
-    return [leaf for key in map(str, node) for leaf in _leaves(node._get_node(key), f"{prefix}{key}.")]
+    content: Any = OmegaConf.to_container(OmegaConf.load(path))
+    beside = [path.with_name(f"{entry}.yaml") for entry in content.pop("defaults", []) if isinstance(entry, str)]
+    return set(flatten(content)).union(*(_keys_of(base) for base in beside if base.is_file()))
 
 
 def check_complete(settings: Any) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from stylegen.bounds import REQUIRED, PathRule, Quoted, brief, check, unwrap
-from stylegen.config.sections import Section, hints, is_free, make, sections, settings_of
+from stylegen.bounds import REQUIRED, Free, PathRule, Quoted, brief, check, unwrap
+from stylegen.config.sections import Section, hints, make, sections, settings_of
 from stylegen.config.settings import ROOTS
 from stylegen.errors import UserError, unknown_choice
 
@@ -109,7 +109,11 @@ def quoted_names(verb: str) -> frozenset[str]:
 
 @functools.cache
 def _free_on_resume() -> frozenset[str]:
-    return frozenset(name for name, hint, section in _all_hints("train") if is_free(hint, section))
+    return frozenset(
+        name
+        for name, hint, section in _all_hints("train")
+        if (section is not None and section.free) or any(isinstance(mark, Free) for mark in unwrap(hint)[2])
+    )
 
 
 def fixed_on_resume(key: str) -> bool:

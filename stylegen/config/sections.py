@@ -6,11 +6,10 @@ by `inline` appear beside the other fields. `make` builds the frozen record from
 
 import dataclasses
 import inspect
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from stylegen.bounds import Free, hints_of
+from stylegen.bounds import hints_of
 
 
 class Section(NamedTuple):
@@ -196,9 +195,3 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
-
-
-def is_free(hint: Any, section: Section | None = None) -> bool:
-    """Whether a setting with this annotation, in this section, may change when a run is resumed."""
-    marks = typing.get_args(hint)[1:]
-    return (section is not None and section.free) or any(isinstance(mark, Free) for mark in marks)

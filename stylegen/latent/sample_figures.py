@@ -9,9 +9,8 @@ from torch import Tensor
 
 from stylegen.errors import UserError
 from stylegen.images import MAX_FIGURE_PIXELS
-from stylegen.latent.sampler import Sampler
+from stylegen.latent.sampler import Sampler, mix
 from stylegen.latent.seeds import parse_layers
-from stylegen.latent.styles import mix
 
 NOISE_SAMPLES = 100
 

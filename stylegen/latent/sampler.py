@@ -1,7 +1,7 @@
 """Images from seeds, as sampling, metrics and callbacks generate them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,6 @@ from stylegen import randomness
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
 from stylegen.latent.seeds import latents, random_labels
-from stylegen.latent.styles import truncate
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
 
@@ -22,7 +21,7 @@ class Sampler:
 
     Args:
         generator: in evaluation mode, on its device.
-        psi, cutoff: see `latent.styles.truncate`.
+        psi, cutoff: see `truncate`.
         noise: "const" for the noise stored with the weights, "none", or "random" for noise keyed by the seed.
         label: class index of all images; None for a random label per seed.
         label_table: [M, num_classes], the rows to choose random labels from, such as a dataset's labels; None for
@@ -108,3 +107,26 @@ def _check_range(setting: str, value: int | None, count: int, what: str) -> None
     if value is not None and not 0 <= value < count:
         fix = f"Use {setting}=0 to {setting}={count - 1}" if count else f"Leave {setting} out"
         raise UserError(f"{setting}={value}", rule=what, fix=fix)
+
+
+def truncate(ws: Tensor, w_avg: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
+    """w_avg + psi (w - w_avg) in the first `cutoff` layers (Karras et al. 2019, arXiv 1812.04948, appendix B).
+
+    Args:
+        ws: [N, L, D].
+        w_avg: [D], the running mean of w.
+        psi: 1 is the identity, 0 gives the mean image, negative values its opposite.
+        cutoff: number of truncated layers; None for all.
+    """
+    if psi == 1:
+        return ws
+    ws = ws.clone()
+    ws[:, :cutoff] = w_avg.lerp(ws[:, :cutoff], psi)
+    return ws
+
+
+def mix(ws: Tensor, other: Tensor, layers: Sequence[int]) -> Tensor:
+    """Replace the styles of `layers` by those of `other` (section 3.1): [N, L, D], [N or 1, L, D] -> [N, L, D]."""
+    mixed = ws.clone()
+    mixed[:, list(layers)] = other.expand_as(ws)[:, list(layers)]
+    return mixed

@@ -2,17 +2,16 @@
 
 import inspect
 import os
-from typing import Any
 
 import torch
 from torch import nn
 
 from stylegen import randomness
 from stylegen.augment import AUGMENTS, Augmentation, Controller
-from stylegen.config.sections import Arguments, Component
+from stylegen.config.sections import Component
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import ImageDataset
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import UserError
 from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS, StyleGenerator, build_generator
 from stylegen.regularizers import REGULARIZERS
@@ -39,11 +38,8 @@ def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
     with randomness.seeded_construction(settings.seed, "weights/D"):
         discriminator = new_discriminator(settings.discriminator, dataset.spec)
     objective = Objective(
-        loss=_construct("loss", settings.loss, LOSSES),
-        regularizers={
-            name: _choose("regularizers", name, REGULARIZERS)(**arguments)
-            for name, arguments in settings.regularizers.items()
-        },
+        loss=LOSSES[settings.loss.name](**settings.loss.arguments),
+        regularizers={name: REGULARIZERS[name](**arguments) for name, arguments in settings.regularizers.items()},
         augment=build_augmentation(settings.augment),
     )
     options = StepOptions(
@@ -104,7 +100,7 @@ def new_generator(settings: Component, spec: ImageSpec) -> StyleGenerator:
 
 def new_discriminator(settings: Component, spec: ImageSpec) -> nn.Module:
     """A discriminator for these images; weights come from torch's global generator."""
-    network: nn.Module = _construct("discriminator", settings, DISCRIMINATORS, **vars(spec))
+    network: nn.Module = DISCRIMINATORS[settings.name](**settings.arguments, **vars(spec))
     return network
 
 
@@ -137,17 +133,4 @@ def build_augmentation(settings: Component | None) -> Augmentation | None:
         return None
     strength = {key: settings.arguments[key] for key in inspect.signature(Controller).parameters}
     rest = {key: value for key, value in settings.arguments.items() if key not in strength}
-    return Augmentation(
-        _construct("augment", Component(settings.name, Arguments(rest)), AUGMENTS), Controller(**strength)
-    )
-
-
-def _construct(group: str, settings: Component, table: dict[str, Any], **given: Any) -> Any:
-    """Calls the constructor that `settings` name; UserError for an unknown name."""
-    return _choose(f"{group}.name", settings.name, table)(**settings.arguments, **given)
-
-
-def _choose(setting: str, name: str, table: dict[str, Any]) -> Any:
-    if name not in table:
-        raise unknown_choice(setting, name, table)
-    return table[name]
+    return Augmentation(AUGMENTS[settings.name](**rest), Controller(**strength))

@@ -4,13 +4,12 @@ Weights only: the clock starts at 0, and optimizers, strength of augmentation an
 that continues does not read `init` again.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from torch import nn
 
 from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
-from stylegen.config.sections import Component, as_dict
+from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
@@ -35,18 +34,14 @@ def initialize(settings: TrainSettings, step: TrainingStep, spec: ImageSpec) -> 
     if weights is None:
         return None
     labels = {
-        "G": label_dependent(_with_classes(new_generator, settings.generator, spec)),
-        "D": label_dependent(_with_classes(new_discriminator, settings.discriminator, spec)),
+        "G": label_dependent(lambda classes: new_generator(settings.generator, replace(spec, num_classes=classes))),
+        "D": label_dependent(
+            lambda classes: new_discriminator(settings.discriminator, replace(spec, num_classes=classes))
+        ),
     }
     labels["G_ema"] = labels["G"]
     networks: dict[str, nn.Module] = {"G": step.G, "D": step.D, "G_ema": step.G_ema}
     return transfer(weights, networks, labels, as_dict(settings))
-
-
-def _with_classes(
-    new: Callable[[Component, ImageSpec], nn.Module], settings: Component, spec: ImageSpec
-) -> Callable[[int], nn.Module]:
-    return lambda classes: new(settings, replace(spec, num_classes=classes))
 
 
 def _with_settings(weights: TrainedWeights) -> TrainedWeights:

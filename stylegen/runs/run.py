@@ -63,7 +63,9 @@ def train(settings: TrainSettings) -> TrainResult | None:
             _open_folder(settings, start, [*notices(settings, dataset), *note])
             if launches(settings.trainer.devices):
                 del dataset, step  # each worker has its own
-                images_seen = _train_in_workers(settings, start)
+                with StopSignals(settings.trainer.requeue, shared=True) as signals:
+                    workers = settings.trainer.devices
+                    images_seen = launch(_train_rank, settings, start, signals, processes=workers, hint=_HINT)
             else:
                 images_seen = _train_from(start, settings, dataset, step, device)
             result = read_result(start.folder, images_seen)
@@ -96,11 +98,6 @@ def _open_folder(settings: TrainSettings, start: Start, notes: list[str]) -> Non
     write_text(start.folder.config, dump_yaml(as_dict(settings)))
     for note in notes:
         RunLog(start.folder.log).say(f"note: {note}")
-
-
-def _train_in_workers(settings: TrainSettings, start: Start) -> int:
-    with StopSignals(settings.trainer.requeue, shared=True) as signals:
-        return launch(_train_rank, settings, start, signals, processes=settings.trainer.devices, hint=_HINT)
 
 
 def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> int:

@@ -100,7 +100,8 @@ class Growth:
         alpha = (into - self.stable) / self.fade if fading else 1.0
         phase, level = 2 * level + fading, level + fading
         batch_size = self.batch_sizes[min(level, len(self.batch_sizes) - 1)]
-        return Stage(self.start_resolution << level, alpha, batch_size, self._rate(level), phase)
+        rate = self.rates[min(level, len(self.rates) - 1)]
+        return Stage(self.start_resolution << level, alpha, batch_size, rate, phase)
 
     def stages(self, total_images: int) -> list[Stage]:
         """The first stage of each phase in a run of `total_images`."""
@@ -111,9 +112,6 @@ class Growth:
 
     def batch_at(self, images_seen: int) -> int:
         return self.at(images_seen).batch_size
-
-    def _rate(self, level: int) -> float:
-        return self.rates[min(level, len(self.rates) - 1)]
 
 
 def real_images(images: Tensor, stage: Stage) -> Tensor:

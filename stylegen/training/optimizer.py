@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import Choice, Kimg, Range, Share, check_arguments
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import UserError
 
 DECAYS = ("none", "linear", "cosine")
 
@@ -47,15 +47,13 @@ class AdamSettings:
     d_betas: Annotated[Sequence[float], Range(0, 1, below=True, count=(2, 2))] = (0.0, 0.99)
     eps: Annotated[float, Range(1e-30, 1)] = 1e-8
     rampup_kimg: Kimg = 0.0
-    decay: Annotated[str, Choice(("none", "linear", "cosine"))] = "none"
+    decay: Annotated[str, Choice(DECAYS)] = "none"
     decay_start_kimg: Kimg = 0.0
     decay_kimg: Kimg = 0.0
     decay_to: Share = 0.0
 
     def __post_init__(self) -> None:
         check_arguments("optimizer", AdamSettings, vars(self))
-        if self.decay not in DECAYS:
-            raise unknown_choice("optimizer.decay", self.decay, DECAYS)
         if self.decay != "none" and self.decay_kimg == 0:
             raise UserError(
                 f"optimizer.decay={self.decay} optimizer.decay_kimg=0",

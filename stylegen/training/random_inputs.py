@@ -27,11 +27,9 @@ class Draws(Protocol):
 
     def latents(self, phase: str, indices: Tensor) -> Tensor:
         """z [N, z_dim]."""
-        ...
 
     def labels(self, phase: str, indices: Tensor) -> Tensor:
         """c [N, num_classes] for generated images."""
-        ...
 
     def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
         """A second z [N, z_dim] and the first layer [N] that uses it; None without style mixing.
@@ -39,19 +37,15 @@ class Draws(Protocol):
         Args:
             num_ws: number of active layers; a first layer of `num_ws` mixes nothing.
         """
-        ...
 
     def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
         """One [N, 1, r, r] for each r of `sizes`."""
-        ...
 
     def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
         """Standard normal [N, *shape] for the path length."""
-        ...
 
     def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
         """For the augmentation of N images; `source` is "real" or "fake"."""
-        ...
 
 
 class KeyedDraws:

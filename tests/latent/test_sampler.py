@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from stylegen.errors import UserError
-from stylegen.latent.sampler import Sampler
-from stylegen.latent.styles import mix, truncate
+from stylegen.latent.sampler import Sampler, mix, truncate
 from tests.support.tiny import tiny_generator
 
 

@@ -49,7 +49,7 @@ class WandbRun:
         self,
         folder: Path,
         config: dict[str, Any],
-        mode: Annotated[str, Choice(("auto", "online", "offline", "disabled"))] = "auto",
+        mode: Annotated[str, Choice(MODES)] = "auto",
         project: Annotated[str, Quoted()] = "stylegen",
         entity: Annotated[str | None, Quoted()] = None,
         name: Annotated[str | None, Quoted()] = None,
