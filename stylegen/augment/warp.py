@@ -3,16 +3,21 @@
 Up-sample by two with sym6, sample bilinearly, down-sample by two with the same taps. The wavelet is orthogonal, so a
 translation by whole pixels is exact. At twice the sampling rate bilinear sampling blurs little and does not alias.
 Images are mirrored at their edges.
+
+Bilinear sampling is linear in the image: its gradient is the transposed map, and the gradient of that map is sampling
+again. PyTorch before 2.12 has no second derivative of `grid_sample`, and later versions have a slow one. The custom
+Functions below replace it in eager mode.
 """
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.augment.affine import apply
-from stylegen.augment.bilinear import bilinear
 from stylegen.augment.filters import BLOCK, SYM6, band_matrix, filter_height, reflect, windows
 
 _TAPS = len(SYM6)
@@ -103,3 +108,47 @@ def _downsampling(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Pixel i is sum_k h[k] y[2 i + k - 5]: the transpose of up-sampling, halved."""
     matrix = band_matrix(SYM6, BLOCK, 2 * BLOCK + 2 * _BORDER, row_step=-2, column_step=1, offset=0)
     return matrix.to(dtype).to(device)
+
+
+def bilinear(images: Tensor, grid: Tensor) -> Tensor:
+    """[N, C, H, W] at positions [N, h, w, 2] -> [N, C, h, w].
+
+    Args:
+        grid: (x, y), from -1 at the left or top edge of the image to 1 at the opposite edge; zero padding outside.
+            Not differentiated.
+    """
+    if torch.compiler.is_compiling():  # a custom Function cannot be differentiated twice inside a compiled region
+        return _sample(images, grid)
+    return _Bilinear.apply(images, grid)
+
+
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+class _Bilinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
+        ctx.save_for_backward(grid)
+        ctx.size = images.shape[2:]
+        return _sample(images, grid)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (grid,) = ctx.saved_tensors
+        return _Transposed.apply(grad_outputs[0], grid, ctx.size), None
+
+
+class _Transposed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, grid: Tensor, size: torch.Size) -> Tensor:
+        ctx.save_for_backward(grid)
+        like = values.new_zeros(*values.shape[:2], *size)  # the gradient of the image uses its shape only
+        backward = torch.ops.aten.grid_sampler_2d_backward
+        images, _ = backward(values, like, grid, 0, 0, False, [True, False])  # bilinear, zeros
+        return images
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (grid,) = ctx.saved_tensors
+        return _Bilinear.apply(grad_outputs[0], grid), None, None

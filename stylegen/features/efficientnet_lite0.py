@@ -97,13 +97,6 @@ class EfficientNetLite0:
     """The 1280 features before the classifier, averaged over positions.
 
     Input: resized to 224 px, or 128 px for images of at most 64 px (bicubic, with antialiasing), then (x - 127) / 128.
-
-    Args:
-        weights: see `require_weights`.
-        device: where to run.
-
-    Raises:
-        UserError: weights that are missing, contain anything but tensors, or do not fit.
     """
 
     name = "efficientnet_lite0"

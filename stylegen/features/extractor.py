@@ -13,6 +13,9 @@ from stylegen.errors import UserError
 class FeatureExtractor(Protocol):
     """A frozen network from images to features.
 
+    Constructors take `weights` (see `weights.require_weights`), where there are any, and a device. They raise UserError
+    for weights that are missing, contain anything but tensors, or do not fit.
+
     Attributes:
         name: stable part of metric ids and cache keys (``random_vgg16``).
         weights_id: identifies the weights: a recipe with its version, or a hash of the file.

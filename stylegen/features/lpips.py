@@ -85,15 +85,7 @@ class _Distance:
 
 
 class LPIPS(_Distance):
-    """LPIPS v0.1 on torchvision's VGG16, the distance of `ppl2_wend`.
-
-    Args:
-        weights: folder of both files; see `require_weights`.
-        device: where to run.
-
-    Raises:
-        UserError: weights that are missing, contain anything but tensors, or do not fit.
-    """
+    """LPIPS v0.1 on torchvision's VGG16, the distance of `ppl2_wend`; `weights` is the folder of both files."""
 
     name = "lpips"
 

@@ -15,13 +15,6 @@ class NvidiaVGG16:
 
     The file is a TorchScript archive, which contains code and cannot be read with weights_only=True. So only a
     file with the published hash is loaded.
-
-    Args:
-        weights: see `require_weights`.
-        device: where to run.
-
-    Raises:
-        UserError: weights that are missing, or are not the published file.
     """
 
     name = "nvidia_vgg16"

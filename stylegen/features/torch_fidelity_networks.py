@@ -22,15 +22,7 @@ RNG_SEED = 2020  # torch-fidelity's default: its shuffling (isc) and its subsets
 
 
 class _Network:
-    """One of the package's feature networks, frozen.
-
-    Args:
-        weights: see `require_weights`.
-        device: where to run.
-
-    Raises:
-        UserError: weights that are missing, contain anything but tensors, or do not fit.
-    """
+    """One of the package's feature networks, frozen."""
 
     name: str
     dim: int

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from stylegen.augment.bilinear import bilinear
+from stylegen.augment.warp import bilinear
 
 
 def test_equal_to_grid_sample_with_first_derivative() -> None:

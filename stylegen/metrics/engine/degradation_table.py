@@ -1,7 +1,7 @@
 """Every metric on every degradation of a dataset: what each metric is sensitive to."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,14 +17,8 @@ from stylegen.metrics.protocol.registry import METRICS
 UNDAMAGED = "none"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One degraded set of images.
-
-    Args:
-        degradation, severity: as text.
-        values: number by key.
-    """
+class Row(NamedTuple):
+    """The numbers of one degraded set of images, by key."""
 
     degradation: str
     severity: str

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -166,7 +166,8 @@ class Evaluation:
     @property
     def cache(self) -> StatisticsCache:
         """For statistics of the reals."""
-        return StatisticsCache((self.settings.cache_folder or default_folder()) if self.settings.cache else None)
+        folder = Path(self.settings.cache_dir).expanduser() if self.settings.cache_dir else default_folder()
+        return StatisticsCache(folder if self.settings.cache else None)
 
     def question(self, digest: str, per_class: int = 0) -> str:
         """Digest of everything on which a card depends: an earlier card is reused only if nothing has changed.
@@ -267,13 +268,11 @@ def _generation(generator: StyleGenerator, settings: EvaluationSettings, num_sam
     }
 
 
-_HASHES: dict[tuple[str, int, int], str] = {}
-
-
 def _file_hash(path: Path) -> str:
+    return _hash_of_state(path, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@lru_cache
+def _hash_of_state(path: Path, modified: int, size: int) -> str:
     """SHA-256, computed once per state of the file: half a gigabyte takes a second or two."""
-    state = path.stat()
-    key = (str(path), state.st_mtime_ns, state.st_size)
-    if key not in _HASHES:
-        _HASHES[key] = sha256(path)
-    return _HASHES[key]
+    return sha256(path)

@@ -227,8 +227,6 @@ def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, k
 
 
 def _check_writable(path: Path) -> None:
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(f"out={path}", rule="it cannot be written", fix="Give out=FILE.json in a writable folder")

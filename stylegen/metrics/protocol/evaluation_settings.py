@@ -5,7 +5,6 @@ A departure from the protocol changes the names of the numbers that it affects: 
 
 import math
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from stylegen.bounds import Choice, Count, FilePath, Range, check_arguments, setting
 from stylegen.errors import UserError
@@ -122,11 +121,6 @@ class EvaluationSettings(MetricOptions, Protocol):
     @property
     def protocol(self) -> Protocol:
         return Protocol(**{field.name: getattr(self, field.name) for field in fields(Protocol)})
-
-    @property
-    def cache_folder(self) -> Path | None:
-        """None for the default folder."""
-        return None if self.cache_dir is None else Path(self.cache_dir).expanduser()
 
 
 DEFAULT_SETTINGS = EvaluationSettings()
