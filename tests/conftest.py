@@ -1,4 +1,4 @@
-"""What all tests share: offline, deterministic, several processes, and nothing left on the machine."""
+"""Shared by all tests: no network, deterministic, parallel, no files left on the machine."""
 
 import os
 
@@ -18,14 +18,14 @@ import torch
 from stylegen import features
 from tests.support.metric_images import Thumbnail
 
-# The same examples every time, and no database that one run leaves for the next.
+# The same examples every time, without a database that carries over between runs.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The `-n auto` of pyproject.toml: one process per core, up to 4 (of 1.5 GB each); a single file needs none."""
+    """`-n auto` in pyproject.toml: one process per core, up to 4 (1.5 GB each); none for a single file."""
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -41,25 +41,25 @@ def _seed(name: str) -> None:
 
 
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef, request: pytest.FixtureRequest) -> None:
-    """A fixture makes the same random data whichever test asks for it first."""
+    """Seeds a fixture by name: its random data do not depend on the test that requests it first."""
     _seed(f"{fixturedef.argname}[{request.param_index}]")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """A test makes the same random data alone, in any order and in any process."""
+    """Seeds a test by name: its random data do not depend on order or process."""
     _seed(item.nodeid)
 
 
 @pytest.fixture(autouse=True)
 def _threads() -> None:
-    """`OMP_NUM_THREADS` threads, whatever an earlier test has set."""
+    """`OMP_NUM_THREADS` threads, even if an earlier test changed the number."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps the tests out of the user's cache folder."""
+    """Redirects the cache folder, so that tests do not touch the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -67,5 +67,5 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`fd_random_vgg16` through a cheap extractor."""
+    """`fd_random_vgg16` with a cheap extractor."""
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: Thumbnail())

@@ -1,4 +1,4 @@
-"""The house holds: imports go downward only, and some packages are imported in one place only."""
+"""The architecture: imports go downward only, and some packages are imported in one place only."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "stylegen"
 
-# From the ground floor up. A room may import the rooms of lower floors and itself; rooms of one floor not each other.
+# From the ground floor up. A room may import itself and rooms of lower floors, but not other rooms of its floor.
 FLOORS = [
     {
         "errors",
@@ -36,21 +36,21 @@ FLOORS = [
     {"verbs"},
     {"__main__"},
 ]
-# The exceptions, each with its reason.
+# Exceptions, each with its reason.
 ALLOWED = {
     ("spec", "errors"),  # the specification refuses impossible values
     ("images", "errors"),
     ("bounds", "errors"),
-    ("images", "files"),  # a PNG appears whole or not at all
+    ("images", "files"),  # PNG files are written atomically
     ("files", "errors"),
     ("device", "errors"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
     ("launching", "distributed"),  # a lost connection is not the cause
     ("launching", "errors"),
 }
-# Crosses its budget, with the reason.
+# Exceptions from budgets, each with its reason.
 LARGE = {
-    "verbs/outputs.py": 130,  # no verb: where the files of `sample` go
+    "verbs/outputs.py": 130,  # not a verb: output files of `sample`
     "verbs/sample.py": 82,
     "arguments of layers/equalized.py:__init__": 10,  # torch.nn.Conv2d's and three of the equalised learning rate
 }
@@ -112,7 +112,7 @@ def test_every_room_has_a_floor() -> None:
 
 
 def test_file_names_are_unique_in_the_package() -> None:
-    """An open file's name identifies its room."""
+    """A file name identifies its room."""
     seen: dict[str, Path] = {}
     wrong = []
     for path, _ in sources():
@@ -133,7 +133,7 @@ def test_some_packages_are_imported_in_one_place_only() -> None:
 
 
 def test_torchs_global_generator_is_used_by_constructors_only() -> None:
-    """Everything else uses `randomness`."""
+    """All other code uses `randomness`."""
     drawing = re.compile(
         r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\b|\.(normal|uniform|random)_\("
     )
@@ -176,7 +176,7 @@ def test_entry_scripts_import_no_torch_by_themselves() -> None:
 
 
 def test_tests_share_through_support_only() -> None:
-    """No test imports another test; a module that is no test is in tests/support."""
+    """Tests do not import tests; modules that are not tests are in tests/support."""
     tests = [p for p in (ROOT / "tests").rglob("*.py") if p.name not in ("__init__.py", "conftest.py")]
     names = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in tests if p.name.startswith("test_")}
     wrong = [f"{p.name} imports {name}" for p in tests for name in imports(ast.parse(p.read_text())) if name in names]

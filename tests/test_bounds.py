@@ -1,4 +1,4 @@
-"""Values are held against their annotations: type, bounds, length, and texts that are no path."""
+"""Values are checked against their annotations: type, bounds, length, and strings that are not paths."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""README.md and docs/ tell the truth: every command composes, every setting and every file that they name exists."""
+"""README.md and docs/ are correct: every command composes; every setting and file that they name exists."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(([^)#:]+)[)#]")
 
 
 def commands(text: str) -> set[tuple[str, ...]]:
-    """Verb and settings of the commands in code blocks and in sentences; lines may be wrapped."""
+    """Verb and settings of commands in code blocks and sentences; lines may be wrapped."""
     found = COMMAND.finditer(re.sub(r"\s*\\?\n\s*", " ", text))
     return {(match[1].removesuffix(".py").split()[-1], *shlex.split(match[2])) for match in found}
 
@@ -28,7 +28,7 @@ def commands(text: str) -> set[tuple[str, ...]]:
 def test_commands_compose(page: str) -> None:
     refused = {}
     for verb, *settings in commands(PAGES[page].read_text()):
-        try:  # experiment=auto reads the images, and an example's do not exist
+        try:  # experiment=auto reads images, which do not exist for examples
             compose_config(verb, [s for s in settings if s not in ("experiment=NAME", "experiment=auto")])
         except UserError as error:
             refused[verb, *settings] = str(error)

@@ -1,4 +1,4 @@
-"""Workers of this machine: what they return, raise, and how they end."""
+"""Workers on this machine: results, exceptions, and how they end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What is installed: the configuration travels inside the wheel, the pinned versions satisfy the requirements."""
+"""The installed package: the wheel contains conf/, and pinned versions satisfy the requirements."""
 
 import re
 import subprocess

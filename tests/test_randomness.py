@@ -1,4 +1,4 @@
-"""Keyed random numbers: known answers, moments, independence of each other and of the batch."""
+"""Keyed random numbers: known answers, moments, independence, and no dependence on the batch."""
 
 import math
 
@@ -13,7 +13,7 @@ def words(*values: int) -> tuple[Tensor, ...]:
     return tuple(torch.tensor([v]) for v in values)
 
 
-# The known-answer vectors that the authors of Philox publish for philox4x32-10: counter, key, result.
+# Known-answer vectors of philox4x32-10, published by its authors: counter, key, result.
 KNOWN_ANSWERS = [
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
     ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),

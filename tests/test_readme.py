@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands run (in small), its map is complete, its two lines are whole."""
+"""The README is correct: its commands run (scaled down), its map is complete, its set-up lines are self-contained."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ SET_UP = ("python train.py", "python -m pytest")
 
 
 def commands() -> list[list[str]]:
-    """Every command of every bash block, as arguments of `stylegen`, but for the two set-up lines."""
+    """Every command of every bash block except the two set-up lines, as arguments of `stylegen`."""
     found = []
     for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL):
         for line in block.strip().splitlines():
@@ -28,7 +28,7 @@ def commands() -> list[list[str]]:
 
 
 def in_small(arguments: list[str]) -> list[str]:
-    """The same command, on a network and with numbers that take seconds."""
+    """The same command with a tiny network and few images, so that it takes seconds."""
     small = [a for a in arguments if not a.startswith(("total_kimg=", "num_samples="))]
     if arguments[0] == "train":
         small += [*TINY_RUN, "total_kimg=0.016"]

@@ -23,7 +23,7 @@ def run(controller: Controller, steps: int, positive: int) -> list[float]:
 
 
 def test_p_changes_every_four_steps_by_the_images_seen() -> None:
-    """40 images, where 1000 take p from 0 to 1."""
+    """p moves by 0.04 for 40 images, because 1000 images take it from 0 to 1."""
     controller = Controller(target=0.6, every=4, speed_kimg=1)
     assert run(controller, 8, positive=9) == pytest.approx([0, 0, 0, 0.04, 0.04, 0.04, 0.04, 0.08])
     assert run(controller, 4, positive=7)[-1] == pytest.approx(0.04)  # r = 0.4 is below the target

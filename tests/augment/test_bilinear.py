@@ -8,7 +8,7 @@ from stylegen.augment.warp import bilinear
 
 def test_equal_to_grid_sample_with_first_derivative() -> None:
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
-    grid = 2.4 * torch.rand(2, 4, 7, 2, dtype=torch.float64) - 1.2  # some positions are outside
+    grid = 2.4 * torch.rand(2, 4, 7, 2, dtype=torch.float64) - 1.2  # some positions are outside the image
     weights = torch.randn(2, 3, 4, 7, dtype=torch.float64)
     native = F.grid_sample(x, grid, align_corners=False)
     assert torch.equal(bilinear(x, grid), native)

@@ -11,7 +11,7 @@ from tests.support.augment_inputs import FixedDraws, keyed
 
 
 def shown_at(source: Tensor, x: float, y: float) -> list[float]:
-    """The input position that the output shows at (x, y)."""
+    """Input position of the output pixel (x, y)."""
     return (source[0] @ torch.tensor([x, y, 1.0]))[:2].tolist()
 
 
@@ -35,7 +35,7 @@ def test_shift_is_rounded_and_bounded() -> None:
 
 
 def test_operations_apply_with_probability_p() -> None:
-    """A gate is open with probability p; a flip is then one of two choices, a rotation one of four."""
+    """A gate opens with probability p; then a flip has two equally likely outcomes, a rotation four."""
     draws, p, eye = keyed(20_000), 0.3, torch.eye(3)
     for maps, changed in ((horizontal_flip(draws, p), p / 2), (quarter_rotation(draws, p), p * 3 / 4)):
         share = ((maps - eye).abs().amax(dim=(1, 2)) > 1e-3).double().mean()

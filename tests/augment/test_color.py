@@ -1,4 +1,4 @@
-"""Colour operations against the product of five 4 x 4 matrices in float64, and in known cases."""
+"""Colour operations against the product of five 4 x 4 matrices in float64, and known cases."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_the_closed_form_is_the_product_of_the_matrices(flip: float) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_alone(operation: str) -> None:
-    """An operation alone equals the whole family with only its gate open."""
+    """An operation alone equals the whole family with only that operation's gate open."""
     x = noise_images()
     alone = adjusted(x, (operation,), **VALUES)
     torch.testing.assert_close(alone, adjusted(x, **{operation: VALUES[operation]}))

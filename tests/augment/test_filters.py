@@ -44,7 +44,7 @@ def test_orthogonal_to_even_shifts(taps: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize("taps", [SYM2, SYM6])
 def test_vanishing_moments(taps: tuple[float, ...]) -> None:
-    """sum_k (-1)^k k^m h_k = 0 for m < half the length: the response has a zero of that order at the sampling limit."""
+    """sum_k (-1)^k k^m h_k = 0 for m < half the length: the response has zeros of that order at Nyquist."""
     h = torch.tensor(taps, dtype=torch.float64)
     k = torch.linspace(-1, 1, len(h), dtype=torch.float64)
     signs = 1 - 2 * (torch.arange(len(h)) % 2)
@@ -54,6 +54,6 @@ def test_vanishing_moments(taps: tuple[float, ...]) -> None:
 
 
 def test_sym6_is_centred_on_tap_five() -> None:
-    """The centre of mass, where `warp` places a pixel among the samples at double rate."""
+    """Centre of mass: `warp` assumes it when placing pixels among the samples at double rate."""
     h = torch.tensor(SYM6, dtype=torch.float64)
     assert (torch.arange(12) * h).sum().item() == pytest.approx(5, abs=0.1)

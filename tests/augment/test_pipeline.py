@@ -86,7 +86,7 @@ def test_derivatives(channels: int) -> None:
 
 
 def test_second_derivative_of_a_penalty_equals_that_of_the_matrix() -> None:
-    """The pipeline is affine in the image, A x + b, so the gradient of |A^T w|^2 by w is 2 A A^T w."""
+    """The pipeline is affine in the image, A x + b, so the gradient of |A^T w|^2 with respect to w is 2 A A^T w."""
     x = noise_images(1, 1, 6, 6)
     draws = keyed(1, first=5)
     A = torch.autograd.functional.jacobian(lambda t: EVERYTHING(t, 1.0, draws), x).reshape(36, 36)

@@ -29,7 +29,7 @@ def slow_warp(x: Tensor, source: Tensor) -> Tensor:
     fine = up[0, :, : padded.shape[0]] @ padded @ up[1, :, : padded.shape[1]].T
 
     def look_up(px: float, py: float) -> Tensor:
-        """At a pixel position of the unpadded image."""
+        """Value at a pixel position of the unpadded image."""
         a, b = 2 * (px + m) + 5, 2 * (py + m) + 5
         i, j = math.floor(a), math.floor(b)
         s, t = a - i, b - j
@@ -78,7 +78,7 @@ def test_the_identity_and_whole_pixels_are_exact() -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_quarter_turn_rearranges_pixels(turns: int) -> None:
-    """Up to 1/20 pixel, the distance between the filter's centre of mass and its tap."""
+    """Tolerance: 1/20 pixel, the distance between the filter's centre of mass and its tap."""
     x = smooth()
     y = warp(x, rotation(torch.full((2,), turns * math.pi / 2).double()))
     torch.testing.assert_close(y, torch.rot90(x, turns, [2, 3]), atol=0.05, rtol=0)
@@ -103,7 +103,7 @@ def test_a_zoom_of_a_wave_is_the_slower_wave() -> None:
 
 
 def test_no_aliasing() -> None:
-    """A wave near the sampling limit, scaled down by two, exceeds it and must vanish, not appear as a slow one."""
+    """A wave near the Nyquist frequency, scaled down by two, must vanish instead of aliasing."""
     x = torch.cos(torch.arange(64, dtype=torch.float64) * 2.8).expand(1, 1, 64, 64)
     y = warp(x, scaling(one(1.9), one(1.0)))
     assert y[:, :, :, 22:42].abs().max() < 0.15

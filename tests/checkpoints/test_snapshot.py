@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, description: dict | None = None, **changes: torch.Tensor | None) -> None:
-    """Change tensors or description of a snapshot and recompute its hash."""
+    """Change a snapshot's tensors or description and recompute its hash."""
     with safetensors.safe_open(path, "pt") as file:
         whole = json.loads(file.metadata()["stylegen"]) | (description or {})
         tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
@@ -36,7 +36,7 @@ def rewrite(path: Path, description: dict | None = None, **changes: torch.Tensor
 
 
 def rewrite_text(path: Path, text: str) -> None:
-    """Change the metadata to any text."""
+    """Replace the metadata with `text`."""
     with safetensors.safe_open(path, "pt") as file:
         tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     safetensors.torch.save_file(tensors, path, {"stylegen": text})
@@ -131,10 +131,10 @@ def test_missing_file_and_empty_folder(tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit_is_noticed_or_changes_nothing(path: Path) -> None:
-    good, draw, noticed = path.read_bytes(), random.Random(0), 0
+    good, rng, noticed = path.read_bytes(), random.Random(0), 0
     whole = load_snapshot(path)
     header = 8 * (8 + int.from_bytes(good[:8], "little"))
-    places = [draw.randrange(8 * len(good)) for _ in range(200)] + [draw.randrange(header) for _ in range(100)]
+    places = [rng.randrange(8 * len(good)) for _ in range(200)] + [rng.randrange(header) for _ in range(100)]
     for place in places:
         bad = bytearray(good)
         bad[place // 8] ^= 1 << place % 8

@@ -10,7 +10,7 @@ from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.images import write_png
 
-# Batch and gamma as StyleGAN3's docs/configs.md lists them for the old cfg=auto; the rest by the rules.
+# Batch and gamma from StyleGAN3's docs/configs.md (old cfg=auto); the rest computed by the rules.
 TABLE = [
     # px, devices: batch, group, widths, rate, gamma, EMA kimg
     (128, 1, 32, 4, 16384, 0.0025, 0.1024, 10),
@@ -76,7 +76,7 @@ def test_they_fill_what_is_not_given(data: Path) -> None:
 
 
 def test_an_experiments_values_stand() -> None:
-    config = compose_config("train", ["auto=true"])  # of the default experiment, which says all but this
+    config = compose_config("train", ["auto=true"])  # the default experiment sets everything else
     plain = compose_config("train", [])
     assert config.discriminator.mbstd_group_size == plain.discriminator.mbstd_group_size
     assert (config.batch_size, config.generator.channel_base, config.regularizers.r1.gamma) == (16, 1024, 1.0)
@@ -85,7 +85,7 @@ def test_an_experiments_values_stand() -> None:
 
 def test_the_values_of_a_file_that_an_experiment_starts_from_stand() -> None:
     config = compose_config("train", ["experiment=lsunchurch256_stylegan2", "auto=true", "data.path=openmoji"])
-    assert (config.regularizers.r1.gamma, config.batch_size) == (100, 32)  # its own; config F's
+    assert (config.regularizers.r1.gamma, config.batch_size) == (100, 32)  # from the experiment; from config F
     assert (config.generator.channel_base, config.ema.kimg, config.ema.rampup) == (32768, 10, None)
 
 

@@ -1,4 +1,4 @@
-"""Every file in conf/ composes; the schema comes from the constructors; mistakes are met with the nearest names."""
+"""Every file in conf/ composes; the schema follows the constructors; errors for unknown names list the nearest."""
 
 import inspect
 from pathlib import Path
@@ -18,7 +18,7 @@ from stylegen.training.ema import EMA
 OPTIONS = [
     f"{path.parent.relative_to(CONF)}={path.stem}"
     for path in sorted(CONF.glob("*/*.yaml"))
-    if path.parent.name != "study"  # read by that verb, no group of `train`
+    if path.parent.name != "study"  # read by `study`, not a group of `train`
 ]
 
 

@@ -1,4 +1,4 @@
-"""A run that is continued keeps its own settings, and the demo's recipe is for the demo's images."""
+"""A continued run keeps its settings, and the demo's recipe applies to the demo's images only."""
 
 from pathlib import Path
 

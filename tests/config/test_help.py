@@ -1,4 +1,4 @@
-"""`--help` and completion know every setting, without importing what they describe."""
+"""`--help` and completion list every setting without importing torch or the classes they describe."""
 
 import dataclasses
 import resource
@@ -17,7 +17,7 @@ from stylegen.config.setting_rows import sections
 
 
 def expected_sections(verb: str) -> dict[str, dict[str, Any]]:
-    """Title -> setting -> (annotation, default), from the dataclasses and constructors themselves."""
+    """Title -> setting -> (annotation, default), from the dataclasses and constructors."""
     found = {"": settings_of((schema.root_of(verb),))}
     for group, section in schema.groups_of(verb).items():
         title = "{}. ({})" if section.kind == "choice" else "{}.{}."
@@ -39,7 +39,7 @@ def test_every_setting_is_described_with_its_default(verb: str) -> None:
 
 
 def written(default: Any) -> str:
-    """A default as `--help` prints it."""
+    """A default in the format of `--help`."""
     if default is dataclasses.MISSING or default == "???":
         return "(required)"
     if default is None or isinstance(default, bool):
@@ -64,7 +64,7 @@ def test_help_of_a_verb_is_fast_and_imports_no_torch() -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     assert "experiment=openmoji" in done.stdout
-    assert after.ru_utime - before.ru_utime < 1  # of the process's own time, whatever else the machine does
+    assert after.ru_utime - before.ru_utime < 1  # CPU time of the process, independent of other load
 
 
 def test_every_option_has_a_header() -> None:

@@ -1,4 +1,4 @@
-"""Every setting of every verb, found by walking the composed schema: what it may not be is refused by its full key."""
+"""Every setting of every verb, found by walking the composed schema, refuses invalid values by its full key."""
 
 import math
 import pickle
@@ -122,7 +122,7 @@ def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
 
 
 def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> None:
-    """The names stand beside the settings, where `--help` finds them, and where they are used."""
+    """The names are listed with the settings, for `--help`, and where they are used; both lists agree."""
     used = {
         "precision": PRECISIONS,
         "data.cache": CACHES,

@@ -1,4 +1,4 @@
-"""A verb imports what it uses: measured by the modules that a new process has loaded."""
+"""A verb imports only what it uses, measured by the modules loaded in a new process."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ ONLY_FOR_OTHER_VERBS = ("lightning", "torchvision", "torch_fidelity", "wandb", "
 
 
 def loaded_after(code: str, names: tuple[str, ...]) -> set[str]:
-    """Those of `names` that are in sys.modules of a new process that has run `code`."""
+    """Subset of `names` in sys.modules of a new process after running `code`."""
     report = f"print('loaded', *({set(names)!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", f"import sys\n{code}\n{report}"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Single flipped bits in decoded caches and unfinished datasets are noticed, or of no consequence."""
+"""Every single flipped bit in decoded caches and unfinished datasets is detected, or has no effect."""
 
 import json
 import random
@@ -18,9 +18,9 @@ FILES = {f"{i:02d}.png": encode(i) for i in range(12)}
 
 
 def flipped(good: bytes, count: int) -> Iterator[bytes]:
-    draw = random.Random(0)
+    rng = random.Random(0)
     for _ in range(count):
-        bad, place = bytearray(good), draw.randrange(8 * len(good))
+        bad, place = bytearray(good), rng.randrange(8 * len(good))
         bad[place // 8] ^= 1 << place % 8
         yield bytes(bad)
 
@@ -39,7 +39,7 @@ def test_every_flipped_bit_of_a_decoded_cache(tmp_path: Path, name: str) -> None
             assert found.fingerprint == fingerprint
         except UserError:
             noticed += 1
-    assert noticed >= 190  # some bits of the header of a .npy, and of the name of the hash, are of no consequence
+    assert noticed >= 190  # some bits of the .npy header and of the hash's name have no effect
 
 
 def test_a_decoded_cache_without_a_hash_is_refused(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def spool(out: Path) -> Spool:
 
 @pytest.mark.parametrize("name", [".out.zip.journal", ".out.zip.partial"])
 def test_every_flipped_bit_of_an_unfinished_dataset(tmp_path: Path, name: str) -> None:
-    """A restart keeps a prefix of the finished entries: digests, names, sizes, reasons and bytes are unchanged."""
+    """A restart keeps a prefix of the finished entries, unchanged: digests, names, sizes, reasons and bytes."""
     out = tmp_path / "out.zip"
     unfinished = spool(out)
     for number, data in enumerate(FILES.values()):

@@ -1,4 +1,4 @@
-"""Items, mirror images, labels, and one message for each dataset that cannot be trained on."""
+"""Items, mirror images, labels, and one error message for each unusable dataset."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Images are decoded as they are stored, or refused by name."""
+"""Images are decoded as stored, or refused by name."""
 
 import io
 import struct
@@ -49,7 +49,7 @@ def test_truncated_images_are_named(format, kept):
         decode(data[: int(len(data) * kept)], "half.png")
 
 
-@pytest.mark.parametrize("side", [10_000, 20_000])  # Pillow warns of the first and refuses the second
+@pytest.mark.parametrize("side", [10_000, 20_000])  # Pillow warns about the first and refuses the second
 def test_decompression_bombs(side):
     data = bytearray(encode(1))
     data[16:24] = struct.pack(">II", side, side)
@@ -67,7 +67,7 @@ def test_pixel_limit(monkeypatch):
 
 def test_orientation_is_applied():
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise
     image = Image.new("RGB", (16, 16))
     image.paste((255, 255, 255), (0, 0, 16, 8))  # white above becomes white on the right
     upright = decode(saved(image, "PNG", exif=exif), "x")

@@ -35,7 +35,7 @@ def test_names_fit(labels, names):
 
 
 def test_a_table_of_many_classes_takes_no_room():
-    """A table of rows would take 100,000 x 100,000 x 4 bytes = 37 GiB."""
+    """A dense table would take 100,000 x 100,000 x 4 bytes = 37 GiB."""
     table = label_table([99_999, *range(99_999)], None, "x")
     assert table.shape == (100_000, 100_000)
     assert table[torch.tensor([0, 7])].argmax(1).tolist() == [99_999, 6]

@@ -1,4 +1,4 @@
-"""Equal contents, equal fingerprints; any change shows."""
+"""Equal contents have equal fingerprints; any change changes the fingerprint."""
 
 import numpy as np
 import pytest

@@ -49,7 +49,7 @@ def test_a_second_call_reads_what_the_first_wrote(monkeypatch):
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist()[0] == "00000/img00000000.png"
     monkeypatch.setattr(openmoji, "RULE_VERSION", openmoji.RULE_VERSION + 1)
-    with pytest.raises(TypeError):  # a new rule renders anew
+    with pytest.raises(TypeError):  # a new rule version renders again
         openmoji.dataset_path(16)
 
 

@@ -1,4 +1,4 @@
-"""The decoded cache: built once, shared, checked against its dataset, and put where there is room."""
+"""The decoded cache: built once, shared, checked against its dataset, and placed on a disk with free space."""
 
 import json
 import pickle
@@ -27,7 +27,7 @@ LABELS = {"labels": [[key, i % 2] for i, key in enumerate(FILES)]}
 
 @pytest.fixture
 def disk(monkeypatch):
-    """Says how much of it is free."""
+    """Sets the reported free space."""
 
     def free(size: int) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, size))
@@ -206,7 +206,7 @@ def test_two_at_once_build_it_once(tmp_path):
 
 
 def test_reading_beats_decoding_many_times(tmp_path):
-    """The promise is a factor of 20; a test on a busy machine asks for half of it."""
+    """The documented factor is 20; the test requires half, for busy machines."""
     from stylegen.studies.reading_speed import synthetic_images
 
     path = write_folder(tmp_path / "data", dict(synthetic_images(256, 16)))
@@ -225,7 +225,7 @@ def test_reading_beats_decoding_many_times(tmp_path):
 def test_the_whole_set_moves_to_a_device(tmp_path, monkeypatch):
     path = write_folder(tmp_path / "data", FILES, LABELS)
     plain = ImageDataset(path, use_labels=True, mirror=True, cache="off", max_images=4)
-    for limit in (2**30, 0):  # from memory, and from the map
+    for limit in (2**30, 0):  # from memory, and from the memory map
         monkeypatch.setattr(dataset_module, "MAX_BYTES_IN_MEMORY", limit)
         ds = ImageDataset(path, use_labels=True, mirror=True, cache="device", max_images=4)
         fingerprint = ds.fingerprint

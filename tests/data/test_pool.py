@@ -1,4 +1,4 @@
-"""Work in several processes: in order, bounded, with errors that arrive, and no process that stays behind."""
+"""Work in several processes: results in order, bounded memory, errors raised here, no process left behind."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def test_a_process_that_dies_is_noticed():
 
 
 class Long:
-    """A job that takes more room than a pipe has."""
+    """A job larger than a pipe's buffer."""
 
     def __init__(self) -> None:
         self.keys = [str(i) for i in range(50_000)]
@@ -82,7 +82,7 @@ def test_workers_end_with_their_parent():
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 60  # of a hang; they end at once
+    deadline = time.monotonic() + 60  # normally they end at once
     while any(os.path.exists(f"/proc/{pid}") and not _zombie(pid) for pid in children):  # noqa: PTH110
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The selection of portraits: which glyphs are in and out, and that their faces are aligned."""
+"""The selection of portraits: which glyphs are included, and whether their faces are aligned."""
 
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +20,7 @@ Measure = Callable[[list[Glyph]], tuple[np.ndarray, np.ndarray]]
 
 @cache
 def skin(glyph: Glyph) -> np.ndarray:
-    """float [UNITS * UNITS]: 1 where this glyph shows skin, one pixel per unit of the glyph."""
+    """float [UNITS * UNITS]: 1 at skin pixels, one pixel per unit of the glyph."""
     colour = np.frombuffer(bytes.fromhex(SKIN[glyph.skin_tone]), np.uint8).astype(int)
     image = openmoji.render_glyph(glyph.hexcode, UNITS).astype(int)
     return (np.abs(image - colour).max(-1) < 16).astype(float).ravel()
@@ -33,7 +33,7 @@ def all_portraits() -> list[Glyph]:
 
 @pytest.fixture(scope="module")
 def measure(all_portraits) -> Measure:
-    """Finds, for each glyph, how far its face is from the mean face, in units, and how alike they are."""
+    """For each glyph: offset of its face from the mean face, in units, and similarity of the two."""
     mean = np.mean([skin(glyph) for glyph in all_portraits], axis=0).reshape(UNITS, UNITS)
     face = np.pad(np.where(mean > 0.3, mean, 0), SEARCHED)
     steps = range(-SEARCHED, SEARCHED + 1)
@@ -125,10 +125,10 @@ def test_in(hexcode, skin_tone):
         "1F600",  # a smiley
         "1F63A",  # a cat
         "1F479",  # an ogre
-        "1F3FB",  # a skin tone alone
+        "1F3FB",  # skin tone only
         "E000",  # a fish
-        "1F9B0",  # hair alone
-        "2640",  # a sign alone
+        "1F9B0",  # hair only
+        "2640",  # sign only
     ],
 )
 def test_out(hexcode):

@@ -11,7 +11,7 @@ from stylegen.features import build_extractor, weights
 from stylegen.features.efficientnet_lite0 import HEAD, EfficientNetLite0, convolve, shapes
 from stylegen.features.weights import PublishedWeights, sha256
 
-# By another implementation, efficientnet-lite-pytorch 0.1.0, in float64 on (x - 127) / 128 with the same weights:
+# From another implementation, efficientnet-lite-pytorch 0.1.0, in float64 on (x - 127) / 128 with the same weights:
 # features 0, 2 and 3 and the sum of squares, of two images of 224 px, and of two of 32 px enlarged to 128 px.
 EXPECTED = {
     224: ([[0.70381835, 1.98928139, 0.0], [0.89780828, 1.59439032, 0.01717384]], [286.8346984, 263.7552346]),
@@ -79,7 +79,7 @@ def test_other_tensors_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_of_ones_own_are_not_the_published_ones(extractor: EfficientNetLite0, tmp_path: Path) -> None:
-    """So the number's name ends in _unpublished-weights."""
+    """The metric's name then ends in _unpublished-weights."""
     torch.save({name: torch.zeros(shape) for name, shape in shapes().items()}, tmp_path / "own.pth")
     assert EfficientNetLite0(tmp_path / "own.pth").recipe["weights_published"] is False
     assert extractor.recipe["weights_published"] is True

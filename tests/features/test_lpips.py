@@ -22,7 +22,7 @@ def images(count: int, purpose: str, side: int = 16) -> Tensor:
 
 
 def put(path: Path, content: object, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeded tensors in the place of a published file."""
+    """Write seeded tensors in place of a published file."""
     torch.save(content, path)
     published = PublishedWeights(path.name, 1, f"https://example.org/{path.name}", sha256(path))
     monkeypatch.setitem(weights.PUBLISHED, name, published)
@@ -108,7 +108,7 @@ def test_nvidias_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_layers_come_from_the_installed_package(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then only VGG16 has to be fetched; the package's code is not imported, and another file is refused."""
+    """With the package only VGG16 is downloaded; the package's code is not imported, and another file is refused."""
     site = tmp_path / "site"
     (site / "lpips" / "weights" / "v0.1").mkdir(parents=True)
     (site / "lpips-0.1.4.dist-info").mkdir()

@@ -42,7 +42,7 @@ def extractor() -> RandomVGG16:
 
 
 def test_weights_are_pinned() -> None:
-    """The recipe cannot drift: another weight is another metric, and needs another version in `weights_id`."""
+    """Any change of the weights is a new metric and needs a new version in `weights_id`."""
     kernels = random_weights(0)
     first = torch.tensor(FIRST)
     torch.testing.assert_close(kernels[0].flatten()[:4], first[0], rtol=1e-6, atol=0)
@@ -66,7 +66,7 @@ def test_features_are_pinned(extractor: RandomVGG16) -> None:
 
 
 def slow_trunk(images: Tensor) -> Tensor:
-    """In float64, convolutions as matrix products of patches, poolings as maxima over a reshaped map."""
+    """The trunk in float64: convolutions as matrix products of patches, poolings as maxima over a reshaped map."""
     x = images.double() / 127.5 - 1
     kernels = iter(random_weights(0))
     for layer in LAYERS:

@@ -34,7 +34,7 @@ def test_inception_gives_pooled_features(inception: Inception) -> None:
 
 
 def test_logits_are_those_of_the_library(inception: Inception) -> None:
-    """One pass serves `fid`, `kid` and `isc`: the logits follow from the features."""
+    """One pass is enough for `fid`, `kid` and `isc`: logits are computed from the features."""
     network = inception._network
     before = network.features_list
     try:

@@ -18,7 +18,7 @@ NAME = f"weights-{DIGEST[:8]}.pth"
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """torch's cache, empty; no STYLEGEN_WEIGHTS; a small published file in Inception's place; no network."""
+    """An empty torch cache, no STYLEGEN_WEIGHTS, a small published file in place of Inception, no network."""
     monkeypatch.delenv("STYLEGEN_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setitem(PUBLISHED, "inception", PublishedWeights(NAME, 91, f"https://example.org/{NAME}"))
@@ -31,7 +31,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Response(io.BytesIO):
-    """What urllib answers, for torch.hub."""
+    """A response of urllib, for torch.hub."""
 
     def info(self) -> Message:
         return Message()
@@ -81,7 +81,7 @@ def test_places_in_order(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_one_setting_for_several_extractors(hub: Path, tmp_path: Path) -> None:
-    """A file that is known to be another extractor's is passed over; so is a folder without the file."""
+    """Another extractor's file is ignored, and so is a folder without the file."""
     in_hub = put(hub)
     vgg = put(tmp_path, PUBLISHED["vgg16"].filename)
     assert require_weights("inception", vgg) == in_hub

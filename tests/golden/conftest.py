@@ -1,4 +1,4 @@
-"""A kind without golden files gives no test: pytest would report a skipped one."""
+"""Deselects kinds without golden files, which pytest would report as skipped."""
 
 import pytest
 

@@ -12,7 +12,7 @@ from tests.support.golden import Golden, assert_output, files, load
 
 
 class PercentileDraws:
-    """All gates open, every number at `percentile` of its distribution, as the reference defines it."""
+    """All gates open, every number at `percentile` of its distribution, by the reference's definition."""
 
     def __init__(self, percentile: float, count: int) -> None:
         self.percentile = torch.full((count,), percentile)

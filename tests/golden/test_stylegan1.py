@@ -1,7 +1,7 @@
 """StyleGAN1's networks reproduce the reference at every level of detail: outputs, losses, gradients.
 
-Level of detail X, the reference's clock of growth, is resolution R / 2^floor(X), in which the next lower resolution has
-the share X - floor(X) still: alpha = 1 - (X - floor(X)).
+The reference measures growth by the level of detail X: resolution R / 2^floor(X), and the next lower resolution has
+weight X - floor(X), so alpha = 1 - (X - floor(X)).
 """
 
 import math
@@ -125,7 +125,8 @@ def test_r1(networks: Networks) -> None:
 def test_one_percent_on_any_weight_is_noticed(networks: Networks) -> None:
     """The tolerances are tight enough: scaling one weight tensor by 1 % exceeds some of them.
 
-    Biases by 10 %: of RGB layers at low levels they are a twentieth of the images, and no gradient depends on them.
+    Biases are scaled by 10 %: in RGB layers at low levels they make up a twentieth of the images, and no gradient
+    depends on them.
     """
     found = unnoticed((networks.G, networks.D), lambda: _notices(networks), bias_factor=1.1)
     assert not found, found

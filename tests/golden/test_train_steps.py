@@ -23,7 +23,7 @@ PHASES = ["G_main", "G_path_length", "D_main", "D_r1"]  # the order of `in.z_per
 
 
 class RecordedDraws:
-    """The latents and directions of the reference."""
+    """The reference's latents and directions."""
 
     def __init__(self, golden: Golden) -> None:
         self.golden, self.batch = golden, golden.config["batch"]

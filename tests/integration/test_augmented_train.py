@@ -24,10 +24,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_strength_and_signs_are_reported_and_saved(undisturbed: Path) -> None:
     records = lines(undisturbed)
     assert all(0 <= r["augment/p"] <= 1 and -1 <= r["augment/sign"] <= 1 for r in records)
-    assert len({r["augment/p"] for r in records}) == 3  # it moves
+    assert len({r["augment/p"] for r in records}) == 3  # p changes
     state = torch.load(undisturbed / "checkpoints" / "last.ckpt", weights_only=True)["augment"]
     assert state["steps"] == 18
-    assert state["images"] == 16  # two steps since the last move
+    assert state["images"] == 16  # two steps since the last adjustment
 
 
 @pytest.mark.parametrize("stop", ["0.048", "0.096"])
@@ -63,7 +63,7 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
         phase(name).terms[0].measure(replace(step, phase=name))
     fake_g, fake_d, real_d, real_r1 = critic.seen
     assert all((seen - step.real).abs().amax(dim=(1, 2, 3)).min() > 0.01 for seen in (real_d, real_r1))
-    assert (real_d - real_r1).abs().amax() > 0.01  # phases draw apart
+    assert (real_d - real_r1).abs().amax() > 0.01  # phases have independent random numbers
     pipeline, draws = AdaPipeline("bgc"), step.draws
     torch.testing.assert_close(real_d, pipeline(step.real, 0.8, draws.augmentation("D_main", "real", step.indices)))
     assert fake_g.shape == fake_d.shape

@@ -1,4 +1,4 @@
-"""Input that cannot be used: one clear message on standard error, status 2, nothing written."""
+"""Invalid input: one clear message on standard error, status 2, nothing written."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def run_folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def pictures(folder: Path, *shapes: tuple[int, int, int]) -> Path:
+def write_images(folder: Path, *shapes: tuple[int, int, int]) -> Path:
     for i, shape in enumerate(shapes):
         write_png(folder / f"{i}.png", torch.full(shape, i, dtype=torch.uint8))
     folder.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def pictures(folder: Path, *shapes: tuple[int, int, int]) -> Path:
 def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import re
 
-    folder = pictures(tmp_path / "data", *shapes)
+    folder = write_images(tmp_path / "data", *shapes)
     arguments = [
         "train",
         *TINY_RUN,
@@ -150,7 +150,7 @@ def test_folders_that_hold_another_run(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_data_that_changed_under_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = pictures(tmp_path / "data", *[(3, 16, 16)] * 8)
+    data = write_images(tmp_path / "data", *[(3, 16, 16)] * 8)
     run = [a for a in TINY_RUN if a != "data.resolution=16"]
     run += ["experiment=openmoji", "data=images", f"data.path={data}", f"output_dir={tmp_path / 'run'}"]
     assert main(["train", *run, "total_kimg=0.008"]) == 0

@@ -1,4 +1,4 @@
-"""A full disk, a folder that goes away, a pipe that is closed: one message, and checkpoints stay whole."""
+"""Full disk, removed folder, closed pipe: one message, and checkpoints stay intact."""
 
 import errno
 import os
@@ -53,7 +53,7 @@ def full_for_records(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TextLimited(Limited):
-    """Half a line, and the disk is full."""
+    """The disk is full after half a line."""
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, 0, fill)
@@ -108,7 +108,7 @@ def test_a_damaged_card_of_a_finished_run(
 
 @pytest.fixture
 def closed_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Standard output and error as in `2>&1 | head`, after `head` is gone."""
+    """Standard output and error as in `2>&1 | head` after `head` has ended."""
     streams = []
     for name in ("stdout", "stderr"):
         reader, writer = os.pipe()

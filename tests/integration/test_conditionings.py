@@ -1,4 +1,4 @@
-"""Every conditioning from the command line: trains, resumes, samples, mixes if it has styles; bad input."""
+"""Every conditioning from the command line: trains, resumes, samples, mixes styles if it has any; bad input."""
 
 import re
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_it_trains_resumes_samples_and_mixes(name: str, tmp_path: Path, capsys: 
 
 
 def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(tmp_path: Path) -> None:
-    name = "self_modulation"  # its running statistics are state
+    name = "self_modulation"  # its running statistics are part of the state
     for kimg in (0.04, 0.06):
         assert train(tmp_path / "resumed", name, kimg) == 0
     assert train(tmp_path / "undisturbed", name, 0.06) == 0
@@ -59,7 +59,7 @@ def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(tmp_path: Path) -> Non
 
 
 def test_the_average_is_saved_with_statistics_of_its_own(tmp_path: Path) -> None:
-    """Those of its pictures, and not the copies of the generator's running ones."""
+    """Statistics of G_ema's images, not copies of G's running statistics."""
     assert train(tmp_path, "batch_film", 0.1) == 0
     state = torch.load(tmp_path / "checkpoints" / "last.ckpt")["weights"]
     norms = {k.removeprefix("G_ema."): v for k, v in state.items() if k.startswith("G_ema.") and "running" in k}

@@ -1,8 +1,8 @@
-"""Damaged files of every kind that the commands read: one line and status 2, or no consequence; nothing is deleted.
+"""Damaged files of every kind that the commands read: one line and status 2, or no effect; nothing is deleted.
 
-Bits are flipped, parts cut off, overwritten, copied and inserted, by a seed; and there are contents that no format
-has. Bits of checkpoints and snapshots, decoded caches and journals are in the tests of their rooms, where what is
-accepted is compared with what was written.
+Damage is seeded: flipped bits; truncated, overwritten, copied and inserted parts; contents that are valid in no format.
+Checkpoints, snapshots, decoded caches and journals are damaged in their own tests, which compare accepted contents with
+what was written.
 """
 
 import json
@@ -41,25 +41,25 @@ FILES = {f"{i}.png": encode(i) for i in range(4)} | {"4.jpg": encode(4, format="
 LABELS = {"labels": [[key, i % 2] for i, key in enumerate(FILES)], "class_names": ["a", "b"]}
 KEY = {"extractor": "x", "kind": "moments"}
 MUTANTS = 60
-SLOW = {"config.yaml": 4}  # kinds whose reading composes a configuration: every 4th mutant
+SLOW = {"config.yaml": 4}  # reading these composes a configuration: every 4th mutant only
 ODD = [b"", b"\0" * 100, b"\xff" * 100, b"[" * 50_000, b'{"a":' * 50_000, b"9" * 5000, b"NaN", b"{}", b"[]"]
 ODD += [b'"\x1b[31m\n"']
 
 
 def mutants(good: bytes) -> Iterator[bytes]:
-    draw = random.Random(0)
+    rng = random.Random(0)
     for number in range(MUTANTS):
-        bad, at = bytearray(good), draw.randrange(len(good))
+        bad, at = bytearray(good), rng.randrange(len(good))
         if number % 5 == 0:
-            bad[at] ^= 1 << draw.randrange(8)
+            bad[at] ^= 1 << rng.randrange(8)
         elif number % 5 == 1:
             del bad[at:]
         elif number % 5 == 2:
-            bad[at : at + 4] = draw.choice([bytes(4), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80"])
+            bad[at : at + 4] = rng.choice([bytes(4), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80"])
         elif number % 5 == 3:
-            bad[at : at + 64] = bad[: draw.randrange(1, len(good))][-64:]
+            bad[at : at + 64] = bad[: rng.randrange(1, len(good))][-64:]
         else:
-            bad[at:at] = bytes(draw.randrange(256) for _ in range(8))
+            bad[at:at] = bytes(rng.randrange(256) for _ in range(8))
         yield bytes(bad)
     yield from ODD
 
@@ -75,7 +75,7 @@ def dataset(path: Path) -> None:
 def lmdb_dataset(path: Path) -> None:
     try:
         dataset(path)
-    finally:  # the next file has the same name, and a process opens one once
+    finally:  # the next file has the same name, and a process may open a file only once
         for environment, _ in opened_lmdb.values():
             environment.close()
         opened_lmdb.clear()

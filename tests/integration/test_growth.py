@@ -1,4 +1,4 @@
-"""A growing StyleGAN1 from the command line: levels, resume in a fade, several processes, and what is refused."""
+"""A growing StyleGAN1 from the command line: levels, resuming in a fade, several processes, errors."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
 
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
-# Of three batches the run meets two; the third would be for 32 px.
+# The run reaches two of three batch sizes; the third is for 32 px.
 SCHEDULE = ["growth.stable_kimg=0.096", "growth.fade_kimg=0.16", "growth.batch_sizes=[16,8,6]", "growth.rates=[1,1.5]"]
 RUN = [*STYLEGAN1, *TINY_RUN, *SCHEDULE, "threads=1", "total_kimg=0.4", "logger.mode=disabled", "checkpoints=99"]
 RUN += ["log_every_kimg=0.04", "checkpoint_every_kimg=0.04", "sample_every_kimg=0.08", "snapshot_every_kimg=0.08"]
@@ -34,20 +34,20 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_levels_batches_and_images(grown: Path) -> None:
     seen = {line["kimg"]: (line["growth/resolution"], line["growth/alpha"]) for line in lines(grown)}
     assert seen[0.08] == (8, 1.0)
-    assert seen[0.16] == (16, 0.4)  # the current value, no mean over the interval
+    assert seen[0.16] == (16, 0.4)  # the current value, not a mean over the interval
     fading = [alpha for resolution, alpha in seen.values() if resolution == 16 and alpha < 1]
     assert fading == sorted(fading)
     assert len(fading) == 4
     assert seen[0.4] == (16, 1.0)
     steps = torch.load(grown / "checkpoints" / "last.ckpt", weights_only=True)["clock"]["steps"]
-    assert steps == 96 // 16 + 1 + (400 - 112) // 8  # the step that begins at 96 images is still one of 16
+    assert steps == 96 // 16 + 1 + (400 - 112) // 8  # the step that begins at 96 images still has 16 images
     snapshots = sorted((grown / "snapshots").glob("*.safetensors"))
     assert [load_snapshot(p).generator.level.resolution for p in snapshots] == [8, 16, 16, 16, 16]
     assert load_snapshot(snapshots[1]).generator.level.alpha == (160 - 96) / 160
 
 
 def test_optimizers_begin_anew_with_each_phase(grown: Path) -> None:
-    """Adam counts its steps: those since the fade ended."""
+    """Adam's step counters count from the end of the fade."""
     checkpoint = torch.load(grown / "checkpoints" / "last.ckpt", weights_only=True)
     counts = {int(s["step"]) for s in checkpoint["optimizers"]["G"]["state"].values()}
     assert counts == {(400 - 256) // 8}
@@ -69,7 +69,7 @@ def test_it_resumes_bit_for_bit_in_any_phase(kimg: str, grown: Path, tmp_path: P
 
 
 def test_an_evaluation_that_was_owed_is_that_of_its_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed during an evaluation, in the middle of a fade and at the end: repeated with the same networks."""
+    """After a kill during an evaluation, in a fade or at the end, it is repeated with the same networks."""
     calls: list[Any] = []
     killed_at = 0
 

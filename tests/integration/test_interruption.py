@@ -1,6 +1,6 @@
-"""Runs that are stopped, killed, or find no room: what is left is whole, and continuing loses nothing.
+"""Runs that are stopped, killed, or run out of disk space: files stay intact, and continuing loses nothing.
 
-`tests/support/moments.py` does this at twenty random moments; docs/interruptions.md has its figures.
+`tests/support/moments.py` does this at twenty random moments; docs/interruptions.md has its results.
 """
 
 import json
@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def disturbed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, int], None]:
-    """Arms this process; disarmed at the end of the test, or by `monkeypatch.undo`."""
+    """Installs a disturbance in this process; removed at the end of the test, or by `monkeypatch.undo`."""
     for owner, name in ((Phase, "backward"), (Path, "open"), (Path, "replace")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
     return disturb
@@ -116,7 +116,7 @@ def test_a_full_disk_ends_the_run_clearly_and_leaves_the_checkpoint_before(
 
 
 def test_one_of_two_processes_is_killed(tmp_path: Path) -> None:
-    """The other process ends with a message, and continuing gives the result of an undisturbed run, bit for bit."""
+    """The other process ends with a message, and a continued run is bit-identical to an undisturbed one."""
     reference, folder = tmp_path / "reference", tmp_path / "run"
     done = start(reference, *TWO, disturbance="calls 0 43 0")
     assert done.returncode == 0, done.stderr
@@ -143,8 +143,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     folder = tmp_path / "run"
     assert train(folder, "total_kimg=0.096", "sample_every_kimg=0.08") == 0
     newest = folder / "checkpoints" / "000000.096.ckpt"
-    newest.write_bytes(newest.read_bytes()[:-1000])  # last.ckpt is another name of the same file
-    for late in folder.glob("s*/000000.096.*"):  # the end of the shorter run, no moment of the longer one
+    newest.write_bytes(newest.read_bytes()[:-1000])  # last.ckpt is a hard link to the same file
+    for late in folder.glob("s*/000000.096.*"):  # the end of the shorter run; the longer one saves nothing there
         late.unlink()
     assert train(folder) == 0
     assert "last.ckpt is damaged" in capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_a_slurm_job_goes_back_into_the_queue(
     assert ("the job is in the queue again" if works else "The checkpoint is safe") in error
     assert not works or (tools / "notes").read_text() == "requeue 4711\n"
     assert 0 < images_seen(folder) < 160
-    assert not list(folder.rglob("hpc_ckpt*"))  # Lightning's own way of doing this
+    assert not list(folder.rglob("hpc_ckpt*"))  # Lightning's own mechanism
     if works:
         assert train(folder, "trainer=slurm") == 0
         assert_same(folder, undisturbed)

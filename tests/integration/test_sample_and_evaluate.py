@@ -24,7 +24,7 @@ def run_folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def pictures(folder: Path, count: int) -> Path:
+def write_images(folder: Path, count: int) -> Path:
     for i, image in enumerate(portraits(count, side=16)):
         write_png(folder / f"{i:04d}.png", image)
     return folder
@@ -87,7 +87,7 @@ def test_a_long_list_of_seeds_makes_a_short_name(run_folder: Path) -> None:
 
 
 def test_what_differs_is_not_overwritten(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A name of one's own is refused, a default one gets a number; the same bytes may take their own place."""
+    """An explicit name is refused, a default one gets a number; a file with the same bytes may be replaced."""
     out = tmp_path / "figure.png"
     arguments = ["sample", f"snapshot={run_folder}", "mode=grid", "seeds=0-3"]
     assert main([*arguments, f"out={out}"]) == main([*arguments, f"out={out}"]) == 0
@@ -115,8 +115,8 @@ def test_class_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_evaluate_prints_one_json_object_last(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With nothing chosen but the numbers: the weights of the default metric are in a package."""
-    data = pictures(tmp_path / "data", 60)
+    """Without a choice of metrics: the weights of the default one come from a package."""
+    data = write_images(tmp_path / "data", 60)
     assert main(["evaluate", f"snapshot={run_folder}", f"data.path={data}", "num_samples=64"]) == 0
     card = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert card["metrics"]["fd_efficientnet_lite0"] > card["references"]["fd_efficientnet_lite0"]["real_vs_real"]
@@ -127,7 +127,7 @@ def test_evaluate_prints_one_json_object_last(
 
 
 def test_evaluate_images_against_themselves(tmp_path: Path) -> None:
-    path, out = pictures(tmp_path / "data", 60), tmp_path / "card.json"
+    path, out = write_images(tmp_path / "data", 60), tmp_path / "card.json"
     arguments = ["evaluate", f"images={path}", f"data.path={path}", f"out={out}"]
     assert main([*arguments, "metrics=[fd_random_vgg16]"]) == 0
     card = json.loads(out.read_text())
@@ -135,7 +135,7 @@ def test_evaluate_images_against_themselves(tmp_path: Path) -> None:
 
 
 def test_help_answers_within_a_second_and_without_torch() -> None:
-    """Of processor time, which other work on the machine does not lengthen."""
+    """Measured in CPU time, which does not depend on other load."""
     code = "import sys, time, stylegen.__main__ as m; m.main(['--help'])\n"
     code += "print(time.process_time(), file=sys.stderr); sys.exit('torch' in sys.modules)"
     seconds = []

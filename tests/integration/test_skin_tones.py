@@ -1,4 +1,4 @@
-"""The judge of requested skin tones (`python -m tests.support.skin_tones RUN`) knows the real ones."""
+"""The skin tone classifier (`python -m tests.support.skin_tones RUN`) recognises real portraits."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A study that is killed continues, and repeats bit for bit."""
+"""A killed study continues, and studies are reproducible bit for bit."""
 
 import csv
 import json
@@ -19,14 +19,14 @@ from tests.support.tiny import TINY_RUN
 ROOT = Path(__file__).parents[2]
 SET = [*TINY_RUN[1:-1], "batch_size=20", "total_kimg=0.12", "checkpoint_every_kimg=0.02", "evaluation.num_samples=12"]
 SET += ["evaluation.calibrate=false", "evaluation.metrics=[fd_random_vgg16,prdc_random_vgg16]", "data.resolution=null"]
-CLASSES, PICTURES = 2, 12  # of each class
+CLASSES, IMAGES = 2, 12  # of each class
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     for k in range(CLASSES):
-        noise = randomness.uniform(k, "pictures", torch.arange(PICTURES), (3, 16, 16))
+        noise = randomness.uniform(k, "pictures", torch.arange(IMAGES), (3, 16, 16))
         for i, picture in enumerate((noise * 255).to(torch.uint8)):
             write_png(folder / f"{k}-{i}.png", picture)
     labels = [[path.name, int(path.name[0])] for path in sorted(folder.glob("*.png"))]
@@ -47,7 +47,7 @@ def command(folder: Path, data: Path) -> list[str]:
 
 
 def outcome(folder: Path) -> dict[str, object]:
-    """What must repeat: the report without times, the bytes of weights and samples."""
+    """Everything reproducible: the report without times, the bytes of weights and samples."""
     with (folder / "report.csv").open() as file:
         rows = [{k: v for k, v in row.items() if k != "sec_per_kimg"} for row in csv.DictReader(file)]
     files = [*folder.glob("*/snapshots/*.safetensors"), *folder.glob("*/samples/*.png"), *folder.glob("grids/*.png")]
@@ -70,7 +70,7 @@ def test_a_killed_study_continues_and_repeats_bit_for_bit(tmp_path: Path, data: 
     first = killed / "batch_film-seed0" / "checkpoints" / "last.ckpt"
     written = first.stat().st_mtime_ns
     assert main(command(killed, data)) == 0
-    assert first.stat().st_mtime_ns == written  # what was finished was not trained again
+    assert first.stat().st_mtime_ns == written  # finished runs are not trained again
     assert main(command(whole, data)) == 0
     assert outcome(killed) == outcome(whole)
     assert len(outcome(whole)["rows"]) == 4

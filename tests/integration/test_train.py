@@ -1,4 +1,4 @@
-"""`train` from the command line to the run folder: what it leaves, and that continuing loses nothing."""
+"""`train` from the command line: files in the run folder, and continuing without loss."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_a_continued_run_ends_bit_for_bit_where_an_undisturbed_one_ends(
     folder = tmp_path / "continued"
     assert train(folder, f"total_kimg={stop}", "regularizers=r1_path_length") == 0
     with (folder / "metrics.jsonl").open("a") as file:
-        file.write('{"kimg": 99, "after": "the checkpoint"}\n')  # what a killed run may have written since
+        file.write('{"kimg": 99, "after": "the checkpoint"}\n')  # a killed run may have written this since
     assert train(folder, "total_kimg=0.144", "regularizers=r1_path_length") == 0
     assert lines(folder) == lines(undisturbed)
     for name in ("samples/000000.144.png", "snapshots/000000.144.safetensors"):

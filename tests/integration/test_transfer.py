@@ -1,4 +1,4 @@
-"""`init`, `freeze_d` and moving rates, from the command line to the weights."""
+"""`init`, `freeze_d` and learning rate schedules, from the command line to the weights."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# So slow that nothing moves: what a run ends with is what it began with.
+# Learning rates so small that the final weights equal the initial ones.
 STILL = ["optimizer.g_lr=1e-30", "optimizer.d_lr=1e-30"]
 
 
@@ -51,7 +51,7 @@ def test_a_run_folder_gives_all_three_networks(
 
 
 def test_the_trained_average_outlives_the_first_step(source: Path, tmp_path: Path) -> None:
-    """It moves towards the generator by 1 - 0.5^(batch / half-life), 8 images of 10,000."""
+    """G_ema moves towards G by 1 - 0.5^(batch / half-life), 8 images of 10,000."""
     assert train(tmp_path / "new", f"init={source}", "seed=1", "total_kimg=0.008") == 0
     assert load_yaml(tmp_path / "new" / "config.yaml")["ema"]["rampup"] is None
     before, after = weights(source), weights(tmp_path / "new")
@@ -135,7 +135,7 @@ def test_a_continued_run_does_not_read_it_again(source: Path, tmp_path: Path) ->
 def test_exactly_the_frozen_layers_stay(count: int, source: Path, tmp_path: Path) -> None:
     run = [f"init={source}", f"freeze_d={count}", "regularizers=r1_path_length"]
     assert train(tmp_path / "new", *run) == 0
-    assert train(tmp_path / "new", *run, "total_kimg=0.032") == 0  # and continued
+    assert train(tmp_path / "new", *run, "total_kimg=0.032") == 0  # continues
     before, after = weights(source), weights(tmp_path / "new")
     frozen = {f"D.blocks.16.{layer}." for layer in ("from_rgb", "conv0", "conv1")} if count else set()
     stayed = {name for name in after if name.startswith("D.")} - changed(before, after, "D")

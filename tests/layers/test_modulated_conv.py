@@ -10,7 +10,7 @@ from stylegen.layers.resample import conv2d_resample, fir_filter
 
 
 def grouped(x: Tensor, weight: Tensor, styles: Tensor, kernel: Tensor, demodulate: bool, up: int) -> Tensor:
-    """Eq. 1 and 3 of the paper, with weights [N, O, I, K, K]."""
+    """Eq. 1 and 3 of the paper, with per-sample weights [N, O, I, K, K]."""
     w = weight[None] * styles[:, None, :, None, None]
     if demodulate:
         w = w / (w.square().sum(dim=[2, 3, 4], keepdim=True) + 1e-8).sqrt()

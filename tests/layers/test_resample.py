@@ -60,7 +60,7 @@ def test_up_and_down_sampling_keep_size_and_brightness(taps: list[float]) -> Non
     up, down = upsample2d(x, kernel), downsample2d(x, kernel)
     assert up.shape[2:] == (16, 16)
     assert down.shape[2:] == (4, 4)
-    if len(taps) == 4:  # an odd filter weighs the two phases differently
+    if len(taps) == 4:  # filters of odd length weigh the two phases differently
         torch.testing.assert_close(up[:, :, 4:12, 4:12], torch.full((1, 1, 8, 8), 3.0, dtype=torch.float64))
     torch.testing.assert_close(down[:, :, 1:3, 1:3], torch.full((1, 1, 2, 2), 3.0, dtype=torch.float64))
 

@@ -1,6 +1,6 @@
 """Properties of every loss: no overflow for large logits, and independence of micro-batches.
 
-`tests/training/lightning/test_strategy.py` spreads it over processes.
+`tests/training/test_ranks.py` tests them on several processes.
 """
 
 from dataclasses import replace

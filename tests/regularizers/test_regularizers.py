@@ -1,4 +1,4 @@
-"""R1 and path length in cases with a closed form."""
+"""R1 and path length in cases with a closed-form solution."""
 
 import math
 

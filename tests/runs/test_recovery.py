@@ -1,4 +1,4 @@
-"""Steps without finite gradients: skipped one by one; in a row, the run goes back, or gives up."""
+"""Steps with non-finite gradients are skipped; after several in a row the run goes back, or gives up."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedDraws, Tensor], Tensor]) -> None:
-    """NaN latents for the images that `bad` selects: the same at every replay."""
+    """NaN latents for the images selected by `bad`, the same in every replay."""
     latents = KeyedDraws.latents
 
     def planted(self: KeyedDraws, phase: str, indices: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def test_a_row_of_bad_steps_sends_the_run_back_on_another_way(
     assert final["clock"] == {"images_seen": 400, "steps": 50, "attempt": 1, "streaks": [0.0, 0.0, 0.0]}
     assert [line["kimg"] for line in lines(tmp_path / "whole")] == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4])
     assert not any(line["grad/nonfinite"] for line in lines(tmp_path / "whole"))
-    # A run that stops after it went back goes on exactly too.
+    # A run that stops after going back also continues exactly.
     assert train(tmp_path / "parts", "total_kimg=0.32") == 0
     assert train(tmp_path / "parts") == 0
     assert_equal(state(tmp_path / "parts"), final)
@@ -96,7 +96,7 @@ def test_a_run_that_goes_on_in_another_folder_goes_back_to_where_it_came_from(
 def test_a_signal_is_heard_though_the_run_diverges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It comes in the very step in which that is found, at 0.256 kimg."""
+    """The signal arrives in the step that detects divergence, at 0.256 kimg."""
 
     def bad(draws: KeyedDraws, indices: Tensor) -> Tensor:
         if 255 in indices:
@@ -119,7 +119,7 @@ def test_a_run_that_always_diverges_is_given_up(
     assert error.count("going back to 0.16 kimg") == 2
     assert "the training diverges" in error.splitlines()[-1]
     assert "Traceback" not in error
-    assert train(tmp_path, "attempts=2") == 1  # the attempts are used up, also for the same command again
+    assert train(tmp_path, "attempts=2") == 1  # no attempts are left, also when the command is repeated
     assert "going back" not in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""What a training may remove, continue and share: never data, never records without a checkpoint, one at a time."""
+"""What a training may remove, continue and share: no data, no records without a checkpoint, one run at a time."""
 
 import json
 import os
@@ -111,7 +111,7 @@ def test_a_run_folder_is_continued_by_name_without_its_last_checkpoint(copied: P
 def test_a_checkpoint_that_cannot_be_read_now_is_not_given_up(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An older one would take its place, and it would be deleted."""
+    """Otherwise an older one would replace it, and it would be deleted."""
     opened = Path.open
 
     def refuse(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
@@ -131,7 +131,7 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_given_up(
 def test_records_without_a_checkpoint_are_no_new_run(
     left_out: list[str], copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nor where the mark `.saved` was lost on copying, or never written by an older version."""
+    """Also if the mark `.saved` was lost on copying, or not written by an older version."""
     for path in (copied / "checkpoints").iterdir():
         path.unlink()
     if ".saved" in left_out:
@@ -190,7 +190,7 @@ def test_two_trainings_do_not_share_a_folder(
 def test_a_training_that_saved_before_the_lock_was_taken_is_noticed(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another training may have come and gone between choosing where to begin and taking the lock."""
+    """Another training may have run between choosing the checkpoint and taking the lock."""
     enter = RunLock.__enter__
 
     def late(lock: RunLock) -> RunLock:
@@ -205,7 +205,7 @@ def test_a_training_that_saved_before_the_lock_was_taken_is_noticed(
 
 
 def test_a_host_whose_locks_are_invisible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is still touched is in use; one that is not is stale."""
+    """A lock file that is still updated is in use; otherwise it is stale."""
     monkeypatch.setattr(run_lock, "HEARTBEAT", 0.1)
     lock = tmp_path / ".lock"
     lock.write_text(json.dumps({"host": "elsewhere", "pid": 7}))

@@ -1,4 +1,4 @@
-"""What a study's file may say, its report, and what is refused before anything is trained."""
+"""Contents of a study's file, its report, and errors before any training."""
 
 import csv
 import io
@@ -133,11 +133,11 @@ def test_bad_input(overrides: list[str], message: str, tmp_path: Path, capsys: p
 
 @pytest.mark.usefixtures("thumbnail")
 def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One YAML; numbers that were scored with other choices are taken anew, shorter runs refused."""
+    """One YAML file; evaluations with other choices are repeated, shorter runs refused."""
     file = tmp_path / "rates.yaml"
     data = tmp_path / "data"
-    for i, picture in enumerate(randomness.integers(256, 0, "pictures", torch.arange(12), (3, 16, 16))):
-        write_png(data / f"{i}.png", picture.to(torch.uint8))
+    for i, image in enumerate(randomness.integers(256, 0, "pictures", torch.arange(12), (3, 16, 16))):
+        write_png(data / f"{i}.png", image.to(torch.uint8))
     lines = [
         f"  - {override}" for override in [*TINY_RUN[1:-1], "evaluation.metrics=[fd_random_vgg16]", "total_kimg=1"]
     ]
@@ -157,7 +157,7 @@ def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for card in out.glob("*/snapshots/*.metrics.json"):
         card.unlink()
     assert main([*command, "total_kimg=0.016"]) == 0
-    assert (out / "report.csv").read_text() == before  # scored again, and by the digits as in training
+    assert (out / "report.csv").read_text() == before  # evaluated again, with the same digits
     assert main([*command[:-1], "set=evaluation.num_samples=30", "total_kimg=0.016"]) == 0
     assert (out / "report.csv").read_text() != before
     capsys.readouterr()

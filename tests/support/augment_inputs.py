@@ -9,11 +9,11 @@ from stylegen.augment import AugmentDraws
 
 
 class FixedDraws:
-    """What is not named has its gate closed, the uniform 1/2 and the normal 0.
+    """Fixed inputs. Operations that are not named have a closed gate, uniform 1/2 and normal 0.
 
     Args:
         count: images.
-        values: uniforms and normals by name, for all images or one each; their gates are open.
+        values: uniforms and normals by name, one for all images or one for each; opens their gates.
     """
 
     def __init__(self, count: int = 1, **values: float | list[float]) -> None:
@@ -47,7 +47,7 @@ def noise_images(count: int = 4, channels: int = 3, height: int = 16, width: int
 
 
 def smooth(count: int = 2, size: int = 32) -> Tensor:
-    """Slow waves, float64: what lies far below the sampling limit. [N, 3, size, size]."""
+    """Slow waves far below the Nyquist frequency, float64 [N, 3, size, size]."""
     x, y = torch.meshgrid(*[torch.arange(size, dtype=torch.float64) / size] * 2, indexing="xy")
     phases = torch.arange(count * 3, dtype=torch.float64).reshape(count, 3, 1, 1)
     return torch.sin(2 * torch.pi * (x + phases / 5)) * torch.cos(2 * torch.pi * (y * 1.5 - phases / 7))

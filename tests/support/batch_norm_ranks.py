@@ -14,7 +14,7 @@ BATCH = 4
 
 
 def results(part: slice) -> dict[str, Tensor]:
-    """For every family: output, first and second gradients of a loss that couples the samples, running statistics."""
+    """Layer -> output, first and second gradients of a loss that couples the samples, running statistics."""
     found: dict[str, Tensor] = {}
     for name in CONDITIONINGS:
         layer = make(name)

@@ -20,7 +20,7 @@ OVERRIDES += ["augment=ada", "augment.preset=bgc", "augment.p=0.5", "augment.spe
 
 
 def train(folder: Path, steps: int, load: Path | None = None, save: Path | None = None) -> dict[str, Any]:
-    """Train from the beginning or from `load` up to `steps` -> the weights and the means over all steps."""
+    """Train from the start or from `load` up to `steps` -> the weights and the means over all steps."""
     torch.set_num_threads(1)
     config = compose_config("train", OVERRIDES)
     dataset = build_dataset(config)
@@ -40,7 +40,7 @@ def train(folder: Path, steps: int, load: Path | None = None, save: Path | None 
 
 
 def begin_and_continue(folder: Path) -> None:
-    """On two processes: train the beginning and save two.ckpt, then continue from one.ckpt, which one process made."""
+    """On two processes: train and save two.ckpt, then continue from one.ckpt, written by one process."""
     train(folder, BEGINNING, save=folder / "two.ckpt")
     result = train(folder, STEPS, load=folder / "one.ckpt")
     if is_first():

@@ -1,6 +1,6 @@
-"""The papers' formulas, sample by sample and map by map, in plain tensor arithmetic. Imports nothing of ours.
+"""The papers' formulas, sample by sample and map by map, in plain tensor arithmetic. Imports nothing from stylegen.
 
-Each takes x [N, C, H, W], the condition, and the layer's parameters by name.
+Each function takes x [N, C, H, W], the condition, and the layer's parameters by name.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Parameters = dict[str, Tensor]
 
 
 def standardise(values: Tensor, eps: float) -> Tensor:
-    """All of `values` as one population: minus their mean, over the root of their mean square deviation."""
+    """(values - mean) / standard deviation, over all of `values`."""
     mean = values.sum() / values.numel()
     var = ((values - mean) ** 2).sum() / values.numel()
     return (values - mean) / (var + eps) ** 0.5
@@ -35,13 +35,13 @@ def pixel(x: Tensor) -> Tensor:
 
 
 def linear(v: Tensor, p: Parameters, name: str) -> Tensor:
-    """Equalised: unit weights over the root of the fan-in."""
+    """Equalised linear layer: unit weights divided by the root of the fan-in."""
     weight, bias = p[f"{name}.weight"], p[f"{name}.bias"]
     return torch.stack([(weight * row).sum(dim=1) / weight.shape[1] ** 0.5 + bias for row in v])
 
 
 def gamma_beta(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """Per sample and channel, [N, C], or per channel, [C]."""
+    """Scale and shift, per sample and channel [N, C] or per channel [C]."""
     rows = []
     for n in range(len(x)):
         g, b = (v if v.ndim == 1 else v[n] for v in (gamma, beta))
@@ -59,7 +59,7 @@ def film(x: Tensor, v: Tensor, p: Parameters) -> Tensor:
 
 
 def table(x: Tensor, weights: Tensor, p: Parameters) -> Tensor:
-    """The convex combination of the rows, one by one."""
+    """Convex combination of the rows, in a loop."""
     rows = p["table.weight"]
     mixed = torch.stack([sum(w[s] * rows[s] for s in range(len(rows))) for w in weights])
     return gamma_beta(x, 1 + mixed[:, : x.shape[1]], mixed[:, x.shape[1] :])
@@ -81,7 +81,7 @@ def squeeze_excitation(x: Tensor, v: Tensor, p: Parameters) -> Tensor:
 
 
 def concatenation(x: Tensor, v: Tensor, p: Parameters) -> Tensor:
-    """A true concatenation and a true 1x1 convolution, whose part for x is the identity."""
+    """Explicit concatenation and 1x1 convolution; the convolution's part for x is the identity."""
     maps = v[:, :, None, None].expand(-1, -1, *x.shape[2:])
     both = torch.cat([x, maps], dim=1)
     weight = torch.cat([torch.eye(x.shape[1], dtype=x.dtype), p["affine.weight"] / v.shape[1] ** 0.5], dim=1)

@@ -10,7 +10,7 @@ BATCH_STATISTICS = [name for name, family in CONDITIONINGS.items() if family.nee
 
 
 def make(name: str, channels: int = CHANNELS, dim: int = DIM) -> Conditioning:
-    """With weights, biases and tables that are not zero."""
+    """A layer with non-zero weights, biases and tables."""
     torch.manual_seed(3)
     layer = CONDITIONINGS[name](channels, dim).double()
     for parameter in layer.parameters():
@@ -19,6 +19,6 @@ def make(name: str, channels: int = CHANNELS, dim: int = DIM) -> Conditioning:
 
 
 def condition_for(name: str, count: int, dim: int = DIM) -> Tensor:
-    """A vector; for a table of styles a mixture of them."""
+    """A vector; for a class table, weights of a mixture."""
     v = torch.randn(count, dim, dtype=torch.float64)
     return v.softmax(dim=1) if CONDITIONINGS[name].kind == "index" else v

@@ -1,4 +1,4 @@
-"""Training that disturbs itself: `python -m tests.support.disturbed KIND RANK COUNT BYTE overrides...`.
+"""Training with a planned disturbance: `python -m tests.support.disturbed KIND RANK COUNT BYTE overrides...`.
 
 In the process with this local rank:
 
@@ -9,7 +9,7 @@ In the process with this local rank:
     calls                     nothing; each process prints how often it called torch's collectives in phases 1 to COUNT
     none                      nothing
 
-Every process leaves its id in the folder $DISTURBED_PIDS, if that is set.
+Every process writes its id to the folder $DISTURBED_PIDS, if set.
 """
 
 import errno
@@ -39,7 +39,7 @@ def at_phase(number: int, act: Any) -> None:
 
 
 class Limited:
-    """A file whose write fails after `limit` bytes."""
+    """A file that refuses writes after `limit` bytes."""
 
     def __init__(self, file: Any, limit: int, accident: Any) -> None:
         self.file, self.room, self.accident = file, limit, accident
@@ -127,7 +127,7 @@ def disturb(kind: str, count: int, byte: int) -> None:
 
 
 def arm(kind: str, rank: str, *numbers: str) -> None:
-    """In a process that trains."""
+    """Installs the disturbance in a training process."""
     own = os.environ.get("LOCAL_RANK", "0")
     if "DISTURBED_PIDS" in os.environ:
         (Path(os.environ["DISTURBED_PIDS"]) / own).write_text(str(os.getpid()))
@@ -138,7 +138,7 @@ def arm(kind: str, rank: str, *numbers: str) -> None:
 
 
 def armed(disturbance: list[str], work: Any, *arguments: Any) -> Any:
-    """The work of one of several processes."""
+    """Work of one of several processes, with the disturbance."""
     arm(*disturbance)
     return work(*arguments)
 

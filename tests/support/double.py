@@ -9,21 +9,21 @@ from torch import Tensor
 from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.images import to_float
 
-# With the default of 1e-8 Adam divides a gradient that is 0 but for rounding by 1e-8, and the weights after it are as
-# far apart as the learning rate allows. With this one a step passes a difference on times lr / eps, which is 2.5.
+# With the default eps of 1e-8, Adam amplifies the rounding error of a zero gradient, and weights differ by up to the
+# learning rate. With this eps a step amplifies a difference by at most lr / eps = 2.5.
 EPS = "optimizer.eps=1e-3"
 
 
 def assert_same_state(state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Equal up to the order of sums in float64: 2^-53 for each of 2^16 terms or fewer is 1e-11 of the largest sum, and
-    a few steps of Adam pass it on times 2.5 each."""
+    a few steps of Adam amplify it by 2.5 each."""
     assert state.keys() == expected.keys()
     for name, tensor in expected.items():
         torch.testing.assert_close(state[name], tensor, rtol=1e-10, atol=1e-13, msg=name)
 
 
 class Double:
-    """Anything that returns tensors, returning them in float64."""
+    """Wraps an object and returns its tensors in float64."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner

@@ -1,6 +1,6 @@
-"""The comments that experiments open with, and docs/experiments.md, whose table is made of them.
+"""The header comments of experiments, and the table in docs/experiments.md that is generated from them.
 
-``python -m tests.support.experiment_headers`` writes the table anew.
+``python -m tests.support.experiment_headers`` rewrites the table.
 """
 
 import itertools
@@ -69,7 +69,7 @@ def table() -> str:
 
 
 def page() -> str:
-    """docs/experiments.md with the table as it should be."""
+    """docs/experiments.md with an up-to-date table."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}{table()}{END}{after}"

@@ -1,4 +1,4 @@
-"""Reads golden files and compares with them. tests/golden/README.md describes each file."""
+"""Read golden files and compare with them; tests/golden/README.md describes the files."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Golden:
     tensors: dict[str, Tensor]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose names start with `prefix`, without it."""
+        """Tensors with the name prefix `prefix`, which is removed."""
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -38,7 +38,7 @@ class Golden:
 
 
 def kind_of(path: Path) -> str:
-    """The kind that a file's name starts with; training steps may carry any infix before `train_steps`."""
+    """The kind at the start of a file's name; training steps may have any infix before `train_steps`."""
     if path.stem.startswith("stylegan2_") and path.stem.endswith("train_steps"):
         return "train_steps"
     for start, kind in KINDS.items():
@@ -86,9 +86,9 @@ def _assert_within(actual: Tensor, expected: Tensor, limit: Tensor, name: str) -
 
 
 def unnoticed(networks: Iterable[nn.Module], notices: Callable[[], bool], bias_factor: float = 1.01) -> list[str]:
-    """Weight tensors that can be scaled by 1 % (biases by `bias_factor`) without `notices` saying so.
+    """Weight tensors that can be scaled by 1 % (biases by `bias_factor`) without `notices` detecting it.
 
-    Left out are tensors of zeros, and the mapping's biases.
+    Tensors of zeros and the mapping's biases are skipped.
     """
     found = []
     for network in networks:

@@ -1,4 +1,4 @@
-"""A recipe that kills its worker; in a module of its own, so that the workers need not import torch."""
+"""A recipe that kills its worker; in its own module, so that workers do not import torch."""
 
 import os
 import signal

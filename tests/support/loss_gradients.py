@@ -13,13 +13,13 @@ from tests.support.double import Double
 from tests.support.tiny import tiny_generator
 
 BATCH, RESOLUTION = 8, 8
-# Losses as they are by default, and with other arguments.
+# Losses with default and with other arguments.
 VARIANTS: dict[str, Loss] = {name: loss() for name, loss in LOSSES.items()}
 VARIANTS["relativistic average"] = LOSSES["relativistic"](pairing="average")
 
 
 def gradients(loss: Loss, rank: int = 0, ranks: int = 1, micro_batch: int | None = None) -> dict[str, Tensor]:
-    """After the generator's and after the discriminator's main phase, averaged over ranks, by phase and parameter."""
+    """Gradients after the main phases of generator and discriminator, averaged over ranks, by phase and parameter."""
     with randomness.seeded_construction(0, "critic"):
         critic = Discriminator(RESOLUTION, channel_base=64, channel_max=8, mbstd_group_size=2)
     draws, options = Double(KeyedDraws(0, 8, torch.zeros(1, 0))), StepOptions(batch_per_device=micro_batch)
@@ -38,7 +38,7 @@ def gradients(loss: Loss, rank: int = 0, ranks: int = 1, micro_batch: int | None
 
 
 def assert_same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Up to float64's rounding in sums of fewer than 2^16 terms, none larger than the phase's largest gradient."""
+    """Equal up to float64 rounding in sums of fewer than 2^16 terms, bounded by the phase's largest gradient."""
     assert found.keys() == expected.keys()
     assert {name.split("/")[0] for name in found} == {"G_main", "D_main"}
     for phase in ("G_main", "D_main"):

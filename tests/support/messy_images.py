@@ -1,4 +1,4 @@
-"""Images as users have them: every format, mode and defect; the same number always gives the same file."""
+"""Realistic user images: every format, mode and defect; the same number always gives the same file."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ def photo(number: int, size: tuple[int, int], mode: str = "RGB") -> Image.Image:
 
 
 def deep(number: int, side: int) -> bytes:
-    """16-bit grey, in the whole range."""
+    """16-bit grey over the full range."""
     ramp = np.linspace(0, 65535, side * side).reshape(side, side).astype(np.uint16)
     return saved(Image.fromarray(np.roll(ramp, number)))
 
@@ -45,7 +45,7 @@ def animated(number: int, side: int) -> bytes:
 
 
 def bomb(side: int = 20_000) -> bytes:
-    """A PNG that says it has side x side pixels."""
+    """A PNG with a header that claims side x side pixels."""
     data = bytearray(encode(1))
     data[16:24] = struct.pack(">II", side, side)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -53,7 +53,7 @@ def bomb(side: int = 20_000) -> bytes:
 
 
 def text_bomb(megabytes: int = 80) -> bytes:
-    """A PNG whose compressed text chunk unpacks to `megabytes`."""
+    """A PNG with a compressed text chunk that unpacks to `megabytes`."""
     data = encode(1)
     body = b"Comment\0\0" + zlib.compress(bytes(megabytes * 2**20), 9)
     chunk = b"zTXt" + body
@@ -89,8 +89,8 @@ BAD: dict[str, tuple[str, Maker]] = {
 }
 
 
-def messy_pictures(count: int, side: int) -> Iterator[tuple[str, bytes, bool]]:
-    """Name, file, and whether it can be used, of `count` pictures; one in forty cannot, all kinds occur in 320."""
+def messy_images(count: int, side: int) -> Iterator[tuple[str, bytes, bool]]:
+    """Name, file and usability of `count` images; one in forty is unusable, 320 contain every kind."""
     good, bad = list(GOOD.items()), list(BAD.items())
     for number in range(count):
         usable = number % 40 != 39

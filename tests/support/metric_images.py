@@ -82,7 +82,7 @@ def evaluation_of(
 
 
 class Thumbnail:
-    """A cheap extractor for what does not depend on the network: grey values of a 4x4 thumbnail."""
+    """A cheap extractor for tests that do not depend on the network: grey values of a 4x4 thumbnail."""
 
     name = "random_vgg16"
     dim = 16
@@ -97,7 +97,7 @@ class Thumbnail:
 
 
 class SquaredDifference:
-    """A distance that can be worked out by hand."""
+    """A distance that can be computed by hand."""
 
     name, weights_id, dim = "squared_difference", "none", 1
     recipe: dict[str, object] = {}  # noqa: RUF012

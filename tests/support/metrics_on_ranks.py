@@ -1,4 +1,4 @@
-"""Metrics that processes share; run by `test_ranks.py` in its own processes."""
+"""Metrics on several processes, which `test_ranks.py` starts."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ class Conditional(Reals):
 
 
 class Broken(Thumbnail):
-    """NaN for one image, which only one rank sees."""
+    """NaN for one image, on one rank only."""
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         values = super().__call__(images)
@@ -49,7 +49,7 @@ def measured(folder: Path) -> dict[str, object]:
 
 
 def failure() -> str:
-    """What is raised when one process meets what cannot be measured."""
+    """The error raised if one process has images that cannot be measured."""
     features.EXTRACTORS["random_vgg16"] = lambda weights, device: Broken()
     images = portraits(9, side=16)
     images[4] = 0
@@ -61,7 +61,7 @@ def failure() -> str:
 
 
 def work(config: Any) -> str:
-    """Both of the above, and then the command itself."""
+    """`measured`, `failure`, and then the command."""
     folder = Path(config.out).parent
     with distributed.process_group(torch.device("cpu")):
         result = measured(folder / f"cache{distributed.world_size()}") | {"failure": failure()}

@@ -1,4 +1,4 @@
-"""Runs that are disturbed at random moments, continued by the same command, and compared with one left in peace.
+"""Disturbs runs at random moments, continues them with the same command and compares with an undisturbed run.
 
     python -m tests.support.moments [--count 20] [--seed 0] [--out FILE.md]
 
@@ -28,7 +28,7 @@ from tests.support.tiny import TINY_RUN
 ROOT = Path(__file__).parents[2]
 RUN = [*TINY_RUN, "regularizers=r1_path_length", "data.use_labels=true", "threads=1", "logger.mode=disabled"]
 RUN += ["augment=ada", "augment.preset=bgc", "augment.speed_kimg=0.3", "trainer.accelerator=cpu"]
-# No interval is a multiple of another, so that checkpoints fall between records, and means under way are saved too.
+# No interval is a multiple of another: checkpoints fall between records and save incomplete means.
 RUN += ["total_kimg=0.4", "log_every_kimg=0.04", "checkpoint_every_kimg=0.056", "sample_every_kimg=0.08"]
 RUN += ["snapshot_every_kimg=0.2"]
 PHASES, SAVES = 50 * 2 + 13 + 4, 8  # of such a run: two main phases a step, path length at every 4th, R1 at every 16th
@@ -44,7 +44,7 @@ STATUS = {"sigterm": 143, "full": 1}
 
 @dataclass
 class Moment:
-    """One disturbance, and what came of it."""
+    """One disturbance and its result."""
 
     kind: str
     processes: int
@@ -84,10 +84,10 @@ def undisturbed(folder: Path, processes: int) -> float:
 
 
 def disturb(moment: Moment, folder: Path, seconds: float) -> str:
-    """Let it happen -> standard error. Waits until all processes have ended."""
+    """Run with the disturbance -> standard error. Waits until all processes have ended."""
     pids = folder.with_name(f"{folder.name}-pids")
     pids.mkdir()
-    kind = "none" if moment.kind == "sigkill" else moment.kind  # that one comes from outside
+    kind = "none" if moment.kind == "sigkill" else moment.kind  # sent from outside
     run = command(folder, moment.processes, (kind, moment.rank, moment.count, moment.byte))
     process = subprocess.Popen(
         run, env=environment(DISTURBED_PIDS=str(pids)), cwd=ROOT, stdout=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ def disturb(moment: Moment, folder: Path, seconds: float) -> str:
     )  # fmt: skip
     killed = None
     if moment.kind == "sigkill":
-        # By checkpoints as far as they tell, so that a machine that is busier now does not move the moment much.
+        # Measured by checkpoints where possible, so that other load hardly shifts the moment.
         whole, part = divmod(moment.share * (SAVES - 1), 1)
         while process.poll() is None and saves(folder) < whole:
             time.sleep(0.01)
@@ -111,7 +111,7 @@ def disturb(moment: Moment, folder: Path, seconds: float) -> str:
 
 
 def saves(folder: Path) -> int:
-    """How many checkpoints a run has written; -1 before the first step."""
+    """Number of checkpoints a run has written; -1 before the first step."""
     newest = max((path.stem for path in (folder / "checkpoints").glob("[0-9]*.ckpt")), default="0")
     return round(float(newest) / 0.056) if (folder / "samples" / "000000.000.png").exists() else -1
 
@@ -125,7 +125,7 @@ def alive(pid: int) -> bool:
 
 
 def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
-    """One entry for each field, empty where both are equal bit for bit, else what differs."""
+    """One entry for each field: empty if both are bit-identical, else a description of the difference."""
     if type(a) is not type(b):
         yield f"{where}: {type(a).__name__} and {type(b).__name__}"
     elif isinstance(a, dict):
@@ -144,10 +144,10 @@ def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """All that must be equal: the checkpoint, the lines, the bytes of samples and snapshots, the names of files."""
+    """Everything that must be equal: the checkpoint, the records, the bytes of samples and snapshots, file names."""
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     text = (folder / "metrics.jsonl").read_text()
-    # Records of time have no fixed length, so the offset is compared with its own file.
+    # Times in records have variable length, so the offset is compared with its own file.
     offset = checkpoint["observers"]["log"].pop("offset")
     for seconds in ("spent", "elapsed"):
         checkpoint["observers"]["evaluation"].pop(seconds)
@@ -163,7 +163,7 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 def finish_and_compare(moment: Moment, folder: Path, reference: Path) -> None:
-    """Give the same command again, without the disturbance, and note what differs at the end."""
+    """Repeat the command without the disturbance, and record the differences at the end."""
     checkpoint = folder / "checkpoints" / "last.ckpt"
     if checkpoint.exists():
         moment.stopped_at = f"{torch.load(checkpoint, weights_only=True)['clock']['images_seen'] / 1000:g}"
@@ -177,21 +177,21 @@ def finish_and_compare(moment: Moment, folder: Path, reference: Path) -> None:
     moment.fields, moment.problems = len(found), tuple(filter(None, found))
 
 
-def draw_moments(count: int, seed: int, size: int) -> Iterator[Moment]:
-    """Every kind with one and with two processes, over and over, at random moments.
+def random_moments(count: int, seed: int, size: int) -> Iterator[Moment]:
+    """Every kind with one and with two processes, in turn, at random moments.
 
     Args:
-        size: of a checkpoint in bytes.
+        size: size of a checkpoint in bytes.
     """
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     for number, (kind, processes) in enumerate(itertools.cycle(itertools.product(KINDS, (1, 2)))):
         if number == count:
             return
         save = kind in ("kill_save", "full")
-        rank = 0 if save else draw.randrange(processes)  # the first process writes
-        byte = draw.choice([draw.randrange(size)] * 3 + ([-1, -2] if kind == "kill_save" else []))
+        rank = 0 if save else rng.randrange(processes)  # the first process writes
+        byte = rng.choice([rng.randrange(size)] * 3 + ([-1, -2] if kind == "kill_save" else []))
         last = SAVES if save else PHASES - 20
-        yield Moment(kind, processes, rank, draw.randint(1, last), byte, draw.uniform(0, 0.9))
+        yield Moment(kind, processes, rank, rng.randint(1, last), byte, rng.uniform(0, 0.9))
 
 
 def main() -> int:
@@ -207,7 +207,7 @@ def main() -> int:
         reference = {n: Path(root) / f"undisturbed-{n}" for n in (1, 2)}
         seconds = {n: undisturbed(folder, n) for n, folder in reference.items()}
         size = (reference[1] / "checkpoints" / "last.ckpt").stat().st_size
-        for number, moment in enumerate(draw_moments(options.count, options.seed, size), 1):
+        for number, moment in enumerate(random_moments(options.count, options.seed, size), 1):
             folder = Path(root) / f"{number:02d}"
             disturb(moment, folder, seconds[moment.processes])
             finish_and_compare(moment, folder, reference[moment.processes])

@@ -1,9 +1,9 @@
-"""What the authors published, typed from their repositories, papers and configuration pages, not from our YAML.
+"""Published settings, copied by hand from the authors' repositories, papers and configuration pages, not from our YAML.
 
 Sources: NVlabs/stylegan train.py and training_loop.py (`STYLEGAN1`), NVlabs/stylegan2 run_training.py and
 training_loop.py (`STYLEGAN2`), NVlabs/stylegan2-ada-pytorch train.py (`ADA`), NVlabs/stylegan3 train.py and
-docs/configs.md (AFHQv2). `adam` is what Adam is given after the published correction for lazy regularisation:
-rate and beta2 of G and D; beta1 is 0 throughout, epsilon 1e-8.
+docs/configs.md (AFHQv2). `adam` has Adam's arguments after the published correction for lazy regularisation:
+rate and beta2 of G and D; beta1 is always 0, epsilon 1e-8.
 """
 
 from typing import Any
@@ -51,7 +51,7 @@ STYLEGAN1: Row = {
     "start": 8,
     "stable": 600,
     "fade": 600,
-    # by resolution, as sched.minibatch_dict and sched.G_lrate_dict have them
+    # by resolution: sched.minibatch_dict and sched.G_lrate_dict
     "batches": {8: 256, 16: 128, 32: 64, 64: 32, 128: 32, 256: 32, 512: 32, 1024: 32},
     "rates": {8: 0.001, 16: 0.001, 32: 0.001, 64: 0.001, 128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
 }
@@ -122,7 +122,7 @@ CIFAR: Row = {
     "ema": 500,
     "rampup": 0.05,
     "mapping": 2,
-    # pl_weight=0 leaves G_reg_interval=4 standing, so Adam of G is corrected although nothing regularises G
+    # pl_weight=0 does not reset G_reg_interval=4, so G's Adam is corrected although G has no regulariser
     "adam": lazy(0.0025, 4, 16),
     "path_length": None,
     "mixing": 0,

@@ -1,4 +1,4 @@
-"""Files of seeded random weights: the published ones are downloads, and tests are offline."""
+"""Files of seeded random weights: tests are offline and cannot download the published ones."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from stylegen import randomness
 
 
 def seeded_state(network: nn.Module) -> dict[str, Tensor]:
-    """He-normal matrices and kernels, small biases; batch norm's statistics and counters as they are."""
+    """He-normal matrices and kernels, small biases; unchanged batch norm statistics and counters."""
     generator = torch.Generator().manual_seed(0)
     state = {}
     for name, value in network.state_dict().items():
@@ -29,17 +29,17 @@ def write_inception(path: Path) -> Path:
 
     class Unloaded(FeatureExtractorInceptionV3):
         def load_state_dict(self, *args: Any, **kwargs: Any) -> None:
-            """Its constructor insists on loading weights; there are none yet."""
+            """Replaces loading, which the constructor requires, before any weights exist."""
 
     torch.save({}, path)
     state = seeded_state(Unloaded("inception", ["2048"], feature_extractor_weights_path=str(path)))
-    state["fc.weight"] *= 8  # logits that differ between images, or every inception score is 1
+    state["fc.weight"] *= 8  # with equal logits for all images every inception score would be 1
     torch.save(state, path)
     return path
 
 
 class SmallVGG16(nn.Module):
-    """In place of torchvision's VGG16, whose 138 million weights would take longer than the tests."""
+    """Replaces torchvision's VGG16: its 138 million weights would take longer than the tests."""
 
     def __init__(self) -> None:
         super().__init__()

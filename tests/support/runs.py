@@ -1,4 +1,4 @@
-"""Runs of the command `train` in small: start one, read what it wrote, compare it."""
+"""Tiny runs of the command `train`: start one, read its files, compare them."""
 
 import json
 from pathlib import Path

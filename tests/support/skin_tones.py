@@ -1,13 +1,13 @@
-"""Does a conditional generator produce the requested skin tone? Judged by mean colour.
+"""Measures how often a conditional generator produces the requested skin tone, by mean colour.
 
     python -m tests.support.skin_tones RUN_FOLDER
 
 Samples 200 images from the run's newest snapshot (seeds 0 to 199, no truncation, the six classes in turn) and prints
-the share whose nearest class is the requested one. The classifier is fitted to the real portraits: of the 48 face
+the share with the requested class as nearest class. The classifier is fitted to the real portraits: of the 48 face
 pixels with the largest ratio of between-class to within-class variance, it drops the darker half (outlines, eyes,
 shadows) and the brightest tenth, and compares the mean colour of the rest with the mean of each class. Beards, hats and
-hands cover the skin of some portraits, so it errs on real ones too: its accuracy, fitted to one half of the portraits
-and tested on the other, is printed as a ceiling.
+hands cover the skin of some portraits, so it is wrong on some real ones: its accuracy on one half of the portraits,
+fitted to the other half, is printed as an upper bound.
 """
 
 import sys
@@ -21,7 +21,7 @@ from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.latent.sampler import Sampler
 
 NUM_PIXELS = 48
-KEPT = slice(24, 43)  # of these, by rising brightness
+KEPT = slice(24, 43)  # of these pixels, by increasing brightness
 NUM_SAMPLES = 200
 
 
@@ -30,8 +30,8 @@ class Judge:
     """Nearest mean colour.
 
     Attributes:
-        pixels: bool [H, W], those that count.
-        colors: [num_classes, 3], each class's mean.
+        pixels: bool [H, W], pixels used.
+        colors: [num_classes, 3], mean of each class.
     """
 
     pixels: Tensor
@@ -48,7 +48,7 @@ def learn(images: Tensor, classes: Tensor) -> Judge:
     means = torch.stack([x[classes == k].mean(dim=0) for k in kinds])
     between = means.var(dim=0).sum(dim=0)
     within = (x - means[classes]).var(dim=0).sum(dim=0)
-    ratio = between / (within + 50)  # the constant, in squared grey levels, keeps pixels that hardly vary out
+    ratio = between / (within + 50)  # the constant, in squared grey levels, excludes nearly constant pixels
     pixels = torch.zeros_like(ratio, dtype=torch.bool)
     pixels.view(-1)[ratio.flatten().topk(NUM_PIXELS).indices] = True
     colors = _skin_color(images, pixels)
@@ -56,7 +56,7 @@ def learn(images: Tensor, classes: Tensor) -> Judge:
 
 
 def held_out_accuracy(images: Tensor, classes: Tensor) -> float:
-    """Accuracy on one half of the real images of a classifier fitted to the other half."""
+    """Accuracy on one half of the real images after fitting to the other half."""
     even = torch.arange(len(images)) % 2 == 0
     right = [(learn(images[a], classes[a])(images[~a]) == classes[~a]).double().mean() for a in (even, ~even)]
     return float(torch.stack(right).mean())
@@ -70,14 +70,14 @@ def _skin_color(images: Tensor, pixels: Tensor) -> Tensor:
 
 
 def portraits(resolution: int) -> tuple[Tensor, Tensor, list[str]]:
-    """All portraits uint8 [N, 3, H, W], their classes [N], and the names of these."""
+    """All portraits uint8 [N, 3, H, W], their classes [N], and the class names."""
     dataset = ImageDataset(OPENMOJI, resolution, use_labels=True)
     images, labels = dataset.batch(range(dataset.num_images))
     return images, labels.argmax(dim=1), dataset.class_names or []
 
 
 def main(run_folder: str) -> None:
-    """Print the judge's ceiling, the share of each class, and the share of all."""
+    """Print the classifier's accuracy, the share of each class, and the share of all."""
     generator = load_snapshot(run_folder).generator
     images, classes, names = portraits(generator.resolution)
     judge = learn(images, classes)

@@ -18,7 +18,7 @@ def tiny_generator(resolution: int = 16, seed: int = 0, name: str = "stylegan2",
     return generator.requires_grad_(False)
 
 
-# Overrides under which the default experiment takes seconds.
+# Overrides that reduce the default experiment to seconds.
 TINY_RUN = [
     "data.resolution=16",
     "batch_size=8",

@@ -1,9 +1,9 @@
-"""Tiny trainings in float64 on two processes, one after another, for starting processes takes longer than training.
+"""Tiny trainings in float64 on two processes, one after another, because starting processes takes longer than training.
 
     torchrun --standalone --nproc-per-node=2 -m tests.support.two_processes FOLDER
 
-The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt; then come the
-trainings of `change_processes`.
+The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt. The trainings of
+`change_processes` follow.
 """
 
 import sys
@@ -25,7 +25,7 @@ from tests.support.tiny import TINY_RUN
 STEPS, BATCH = 5, 16
 STYLEGAN1 = ("generator=stylegan1", "discriminator=stylegan1")
 GROWING = ("growth=stylegan1", "growth.stable_kimg=0.03", "growth.fade_kimg=0.03", "growth.batch_sizes=[16,16]")
-# Images that a process works on at a time, 0 for all of its own, and settings.
+# batch_per_device (0 for the whole share), and settings.
 CASES: dict[str, tuple[int, Sequence[str]]] = {
     "whole": (0, ()),
     "micro_batches": (4, ()),
@@ -35,9 +35,9 @@ CASES: dict[str, tuple[int, Sequence[str]]] = {
 
 
 def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dict[str, Any]:
-    """Train from the beginning -> the weights and statistics, on rank 0 also in `out`.
+    """Train from the start -> the weights and statistics, on rank 0 also in `out`.
 
-    A `batch_per_device` of 0 is the whole share.
+    A `batch_per_device` of 0 is the rank's whole share.
     """
     torch.set_num_threads(1)
     augment = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2"]
@@ -47,7 +47,7 @@ def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dic
     dataset = build_dataset(config)
     step = build_step(config, dataset).to(torch.float64)
     for name, parameter in [*step.G.named_parameters(), *step.G_ema.named_parameters()]:
-        if name.endswith("strength"):  # from 0, an instance norm would take out all that precedes it
+        if name.endswith("strength"):  # starting from 0, an instance norm would remove everything before it
             parameter.data.fill_(1.0)
     step.draws = Double(step.draws)
     batch = BATCH if step.growth is None else step.growth.batch_at

@@ -33,7 +33,7 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def finished_records(path: Path, seconds: float = 60.0) -> list[Record]:
-    """All records; W&B's own process may still be writing for a while after a run has finished."""
+    """All records, once complete: W&B's own process may still write after a run has finished."""
     deadline = time.monotonic() + seconds
     while True:
         found = list(records(path))

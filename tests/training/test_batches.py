@@ -1,4 +1,4 @@
-"""Errors in worker processes that read images are raised as in the training process."""
+"""Errors in data loading workers are raised as they would be in the training process."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def test_an_image_damaged_during_the_training_is_named(tmp_path: Path) -> None:
 
 
 class Killed:
-    """A dataset whose worker is killed."""
+    """A dataset that kills its worker."""
 
     def batch(self, indices: list[int]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Checkpoint files are atomic: whole, or not there."""
+"""Checkpoint files are atomic: complete or absent."""
 
 import errno
 import os
@@ -47,7 +47,7 @@ def test_it_reaches_the_disk_before_it_takes_its_name(path: Path, monkeypatch: p
 
 
 def test_it_streams(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No write is larger than one tensor with its header: the file is never assembled in memory."""
+    """No write is larger than one tensor with its header, so the file is never assembled in memory."""
     sizes = []
 
     class Watched:

@@ -64,8 +64,8 @@ def test_a_whole_checkpoint_is_read_by_anyone(path: Path, whole: dict[str, Any],
 
 
 def test_every_flipped_bit_is_noticed_or_changes_nothing(path: Path, whole: dict[str, Any]) -> None:
-    good, draw, noticed = path.read_bytes(), random.Random(0), 0
-    places = [draw.randrange(8 * len(good)) for _ in range(FLIPS)] + list(range(8 * len(good) - 800, 8 * len(good), 7))
+    good, rng, noticed = path.read_bytes(), random.Random(0), 0
+    places = [rng.randrange(8 * len(good)) for _ in range(FLIPS)] + list(range(8 * len(good) - 800, 8 * len(good), 7))
     for place in places:
         bad = bytearray(good)
         bad[place // 8] ^= 1 << place % 8

@@ -1,4 +1,4 @@
-"""Which parameters freeze-D holds; that they hold is seen in tests/integration/test_transfer.py."""
+"""Which parameters Freeze-D freezes; tests/integration/test_transfer.py checks that they do not change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Progressive growing: the published schedule row by row, and its edges."""
+"""Progressive growing: the published schedule row by row, and edge cases."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Rates as a function of images seen."""
+"""Learning rates as a function of images seen."""
 
 import math
 

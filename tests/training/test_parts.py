@@ -1,4 +1,4 @@
-"""The plain parts of training: average, draws, phases, statistics, optimizer."""
+"""Parts of training: EMA, random inputs, phases, statistics, optimizer."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Half precision: where it applies, what stays in float32, how far it may be off, and what is refused."""
+"""Half precision: where it applies, what stays in float32, its error, and invalid settings."""
 
 import copy
 
@@ -58,7 +58,7 @@ def test_float32_leaves_the_networks_alone(name: str) -> None:
     assert not any(module._forward_pre_hooks for network in (generator, critic) for module in network.modules())
 
 
-# bfloat16 rounds to 8 bits: in so small a network, through several blocks, some leaky ReLUs change sides.
+# bfloat16 rounds to 8 bits: after several blocks of such a small network some leaky ReLUs change sign.
 @pytest.mark.parametrize(("name", "count", "tolerance"), [("bf16", 1, 0.05), ("fp16", None, 0.02)])
 def test_losses_penalties_and_gradients_are_near_those_of_float32(
     name: str, count: int | None, tolerance: float
@@ -86,7 +86,7 @@ def test_losses_penalties_and_gradients_are_near_those_of_float32(
 
 
 def test_float16_survives_products_that_overflow_it() -> None:
-    """512 * 9 products of 60 * 200 * 30: far beyond 65504, yet demodulated to order one."""
+    """512 * 9 products of 60 * 200 * 30 are far above 65504; demodulation reduces them to order one."""
     x, weight = torch.full((1, 512, 4, 4), 60.0), torch.full((8, 512, 3, 3), 200.0)
     styles = torch.full((1, 512), 30.0)
     exact = modulated_conv2d(x, weight, styles)

@@ -17,7 +17,7 @@ from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.tiny import tiny_generator
 
 RESOLUTION, GAMMA, EVERY, CLASSES = 16, 10.0, 4, 2
-# Level of detail -> images seen, where 4, 8 and 16 px are stable for 1 kimg and 8 and 16 px fade in over 1 kimg.
+# Level of detail -> images seen, if 4, 8 and 16 px train for 1 kimg each and 8 and 16 px fade in over 1 kimg each.
 MOMENTS = {2: 0, 1.3: 1700, 1: 2000, 0.3: 3700, 0: 4000}
 
 
@@ -40,7 +40,7 @@ def published_reals(images: Tensor, lod: float) -> Tensor:
 
 
 def published_logits(D: Discriminator, images: Tensor, labels: Tensor, lod: float) -> Tensor:
-    """Every resolution from the full size down, whatever the level; an image of each enters by its share."""
+    """Runs all resolutions from the full size down at every level; each resolution's image enters with its weight."""
     features, alpha = None, 1.0
     for depth, side in enumerate(reversed(D.resolutions[1:])):
         features = D.blocks[str(side)](features, images, alpha)
@@ -68,7 +68,7 @@ def new_step(batch_per_device: int | None = None) -> TrainingStep:
 
 
 def r1_by_training(step: TrainingStep, images: Tensor, labels: Tensor, lod: float) -> tuple[float, dict[str, Any]]:
-    """The reported term and the gradients that the lazy phase of a training step leaves."""
+    """The reported term, and the gradients after the lazy phase of a training step."""
     step.images_seen = MOMENTS[lod]
     step._set_level()
     step.D.requires_grad_(True)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes have trained: `CASES`, and on from what one process began."""
+    """Folder with results of two processes: `CASES`, and runs continued from one process."""
     folder = tmp_path_factory.mktemp("processes")
     change_processes.train(folder, change_processes.BEGINNING, save=folder / "one.ckpt")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One process with the whole batch at once."""
+    """One process with the whole batch, without micro-batches."""
     return train(tmp_path_factory.mktemp("alone") / "whole.pt")
 
 
@@ -40,13 +40,13 @@ def assert_same_training(found: dict[str, Any], expected: dict[str, Any]) -> Non
     assert_same_state(found["state"], expected["state"])
     assert found["statistics"].keys() == expected["statistics"].keys()
     for name, value in expected["statistics"].items():
-        # Means in float32 of values of order 1: 2^-24 for each of 20 additions or fewer.
+        # Float32 means of values of order 1: an error of 2^-24 for each of at most 20 additions.
         assert abs(found["statistics"][name] - value) <= 20 * 2**-24 * max(abs(value), 1), name
 
 
 @pytest.mark.parametrize("images", [8, 4])
 def test_micro_batches_train_as_one(images: int, alone: dict[str, Any], tmp_path: Path) -> None:
-    """`images`: as many at a time."""
+    """`images`: size of a micro-batch."""
     assert_same_training(train(tmp_path / "parts.pt", images), alone)
 
 
@@ -57,7 +57,7 @@ def test_processes_train_as_one(case: str, folder: Path, alone: dict[str, Any]) 
 
 @pytest.mark.parametrize("case", ["batch_norm", "growth"])
 def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Path) -> None:
-    """With path length, whose gradient passes the reduced statistics of batch normalisation twice."""
+    """With path length: its gradient passes the reduced statistics of batch normalisation twice."""
     expected = train(tmp_path / "alone.pt", *CASES[case])
     assert any("running_var" in name for name in expected["state"]) == (case == "batch_norm")
     assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)
@@ -72,7 +72,7 @@ def test_processes_with_micro_batches_have_the_gradients_of_one_batch(loss: str,
 
 
 def test_a_checkpoint_continues_on_another_number_of_processes(folder: Path, tmp_path: Path) -> None:
-    """From 1 to 2 and from 2 to 1: as one process all the way; records, which are float32, included."""
+    """From 1 to 2 and from 2 to 1: equal to one process throughout, including the float32 records."""
     alone = change_processes.train(tmp_path, change_processes.STEPS)
     two_then_one = change_processes.train(folder, change_processes.STEPS, load=folder / "two.ckpt")
     one_then_two = torch.load(folder / "result.pt", weights_only=True)

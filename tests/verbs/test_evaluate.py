@@ -49,7 +49,7 @@ def folder(path: Path, images: torch.Tensor) -> Path:
 
 
 def low_generator(**settings: Any) -> StyleGenerator:
-    """Still growing: it stands at 8 px of 16."""
+    """A generator that is still growing: at 8 px of 16."""
     generator = tiny_generator(name="stylegan1", **settings)
     generator.set_level(8)
     return generator
@@ -81,7 +81,7 @@ def test_many_snapshots(run_folder: Path, capsys: pytest.CaptureFixture[str], mo
 
 
 def test_evaluating_a_part_keeps_the_other_rows_and_cards(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of other choices too; a damaged card is put aside."""
+    """Rows and cards of other choices are kept too; a damaged card is renamed."""
     snapshots = run_folder / "snapshots"
     all_three = evaluate(capsys, f"snapshot={snapshots}/*.safetensors", "num_samples=16")
     part = f"snapshot={snapshots}/000001.000.safetensors,{snapshots}/000002.000.safetensors"
@@ -97,7 +97,7 @@ def test_evaluating_a_part_keeps_the_other_rows_and_cards(run_folder: Path, caps
     }
     assert (run_folder / "metrics.svg").read_text().count("<use") >= 3
     card = json.loads((snapshots / "000001.000.metrics.json").read_text())
-    assert (card["num_samples"], card["sampling"]["kimg"]) == (8, 1)  # reused, not taken again
+    assert (card["num_samples"], card["sampling"]["kimg"]) == (8, 1)  # reused, not measured again
     assert [earlier["num_samples"] for earlier in card["earlier"].values()] == [16]
     assert (snapshots / "000002.000.metrics.json.damaged").read_text() == "{"
 
@@ -112,7 +112,7 @@ def test_snapshots_of_two_runs_have_names_of_their_own(run_folder: Path, capsys:
 
 
 def test_of_a_large_folder_a_keyed_choice_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not the first images, which may be of one class: here black ones come first."""
+    """Not the first images, which may be of one class: the first ones here are black."""
     images = portraits(30, side=16)
     images[:10] = 0
     fakes, reals = folder(tmp_path / "fakes", images), folder(tmp_path / "reals", portraits(40, side=16))
@@ -146,7 +146,7 @@ def test_an_interrupted_job_continues_where_it_was(
     assert main(["evaluate", CHEAP, *arguments]) == 130
     names.clear()
     evaluate(capsys, *arguments)
-    assert len(measured) == 3  # none twice
+    assert len(measured) == 3  # nothing is measured twice
     save_snapshot(run_folder / "snapshots" / "000002.000.safetensors", tiny_generator(seed=99), INFO)
     evaluate(capsys, *arguments)
     assert measured[3:] == ["000002.000.safetensors"]  # the file has changed
@@ -159,7 +159,7 @@ def test_an_interrupted_job_continues_where_it_was(
 def test_the_default_metric_and_its_fallback(
     run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real features; without the package that contains them the untrained ones, and a note that says so."""
+    """Trained features; without the package that contains them untrained ones, with a note."""
     monkeypatch.setitem(features.EXTRACTORS, "efficientnet_lite0", lambda weights, device: Thumbnail())
     for present, extractor in ((True, "efficientnet_lite0"), (False, "random_vgg16")):
         monkeypatch.setattr("stylegen.metrics.protocol.registry.is_present", lambda name, weights, found=present: found)
@@ -197,7 +197,7 @@ def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.Cap
     assert card == json.loads(out.read_text())
     assert (card["num_samples"], card["num_reals"]) == (30, 40)
     assert card["sampling"]["files"] == ".png"
-    assert 0 <= card["metrics"]["authenticity_random_vgg16"] <= 1  # the number of the figure
+    assert 0 <= card["metrics"]["authenticity_random_vgg16"] <= 1  # measured for the figure
     with Image.open(tmp_path / "card.neighbours.png") as figure:
         assert figure.size == (4 * (6 * 18 - 2), 4 * (3 * 18 - 2))
     assert evaluate(capsys, f"data.path={reals}", f"export={file}")["export"] == str(file)
@@ -225,7 +225,7 @@ def test_evaluations_of_classes(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_snapshot_that_is_still_growing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Measured, and drawn beside its nearest reals, at the resolution at which it stands."""
+    """It is measured, and shown beside its nearest reals, at its current resolution."""
     path = tmp_path / "low.safetensors"
     save_snapshot(path, low_generator(num_classes=6), {"data": {**INFO["data"], "use_labels": True}})
     card = evaluate(capsys, f"snapshot={path}", "num_samples=16", "per_class=4", "neighbours=2")

@@ -1,4 +1,4 @@
-"""Every experiment composes and builds, its header is whole, and the published ones hold the published numbers."""
+"""Every experiment composes and builds, has a complete header, and published ones have the published values."""
 
 import functools
 import re
@@ -34,8 +34,8 @@ _PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
 
 @functools.cache
 def compose(name: str) -> TrainSettings:
-    """For reading only."""
-    data = "data.path=openmoji" if name == "auto" else "data.path=x"  # what `auto` decides follows the images
+    """Cached: do not modify the result."""
+    data = "data.path=openmoji" if name == "auto" else "data.path=x"  # `auto` chooses settings by the images
     return compose_config("train", [f"experiment={name}", data])
 
 
@@ -82,7 +82,7 @@ def expected_at(row: Row, resolution: int) -> Row:
 
 
 def settings(config: TrainSettings, resolution: int) -> Row:
-    """What `tests.support.published_settings` has, read from a configuration."""
+    """The fields of `tests.support.published_settings`, read from a configuration."""
     G, D, regularizers, augment = config.generator, config.discriminator, config.regularizers, config.augment
     found = {
         "generator": G.name,
@@ -131,7 +131,7 @@ def settings(config: TrainSettings, resolution: int) -> Row:
 
 
 def adam(config: TrainSettings) -> dict[str, Any]:
-    """Rate and beta2 of each network as Adam has them, beta1 being 0."""
+    """Adam's rate and beta2 for each network; beta1 is 0."""
     regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in config.regularizers.items()]
     phases = build_phases(LOSSES["nonsaturating"](), regularizers)
     found = {}
@@ -171,7 +171,7 @@ def test_its_header_has_command_hardware_time_and_metric(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_its_metric_is_named_and_measured(name: str) -> None:
-    """Every published number stands behind the name of its metric, and the run measures that metric."""
+    """Every published value follows the name of its metric, and the run measures that metric."""
     metric = read_header(name).labels["metric"]
     measured = list(compose(name).evaluation.metrics)
     assert set(measured) <= set(METRICS)
@@ -185,7 +185,7 @@ def test_its_metric_is_named_and_measured(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
-    """The same command with parts of a batch that are as large, and that hold whole minibatch-statistics groups."""
+    """The command for one GPU has micro-batches of the same size, with whole minibatch standard deviation groups."""
     header, config = read_header(name), compose(name)
     many, one = (shlex.split(command) for command in (header.command, header.labels["one GPU"]))
     assert many[:-1] == one[:-1] == ["python", "train.py", f"experiment={name}", *one[3:-1]]

@@ -1,4 +1,4 @@
-"""`python -m stylegen prepare` as people type it: what it writes, what it says, and how it refuses."""
+"""`python -m stylegen prepare` from the command line: output, messages, errors."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""`sample.py mode=noise`: what the noise inputs do, as in the paper's figures 4 and 5."""
+"""`sample.py mode=noise`: the effect of noise inputs, as in the paper's figures 4 and 5."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`-m`: every combination is a run of its own."""
+"""`-m`: every combination is a separate run."""
 
 import contextlib
 import io
@@ -46,7 +46,7 @@ def test_what_cannot_be_swept(arguments: list[str], message: str, capsys: pytest
 
 
 def in_this_process(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-    """`subprocess.run` of the command `stylegen`, without a start of its own."""
+    """`subprocess.run` of the command `stylegen`, but in this process."""
     assert command[:3] == [sys.executable, "-m", "stylegen"]
     with contextlib.redirect_stdout(io.StringIO()) as out:
         status = main(command[3:])

@@ -80,7 +80,7 @@ def test_transparent_colours_do_not_bleed_when_resized():
 
 def test_orientation_is_applied():
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise
     image = Image.new("L", (16, 16))
     image.paste(255, (0, 0, 16, 8))  # white above becomes white on the right
     out = pixels(saved(image, exif=exif), channels="gray")
@@ -104,7 +104,7 @@ def test_sixteen_bits_take_little_memory():
     _eight_bits(deep)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 12 * 512 * 512  # a image may have 64 megapixels, and each core has one
+    assert peak < 12 * 512 * 512  # an image may have 64 megapixels, and every core converts one
 
 
 def test_orientation_that_cannot_be_read_is_ignored():

@@ -126,6 +126,6 @@ def test_unreadable_files_and_images_without_a_folder(tmp_path, source):
 def test_a_file_of_gigabytes_is_not_read(source, tmp_path):
     for name in ("l.csv", "l.json"):
         with (tmp_path / name).open("wb") as file:
-            file.truncate(3 * 2**30)  # takes no room
+            file.truncate(3 * 2**30)  # sparse: takes no space
         with pytest.raises(UserError, match="3072 MiB, more than 128"):
             find_labels(str(tmp_path / name), source)

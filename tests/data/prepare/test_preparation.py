@@ -29,7 +29,7 @@ from stylegen.errors import DamagedFile, RunError, UserError
 from stylegen.files import exclusive
 from tests.support.datasets import encode, write_archive, write_folder
 from tests.support.killed_recipe import FATAL, KilledRecipe
-from tests.support.messy_images import messy_pictures, photo, saved
+from tests.support.messy_images import messy_images, photo, saved
 
 FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(12)}
 
@@ -45,7 +45,7 @@ def left_beside(out: Path) -> list[str]:
 
 
 def test_mixed_images(tmp_path):
-    images = list(messy_pictures(640, 24))  # all kinds, twice
+    images = list(messy_images(640, 24))  # all kinds, twice
     source = write_folder(tmp_path / "messy", {name: data for name, data, _ in images})
     bad = [name for name, _, usable in images if not usable]
     done = run(source, tmp_path / "out.zip", Recipe(resolution=16), labels="folders", processes=2)
@@ -73,7 +73,7 @@ def test_zip_members_that_are_bombs_are_left_out(tmp_path, monkeypatch):
 
 
 def edited(path: Path, out: Path, **changes: object) -> Path:
-    """A copy of a prepared zip with another note; its stamp, which covers the images only, stays right."""
+    """A copy of a prepared zip with other metadata; its stamp stays valid, because it covers the images only."""
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
             content = old.read(name)
@@ -91,7 +91,7 @@ def prepared(tmp_path) -> Path:
 
 @pytest.fixture
 def another(tmp_path) -> Path:
-    """As many images of the same size, and the same labels."""
+    """A dataset of as many other images, of the same size and with the same labels."""
     files = {name: encode(100 + i, (16, 16)) for i, name in enumerate(FILES)}
     run(write_folder(tmp_path / "in2", files), tmp_path / "another.zip", labels="folders")
     return tmp_path / "another.zip"
@@ -115,7 +115,7 @@ def test_a_dataset_cannot_claim_the_fingerprint_of_another(prepared, another, tm
     forged = edited(another, tmp_path / "forged.zip", fingerprint=claim["fingerprint"], labels_stamp="x")
     assert ImageDataset(forged, cache=cache).fingerprint == own["fingerprint"] != claim["fingerprint"]
     forged = edited(another, tmp_path / "forged2.zip", fingerprint=claim["fingerprint"], digests=claim["digests"])
-    if cache == "off":  # what else there is has been computed from the pixels
+    if cache == "off":  # other caches compute it from the pixels
         with pytest.raises(DamagedFile, match="is not the image that was prepared"):
             assert ImageDataset(forged, cache=cache).fingerprint
         with pytest.raises(DamagedFile, match="is not the image that was prepared"):
@@ -229,7 +229,7 @@ prepare.prepare(open_source(sys.argv[1]), Path(sys.argv[2]), Recipe(resolution=1
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 @pytest.mark.parametrize(("name", "processes"), [("out.zip", 1), ("out.lmdb", 1), ("out", 2)])
 def test_killed_half_way_and_started_again(tmp_path, name, processes):
-    images = {name: data for name, data, _ in messy_pictures(120, 24)}
+    images = {name: data for name, data, _ in messy_images(120, 24)}
     source = write_folder(tmp_path / "in", images)
     run(source, tmp_path / "whole" / name, Recipe(resolution=16))
     out = tmp_path / "killed" / name
@@ -269,7 +269,7 @@ def test_what_a_failing_power_left_is_not_trusted(tmp_path, monkeypatch, damage)
         spool.write_bytes(spool.read_bytes()[:2000])
     elif damage == "scribble":
         spool.write_bytes(spool.read_bytes()[:-9] + bytes(9))
-    elif damage == "hole":  # a page that never reached the disk, before others that did
+    elif damage == "hole":  # a page that never reached the disk, before others that were written
         spool.write_bytes(spool.read_bytes()[:2000] + bytes(40) + spool.read_bytes()[2040:])
     else:
         journal.write_bytes(journal.read_bytes()[:-20])
@@ -356,7 +356,7 @@ def test_no_usable_image(tmp_path):
 
 @pytest.mark.parametrize("pack", [write_folder, write_archive])
 def test_tiff_gif_and_bmp_are_converted(tmp_path, pack):
-    """Without loss, so their pixels are those of the PNG; a GIF has at most 256 colours, so the image is small."""
+    """Lossless, so pixels equal the PNG's; the image is small, because a GIF has at most 256 colours."""
     formats = {"PNG": "a.png", "TIFF": "b.TIFF", "BMP": "c.bmp", "GIF": "d.gif"}
     done = run(
         pack(tmp_path / "in.zip", {name: encode(3, (8, 8), 3, f) for f, name in formats.items()}), tmp_path / "o"
@@ -364,7 +364,7 @@ def test_tiff_gif_and_bmp_are_converted(tmp_path, pack):
     assert (done.found, done.written, done.left_out) == (4, 4, 0)
     pixels = ImageDataset(tmp_path / "o").batch(range(4))[0]
     assert torch.equal(pixels, pixels[:1].expand(4, -1, -1, -1))
-    with pytest.raises(UserError, match="contains no images"):  # training reads what it always has
+    with pytest.raises(UserError, match="contains no images"):  # training reads fewer formats
         ImageDataset(write_folder(tmp_path / "only", {"b.tif": encode(3, format="TIFF")}))
 
 

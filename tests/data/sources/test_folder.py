@@ -1,4 +1,4 @@
-"""What only a folder can do: links, permissions."""
+"""Cases specific to folders: links, permissions."""
 
 import sys
 
@@ -14,7 +14,7 @@ def test_links_to_folders_are_followed_once(tmp_path):
     elsewhere = write_folder(tmp_path / "elsewhere", {"x.png": encode(1)})
     top = write_folder(tmp_path / "top", {"y.png": encode(2)})
     (top / "linked").symlink_to(elsewhere)
-    (top / "up").symlink_to(top)  # would be walked for ever
+    (top / "up").symlink_to(top)  # would be walked forever
     assert FolderSource(top).keys() == ["linked/x.png", "y.png"]
 
 
@@ -28,6 +28,6 @@ def test_a_image_that_went_away(tmp_path):
 def test_a_note_of_gigabytes_is_not_read(tmp_path):
     path = write_folder(tmp_path / "data", {"a.png": encode(0)})
     with (path / "dataset.json").open("wb") as file:
-        file.truncate(3 * 2**30)  # takes no room
+        file.truncate(3 * 2**30)  # sparse: takes no space
     with pytest.raises(UserError, match=r"dataset\.json cannot be read \(3072 MiB, more than 128 MiB\)"):
         FolderSource(path)

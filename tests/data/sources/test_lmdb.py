@@ -1,4 +1,4 @@
-"""Our LMDB: the same input gives the same bytes, any number of readers, and nothing foreign or broken is read."""
+"""Our LMDB: the same input gives the same bytes, any number of readers; foreign and damaged files are refused."""
 
 import os
 import pickle
@@ -58,7 +58,7 @@ def test_several_sources_of_one_file_in_one_process(path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_workers_read_what_the_parent_has_open(path):
-    """DataLoader's workers are forks on Linux; LMDB forbids using an inherited environment and reopening its file."""
+    """DataLoader forks its workers on Linux; LMDB forbids using an inherited environment or reopening it."""
     ds = ImageDataset(path, use_labels=True, cache="off")
     expected = ds.batch(range(5))[0]
     loader = DataLoader(ds, batch_size=5, num_workers=2, multiprocessing_context="fork")

@@ -1,4 +1,4 @@
-"""Parquet as the hub serves it: structs or bare bytes, with or without labels, one file or several shards."""
+"""Parquet in the hub's layouts: structs or plain bytes, with or without labels, one file or several shards."""
 
 import json
 import pickle

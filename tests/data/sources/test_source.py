@@ -1,4 +1,4 @@
-"""Folders and zips implement one protocol and refuse labels that do not fit."""
+"""Folders and zips have the same interface and refuse labels that do not fit."""
 
 import pickle
 

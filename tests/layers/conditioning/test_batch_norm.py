@@ -24,7 +24,7 @@ def batches(count: int, size: int = 4, channels: int = 3) -> list[Tensor]:
 
 
 def pooled(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased variance of each channel over everything."""
+    """Mean and unbiased variance of each channel over samples and pixels."""
     values = torch.cat([part.transpose(0, 1).flatten(1) for part in parts], dim=1)
     return values.mean(dim=1), values.var(dim=1)
 
@@ -90,7 +90,7 @@ def test_batch_statistics_in_evaluation_do_not_update_the_running_ones() -> None
 
 
 def test_two_processes_equal_one_batch(tmp_path: Path) -> None:
-    """Two processes with half a batch each: outputs, statistics, first and second gradients equal the whole batch's."""
+    """With half a batch each, outputs, statistics, first and second gradients equal the whole batch's."""
     command = [sys.executable, "-m", "tests.support.batch_norm_ranks", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ranks = [subprocess.Popen([*command, str(rank)], cwd=ROOT, env=environment) for rank in range(2)]

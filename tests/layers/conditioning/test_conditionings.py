@@ -1,4 +1,4 @@
-"""Every conditioning against its paper's formula in float64 to second order, and their common contract."""
+"""Every conditioning against its paper's formula in float64, to second derivatives, and the common contract."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ from tests.support.conditioning_layers import BATCH_STATISTICS, CHANNELS, condit
 
 
 def derivatives(function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Value, first derivatives of a weighted sum of it, and derivatives of those squared."""
+    """Value, gradient of its weighted sum, and gradient of that gradient's square."""
     inputs = [v.requires_grad_() for v in inputs]
     y = function(*inputs)
     weights = torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)
@@ -87,7 +87,7 @@ def test_modulate_with_zeros_changes_nothing() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", CONDITIONINGS)
 def test_half_precision_keeps_its_type_and_does_not_overflow(name: str, dtype: torch.dtype) -> None:
-    """Features of 300, whose squares float16 cannot hold; w stays in float32, as in a network."""
+    """The squares of features of 300 overflow float16; w stays in float32, as in a network."""
     layer, v = make(name, 6).float().requires_grad_(False), condition_for(name, 2).float()
     x = (torch.randn(2, 6, 4, 4) * 300).to(dtype)
     y, exact = layer(x, v), layer(x.float(), v)

@@ -31,7 +31,7 @@ def references_of(
 
 
 def test_references_are_in_order() -> None:
-    """As on the emoji portraits. The order of the last two depends on sharpness: these images are blurred."""
+    """The order on the emoji portraits. The last two depend on sharpness, so these images are blurred."""
     reals = Reals(blurred(portraits(60), 0.5))
     values = references_of(reals, Extraction(RandomVGG16(), batch_size=50), ["fd_random_vgg16"])["fd_random_vgg16"]
     assert 0 < values["real_vs_real"] < values["averaged_2x2"] < values["one_picture_repeated"]
@@ -54,12 +54,12 @@ def test_each_reference_by_its_definition() -> None:
 
 
 def gaussian(count: int, purpose: str) -> torch.Tensor:
-    """Features [count, 16] with a spectrum that falls, as those of networks do."""
+    """Features [count, 16] with a falling spectrum, like network features."""
     return randomness.normal(0, f"tests/{purpose}", torch.arange(count), (16,)) * torch.linspace(0, 2, 16).exp()
 
 
 def test_the_perfect_generator_is_what_fresh_samples_measure() -> None:
-    """300 reals, 20 perfect generators of 3,000 samples each: the fit is right, real against real far too high."""
+    """300 reals, 20 perfect generators of 3,000 samples each: the fit is correct, real against real much too high."""
     reals = gaussian(300, "reals")
     halves = halves_of(300, 0)
     moments = [Moments(16), Moments(16)]
@@ -90,7 +90,7 @@ def test_more_samples_lower_the_perfect_generator_and_few_give_none() -> None:
 
 
 def test_halves_that_share_images_say_nothing() -> None:
-    """20 images until there are 64: real against real, and what is fitted to it, would be close to 0."""
+    """20 images repeated to 64: real against real, and the fit to it, would be close to 0."""
     repeated = FirstReals(Reals(portraits(20, side=16)), 64, mirror=False)
     assert set(references_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
         *("averaged_2x2", "one_picture_repeated"),

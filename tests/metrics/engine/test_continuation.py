@@ -63,7 +63,7 @@ def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_nothing_is_drawn_again_where_the_comparison_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All fakes are measured; references and pairs of images can still take minutes."""
+    """All fakes are measured; references and pairwise metrics can still take minutes."""
     reals = Reals(portraits(40, side=16))
 
     def metric(images: StoredImages) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Degradations grow with their severity, and the default metric puts static far behind a slight blur."""
+"""Metrics increase with severity, and the default metric ranks static much worse than a slight blur."""
 
 import itertools
 
@@ -52,7 +52,7 @@ def test_sets_of_images() -> None:
 
 
 def test_the_default_metric_follows_severity_and_cannot_be_fooled_by_static() -> None:
-    """The random VGG16 does not pass this: to it a slight blur is worse than salt and pepper."""
+    """The random VGG16 fails this test: it ranks a slight blur worse than salt and pepper."""
     torch.set_num_threads(1)
     extractor = EfficientNetLite0()
     images, numbers = portraits(NUM), torch.arange(NUM)

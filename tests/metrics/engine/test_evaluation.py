@@ -105,7 +105,7 @@ def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
 
 
 def test_ids_name_their_extractor() -> None:
-    """`fid` is Inception's alone."""
+    """Only Inception's distance is called `fid`."""
     for metric_id, metric in METRICS.items():
         kind, _, rest = metric_id.partition("_")
         if kind in ("fd", "prdc", "authenticity"):
@@ -206,7 +206,7 @@ def test_an_own_weights_file_is_opened_beforehand(reals: Reals, tmp_path: Path) 
 def test_no_more_is_kept_of_the_fakes_than_moments(
     reals: Reals, fakes: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory is flat in their number."""
+    """Memory does not grow with their number."""
     from stylegen.metrics.formulas.feature_set import FeatureSet
 
     kept = []

@@ -1,4 +1,4 @@
-"""The generated side of a metric: precision of the generator, and what the card records of its sampling."""
+"""Generated images: precision of the generator, and the sampling recorded on the card."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,7 +20,7 @@ ON_ROUNDING = {"tf32", "bf16"}
 
 @pytest.fixture
 def rounding() -> Iterator[None]:
-    """The process lets GPUs round the factors of products, as PyTorch does by default and `precision=tf32` says."""
+    """Enables TF32, as PyTorch's defaults and `precision=tf32` do."""
     state = switches()
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
@@ -30,9 +30,9 @@ def rounding() -> Iterator[None]:
 
 
 def switches() -> list[bool]:
-    """Whether convolutions and products are rounded, by PyTorch's older interface and by its newer one.
+    """TF32 switches of convolutions and products, in PyTorch's older and newer interface.
 
-    The older one raises where the two disagree, as a product on a GPU would.
+    The older one raises if the two disagree, as a product on a GPU would.
     """
     newer = [torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul]
     return [
@@ -67,7 +67,7 @@ def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
 
 @pytest.mark.usefixtures("thumbnail")
 def test_the_card_says_where_labels_come_from() -> None:
-    """An unconditional generator has none, and a setting for them is no part of the name."""
+    """An unconditional generator has no labels, and the setting for them does not change the metric's name."""
     uniform = Protocol(labels="uniform")
     conditional = Conditional(portraits(8, side=16))
     conditional.spec = ImageSpec(16, 3, num_classes=3)

@@ -1,4 +1,4 @@
-"""`fid50k`, `kid50k`, `pr50k3` and `is50k` against slow formulas in float64 that share nothing with stylegen."""
+"""`fid50k`, `kid50k`, `pr50k3` and `is50k` against slow formulas in float64 that use no code of stylegen."""
 
 from dataclasses import dataclass, replace
 
@@ -41,7 +41,7 @@ class SmallVGG16(Thumbnail):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The four metrics with fewer images, through cheap extractors."""
+    """The four metrics with fewer images and cheap extractors."""
     for metric_id in IDS:
         first = FIRST if METRICS[metric_id].first_reals else None
         monkeypatch.setitem(METRICS, metric_id, replace(METRICS[metric_id], exact_fakes=FAKES, first_reals=first))
@@ -60,7 +60,7 @@ def measured(fakes: Tensor, reals: Reals, ids: list[str] = IDS) -> MetricCard:
 
 
 def slow_reals(reals: Reals) -> Tensor:
-    """The first images in the dataset's order, over again at its end; the published rule in plain words."""
+    """The published rule: the first images in the dataset's order, repeated from its start if there are fewer."""
     return torch.stack([reals.images[i % len(reals.images)] for i in range(FIRST)])
 
 
@@ -77,7 +77,7 @@ def test_the_published_counts() -> None:
 
 @pytest.mark.parametrize("count", [50, 12])
 def test_fid50k(fakes: Tensor, count: int) -> None:
-    """Covariances by N - 1; 12 reals are counted again from the first, as TensorFlow's dataset repeats."""
+    """Covariances are divided by N - 1; 12 reals are counted twice, as in TensorFlow's repeated dataset."""
     reals = Reals(portraits(count, side=16))
     a, b = thumbnails(fakes), thumbnails(slow_reals(reals))
     shift, (s, t) = a.mean(0) - b.mean(0), (np.cov(side, rowvar=False) for side in (a, b))
@@ -91,7 +91,7 @@ def test_fid50k(fakes: Tensor, count: int) -> None:
 
 
 def test_kid50k(fakes: Tensor) -> None:
-    """With 30 images on either side each of the 100 subsets is the whole set."""
+    """With 30 fakes and 30 reals each of the 100 subsets is the whole set."""
     reals = Reals(portraits(50, side=16))
     x, y = thumbnails(fakes[:FIRST]), thumbnails(slow_reals(reals))
 
@@ -122,7 +122,7 @@ def test_pr50k3(fakes: Tensor) -> None:
 
 
 def test_is50k(fakes: Tensor) -> None:
-    """Ten parts in the order of generation, not shuffled; the deviation over parts divided by 10."""
+    """Ten parts in order of generation, not shuffled; the deviation is divided by 10, the number of parts."""
     logits = SmallInception().logits(Thumbnail()(fakes)).double().numpy()
     values = []
     for part in range(10):
@@ -134,7 +134,7 @@ def test_is50k(fakes: Tensor) -> None:
 
 
 def test_reals_are_mirrored_where_the_training_mirrored() -> None:
-    """Each by a coin of its own, the second time that an image counts too; the same at any batch size."""
+    """Each real is flipped independently, also when it counts a second time; the same at any batch size."""
     plain, reals = Reals(portraits(40, side=16)), Mirrored(portraits(40, side=16))
     first = FirstReals(reals, 100, mirrors(reals))
     images = first.batch(torch.arange(100))[0]
@@ -153,7 +153,7 @@ def test_reals_are_mirrored_where_the_training_mirrored() -> None:
 
 
 def test_the_card_says_which_reals_count(fakes: Tensor) -> None:
-    """One pass through the network serves `fid` and `fid50k`, each with its own reals."""
+    """One pass through the network is enough for `fid` and `fid50k`, each with its own reals."""
     reals = Mirrored(portraits(50, side=16))
     card = measured(fakes, reals, ["fid", "fid50k"])
     assert card.reals == (

@@ -1,4 +1,4 @@
-"""A network that is still growing is measured at its own resolution, and the number's name says so."""
+"""A network that is still growing is measured at its current resolution, which is part of the metric's name."""
 
 from dataclasses import asdict
 from pathlib import Path

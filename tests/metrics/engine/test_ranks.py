@@ -1,4 +1,4 @@
-"""Processes share the work, and the number does not depend on how many they are."""
+"""Processes share the work, and the metric does not depend on their number."""
 
 import json
 from pathlib import Path
@@ -26,8 +26,10 @@ def flat(values: object, name: str = "") -> dict[str, float]:
 def test_two_processes_measure_as_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The room by itself, and the command."""
-    monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", features.EXTRACTORS["random_vgg16"])  # is put back
+    """Results of the metrics package, and of the command."""
+    monkeypatch.setitem(
+        features.EXTRACTORS, "random_vgg16", features.EXTRACTORS["random_vgg16"]
+    )  # restored after the test
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     alone = shared_work.measured(tmp_path / "alone")
     for i, image in enumerate(shared_work.reals().images):
@@ -36,7 +38,7 @@ def test_two_processes_measure_as_one(
     arguments = ["evaluate", f"snapshot={tmp_path / 'a.safetensors'}", f"data.path={tmp_path / 'reals'}"]
     arguments += ["num_samples=21", "batch_size=4", "device=cpu", "evaluation.cache=false"]
     assert main([*arguments, f"out={tmp_path / 'one.json'}"]) == 0
-    # As `devices=2` starts them; the room's work comes first in each, for starting costs more than all the rest.
+    # Started like `devices=2`; both results come from the same processes, because starting takes longer than the rest.
     monkeypatch.setattr(verb, "launch", lambda work, *rest, **options: launch(shared_work.work, *rest, **options))
     capsys.readouterr()
     assert main([*arguments, f"out={tmp_path / 'two.json'}", "devices=2"]) == 0
@@ -45,13 +47,13 @@ def test_two_processes_measure_as_one(
     assert card["metrics"] == pytest.approx(json.loads((tmp_path / "one.json").read_text())["metrics"], rel=1e-6)
 
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
-    assert first == second  # every process knows the card
+    assert first == second  # every process has the card
     assert "features of some images are not finite" in first.pop("failure")
     one, two = flat(json.loads(json.dumps(alone))), flat(first)
     assert one.keys() == two.keys()
     assert "/classes/mean over classes/fd_random_vgg16" in one
     for key, value in one.items():
-        # A path length divides the difference of two nearly equal images by 1e-8: batches' rounding shows.
+        # A path length divides the difference of two nearly equal images by 1e-8, so rounding in batches is visible.
         assert two[key] == pytest.approx(value, rel=2e-2 if "ppl" in key else 1e-6), key
     assert len(list((tmp_path / "cache2").iterdir())) == len(list((tmp_path / "alone").iterdir()))
 

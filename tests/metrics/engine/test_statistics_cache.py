@@ -76,11 +76,11 @@ def test_no_flipped_byte_gives_other_numbers_or_an_error(tmp_path: Path) -> None
         loaded = cache.load(KEY)
         noticed += loaded is None
         assert loaded is None or all(np.array_equal(loaded[name], ARRAYS[name]) for name in ARRAYS)
-    assert noticed > len(whole) / 6  # the others say when it was written, and the like
+    assert noticed > len(whole) / 6  # the others are times of writing and similar fields
 
 
 def test_writers_at_the_same_time(tmp_path: Path) -> None:
-    """Whoever reads in between sees one of them whole."""
+    """A reader in between gets one of the two files, complete."""
     cache = StatisticsCache(tmp_path)
     cache.store(KEY, {"mean": np.zeros(10_000)})
 

@@ -1,4 +1,4 @@
-"""`fid`, `kid`, `isc`, `precision` and `recall` are what torch-fidelity's own loop gives on the same images."""
+"""`fid`, `kid`, `isc`, `precision` and `recall` equal the results of torch-fidelity's own loop on the same images."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from stylegen.metrics.formulas.frechet import Moments, distance
 from tests.support.metric_images import Reals, evaluation_of, noisy, portraits
 from tests.support.random_networks import SmallVGG16, seeded_state, write_inception
 
-UNPUBLISHED = "_unpublished-weights"  # random ones, in every number's name
+UNPUBLISHED = "_unpublished-weights"  # random weights, marked in every metric's name
 EIGENVALUES, EIGENVECTORS = np.linalg.eigvals, torch.linalg.eigh
 
 
@@ -46,7 +46,7 @@ def theirs(fakes: Tensor, reals: Tensor, weights: Path, **options: Any) -> dict[
 
 
 def eigenvalues_of_low_rank(matrix: np.ndarray) -> np.ndarray:
-    """Those that are not 0, from the matrix on its own range, which it maps into itself: 2048 become a few."""
+    """The non-zero eigenvalues, from the matrix restricted to its range: a few instead of 2048."""
     basis, _ = np.linalg.qr(matrix @ np.random.default_rng(0).normal(size=(len(matrix), 32)))
     return EIGENVALUES(basis.T @ matrix @ basis)
 
@@ -58,7 +58,7 @@ def eigenvectors_of_low_rank(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def compute_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
-    """KID: the library keeps the features' float32, in which the sums of the estimate cancel to a few digits."""
+    """KID in float64: in float32, which the library keeps, the sums of the estimate cancel to a few digits."""
     import torch_fidelity.metric_kid as library
 
     kernel = library.kernel_poly
@@ -81,7 +81,7 @@ def test_frechet_distance_is_its_formula() -> None:
 
 
 def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numpy.linalg.eigvals", eigenvalues_of_low_rank)  # half a minute of the full matrix
+    monkeypatch.setattr("numpy.linalg.eigvals", eigenvalues_of_low_rank)  # the full matrix takes half a minute
     monkeypatch.setattr("torch.linalg.eigh", eigenvectors_of_low_rank)
     compute_in_float64(monkeypatch)
     monkeypatch.setattr("stylegen.metrics.protocol.registry.MIN_PER_SPLIT", 1)  # more images would take minutes
@@ -110,8 +110,8 @@ def test_inceptions_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "kid": other["kernel_inception_distance_mean"],
         "kid_std": other["kernel_inception_distance_std"],
     }
-    assert {key: ours[key] for key in theirs_by_id} == pytest.approx(theirs_by_id, rel=1e-9)  # of the same features
-    # The library takes the root of eigenvalues that are 0 up to 2^-52 of the largest: 2^-26 of its root for each.
+    assert {key: ours[key] for key in theirs_by_id} == pytest.approx(theirs_by_id, rel=1e-9)  # from the same features
+    # The library adds the roots of eigenvalues that are 0 up to 2^-52 of the largest, each 2^-26 of its root.
     assert ours["fid"] == pytest.approx(other["frechet_inception_distance"], rel=1e-5)
 
 
@@ -126,5 +126,5 @@ def test_precision_and_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert 0 < other["recall"] < 1
     assert card.metrics == pytest.approx({f"{key}{UNPUBLISHED}": other[key] for key in ("precision", "recall")})
     repeated = card.references[f"recall{UNPUBLISHED}"]["one_picture_repeated"]
-    assert repeated == pytest.approx(1 / 60)  # itself, and nothing else
+    assert repeated == pytest.approx(1 / 60)  # only itself
     assert set(card.references) == set(card.metrics)

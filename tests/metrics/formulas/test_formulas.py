@@ -1,4 +1,4 @@
-"""KID, IS, precision and recall against slow formulas in float64 that share nothing with the library."""
+"""KID, IS, precision and recall against slow formulas in float64 that use no code of the library."""
 
 import math
 

@@ -51,7 +51,7 @@ def test_identical_sets_are_at_distance_0_at_any_rank(count: int) -> None:
 
 
 def test_fewer_pictures_than_features() -> None:
-    """Two images each: covariances of rank 1, whose root is known: S = d d^T / 2, Tr(S1 S2)^1/2 = |d1.d2| / 2."""
+    """Two images each: covariances S = d d^T / 2 of rank 1, Tr(S1 S2)^1/2 = |d1.d2| / 2."""
     a, b = features(2, 40), features(2, 40, "b")
     d1, d2 = a[0] - a[1], b[0] - b[1]
     shift = a.mean(0) - b.mean(0)
@@ -76,7 +76,7 @@ def test_symmetric_and_scales_quadratically() -> None:
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_streaming_equals_one_shot(batch: int) -> None:
-    values = features(100, 6, shift=1000)  # a mean far from 0 is where raw sums lose digits
+    values = features(100, 6, shift=1000)  # raw sums lose digits if the mean is far from 0
     streamed = moments(values, batch)
     assert streamed.count == 100
     torch.testing.assert_close(streamed.mean, values.mean(0), rtol=1e-13, atol=0)

@@ -1,4 +1,4 @@
-"""Metrics that compare every pair of images, against slow formulas in float64 that share nothing with them."""
+"""Metrics that compare every pair of images, against independent slow formulas in float64."""
 
 import math
 
@@ -98,7 +98,7 @@ def test_equal_distributions_have_a_density_about_1() -> None:
 
 @pytest.mark.parametrize("dim", [5, 64, 1000])
 def test_equal_pairs_have_equal_distances(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bit for bit, wherever they are: in other places, other blocks, and in the other order."""
+    """Bit for bit at any position, in any block and in either order."""
     monkeypatch.setattr("stylegen.metrics.formulas.neighbours._BLOCK", 37)
     one, other = features(100, dim, "fakes", 3.0), features(90, dim, "reals")
     order, back = torch.randperm(100, generator=torch.Generator().manual_seed(0)), torch.empty(100, dtype=torch.int64)
@@ -117,7 +117,7 @@ def test_equal_pairs_have_equal_distances(dim: int, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_large_value_leaves_the_digits_of_small_ones() -> None:
-    """The grid's step is 2^-(2 * 26) of the power of 2 above the largest value where d = 2."""
+    """For d = 2 the grid's step is 2^-(2 * 26) times the power of 2 above the largest value."""
     values = [[1000.0, 0.0], [0.001, 0.0], [0.001, 0.00003]]
     points = fixed_point(torch.tensor(values, dtype=torch.float64))[0]
     found = next(blocks(points, points))[1]
@@ -134,7 +134,7 @@ def test_equal_sets_have_a_density_of_exactly_1() -> None:
 
 
 def test_one_image_repeated_recalls_itself() -> None:
-    """Its balls are points, and the border is inside for `prc`, outside for `prdc`."""
+    """Its balls are points; the border is inside for `prc` and outside for `prdc`."""
     reals = features(60, 256, "reals").exp()
     repeated = reals[17:18].expand(40, -1)
     assert precision_recall(repeated, reals, 3) == (1, 1 / 60)
@@ -157,11 +157,11 @@ def test_authenticity() -> None:
     assert authentic_share(reals + 1e-4, reals) == 0  # copies
     assert authentic_share(features(100, 4, "others"), reals) == pytest.approx(0.5, abs=0.15)
     assert authentic_share(features(100, 4, "far") + 50, reals) == 1
-    assert sense_of("authenticity_random_vgg16") is None  # an untrained network has 1, and is no better for it
+    assert sense_of("authenticity_random_vgg16") is None  # an untrained network has 1
 
 
 def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None:
-    """Against the definition: a real's ball reaches to the nearest real that is another image."""
+    """Against the definition: a real's ball extends to the nearest distinct real image."""
     distinct = features(60, 4, "reals")
     twins = distinct[:20] * (1 + 1e-7 * features(20, 1, "rounding"))  # one image through the network, twice
     reals = torch.cat([distinct, twins])
@@ -173,7 +173,9 @@ def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None
         shares.append(float(away.min() > others[others > 1e-3].min()))
     assert sum(shares[:20]) == 0
     assert authentic_share(fakes, reals) == np.mean(shares)
-    assert authentic_share(features(5, 4, "far"), reals[:1].expand(3, -1)) == 0  # one image: no other to be nearer to
+    assert (
+        authentic_share(features(5, 4, "far"), reals[:1].expand(3, -1)) == 0
+    )  # a single distinct real has no distinct neighbour
 
 
 def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
@@ -186,7 +188,7 @@ def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
     figure = neighbour_figure(images[3:5], Reals(images), way, way.features(images), k=2)
     assert figure.shape == (3, 2 * 18 - 2, 3 * 18 - 2)
     for row, number in enumerate((3, 4)):
-        for column in (0, 1):  # the sample is itself among the reals
+        for column in (0, 1):  # the sample is one of the reals
             cell = figure[:, row * 18 : row * 18 + 16, column * 18 : column * 18 + 16]
             assert torch.equal(cell, images[number])
 

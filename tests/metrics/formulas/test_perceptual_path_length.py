@@ -33,7 +33,7 @@ def test_slerp_goes_along_the_great_circle() -> None:
 
 @pytest.mark.parametrize("space", ["w", "z"])
 def test_paths_are_steps_between_two_latents(space: str) -> None:
-    """Beginnings: t = 0; against the definition in float64, network included."""
+    """Start points have t = 0; against the definition in float64, network included."""
     generator = tiny_generator().double()
     index = torch.arange(3)
     z = [randomness.normal(0, f"ppl/z{k}", index, (generator.z_dim,)).double() for k in range(2)]
@@ -80,7 +80,7 @@ def test_paths_of_one_class() -> None:
 @pytest.mark.parametrize("kind", ["wfull", "zend", "zfull"])
 @pytest.mark.parametrize("prefix", ["ppl2", "ppl"])
 def test_a_path_length_without_crop_has_no_official_name(prefix: str, kind: str) -> None:
-    """Official are `ppl2_wend`, without crop, and `ppl_{z,w}{full,end}`, which crop the face."""
+    """The official ids are `ppl2_wend`, without crop, and `ppl_{z,w}{full,end}`, which crop the face."""
     with pytest.raises(
         UserError, match=rf"metrics={prefix}_{kind}: no such metrics. Did you mean [^?]*ppl_{kind}_uncropped"
     ):

@@ -1,4 +1,4 @@
-"""Jobs that go back into the queue, with a `scontrol` that only takes notes."""
+"""Requeued jobs, with a fake `scontrol` that records its calls."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def _no_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the false scontrol was called with; a file `status` beside it says how it ends."""
+    """The file with the fake scontrol's arguments; a file `status` beside it sets its exit status."""
     script = tmp_path / "bin" / "scontrol"
     script.parent.mkdir()
     script.write_text('#!/bin/sh\nfolder=$(dirname "$0")\necho "$@" >> "$folder/notes"\necho refused >&2\n')
@@ -70,5 +70,5 @@ def test_the_environment_is_slurms_where_srun_started_the_process(monkeypatch: p
     assert not environment.auto_requeue
     with pytest.raises(UserError, match="trainer=slurm"):
         slurm_environment(2, 1)
-    monkeypatch.setenv("SLURM_JOB_NAME", "bash")  # an interactive session is no job
+    monkeypatch.setenv("SLURM_JOB_NAME", "bash")  # an interactive session is not requeued
     assert slurm_environment(1, 1) is None

@@ -18,7 +18,7 @@ from stylegen.training.observers.stop import StopRequest
 
 
 class Step:
-    """The clock of a training, and whether its last steps were bad."""
+    """Stand-in for a training step: its clock, and whether the last steps were bad."""
 
     def __init__(self) -> None:
         self.images_seen, self.steps, self.bad, self.growth = 0, 0, False, None
@@ -34,7 +34,7 @@ class Step:
 
 
 class Silent:
-    """Any observer that writes nothing."""
+    """An observer that writes nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments: {}
@@ -71,7 +71,7 @@ def make(folder: Path, keep: int = 2, every: float = 0.01) -> tuple[Observers, A
 
 
 def step(observers: Observers, training: Any, values: dict[str, float] | None = None) -> None:
-    """Ten images, with an evaluation where its values are given."""
+    """Ten images, followed by an evaluation if its values are given."""
     before = training.images_seen
     training.images_seen += 10
     training.steps += 1
@@ -145,7 +145,7 @@ def test_the_last_good_one_outlives_a_streak_of_bad_steps(tmp_path: Path) -> Non
 
 
 def test_a_missing_second_name_is_restored(tmp_path: Path) -> None:
-    """Of a process that was killed between writing the best checkpoint and linking best.ckpt to it."""
+    """The process was killed between writing the best checkpoint and linking best.ckpt to it."""
     observers, training = make(tmp_path)
     step(observers, training, {"fid": 5.0})
     step(observers, training, {"fid": 3.0})

@@ -45,7 +45,7 @@ def test_a_training_says_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureF
         "time       about ",
     ):
         assert 0 <= error.index(line) < first
-    assert "next      python sample.py" in log  # the result too
+    assert "next      python sample.py" in log  # printed with the result
     reals, samples = (read_png(folder / "samples" / f"{name}.png") for name in ("reals", "000000.000"))
     assert reals.shape == samples.shape
     assert reals.std() > 10

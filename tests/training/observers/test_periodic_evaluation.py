@@ -65,7 +65,7 @@ def test_evaluations_during_training(tmp_path: Path) -> None:
     assert best.info["images_seen"] == kimg * 1000
     assert best.info["best"] == {"metric": FD, "value": values[kimg], "kimg": kimg}
     assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == values[kimg]
-    assert load_snapshot(run).info["images_seen"] == 48  # a run folder still means its newest
+    assert load_snapshot(run).info["images_seen"] == 48  # a run folder still stands for its newest snapshot
     best_card = json.loads((run / "best.metrics.json").read_text())["sampling"]
     assert (best_card["snapshot"], best_card["kimg"]) == ("best.safetensors", kimg)
 
@@ -84,12 +84,12 @@ def test_evaluating_keeps_the_card_of_the_training(tmp_path: Path, capsys: pytes
     assert list(both.pop("earlier").values()) == [trained]
     assert both == card
     assert read_card(RunFolder(run), 16) == trained
-    path.write_text(path.read_text()[:100])  # a finished run says so all the same
+    path.write_text(path.read_text()[:100])  # a finished run still reports that it is finished
     assert main(["train", *settings]) == 0
 
 
 def test_evaluations_survive_exact_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed in the second evaluation: it is repeated, and the log is that of an undisturbed run."""
+    """After a kill in the second evaluation it is repeated, and the log equals an undisturbed run's."""
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     assert main(["train", *EVALUATED_RUN, f"output_dir={undisturbed}"]) == 0
     metric, calls = Evaluation.measure_generator, []
@@ -112,7 +112,7 @@ def test_evaluations_are_skipped_while_they_take_most_of_the_time(tmp_path: Path
     settings = [a for a in EVALUATED_RUN if "max_share" not in a]
     assert main(["train", *settings, f"output_dir={tmp_path / 'run'}", "evaluation.max_share=1e-9"]) == 0
     kimg = [r["kimg"] for r in records(tmp_path / "run") if f"metric/{FD}" in r]
-    assert kimg == [0.016, 0.048]  # the first, and the last in any case
+    assert kimg == [0.016, 0.048]  # the first and the last are never skipped
 
 
 def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_training_on_a_part_is_measured_against_the_whole(tmp_path: Path) -> N
 
 
 def test_what_a_metric_needs_is_looked_for_in_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not in the part that is trained on: that many reals are never compared."""
+    """The number of reals is checked in the whole dataset, not in the part used for training."""
     settings = [a for a in EVALUATED_RUN if "every_kimg" not in a and "total_kimg" not in a and "num_samples" not in a]
     settings += [
         "total_kimg=0.008",

@@ -25,7 +25,7 @@ def test_zero_means_the_end_only() -> None:
 
 
 class Recorder:
-    """An output whose methods only note that they were called."""
+    """An output that records the calls of its methods."""
 
     is_configured, is_owed, best = True, False, None
 

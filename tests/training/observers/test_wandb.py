@@ -1,4 +1,4 @@
-"""Weights & Biases, with its own files as witnesses."""
+"""Weights & Biases, checked through the files it writes."""
 
 import warnings
 from pathlib import Path
