@@ -1,3 +1,3 @@
-"""stylegen: train, sample and measure StyleGANs on today's PyTorch, with nothing to compile."""
+"""stylegen: train, sample and evaluate StyleGANs in PyTorch, without extensions to compile."""
 
 __version__ = "0.1.0"

@@ -15,17 +15,17 @@ VERBS = {
     "sample": "generate images: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "compute metrics of a snapshot or a set of images: evaluate snapshot=RUN metrics=[fid]",
     "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip resolution=256",
-    "sensitivity": "metrics on known degradations of your images: sensitivity data.path=DIR out=table.md",
+    "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
     "bench": "measure this machine: bench what=data",
 }
-HELP = f"""stylegen {__version__}: train, sample and measure StyleGANs.
+HELP = f"""stylegen {__version__}: train, sample and evaluate StyleGANs.
 
 usage: python -m stylegen VERB [setting=value ...] [--cfg job]
 
 {chr(10).join(f"  {verb:12s}{what}" for verb, what in VERBS.items())}
 
-`VERB --help` lists its settings; `--cfg job` prints the whole configuration and stops.
+`VERB --help` lists its settings; `--cfg job` prints the composed settings and exits.
 `train -m seed=0,1,2` trains once for each value.
 `source <(stylegen --completion bash)` (or zsh) completes verbs, settings and groups.
 """
@@ -77,7 +77,7 @@ def _help(arguments: Sequence[str]) -> str:
 
 
 def _completion(option: str, value: str = "", *_: str) -> str:
-    """A shell's completion script, or the words that it offers after a verb (or for one)."""
+    """The completion script of a shell, or the completions after a verb; without a verb, all verbs."""
     from stylegen.config.help import COMPLETIONS, words
 
     if option == "--complete":
@@ -101,7 +101,7 @@ def _run(verb: str, arguments: list[str]) -> int:
     if {"-m", "--multirun"} & set(arguments):
         if show:
             raise UserError(
-                "-m with --cfg job", rule="--cfg shows the settings of one run", fix="Leave one of them out"
+                "-m with --cfg job", rule="--cfg shows the settings of one run", fix="Remove -m or --cfg job"
             )
         from stylegen.verbs.sweep import FLAGS, run_sweep
 

@@ -92,7 +92,7 @@ def setting(
         marks: bounds, in addition to those in the annotation.
         help: one line for `--help`.
         resume: "free" if a resumed run may change it, else "fixed".
-        quoted: the value holds characters of Hydra's grammar; paths are quoted in any case.
+        quoted: values contain characters of Hydra's grammar; paths are always quoted.
     """
     marks = (*marks, *[Free()] * (resume == "free"), *[Quoted()] * quoted)
     metadata = {"marks": marks, "help": help}
@@ -121,7 +121,7 @@ Clamp = Annotated[float, Range(0, 1e9, above=True)]
 
 @functools.cache
 def hints_of(constructor: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Argument -> annotation with its bounds, of a class or function; without those in `without`."""
+    """Argument -> annotation with its bounds, of a class or function, except those in `without`."""
     target = constructor.__init__ if inspect.isclass(constructor) else constructor
     hints = typing.get_type_hints(target, include_extras=True)
     fields = dataclasses.fields(constructor) if dataclasses.is_dataclass(constructor) else ()
@@ -146,7 +146,7 @@ def unwrap(hint: Any) -> tuple[Any, bool, tuple[Any, ...]]:
 
 
 def check(key: str, value: Any, hint: Any) -> None:
-    """Raise UserError unless `value` has the type of the annotation `hint` and lies within its bounds.
+    """Raise UserError unless `value` has the type of the annotation `hint` and is within its bounds.
 
     Args:
         key: dotted name of the setting, for the message.
@@ -179,7 +179,7 @@ def brief(value: Any, length: int = 60) -> str:
     """The value as typed on the command line, on one line of at most `length` characters."""
     try:
         text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
-    except ValueError:  # Python prints no integer of more than 4,300 digits
+    except ValueError:  # Python cannot print an integer of more than 4,300 digits
         text = f"a number of {value.bit_length() * math.log10(2):.0f} digits"
     text = printable(text[: length + 1])
     return text if len(text) <= length else f"{text[: length - 3]}..."
@@ -211,7 +211,7 @@ def _list_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
         counts = f"{least} to {most}" if least < most else f"{least}"
         return f"it is a list of {counts} values, not {len(value)}"
     rules = (_broken_rule(item, kind, marks) for item in value)
-    rule = next((f"of each value, {rule}" for rule in rules if rule is not None), None)
+    rule = next((f"for each value: {rule}" for rule in rules if rule is not None), None)
     if rule is None and any(isinstance(mark, NonzeroSum) for mark in marks):
         cancels = abs(sum(value)) <= 1e-6 * sum(map(abs, value))
         return "the sum of the values is not 0" if cancels else None
@@ -222,7 +222,7 @@ def _text_rule(text: str, is_path: bool) -> str | None:
     if not is_path and len(text) > MAX_TEXT:
         return f"it is a text of at most {MAX_TEXT} characters, not {len(text)}"
     if re.search(r"[\x00-\x1f\x7f-\x9f]", text):
-        return "it holds control characters"
+        return "it contains control characters"
     if not is_path:
         return None
     if not text.strip():

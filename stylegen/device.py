@@ -17,10 +17,10 @@ def choose_device(name: str) -> torch.device:
         raise unknown_choice("device", name, DEVICES)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
+        return torch.device(next(kind for kind, found in available.items() if found))
     if not available[name]:
-        there = [kind for kind, has in available.items() if has]
+        usable = [kind for kind, found in available.items() if found]
         raise UserError(
-            f"device={name}", rule="this machine has no such device", fix=f"Use device={' or device='.join(there)}"
+            f"device={name}", rule="this machine has no such device", fix=f"Use device={' or device='.join(usable)}"
         )
     return torch.device(name)

@@ -1,7 +1,7 @@
 """Collectives over the ranks of a run: the one place that calls `torch.distributed`.
 
-Every rank holds the networks and takes the samples r, r + R, r + 2R, ... of a batch or of an evaluation. All functions
-work without a process group too: one rank has world size 1, and a reduction returns its argument.
+Every rank holds the networks and takes samples r, r + R, r + 2R, ... of a batch or an evaluation. Without a process
+group, the world size is 1 and a reduction returns its argument.
 """
 
 import os
@@ -56,7 +56,7 @@ def started_by_torchrun() -> bool:
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Context manager: joins the process group that torchrun's variables describe, and yields this rank's device.
 
-    Joins nothing where there is one process, or where the group exists already.
+    Does nothing for a single process, or if the group exists.
 
     Raises:
         UserError: incomplete variables.
@@ -73,7 +73,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
             f"WORLD_SIZE={os.environ['WORLD_SIZE']}",
             rule=f"torchrun sets it with RANK, MASTER_ADDR and MASTER_PORT{': missing ' * bool(missing)}"
             + ", ".join(missing),
-            fix="Start the command with torchrun, or unset WORLD_SIZE and use devices=2, say",
+            fix="Start the command with torchrun, or unset WORLD_SIZE and use devices=2, for example",
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -83,7 +83,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     except RuntimeError as error:
         if _is_connection_error(error):
             raise LostConnection(
-                f"the connection to another process is gone ({str(error).splitlines()[0]}); its own message says why"
+                f"lost the connection to another process ({str(error).splitlines()[0]}); its message has the cause"
             ) from error
         raise
     finally:
@@ -105,7 +105,7 @@ def from_first(make: Callable[[], T]) -> T:
 
 
 def together(work: Callable[[], T]) -> T:
-    """Runs `work` on every rank; a UserError on any rank is raised on all of them, so that none waits for it."""
+    """Runs `work` on every rank; a UserError on any rank is raised on all ranks, so that none of them hangs."""
     if not is_distributed():
         return work()
     result: Any = None
@@ -130,7 +130,7 @@ def gather_to_first(tensor: Tensor) -> list[Tensor]:
 
 
 def gather_rows(rows: Tensor, count: int) -> Tensor:
-    """On rank 0 all `count` rows in the order of their indices, from each rank's `share(count)`; `rows` elsewhere."""
+    """All `count` rows on rank 0, in order, from each rank's `share(count)`; `rows` on the other ranks."""
     if not is_distributed():
         return rows
     longest = -(-count // world_size())
@@ -139,9 +139,10 @@ def gather_rows(rows: Tensor, count: int) -> Tensor:
 
 
 class _GatherOverRanks(torch.autograd.Function):
-    """Every rank computes the same loss of all rows, and gradients are averaged over ranks afterwards.
+    """All-gather with a backward pass that needs no communication.
 
-    So the gradient of a rank's own rows is multiplied by the number of ranks, and nothing is communicated.
+    Every rank computes the same loss of all rows, and gradients are averaged over ranks afterwards. The gradient of a
+    rank's rows is therefore multiplied by the number of ranks.
     """
 
     @staticmethod
@@ -161,8 +162,9 @@ def gather_over_ranks(rows: Tensor) -> Tensor:
 
 
 class _SumOverRanks(torch.autograd.Function):
-    """Every rank's loss depends on every rank's tensor, so the gradient is the sum of the ranks' gradients: the same
-    function, which makes it differentiable any number of times."""
+    """Every rank's loss depends on every rank's tensor, so backward sums the gradients over ranks.
+
+    It uses the same function, and so is differentiable any number of times."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class UserError(ValueError):
 
 
 def _rebuild(kind: type["UserError"], problem: str, rule: str, fix: str) -> "UserError":
-    """Unpickles an error whose constructor takes keywords."""
+    """Unpickles an error that takes keyword arguments."""
     return kind(problem, rule=rule, fix=fix)
 
 

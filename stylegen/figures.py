@@ -1,4 +1,4 @@
-"""Figures by matplotlib, as SVG for reports; imported when the first figure is made. Equal content, equal bytes."""
+"""Figures by matplotlib, as SVG for reports; imported with the first figure. Equal content gives equal bytes."""
 
 import io
 from typing import TYPE_CHECKING, Any

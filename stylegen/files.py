@@ -42,7 +42,7 @@ def replacing(path: Path, *, durable: bool = False, locked: bool = False) -> Ite
         partial.touch()
         mode = partial.stat().st_mode
         yield partial
-        partial.chmod(mode)  # some libraries create the file anew, readable by its owner only
+        partial.chmod(mode)  # some libraries recreate the file, readable by its owner only
         if durable:
             move_durably(partial, path)
         else:
@@ -61,7 +61,7 @@ def write_text(path: Path, text: str, *, durable: bool = False) -> None:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Context manager: yields a hidden folder beside `path`, which is renamed to `path` on success.
 
-    `path` must not exist yet, and the caller is its only writer.
+    `path` must not exist, and the caller must be its only writer.
     """
     partial = path.with_name(f".{path.name}.{platform.node()}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # remains of a killed process
@@ -133,7 +133,7 @@ def exclusive(target: Path, *, wait: bool) -> Iterator[None]:
 
 
 def cache_folder() -> Path:
-    """`$STYLEGEN_CACHE`, or else `stylegen` in the platform's cache folder; may not exist yet.
+    """`$STYLEGEN_CACHE`, or else `stylegen` in the platform's cache folder. Does not create it.
 
     The platform's is `$XDG_CACHE_HOME` or `~/.cache` on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
     Windows.
@@ -160,8 +160,8 @@ def unwritable_cache(folder: Path, error: OSError, rule: str) -> UserError:
 def temporary_folder() -> Iterator[Path]:
     """Context manager: a new temporary folder, also removed on SIGTERM.
 
-    SIGTERM then ends the process with status 143, as without a handler. An existing handler is kept, and outside the
-    main thread none is installed.
+    SIGTERM then ends the process with status 143, as without a handler. An existing handler is kept; outside the
+    main thread, no handler is installed.
     """
     main = threading.current_thread() is threading.main_thread()
     ours = main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -1,9 +1,9 @@
-"""Several processes of this machine for one command, through torch's elastic agent, the one behind torchrun.
+"""Runs one command in several processes on this machine, through torch's elastic agent (as torchrun does).
 
-The parent starts the workers, and ends all of them as soon as one has failed. It also receives their signals: workers
-are in process groups of their own, so that Ctrl-C reaches the parent only, which notes it in `StopSignals` for all
-of them to read. A worker that receives SIGTERM ends at once, also while it waits for a GPU: only the agent sends it,
-after another worker has failed. Where torchrun or srun starts the processes, none of this is used.
+The parent starts the workers and terminates all of them when one fails. Each worker has its own process group, so that
+Ctrl-C reaches the parent only; the parent records the signal in `StopSignals`, which all workers read. SIGTERM ends a
+worker at once, even while it waits for a GPU: only the agent sends it, after another worker has failed. Processes
+started by torchrun or srun use none of this.
 """
 
 import contextlib
@@ -36,11 +36,11 @@ _LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing.spawn", "torch.d
 
 
 class StopSignals:
-    """Notes SIGTERM and SIGINT, and SIGUSR1 with `requeue`, instead of ending the process.
+    """Records SIGTERM and SIGINT, and SIGUSR1 with `requeue`, instead of ending the process.
 
     Args:
-        requeue: whether SIGUSR1 is noted too.
-        shared: with the workers of `launch`, which take this object as an argument.
+        requeue: record SIGUSR1 too.
+        shared: share with the workers of `launch`; pass them this object as an argument.
     """
 
     def __init__(self, requeue: bool = False, shared: bool = False) -> None:
@@ -56,7 +56,7 @@ class StopSignals:
         return self._noted.value or None
 
     def install(self) -> None:
-        """Set the handlers, in the main thread; does nothing elsewhere. May be called again."""
+        """Set the handlers; does nothing outside the main thread. May be called repeatedly."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in self._handled:
@@ -65,7 +65,7 @@ class StopSignals:
             self._previous.setdefault(number, previous)
 
     def restore(self) -> None:
-        """Set the handlers from before the first `install`."""
+        """Restore the handlers from before the first `install`."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
@@ -82,13 +82,13 @@ class StopSignals:
         if self._noted.value == number == signal.SIGINT:
             raise KeyboardInterrupt
         self._noted.value = number
-        # Not print: the signal may have interrupted one.
+        # Not `print`, which the signal may have interrupted.
         with contextlib.suppress(OSError):  # a closed pipe
             os.write(2, f"{signal.Signals(number).name}: saving a checkpoint after this step\n".encode())
 
 
 def launches(devices: int) -> bool:
-    """Whether this process has to start others: torchrun and srun start theirs themselves."""
+    """Whether this process has to start workers: torchrun and srun start all processes themselves."""
     return devices > 1 and "RANK" not in os.environ and not started_by_torchrun() and not dist.is_initialized()
 
 
@@ -101,11 +101,11 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
         work: a function of a module; workers import the module. A script that calls this needs the usual
             `if __name__ == "__main__":`.
         arguments: anything that can be pickled.
-        hint: how to go on after a worker died, for the error.
+        hint: how to continue after a worker has died, for the error.
 
     Raises:
         UserError, RunError, OSError, Stopped: what `work` raised on any rank.
-        RunError: a worker died; the others have been ended.
+        RunError: a worker died; the others have been terminated.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -122,7 +122,7 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
         local_addr="localhost",
         max_restarts=0,
         start_method="spawn",
-        signals_to_handle="",  # the parent's handlers stay
+        signals_to_handle="",  # keep the parent's handlers
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
     try:
@@ -130,7 +130,7 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
             outcome = elastic_launch(config, _worker)(work, arguments, _threads(processes), reports)[0]
     except ChildFailedError as error:
         if not reports.empty():
-            raise reports.get() from error  # the first to fail; the others only lost their connection
+            raise reports.get() from error  # the first to fail; the others lost their connection as a result
         number, failure = error.get_first_failure()
         status = failure.exitcode
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
@@ -143,14 +143,14 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
 def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, reports: Any) -> T | Stopped:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # out of the terminal's foreground group
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that this one starts, and for Lightning
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for child processes and Lightning
     torch.set_num_threads(threads)
     try:
         return work(*arguments)
     except Stopped as stopped:
         return stopped
     except LostConnection as error:
-        time.sleep(_CAUSE_FIRST)  # for the agent to find the worker that ended first, and to end this one
+        time.sleep(_CAUSE_FIRST)  # the agent finds the worker that ended first, and terminates this one
         reports.put(error)
     except _KNOWN as error:
         reports.put(error)
@@ -160,7 +160,7 @@ def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, re
 
 
 def _threads(processes: int) -> int:
-    """CPU threads of a worker: OMP_NUM_THREADS, or an equal share of the CPUs that this process may use."""
+    """CPU threads of a worker: OMP_NUM_THREADS, or an equal share of the available CPUs."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given):
         return int(given)
@@ -170,7 +170,7 @@ def _threads(processes: int) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Context manager: the agent's log is not shown, and its signal setting does not stay in the environment."""
+    """Context manager: hides the agent's log, and restores the environment variable that the agent sets."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [logger.propagate for logger in loggers]
     handler, name = logging.NullHandler(), "TORCHELASTIC_SIGNALS_TO_HANDLE"

@@ -14,7 +14,7 @@ class ProgressBars:
     """
 
     def __init__(self, transient: bool = True) -> None:
-        from rich import progress  # rich takes a while to import, and most commands show no bar
+        from rich import progress  # rich is slow to import, and most commands show no bar
         from rich.console import Console
 
         self._progress = progress.Progress(
@@ -42,10 +42,10 @@ class ProgressBars:
             self._progress.stop()
 
     def show(self, task: str, done: float, total: float, text: str = "") -> None:
-        """Set the progress of `task`, with a text behind its bar."""
+        """Set the progress of `task`, with a text after its bar."""
         if not self._tasks:
             self._progress.start()
-        if task not in self._tasks:  # work done before does not count for the speed
+        if task not in self._tasks:  # exclude earlier work from the speed
             self._tasks[task] = self._progress.add_task(task, total=total, completed=done, text=text)  # type: ignore[arg-type]
         self._progress.update(self._tasks[task], completed=done, total=total, text=text)
 
@@ -55,7 +55,7 @@ def show_progress(items: Iterable[T], task: str, total: int, done: int = 0) -> I
 
     Args:
         total: number of items, including those done before.
-        done: number of items that an interrupted run has done.
+        done: number of items done by an interrupted run.
     """
     with ProgressBars(transient=False) as bars:
         bars.show(task, done, total)

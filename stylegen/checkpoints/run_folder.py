@@ -17,7 +17,7 @@ from stylegen.checkpoints.snapshot import kimg_name
 from stylegen.errors import RunError, UserError
 
 _KIMG = r"\d{6,}\.\d{3}"  # see `kimg_name`
-_OWN_KEYS = ("total_kimg", "generator", "discriminator")  # at the top level of every run's config.yaml
+_RUN_KEYS = ("total_kimg", "generator", "discriminator")  # at the top level of every run's config.yaml
 _MAX_CONFIG_BYTES = 2**20
 _MAX_LINE_BYTES = 2**16
 
@@ -71,7 +71,7 @@ class RunFolder:
         return self.root / "snapshots" / f"{kimg_name(images_seen)}.safetensors"
 
     def metric_card(self, images_seen: int) -> Path:
-        """Beside the snapshot."""
+        """<snapshot>.metrics.json, in the same folder."""
         return self.snapshot(images_seen).with_suffix(".metrics.json")
 
     def is_run(self) -> bool:
@@ -81,14 +81,14 @@ class RunFolder:
                 text = file.read(_MAX_CONFIG_BYTES).decode("utf-8", "replace")
         except OSError:
             return False
-        return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in _OWN_KEYS)
+        return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in _RUN_KEYS)
 
     def is_vacant(self) -> bool:
         """Whether the folder is missing, empty, or has hidden files only."""
         return not self.root.is_dir() or all(path.name.startswith(".") for path in self.root.iterdir())
 
-    def newest_moment(self) -> int:
-        """Images seen at the newest record, sample or snapshot; 0 if there is none."""
+    def last_output(self) -> int:
+        """Images seen at the newest record, sample or snapshot; 0 without any."""
         names = [*_named(self.root / "samples", ".png"), *_named(self.root / "snapshots", ".safetensors")]
         return max([round(float(path.stem) * 1000) for path in names] + [self._last_record()])
 
@@ -131,10 +131,10 @@ class RunFolder:
         for suffix in (".safetensors", ".metrics.json"):
             yield from _named(self.root / "snapshots", suffix)
 
-    def check_there(self) -> None:
-        """Raise RunError if the folder was deleted during the training."""
+    def check_exists(self) -> None:
+        """Raise RunError if the folder was deleted during training."""
         if not self.root.is_dir():
-            raise RunError(f"the run folder {self.root} was deleted during the training, with its checkpoints")
+            raise RunError(f"the run folder {self.root} was deleted during training, with its checkpoints")
 
 
 def _named(folder: Path, suffix: str) -> list[Path]:

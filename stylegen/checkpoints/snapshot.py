@@ -1,7 +1,7 @@
 """Snapshots: an architecture's name, its settings (JSON) and its tensors (safetensors). No code, no import paths.
 
 A file `<kimg>.safetensors` holds the EMA of the generator. Its `info` describes the training (images seen, dataset,
-package version) and is not needed for loading. A network that is still growing also has a `level`, restored on loading.
+package version) and is not needed for loading. A growing network also has a `level`, restored on loading.
 The SHA-256 of the content is verified; see `stylegen.checkpoints.snapshot_file`.
 """
 
@@ -29,7 +29,7 @@ class Snapshot:
 
 
 def kimg_name(images_seen: int) -> str:
-    """ "000012.345" for 12,345 images: exact, and sorted by name as by age."""
+    """ "000012.345" for 12,345 images: exact; alphabetical order is order of age."""
     return f"{images_seen / 1000:010.3f}"
 
 
@@ -90,7 +90,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """Networks built in this context have weights with a shape and a dtype, but no memory.
+    """Context manager: networks built in it have weights with shape and dtype, but no memory.
 
     `torch.device("meta")` does the same, but computes shapes of sums and products by decompositions in Python that
     import torch._dynamo, which takes longer than a sample.

@@ -1,7 +1,7 @@
 """Snapshot files: a description (JSON) and tensors (safetensors), with a hash over both.
 
-The metadata entry `stylegen` is a JSON object with `format`, `network`, `settings`, `info`, `sha256` and, for a network
-that is still growing, `level`. (A single entry, because the library writes several in random order.)
+The metadata entry `stylegen` is a JSON object with `format`, `network`, `settings`, `info`, `sha256` and, for a growing
+network, `level`. It is a single entry, because the library writes several in random order.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class SnapshotFile:
 
     Attributes:
         network, settings: name and constructor arguments of the generator.
-        info: about its training; with `integrity` if the file has no hash.
+        info: about its training; has `integrity` if the file has no hash.
         level: arguments of `stylegen.networks.Level`, or None at full resolution.
         tensors: finite.
     """
@@ -46,7 +46,7 @@ class SnapshotFile:
 
 def write_snapshot_file(path: Path, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write CPU tensors with `network`, `settings`, `info` and optionally `level`, atomically."""
-    plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as it will be parsed
+    plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as parsed from the file
     metadata = {"stylegen": json.dumps(plain | {"sha256": _digest(plain, tensors)})}
     with replacing(path) as partial:
         safetensors.torch.save_file(dict(tensors), partial, metadata)
@@ -122,9 +122,9 @@ def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str 
 def _excess(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
     """A setting far too large for these tensors, rejected before a network is built with it."""
     largest = max((max(t.shape) for t in tensors.values() if t.numel() and t.ndim), default=0)
-    for key, most in {"mapping_layers": len(tensors), "num_classes": largest}.items():
+    for key, limit in {"mapping_layers": len(tensors), "num_classes": largest}.items():
         value = settings.get(key, 0)
-        if not isinstance(value, int) or value > most:
+        if not isinstance(value, int) or value > limit:
             return f"its settings are invalid for {len(tensors)} tensors: {key}={value!r:.40}"
     for key, value in settings.items():
         if isinstance(value, list) and len(value) > _MAX_LIST:
@@ -133,7 +133,7 @@ def _excess(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str |
 
 
 def _digest(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the description, and name, dtype, shape and bytes of each tensor, in the order of their names."""
+    """SHA-256 over the description, and name, dtype, shape and bytes of each tensor, sorted by name."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

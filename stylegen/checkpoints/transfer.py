@@ -1,8 +1,8 @@
-"""Initialises a training from trained weights, strictly and without running code.
+"""Initialises networks from trained weights, strictly and without running code.
 
 A snapshot holds the EMA of the generator, which initialises `G` and `G_ema`; a checkpoint holds `G`, `D` and `G_ema`.
-Tensors are copied by name. Only tensors that depend on the labels may be missing or extra, as when an unconditional
-model becomes a conditional one; they keep their initial values. Any other mismatch means another architecture and is an
+Tensors are copied by name. Only label-dependent tensors may be missing or extra, for example from an unconditional to a
+conditional model; they keep their initial values. Any other mismatch means another architecture and is an
 error, because a partly initialised network trains silently.
 """
 
@@ -26,7 +26,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class TrainedWeights:
-    """Weights to initialise a training with.
+    """Weights to initialise networks with.
 
     Attributes:
         path: of the file.
@@ -82,7 +82,7 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
 
 
 def label_dependent(build: Callable[[int], nn.Module]) -> set[str]:
-    """Names of the tensors whose existence or shape depends on the number of classes.
+    """Names of the tensors that depend on the number of classes, in existence or shape.
 
     Args:
         build: number of classes -> network; called on the meta device, without memory for weights.
@@ -103,23 +103,23 @@ def transfer(
 
     Args:
         networks: "G", "D" and "G_ema".
-        labels: for each network, names of the tensors that depend on the labels.
-        settings: of "generator" and "discriminator", compared with those of the weights.
+        labels: for each network, names of the label-dependent tensors.
+        settings: of "generator" and "discriminator", compared with the settings of the weights.
 
     Raises:
         UserError: a tensor that does not depend on the labels is missing, extra or of another shape, or a setting that
-            affects the weights differs. Nothing is copied then.
+            affects the weights differs. In that case nothing is copied.
     """
     kept: dict[str, list[str]] = {}
     copied: dict[str, dict[str, Tensor]] = {}
     wrong = _different_settings(weights.settings, settings)
     for part, tensors in weights.networks.items():
-        own = networks[part].state_dict()
-        fitting = {name for name in own.keys() & tensors.keys() if own[name].shape == tensors[name].shape}
+        expected = networks[part].state_dict()
+        fitting = {n for n in expected.keys() & tensors.keys() if expected[n].shape == tensors[n].shape}
         copied[part] = {name: tensors[name] for name in fitting}
-        others = [name for name in [*own, *(tensors.keys() - own.keys())] if name not in fitting]
+        others = [name for name in [*expected, *(tensors.keys() - expected.keys())] if name not in fitting]
         kept[part] = [f"{part}.{name}" for name in sorted(others) if name in labels[part]]
-        wrong += [_mismatch(part, name, own, tensors) for name in others if name not in labels[part]]
+        wrong += [_mismatch(part, name, expected, tensors) for name in others if name not in labels[part]]
     if wrong:
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise UserError(
@@ -129,11 +129,11 @@ def transfer(
         )
     for part, tensors in copied.items():
         networks[part].load_state_dict(tensors, strict=False)
-    return _sentence(weights, [name for names in kept.values() for name in names])
+    return _summary(weights, [name for names in kept.values() for name in names])
 
 
 def _different_settings(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Differences that shapes do not show, such as a resampling filter or an activation."""
+    """Differences that do not affect shapes, such as a resampling filter or an activation."""
     return [
         f"{network}.{key} is {old[network][key]} in the file and {new[network][key]} here"
         for network in old.keys() & new.keys()
@@ -142,15 +142,15 @@ def _different_settings(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, 
     ]
 
 
-def _mismatch(part: str, name: str, own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+def _mismatch(part: str, name: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     if name not in found:
         return f"{part}.{name} is missing"
-    if name not in own:
+    if name not in expected:
         return f"{part}.{name} is unexpected"
-    return f"{part}.{name} has shape {list(found[name].shape)} instead of {list(own[name].shape)}"
+    return f"{part}.{name} has shape {list(found[name].shape)} instead of {list(expected[name].shape)}"
 
 
-def _sentence(weights: TrainedWeights, kept: list[str]) -> str:
+def _summary(weights: TrainedWeights, kept: list[str]) -> str:
     found = " and ".join(["generator", "discriminator"] if "D" in weights.networks else ["generator"])
     text = f"init={weights.path} initialises the {found}"
     if "D" not in weights.networks:

@@ -33,7 +33,7 @@ def auto_settings(
     Args:
         resolution: of the images.
         devices: processes that share the batch.
-        batch_size: a given one, from which gamma, EMA and group are derived (unlike StyleGAN2-ADA); None derives it.
+        batch_size: overrides the derived one; gamma, EMA and group follow from it (unlike StyleGAN2-ADA).
         half: use float16, as the published settings do.
         transfer: training starts from trained weights; augmentation then adapts five times as fast.
     """
@@ -68,7 +68,7 @@ def auto_settings(
 def apply_auto(config: DictConfig, given: Collection[str]) -> None:
     """Write `auto_settings` into `config`, except for keys in `given` and keys that it does not have.
 
-    Writes nothing without `data.path` or with numbers out of range, which are refused later.
+    Does nothing if `data.path` is missing or a number is out of range; both are refused later.
 
     Raises:
         UserError: data that cannot be opened.
@@ -93,7 +93,7 @@ def apply_auto(config: DictConfig, given: Collection[str]) -> None:
 
 
 def _resolution(data: DictConfig) -> int | None:
-    """The dataset's resolution, from the header of its first image; None if that is not known yet."""
+    """The dataset's resolution, from the header of its first image; None without `data.path` or images."""
     if data.resolution is not None:
         return int(data.resolution)
     if OmegaConf.is_missing(data, "path"):

@@ -17,7 +17,7 @@ MAX_RUNS = 1000
 
 
 def combinations(arguments: Sequence[str]) -> list[list[str]]:
-    """The overrides of every run; with output_dir, each run has a numbered folder in it.
+    """The overrides of every run; with output_dir, each run gets a numbered subfolder.
 
     Raises:
         UserError: overrides that Hydra cannot parse, or more than 1000 combinations.

@@ -11,7 +11,7 @@ from stylegen.errors import UserError
 
 ALIASES = {"class": "label"}  # `class` is a keyword of Python
 
-# Former name of a setting or group -> its name now. The former one is refused; settings inside a group are covered.
+# Former -> current name of a setting or group. Former names are refused, also as a prefix (`fidelity.metrics`).
 RENAMED = {"fidelity": "evaluation"}
 # Names in NVIDIA's and other training scripts -> names here.
 OTHER_NAMES = {
@@ -78,7 +78,7 @@ def key_of(override: str) -> str:
 
 
 def refuse_renamed(overrides: Iterable[str]) -> None:
-    """Raise UserError for the first override whose setting or group has another name now."""
+    """Raise UserError for the first override of a renamed setting or group."""
     for override in overrides:
         key = key_of(override)
         for old, new in RENAMED.items():

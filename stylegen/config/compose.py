@@ -1,4 +1,4 @@
-"""Composes the settings of a command: Hydra's composition, our schema and errors, a frozen dataclass at the end."""
+"""Composes the settings of a command with Hydra, checks them, and returns a frozen dataclass."""
 
 import re
 from collections.abc import Sequence
@@ -77,8 +77,8 @@ def _given_keys(verb: str, overrides: Sequence[str], quoted: Sequence[str]) -> s
 def _keys_of(path: Path) -> set[str]:
     """Dotted keys that a file of conf/ sets, itself or through its defaults list."""
     content: Any = OmegaConf.to_container(OmegaConf.load(path))
-    beside = [path.with_name(f"{entry}.yaml") for entry in content.pop("defaults", []) if isinstance(entry, str)]
-    return set(flatten(content)).union(*(_keys_of(base) for base in beside if base.is_file()))
+    bases = [path.with_name(f"{entry}.yaml") for entry in content.pop("defaults", []) if isinstance(entry, str)]
+    return set(flatten(content)).union(*(_keys_of(base) for base in bases if base.is_file()))
 
 
 def check_complete(settings: Any) -> None:
@@ -96,7 +96,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError:
-    """Hydra's failure as one line that names the override and the nearest known names."""
+    """Hydra's error on one line, with the override and the nearest known names."""
     cause = error.__cause__
     messages = [str(error)] + ([str(cause)] if cause else [])
     message = messages[-1].splitlines()[0].strip()[:200] if messages[-1] else type(error).__name__
@@ -117,9 +117,9 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     culprit = max(
         named, key=lambda o: len(key_of(o)), default=" ".join(overrides)
     )  # batch_size is a substring of other keys
-    if message.startswith("Ambiguous value"):  # Hydra's word for several values
+    if message.startswith("Ambiguous value"):  # Hydra's message for VALUE,VALUE
         return UserError(
-            brief(culprit, 80), rule="a run has one value", fix=f"Use {verb} -m {brief(culprit)} for one run each"
+            brief(culprit, 80), rule="a run has one value", fix=f"Use {verb} -m {brief(culprit)} for one run per value"
         )
     full_key = getattr(cause or error, "full_key", None)
     problem = brief(culprit, 80)
@@ -151,13 +151,13 @@ def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:
     def walk(node: Any, prefix: str) -> None:
         for key in node:
             found.append(f"{prefix}{key}")
-            value = node._get_node(key)  # unresolved: an interpolation may be the mistake
+            value = node._get_node(key)  # unresolved: the error may be in an interpolation
             if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing()):
                 walk(value, f"{prefix}{key}.")
 
     try:
         config = compose(verb, list(groups))
-    except (HydraException, OmegaConfBaseException, ValueError):  # one of the choices is the mistake
+    except (HydraException, OmegaConfBaseException, ValueError):  # the error is in one of the choices
         config = compose(verb)
     walk(config, "")
     return found

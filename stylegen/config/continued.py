@@ -1,4 +1,4 @@
-"""The settings of a training: from the command line, or from the run that it resumes.
+"""The settings of a training run, from the command line or the run that it resumes.
 
 A resumed run keeps the settings of its config.yaml, except those given on the command line. With `experiment=`, the
 whole recipe counts as given, so that every difference from the run is found.
@@ -22,7 +22,7 @@ from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
 
-_NOW = ("output_dir", "resume", "max_hours")  # always from the command line
+_ALWAYS_GIVEN = ("output_dir", "resume", "max_hours")  # never from the run's config.yaml
 
 
 def compose_train(overrides: Sequence[str]) -> TrainSettings:
@@ -32,7 +32,7 @@ def compose_train(overrides: Sequence[str]) -> TrainSettings:
         overrides: as typed, without flags.
 
     Raises:
-        UserError: an override that is refused; the demo's recipe for other data; a damaged config.yaml.
+        UserError: a bad override; the demo's recipe with other data; a damaged config.yaml.
     """
     return _frozen(_tree(overrides))
 
@@ -44,23 +44,23 @@ def _frozen(tree: DictConfig) -> TrainSettings:
 
 def _tree(overrides: Sequence[str]) -> DictConfig:
     given = {key_of(override): override.partition("=")[2] for override in overrides}
-    folder = _continued([override for override in overrides if key_of(override) in _NOW])
+    folder = _continued([override for override in overrides if key_of(override) in _ALWAYS_GIVEN])
     if folder is None:
         config = compose_tree("train", overrides)
-        _refuse_the_demo(config, given)
+        _refuse_demo_recipe(config, given)
         return config
-    own = _read_tree(folder.config)
+    saved = _read_tree(folder.config)
     if "experiment" in given:
         return compose_tree("train", overrides)
     try:
         config = compose_tree("train", overrides)
-    except UserError:  # perhaps a setting of a group that only the run has
-        groups = [f"{group}={option}" for group, option in _groups_of(plain(own)).items() if group not in given]
+    except UserError:  # the setting may belong to a group that only the run has
+        groups = [f"{group}={option}" for group, option in _groups_of(plain(saved)).items() if group not in given]
         config = compose_tree("train", [*groups, *overrides])
-    with open_dict(own):
-        for key in [*_NOW, *_keys_of(given, config)]:
-            OmegaConf.update(own, key, OmegaConf.select(config, key), merge=False, force_add=True)
-    return own
+    with open_dict(saved):
+        for key in [*_ALWAYS_GIVEN, *_keys_of(given, config)]:
+            OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
+    return saved
 
 
 def output_root(settings: TrainSettings | DictConfig) -> Path | None:
@@ -68,11 +68,11 @@ def output_root(settings: TrainSettings | DictConfig) -> Path | None:
     return None if settings.output_dir is None else Path(settings.output_dir).expanduser()
 
 
-def read_own(path: Path) -> TrainSettings:
-    """The settings in a run's config.yaml; settings that it lacks have their defaults.
+def read_run_settings(path: Path) -> TrainSettings:
+    """The settings in a run's config.yaml; missing ones have their defaults.
 
     Raises:
-        UserError: it cannot be read, or is no configuration of a run.
+        UserError: the file cannot be read, or is not the configuration of a run.
     """
     return _frozen(_read_tree(path))
 
@@ -88,13 +88,15 @@ def _read_tree(path: Path) -> DictConfig:
     except Exception as error:  # the parser and the schema raise many kinds
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise UserError(
-            f"{path}", rule=f"it is no configuration of a run ({reason})", fix="Restore it, or name another output_dir"
+            f"{path}",
+            rule=f"it is not the configuration of a run ({reason})",
+            fix="Restore it, or name another output_dir",
         ) from error
     return own
 
 
 def _continued(overrides: Sequence[str]) -> RunFolder | None:
-    """The run that output_dir= and resume= name; None for a new run."""
+    """The existing run in output_dir= or resume=; None for a new run."""
     if not overrides:
         return None
     config = compose_tree("train", overrides)
@@ -111,7 +113,7 @@ def _continued(overrides: Sequence[str]) -> RunFolder | None:
 
 
 def _typed(own: dict[str, Any]) -> DictConfig:
-    """Plain settings with the schema's types and defaults."""
+    """The settings with the schema's types and defaults."""
     regularizers = own.get("regularizers") or {}
     groups = _groups_of(own)
     typed = compose_tree("train", [f"{group}={option}" for group, option in groups.items()])
@@ -124,7 +126,7 @@ def _typed(own: dict[str, Any]) -> DictConfig:
 
 
 def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:
-    """The choice of every group whose settings depend on it."""
+    """The option of each group with settings that depend on the option."""
     return {
         "experiment": "none",
         "data": "images",
@@ -148,7 +150,7 @@ def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
     return keys
 
 
-def _refuse_the_demo(config: DictConfig, given: Mapping[str, str]) -> None:
+def _refuse_demo_recipe(config: DictConfig, given: Mapping[str, str]) -> None:
     if "experiment" in given or OmegaConf.is_missing(config.data, "path") or config.data.path == OPENMOJI:
         return
     path = shlex.quote(f"data.path={config.data.path}")

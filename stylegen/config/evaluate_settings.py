@@ -47,8 +47,8 @@ class EvaluateSettings:
     metrics: list[str] | None = setting(
         None,
         Names(),
-        help="metric ids; null for fd_efficientnet_lite0 and prdc_efficientnet_lite0, or those of random_vgg16 if the "
-        "package with the weights is not installed",
+        help="metric ids; null for fd_efficientnet_lite0 and prdc_efficientnet_lite0, or fd_random_vgg16 and "
+        "prdc_random_vgg16 if the package with the weights is not installed",
     )
     num_samples: int | None = setting(
         None,
@@ -58,17 +58,19 @@ class EvaluateSettings:
     statistics: FilePath | None = setting(
         None, help="an .npz file of mu and sigma in place of real images, for Frechet distances"
     )
-    export: FilePath | None = setting(None, help="write such a file for the reals, in the features of the first metric")
+    export: FilePath | None = setting(
+        None, help="write mu and sigma of the reals to this .npz file, for the first metric's features"
+    )
     per_class: int = setting(
-        0, Range(0, 100000000), help="samples per class for a metric of each class of a conditional model; 0 for none"
+        0, Range(0, 100000000), help="samples per class for per-class metrics of a conditional model; 0 for none"
     )
     neighbours: int = setting(0, Range(0, 4096), help="number of samples in a figure with their nearest real images")
     out: FilePath | None = setting(
         None,
         help="the metric card; null writes it beside the snapshot, or to the current folder for images. For several "
-        "snapshots the folder of table and plot; null for their run folder",
+        "snapshots: the folder of the table and plot; null for their run folder",
     )
-    again: bool = setting(False, help="evaluate snapshots again that have a card with the same settings")
+    again: bool = setting(False, help="repeat evaluations that already have a card with the same settings")
     batch_size: Count = setting(64, help="images per batch of the generator")
     devices: int = setting(1, Range(1, 1024), help="processes on this machine; torchrun's are used as they are")
     device: Device = setting("auto", help="device of each process")
@@ -76,18 +78,18 @@ class EvaluateSettings:
     evaluation: EvaluationSettings = group(EvaluationSettings)
 
     def check(self) -> None:
-        """Raises UserError for settings that exclude each other."""
+        """Raises UserError for conflicting settings."""
         named = self.snapshot is not None, self.images is not None
         if all(named) or not (any(named) or self.export is not None):
             raise UserError(
                 f"snapshot={self.snapshot} images={self.images}" if any(named) else "snapshot and images are missing",
-                rule="one of the two is evaluated",
+                rule="evaluate takes one of the two",
                 fix="Give snapshot=RUN_OR_FILE, or images=FOLDER_OR_ZIP",
             )
         if self.images is not None and self.per_class:
             raise UserError(
                 f"per_class={self.per_class} with images=",
-                rule="classes are those of a conditional model",
+                rule="per-class metrics need a conditional model",
                 fix="Give snapshot= instead",
             )
 
@@ -97,8 +99,8 @@ class SensitivitySettings:
     """`python -m stylegen sensitivity`."""
 
     metrics: list[str] | None = setting(None, Names((1, 1024)), help="metric ids; null for all that need no download")
-    num_images: int = setting(10000, Range(8, 10000), help="largest number of real images to degrade, chosen at random")
-    use_labels: bool = setting(False, help="read the dataset's classes, some of which the degradations drop")
+    num_images: int = setting(10000, Range(8, 10000), help="maximum number of real images to degrade, chosen at random")
+    use_labels: bool = setting(False, help="read the dataset's classes, so that a degradation can drop some")
     out: FilePath | None = setting(None, help="a Markdown file; null prints the tables")
     device: Device = setting("auto", help="device of the feature extractors")
     data: EvaluateData = group(EvaluateData)

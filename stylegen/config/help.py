@@ -10,7 +10,7 @@ WIDTH = 110
 
 
 def help_of(verb: str, summary: str) -> str:
-    """The whole help of one verb."""
+    """The text of `VERB --help`."""
     lines = [summary, "", f"usage: python -m stylegen {verb} [setting=value ...] [--cfg job]"]
     for title, rows in sections(verb).items():
         lines += ["", title or "settings"]
@@ -26,7 +26,7 @@ def help_of(verb: str, summary: str) -> str:
 
 
 def words(verb: str) -> list[str]:
-    """What completion offers after a verb: settings with "=", and groups with their options."""
+    """Completions after a verb: settings with "=", and groups with their options."""
     found = sections(verb) if verb in ROOTS else {}
     keys = {f"{title.partition(' ')[0]}{row.name}=" for title, rows in found.items() for row in rows}
     options = groups() if verb == "train" else {}

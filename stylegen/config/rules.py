@@ -29,7 +29,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     batches, setting = [config.batch_size], "batch_size"
     if config.growth is not None:
         growth = _growth(config, config.growth, dataset)
-        if config.growth.batch_sizes:  # the data may end the growth before the last
+        if config.growth.batch_sizes:  # growth may end at the data's resolution first
             batches, setting = growth.batch_sizes[: growth.doublings + 1], "growth.batch_sizes"
     for batch in dict.fromkeys(batches):
         _check_batch_norm(config, batch, setting)
@@ -118,7 +118,7 @@ def _check_environment() -> None:
     if rank is not None and size != "1" and not started_by_torchrun():
         raise UserError(
             f"WORLD_SIZE={size} RANK={rank} in the environment",
-            rule="processes are started by torchrun, srun or trainer.devices, and this one was started by none of them",
+            rule="these variables are valid under torchrun or srun only, and neither started this process",
             fix="Start with torchrun, or unset both and use trainer.devices=N",
         )
 
@@ -209,6 +209,6 @@ def check_accelerator(accelerator: str, devices: int) -> None:
     if found < devices:
         raise UserError(
             f"trainer.accelerator={accelerator} trainer.devices={devices}",
-            rule=f"this machine has {found} of them",
+            rule=f"this machine has {found}",
             fix="Use fewer devices" if found else "Use trainer.accelerator=auto or cpu",
         )

@@ -1,4 +1,4 @@
-"""The schema of each verb for Hydra, and the check of a composed configuration; both made from the settings dataclass.
+"""Builds each verb's Hydra schema from its settings dataclass, and checks composed configurations.
 
 A verb's dataclass is imported when the verb is composed, so that `sample` does not import what only `train` needs.
 """
@@ -28,7 +28,7 @@ def root_of(verb: str) -> Any:
 
 
 def groups_of(verb: str) -> dict[str, Section]:
-    """Name -> section, of the dotted groups of a verb."""
+    """Dotted groups of a verb: name -> section."""
     return {name: section for name, section in sections(root_of(verb)).items() if section.kind != "inline"}
 
 
@@ -50,8 +50,8 @@ def register_schema(verb: str) -> None:
         if not section.options:
             store.store(group="schema", name=group, node=_structured(section.parts, section.without))
         for name, option in section.options.items():
-            own = {"name": name} if section.kind == "choice" else {}
-            node = _structured((option, *section.parts), section.without, **own)
+            extra = {"name": name} if section.kind == "choice" else {}
+            node = _structured((option, *section.parts), section.without, **extra)
             store.store(group=f"schema/{group}", name=name, node=node)
 
 
@@ -63,7 +63,7 @@ def _structured(parts: Sequence[Any], without: tuple[str, ...] = (), **extra: An
 
 
 def _joined(node: DictConfig, extra: Mapping[str, Any]) -> DictConfig:
-    """The typed fields of `node` in a dict that also holds `extra`, and to which groups can be added."""
+    """One open dict of the typed fields of `node` and of `extra`; groups can be added."""
     return OmegaConf.create(dict(extra) | {key: node._get_node(key) for key in node})
 
 
@@ -100,7 +100,7 @@ def _all_hints(verb: str) -> Iterator[tuple[str, Any, Section | None]]:
 
 @functools.cache
 def quoted_names(verb: str) -> frozenset[str]:
-    """Last parts of the settings whose values are quoted before Hydra parses them."""
+    """Last parts of the names of settings to quote before Hydra parses the values."""
     found = ((name, unwrap(hint)[2]) for name, hint, _ in _all_hints(verb))
     return frozenset(
         name.rpartition(".")[2] for name, marks in found if any(isinstance(m, PathRule | Quoted) for m in marks)
@@ -125,7 +125,7 @@ def check_config(verb: str, config: Mapping[str, Any]) -> None:
     """Raise UserError for a setting that is unknown, deleted, of another type or outside its bounds.
 
     Args:
-        config: as plain values; "???" for what is still missing.
+        config: as plain values; "???" for a missing value.
     """
     groups = groups_of(verb)
     for section, known in sections_of(verb, config).items():
@@ -157,7 +157,7 @@ def _unknown(
 
 
 def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Dotted section -> setting -> annotation: "" for the root, and each group that this configuration has."""
+    """Dotted section -> setting -> annotation: "" for the root, and each group of this configuration."""
     found = {"": hints((root_of(verb),))}
     for name, section in groups_of(verb).items():
         node = config.get(name)

@@ -1,7 +1,8 @@
 """Sections of a settings dataclass: groups of settings that are the arguments of constructors.
 
 A field made by `group`, `choice` or `several` is a dotted group of its own (`optimizer.g_lr`); the settings of one made
-by `inline` appear beside the other fields. `make` builds the frozen record from plain values, `as_dict` is its inverse.
+by `inline` are at the same level as the other fields. `make` builds the frozen record from plain values; `as_dict` is
+its inverse.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from stylegen.bounds import hints_of
 
 
 class Section(NamedTuple):
-    """How a field of a settings dataclass is made of parts.
+    """A group of settings, composed of parts.
 
     Attributes:
         parts: constructors whose arguments are settings of this section, except those in `without`.
@@ -32,7 +33,7 @@ class Section(NamedTuple):
 
 
 class Arguments(Mapping[str, Any]):
-    """Arguments of a constructor: a read-only mapping whose keys can be read as attributes."""
+    """Arguments of a constructor: a read-only mapping with its keys as attributes."""
 
     __slots__ = ("_values",)
 
@@ -65,7 +66,7 @@ class Arguments(Mapping[str, Any]):
 
 @dataclasses.dataclass(frozen=True)
 class Component:
-    """One of a table of constructors, by name, and its arguments, which can be read as attributes."""
+    """The name of a constructor in a table, and its arguments, also as attributes."""
 
     name: str
     arguments: Arguments
@@ -82,17 +83,17 @@ def group(*parts: Any, without: tuple[str, ...] = (), optional: bool = False, re
 
 
 def inline(*parts: Any, without: tuple[str, ...] = ()) -> Any:
-    """Like `group`, but its settings appear beside the other fields of the dataclass."""
+    """Like `group`, but its settings are at the same level as the other fields."""
     return _field(Section(parts, kind="inline", without=without))
 
 
 def choice(table: Mapping[str, Any], *parts: Any, without: tuple[str, ...] = (), optional: bool = False) -> Any:
-    """A `Component`: one constructor of `table`, chosen by `name`, whose section also has the arguments of `parts`."""
+    """A `Component`: a constructor chosen by `name` from `table`; the section also takes the arguments of `parts`."""
     return _field(Section(parts, table, "choice", without, optional))
 
 
 def several(table: Mapping[str, Any]) -> Any:
-    """Any number of constructors of `table`, each a subsection by its name."""
+    """Any number of constructors of `table`, each a subsection of the same name."""
     return _field(Section((), table, "several", optional=True))
 
 
@@ -154,7 +155,7 @@ def make(cls: Any, values: Mapping[str, Any]) -> Any:
 
 def _make_section(section: Section, values: Mapping[str, Any]) -> Any:
     if section.kind == "several":
-        return Arguments({name: Arguments(own) for name, own in values.items()})
+        return Arguments({name: Arguments(arguments) for name, arguments in values.items()})
     if section.optional and not values:
         return None
     if section.kind == "choice":

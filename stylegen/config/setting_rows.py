@@ -1,7 +1,7 @@
 """The settings of a verb, read from the source of settings dataclasses and constructors without importing them.
 
-Importing what `train` builds takes seconds; parsing its source takes milliseconds. The rows are those of
-`stylegen.config.sections`, which tests/config/test_help.py compares.
+Importing what `train` builds takes seconds; parsing its source takes milliseconds. tests/config/test_help.py
+compares the rows with `stylegen.config.sections`.
 """
 
 import ast
@@ -31,7 +31,7 @@ class Row:
 
 
 class Source(NamedTuple):
-    """A class or function in a file of the package, whose arguments are settings except those in `without`."""
+    """A class or function of the package; its arguments are settings, except those in `without`."""
 
     file: str
     name: str
@@ -54,7 +54,7 @@ def sections(verb: str) -> dict[str, list[Row]]:
 
 
 def rows(source: Source) -> list[Row]:
-    """The settings that a class or function takes, with those of the sections that it has inline."""
+    """The settings of a class or function, including inline sections."""
     node, file = _find(source), source.file
     inherited = [_resolve(file, base.id) for base in getattr(node, "bases", []) if isinstance(base, ast.Name)]
     found = [row for base in inherited if base is not None and _is_dataclass(base) for row in rows(base)]
@@ -90,7 +90,7 @@ def _section(file: str, node: ast.expr | None) -> tuple[str, dict[str, Source], 
 
 
 def _table(file: str, name: str) -> dict[str, Source]:
-    """A table of constructors by name, as `LOSSES` imported into a file."""
+    """Constructors by name in a table that `file` imports, such as `LOSSES`."""
     home = _resolve(file, name)
     assert home is not None
     assignments = (n for n in _tree(home.file).body if isinstance(n, ast.AnnAssign | ast.Assign))
@@ -102,7 +102,7 @@ def _table(file: str, name: str) -> dict[str, Source]:
 
 
 def _resolve(file: str, name: str) -> Source | None:
-    """Where a name that a file uses is defined in the package; None for names from elsewhere."""
+    """The definition of a name in `file`; None if it is not in the package."""
     for node in _tree(file).body:
         for alias in node.names if isinstance(node, ast.ImportFrom) else []:
             if (alias.asname or alias.name) == name:
@@ -172,7 +172,7 @@ def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ast.
 
 
 def _kind(annotation: ast.expr | None, more: Sequence[ast.expr], file: str) -> str:
-    """ "float, from 0 to 1" of an annotation and more bounds."""
+    """An annotation and further bounds as text: "float, from 0 to 1"."""
     kind, optional, marks = bounds.unwrap(_value(annotation, file) if annotation else str)
     marks = (*marks, *(_value(mark, file) for mark in more))
     limits = next((str(mark) for mark in marks if isinstance(mark, bounds.Range)), "")
@@ -192,7 +192,7 @@ def _default(node: ast.expr | None, file: str) -> str:
 
 
 def _descriptions(node: ast.ClassDef | ast.FunctionDef, tree: ast.Module) -> dict[str, str]:
-    """Argument -> text, from the sections Args and Attributes; for "see ..." the text of another class of the file."""
+    """Argument -> text, from Args and Attributes; "see ..." is replaced by the text of another class in the file."""
     found: dict[str, str] = {}
     for described in (node, *(n for n in tree.body if isinstance(n, ast.ClassDef))):
         docstring = ast.get_docstring(described) or ""

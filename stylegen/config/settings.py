@@ -17,10 +17,10 @@ class SampleSettings:
     mode: str = setting(
         "images", Choice(("images", "grid", "truncation", "mixing", "noise")), help="single images or a figure"
     )
-    seeds: str = setting(
-        "0-15", help="seeds and ranges; the rows of the truncation, mixing and noise figures", quoted=True
+    seeds: str = setting("0-15", help="seeds and ranges; rows of the truncation, mixing and noise figures", quoted=True)
+    mix_seeds: str = setting(
+        "100-107", help="seeds of the columns of the mixing figure; their styles are copied", quoted=True
     )
-    mix_seeds: str = setting("100-107", help="the columns of the mixing figure, whose styles are copied", quoted=True)
     layers: str = setting(
         "coarse",
         help="styles to copy: coarse (4-8 px), middle (16-32), fine (64 and up), or numbers such as 4-7",
@@ -34,7 +34,7 @@ class SampleSettings:
     noise: str = setting(
         "const",
         Choice(("const", "none", "random")),
-        help="const as stored with the weights, none, or random, a function of the seed",
+        help="const: as stored with the weights; none; random: a function of the seed",
     )
     label: str | None = setting(
         None, help="class, by name or index, also written class=; null samples one for each seed"
@@ -56,19 +56,19 @@ class SampleSettings:
 class StudySettings:
     """`python -m stylegen study`."""
 
-    name: FilePath = setting(REQUIRED, help="a file of conf/study, or the path of your own (.yaml)")
+    name: FilePath = setting(REQUIRED, help="a file of conf/study, or the path of a .yaml file")
     total_kimg: float | None = setting(None, Range(0.001, 1e7), help="length of every experiment; null for the study's")
     seeds: str = setting("0-2", help="seeds of each variant, numbers and ranges", quoted=True)
     only: list[str] = setting([], Names(), help="variants; an empty list for all")
     set: str = setting(
         "",
-        help="further overrides of train for all experiments, as one text: set='data.resolution=32 batch_size=8'",
+        help="further overrides of train for all experiments, as one string: set='data.resolution=32 batch_size=8'",
         quoted=True,
     )
     output_dir: FilePath | None = setting(
         None,
-        help="folder of the study, with a run folder for each experiment; null for runs/study-<name>. Runs in it are "
-        "continued",
+        help="folder of the study, with a run folder for each experiment; null for runs/study-<name>. Existing runs "
+        "are continued",
     )
 
 

@@ -1,4 +1,4 @@
-"""Reads YAML files within bounds of size and depth, without aliases, which can expand ten lines to gigabytes."""
+"""Reads YAML files of bounded size and depth. Aliases are refused: ten lines can expand to gigabytes."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Figures of the StyleGAN papers: grids, truncation, style mixing and noise, as cells [N, C, H, W] and columns."""
+"""Figures as in the StyleGAN papers: grid, truncation, style mixing, noise; each as cells [N, C, H, W] and columns."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Cells = tuple[Tensor, int]  # uint8 [N, C, H, W], and the number of columns
 
 @dataclass(frozen=True)
 class SampleFigure:
-    """A figure of rows of seeds.
+    """A figure with one row per seed; a grid has one cell per seed.
 
     Args:
         mode: "grid", "truncation", "mixing" or "noise".
@@ -38,7 +38,7 @@ class SampleFigure:
     layers: str
 
     def check_size(self, side: int) -> None:
-        """Raise UserError for a figure of cells of `side` pixels that exceeds a PNG viewer or memory."""
+        """Raise UserError for a figure that is too large for memory or PNG viewers, with cells of `side` pixels."""
         seeds = len(self.seeds)
         columns = {
             "grid": self.columns or math.ceil(math.sqrt(seeds)),
@@ -51,7 +51,7 @@ class SampleFigure:
         if pixels > MAX_FIGURE_PIXELS:
             raise UserError(
                 f"mode={self.mode} with {seeds} seeds, {columns} columns and images of {side} px",
-                rule=f"it would have {pixels / 1e6:,.0f} million pixels, of at most {MAX_FIGURE_PIXELS / 1e6:,.0f}",
+                rule=f"it has {pixels / 1e6:,.0f} million pixels, more than {MAX_FIGURE_PIXELS / 1e6:,.0f}",
                 fix="Use fewer seeds or columns, scale=1, or mode=images",
             )
 
@@ -70,7 +70,7 @@ class SampleFigure:
         return torch.stack(columns, dim=1).flatten(0, 1), len(self.psis)
 
     def _mixing(self, sampler: Sampler) -> Cells:
-        """Sources along both edges; each cell is its row's image with `layers` from its column's (figure 3)."""
+        """Sources in the first row and column; each cell is the row's image with the column's `layers` (figure 3)."""
         generator, seeds, others = sampler.generator, self.seeds, self.others
         if generator.num_ws == 1:
             raise UserError(
@@ -88,9 +88,9 @@ class SampleFigure:
         return torch.cat(cells), len(others) + 1
 
     def _noise(self, sampler: Sampler) -> Cells:
-        """Rows are seeds; columns: no noise, three noise samples, the deviation over many (figures 4 and 5).
+        """Rows are seeds; columns: no noise, three noise samples, deviation over 100 samples (figures 4 and 5).
 
-        The deviation is of grey values, scaled so that the figure's largest is white.
+        The deviation of grey values is scaled by the figure's maximum, which is white.
         """
         ws = sampler.ws(self.seeds)
         samples = [sampler.render(ws, [number] * len(self.seeds), noise="random") for number in range(NOISE_SAMPLES)]

@@ -1,4 +1,4 @@
-"""Images from seeds, as sampling, metrics and callbacks generate them."""
+"""Images from seeds, for sampling, metrics and sample grids."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,7 @@ class Sampler:
         psi, cutoff: see `truncate`.
         noise: "const" for the noise stored with the weights, "none", or "random" for noise keyed by the seed.
         label: class index of all images; None for a random label per seed.
-        label_table: [M, num_classes], the rows to choose random labels from, such as a dataset's labels; None for
-            uniform classes.
+        label_table: [M, num_classes], the labels to sample from, such as a dataset's; None for uniform classes.
         batch_size: images per batch.
 
     Raises:
@@ -69,7 +68,7 @@ class Sampler:
 
         Args:
             seeds: keys of random noise.
-            psi, noise: override the sampler's.
+            psi, noise: override the sampler's settings.
         """
         G = self.generator
         parts = []

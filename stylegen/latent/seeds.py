@@ -19,7 +19,7 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
     """ "0-3,40" -> [0, 1, 2, 3, 40], in the order given.
 
     Raises:
-        UserError: anything but numbers and ascending ranges, or a number out of range.
+        UserError: not numbers and ascending ranges, or a number out of range.
     """
     seeds: list[int] = []
     for part in str(text).split(","):
@@ -39,7 +39,7 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
 def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
     """Style slots by name or number: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "4-7", "0,2-3".
 
-    There are two slots per resolution from 4 px on; StyleGAN2 has one more, for the last RGB layer.
+    Each resolution from 4 px on has two slots; StyleGAN2 has one more, for the last RGB layer.
 
     Raises:
         UserError: an unknown name, a number out of range, or a name above the network's resolution.

@@ -31,7 +31,7 @@ def build_dataset(settings: TrainSettings) -> ImageDataset:
 
 
 def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
-    """Networks, losses and random inputs, a function of the settings and their seed; on the CPU."""
+    """Networks, losses and random inputs, on the CPU; determined by the settings and their seed."""
     check_memory(settings, dataset.spec)
     with randomness.seeded_construction(settings.seed, "weights/G"):
         generator = new_generator(settings.generator, dataset.spec)
@@ -53,12 +53,12 @@ def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
         bad_steps=settings.bad_steps,
     )
     draws = KeyedDraws(settings.seed, generator.z_dim, dataset.labels(), settings.style_mixing_prob)
-    # Channels last is the faster layout of convolutions on CPUs and on tensor cores alike.
+    # Convolutions are faster in channels-last layout, on CPUs and on tensor cores.
     return TrainingStep(generator, discriminator, objective, draws, options).to(memory_format=torch.channels_last)
 
 
 def build_data(settings: TrainSettings, dataset: ImageDataset, step: TrainingStep) -> TrainingData:
-    """The batches of the run, whose size depends on the resolution where the networks grow."""
+    """The batches of the run; their size depends on the resolution if the networks grow."""
     return TrainingData(
         dataset=dataset,
         batch_size=settings.batch_size if step.growth is None else step.growth.batch_at,
@@ -77,11 +77,11 @@ def check_memory(settings: TrainSettings, spec: ImageSpec) -> None:
     with torch.device("meta"):
         networks = new_generator(settings.generator, spec), new_discriminator(settings.discriminator, spec)
     g, d = (sum(parameter.numel() for parameter in network.parameters()) for network in networks)
-    needed, there = 4 * (5 * g + 4 * d), _memory()
-    if needed > there:
+    needed, available = 4 * (5 * g + 4 * d), _memory()
+    if needed > available:
         raise UserError(
             f"a generator of {g / 1e6:,.0f} million parameters and a discriminator of {d / 1e6:,.0f}",
-            rule=f"their training takes at least {needed / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f}",
+            rule=f"training needs at least {needed / 2**30:,.0f} GiB, and this machine has {available / 2**30:,.0f}",
             fix="Use smaller channel_base, channel_max, w_dim or mapping_layers under generator.* and discriminator.*",
         )
 
@@ -110,14 +110,14 @@ def build_growth(
     """The schedule of progressive growing; None for `growth=none`.
 
     Raises:
-        UserError: impossible settings, or networks that have one resolution only.
+        UserError: impossible settings, or networks of a fixed resolution.
     """
     if settings.growth is None:
         return None
     if len(generator.resolutions) == 1 or not hasattr(discriminator, "set_level"):
         raise UserError(
             f"growth with generator={generator.name} discriminator={settings.discriminator.name}",
-            rule="these networks have one resolution only",
+            rule="these networks have a fixed resolution",
             fix="Use generator=stylegan1 discriminator=stylegan1, or growth=none",
         )
     return Growth(resolution, settings.batch_size, **settings.growth)
@@ -127,7 +127,7 @@ def build_augmentation(settings: Component | None) -> Augmentation | None:
     """The augmentation of the discriminator's images.
 
     Args:
-        settings: a name in `AUGMENTS`, and the arguments of that pipeline and of `Controller`; None for none.
+        settings: a name in `AUGMENTS`, with the arguments of that pipeline and of `Controller`; None for neither.
     """
     if settings is None:
         return None

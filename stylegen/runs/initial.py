@@ -1,7 +1,7 @@
 """Initial weights of a new run: `init=SNAPSHOT_or_CHECKPOINT_or_RUN_FOLDER`.
 
-Weights only: the clock starts at 0, and optimizers, strength of augmentation and mean path length start anew. A run
-that continues does not read `init` again.
+Weights only: the clock, optimizers, augmentation strength and mean path length are reset. A resumed run ignores
+`init`.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from stylegen.training.step import TrainingStep
 
 
 def initialize(settings: TrainSettings, step: TrainingStep, spec: ImageSpec) -> str | None:
-    """Copy the weights of `init` into a new step -> a sentence about what was copied; None without `init`.
+    """Copy the weights of `init` into a new step -> a summary of what was copied; None without `init`.
 
     Raises:
         UserError: a file that cannot be read or contains other networks; `freeze_d` without a trained discriminator.
@@ -56,7 +56,7 @@ def _with_settings(weights: TrainedWeights) -> TrainedWeights:
     except Exception as error:  # the parser raises many kinds
         raise UserError(
             f"init={weights.path}",
-            rule=f"{path} is no configuration of a run",
+            rule=f"{path} is not the configuration of a run",
             fix="Restore it, or move the checkpoint elsewhere",
         ) from error
     return replace(weights, settings=settings)

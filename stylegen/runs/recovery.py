@@ -17,15 +17,15 @@ from stylegen.training.step import TrainingStep
 
 
 def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int]:
-    """Where a diverged training starts again, and the number of that attempt.
+    """The restart of a diverged run, and the number of the new attempt.
 
-    It starts from the newest checkpoint that is not part of a series of steps without finite gradients, or at 0. The
-    attempts from one checkpoint are limited; a later checkpoint has attempts of its own.
+    Restarts from the newest checkpoint outside a series of steps with non-finite gradients, or from 0 kimg. The number
+    of attempts per checkpoint is limited.
 
     Args:
-        begun: where the diverged training started; its checkpoint may be in another folder.
-        step: that diverged.
-        attempts: limit from one checkpoint.
+        begun: the start of the diverged training; its checkpoint may be in another folder.
+        step: the diverged step.
+        attempts: limit per checkpoint.
 
     Raises:
         RunError: no attempt is left.
@@ -34,7 +34,7 @@ def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int
     for path in [*begun.folder.numbered_checkpoints(), *([begun.checkpoint] if begun.checkpoint else [])]:
         try:
             clock = read_checkpoint(path, step)["clock"]
-        except UserError:  # an older one may be whole
+        except UserError:  # try an older one
             continue
         if not any(clock["streaks"]):
             start, saved = Start(begun.folder, path, clock["images_seen"]), clock["attempt"]
@@ -62,21 +62,21 @@ def explained_disk_errors(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        folder.check_there()
-        whole = folder.checkpoints()
-        state = f"{whole[0]} is whole" if whole else "there is no checkpoint yet"
+        folder.check_exists()
+        saved = folder.checkpoints()
+        state = f"{saved[0]} is intact" if saved else "no checkpoint has been saved"
         raise RunError(
             f"{error.filename or folder.root} cannot be used ({error.strerror or error}); {state}. "
-            f"Make room or restore the access, then give the same command with output_dir={folder.root}"
+            f"Free space or restore access, then run the same command with output_dir={folder.root}"
         ) from error
 
 
 @contextlib.contextmanager
 def explained_memory_errors(settings: TrainSettings, current: Callable[[], TrainingStep]) -> Iterator[None]:
-    """Context manager: turns running out of memory into a RunError that names settings which need less.
+    """Context manager: turns an out-of-memory error into a RunError that names settings which need less memory.
 
     Args:
-        current: the current training step; its batch size depends on the resolution where the networks grow.
+        current: the current training step; its batch size depends on the resolution if the networks grow.
     """
     try:
         yield

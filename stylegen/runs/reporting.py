@@ -1,4 +1,4 @@
-"""From settings to what a run writes: log, grids, snapshots, checkpoints, evaluations."""
+"""Builds the observers of a run from its settings: log, grids, snapshots, checkpoints, evaluation."""
 
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from stylegen.training.observers.stop import StopRequest
 from stylegen.training.observers.wandb import WandbRun
 from stylegen.training.run_log import RunLog
 
-_READING = ("workers", "cache")  # how the data are read; the other settings of data.* say which
+_READING = ("workers", "cache")  # settings of data.* without effect on the images
 
 
 def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunFolder, stop: StopRequest) -> Observers:
-    """What runs before the first and after every step, as the settings say."""
+    """The observers, which run before the first step and after every step."""
     log, columns = RunLog(folder.log), max(1, round(settings.sample_count**0.5))
     info = _snapshot_info(settings, dataset)
     evaluation = training_evaluation(settings, dataset) if settings.evaluation.metrics else None
@@ -59,7 +59,7 @@ def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunF
 
 
 def _snapshot_info(settings: TrainSettings, dataset: ImageDataset) -> dict[str, Any]:
-    """What a snapshot records of its training: version, data, classes."""
+    """The `info` of a snapshot: version, data, classes."""
     data = {name: value for name, value in as_dict(settings)["data"].items() if name not in _READING}
     if data["path"] != OPENMOJI:
         data["path"] = str(Path(data["path"]).expanduser().resolve())  # for readers in other folders

@@ -1,4 +1,4 @@
-"""What a training reports at its end: the result, or why and where it stopped."""
+"""The result of a training run, or the exception of a run that stopped early."""
 
 import shlex
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class TrainResult:
 
     Attributes:
         folder: of the run.
-        grid, snapshot: the last ones.
-        metrics: the last evaluation, one line a metric.
+        grid, snapshot: paths of the last ones.
+        metrics: the last evaluation, one line per metric.
         kimg: length of the run.
         finished_before: the run had reached its end before this command.
     """
@@ -34,12 +34,12 @@ class TrainResult:
 
     def __str__(self) -> str:
         where = shlex.quote(str(self.folder))
-        finished = f" was finished already at {self.kimg:g} kimg; a larger total_kimg continues it"
+        finished = f" is already finished at {self.kimg:g} kimg; a larger total_kimg continues it"
         lines = [
             f"run       {self.folder}{finished if self.finished_before else ''}",
             f"samples   {self.grid}",
             f"snapshot  {self.snapshot}",
-            f"score     {'; '.join(self.metrics) or f'python -m stylegen evaluate snapshot={where} measures it'}",
+            f"metrics   {'; '.join(self.metrics) or f'python -m stylegen evaluate snapshot={where} computes them'}",
             f"next      python sample.py snapshot={where} mode=mixing layers=coarse",
         ]
         return "\n".join(lines)
@@ -59,7 +59,7 @@ def read_result(folder: RunFolder, images_seen: int, finished_before: bool = Fal
 
 
 def early_end(folder: RunFolder, images_seen: int, number: int | None) -> Stopped:
-    """The exception of a run that stopped before its end; on rank 0 with a message, and SLURM jobs are requeued.
+    """The exception of a run that stopped early, with a message on rank 0. Requeues a SLURM job on SIGUSR1.
 
     Args:
         number: of the signal; None for the time limit.
@@ -74,6 +74,6 @@ def early_end(folder: RunFolder, images_seen: int, number: int | None) -> Stoppe
     if number == REQUEUE:
         problem = requeue_job()
         if problem is None:
-            return Stopped(f"{stopped}; the job is in the queue again", 0)
-        message = f"warning: the job is not in the queue again ({problem}). The checkpoint is safe: {message}"
+            return Stopped(f"{stopped}; the job was requeued", 0)
+        message = f"warning: the job could not be requeued ({problem}). The checkpoint is safe: {message}"
     return Stopped(message, status)

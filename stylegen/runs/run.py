@@ -1,9 +1,9 @@
-"""The life of a training run, in order: check settings and data, choose the start, lock the folder, train in one or
-several processes, go back where the training diverges, read the result.
+"""A training run from start to end: check settings and data, choose the start, lock the folder, train in one or several
+processes, restart from a checkpoint on divergence, read the result.
 
-Nothing is written before everything that can be checked has been checked. Where torchrun or srun starts the processes,
-each of them runs `train`: rank 0 chooses the start for all and writes the files. With `trainer.devices` alone, this
-process does so, and its workers run `_train_rank` (see `stylegen.launching`).
+All checks precede the first write. Under torchrun or srun, each process runs `train`: rank 0 chooses the start for all
+ranks and writes the files. With `trainer.devices` alone, this process does both, and its workers run `_train_rank` (see
+`stylegen.launching`).
 """
 
 import torch
@@ -74,8 +74,8 @@ def train(settings: TrainSettings) -> TrainResult | None:
 
 
 def _choose_start(settings: TrainSettings, dataset: ImageDataset, step: TrainingStep) -> tuple[Start, list[str]]:
-    """On rank 0: where to start, and what the weights of a new run were initialized with. Creates a numbered folder
-    where none was named."""
+    """On rank 0: the start, and a note on the initial weights of a new run. Creates a numbered folder unless
+    `output_dir` is given."""
     start = find_start(settings, step, dataset.fingerprint)
     note = initialize(settings, step, dataset.spec) if start.checkpoint is None else None
     return create_folder(start, f"{dataset.name}{dataset.spec.resolution}"), [note] if note else []
@@ -85,13 +85,13 @@ def _check_unchanged(settings: TrainSettings, saved: int | None) -> None:
     if last_saved(settings) != saved:
         raise UserError(
             f"output_dir={settings.output_dir}",
-            rule="another training has saved a checkpoint there since this one chose where to begin",
-            fix="Give the same command again",
+            rule="another process has saved a checkpoint there in the meantime",
+            fix="Run the same command again",
         )
 
 
 def _open_folder(settings: TrainSettings, start: Start, notes: list[str]) -> None:
-    """Write config.yaml and the first lines of the log; a new run removes the results of an attempt before it."""
+    """Write config.yaml and the first lines of the log; a new run removes the results of an earlier attempt."""
     if start.checkpoint is None and start.folder.is_run():
         notes = [*notes, f"{start.folder.root} holds an attempt without a checkpoint; training starts at 0 kimg again"]
     start.folder.prepare(new=start.checkpoint is None)
@@ -101,7 +101,7 @@ def _open_folder(settings: TrainSettings, start: Start, notes: list[str]) -> Non
 
 
 def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> int:
-    """The work of a worker."""
+    """Build and train in a worker process -> images seen."""
     with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
         _set_threads(settings)
         dataset = build_dataset(settings)
@@ -128,7 +128,7 @@ def _train_from(
     device: torch.device,
     signals: StopSignals | None = None,
 ) -> int:
-    """Train on this rank to the end of the run -> images seen. A training that diverges goes back and tries again."""
+    """Train on this rank to the end of the run -> images seen. On divergence, restart from a checkpoint."""
     Precision(settings.precision, settings.half_resolutions).set_products()
     stop = StopRequest(signals or StopSignals(settings.trainer.requeue), settings.max_hours)
     with explained_memory_errors(settings, lambda: step):

@@ -1,8 +1,8 @@
-"""One training at a time in a run folder: a lock that the operating system releases with the process.
+"""The lock of a run folder, which one training process holds; the operating system releases it when the process ends.
 
-The file `.lock` names host and process. A free lock that names a process is stale: the process has ended. Some network
-file systems lock within one host only, so the holder also updates the file's time every few seconds; a file of another
-host whose time changes is in use.
+The file `.lock` holds host and process id. A free lock with a process id is stale: that process has ended. Some network
+file systems lock within one host only, so the holder also updates the file's modification time every few seconds: a
+lock of another host is in use while that time changes.
 """
 
 import json
@@ -20,17 +20,17 @@ from filelock import FileLock, Timeout
 from stylegen.errors import UserError
 from stylegen.files import parse_json
 
-HEARTBEAT = 15.0  # seconds between two updates of the file's time
-_MISSED = 3  # heartbeats without an update, after which the other process counts as ended
-_PATIENCE = 30.0  # seconds for the data workers of a process that was killed
+HEARTBEAT = 15.0  # seconds between updates of the file's modification time
+_MISSED = 3  # heartbeats without an update before the other process counts as ended
+_PATIENCE = 30.0  # seconds for the data workers of a killed process to end
 _PAUSE = 0.2
 
 
 class RunLock:
-    """Context manager that holds the lock of a run folder.
+    """Context manager: holds the lock of a run folder.
 
     Raises:
-        UserError: another training holds it; or the file cannot be written.
+        UserError: another process holds the lock, or the file cannot be written.
     """
 
     def __init__(self, root: Path) -> None:
@@ -41,13 +41,13 @@ class RunLock:
     def __enter__(self) -> "RunLock":
         try:
             self._acquire()
-            self._watch_another_host()
+            self._check_other_host()
             self.path.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
         except OSError as error:
             raise UserError(
                 f"{self.path} cannot be written ({error.strerror or error})",
-                rule="it keeps two trainings out of one folder",
-                fix="Name an output_dir that you may write to",
+                rule="training needs this lock file",
+                fix="Use a writable output_dir",
             ) from error
         self._done.clear()
         threading.Thread(target=self._beat, daemon=True, name="run-lock").start()
@@ -78,15 +78,15 @@ class RunLock:
                 announced = True
             time.sleep(_PAUSE)
 
-    def _watch_another_host(self) -> None:
-        """Raise UserError if another host, whose locks may be invisible here, still updates the file."""
+    def _check_other_host(self) -> None:
+        """Raise UserError if another host still updates the file; its lock may be invisible here."""
         owner = _read(self.path)
         if owner.get("host") in (None, socket.gethostname()):
             return
         seconds = _MISSED * HEARTBEAT
         print(
             f"note: {self.root} was in use by process {owner.get('pid')} on {owner['host']}; waiting {seconds:g} s "
-            "to see whether it still is",
+            "to check whether it still is",
             file=sys.stderr,
         )
         before, until = self.path.stat().st_mtime_ns, time.monotonic() + seconds
@@ -100,7 +100,7 @@ class RunLock:
         while not self._done.wait(HEARTBEAT):
             try:
                 os.utime(self.path)
-            except OSError:  # the folder was removed, or the network is down for a while
+            except OSError:  # the folder was removed, or the network is down
                 continue
 
     def _in_use(self, owner: dict[str, Any]) -> UserError:
@@ -108,7 +108,7 @@ class RunLock:
         return UserError(
             f"output_dir={self.root}",
             rule=f"{who} is training in it",
-            fix=f"Wait for it, name another output_dir, or end that process; if there is none, remove {self.path}",
+            fix=f"Wait for it, use another output_dir, or end that process; if it no longer exists, remove {self.path}",
         )
 
 

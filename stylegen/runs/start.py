@@ -1,4 +1,4 @@
-"""Where a training starts: in which folder, and from which checkpoint. Nothing here writes, but `create_folder`."""
+"""Chooses the folder and checkpoint that a training starts from. Only `create_folder` writes."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 from stylegen.bounds import REQUIRED
 from stylegen.checkpoints.run_folder import RunFolder, next_run_folder
-from stylegen.config.continued import output_root, read_own
+from stylegen.config.continued import output_root, read_run_settings
 from stylegen.config.schema import fixed_on_resume
 from stylegen.config.sections import as_dict, flatten
 from stylegen.config.train_settings import TrainSettings
@@ -23,53 +23,53 @@ from stylegen.training.step import TrainingStep
 
 @dataclass(frozen=True)
 class Start:
-    """Where to start.
+    """The start of a training.
 
     Attributes:
         folder: of the run.
         checkpoint: to continue from; None for a new run.
         images_seen: at that checkpoint.
-        owes_evaluation: the run was killed in an evaluation, which is repeated.
-        numbered: `folder` is the parent of a numbered folder that does not exist yet.
+        evaluation_pending: the run was killed during an evaluation, which will be repeated.
+        numbered: `folder` is the parent of a numbered folder that is created later.
     """
 
     folder: RunFolder
     checkpoint: Path | None = None
     images_seen: int = 0
-    owes_evaluation: bool = False
+    evaluation_pending: bool = False
     numbered: bool = False
 
     def is_finished(self, settings: TrainSettings) -> bool:
         """Whether nothing is left to do."""
-        owed = self.owes_evaluation and bool(settings.evaluation.metrics)
-        return self.checkpoint is not None and self.images_seen >= round(settings.total_kimg * 1000) and not owed
+        pending = self.evaluation_pending and bool(settings.evaluation.metrics)
+        return self.checkpoint is not None and self.images_seen >= round(settings.total_kimg * 1000) and not pending
 
 
 def find_start(settings: TrainSettings, step: TrainingStep | None = None, fingerprint: str | None = None) -> Start:
-    """Choose by `resume` and `output_dir`.
+    """Choose the start by `resume` and `output_dir`.
 
     Args:
         settings: of `train`.
-        step: that will be trained; a checkpoint of other shapes counts as damaged. None does not compare them.
-        fingerprint: of the dataset, which must be the one that the run was trained on. None does not compare it.
+        step: the step to train; a checkpoint with other shapes counts as damaged. None skips this check.
+        fingerprint: of the dataset; must equal the run's. None skips this check.
 
     Raises:
-        UserError: a folder that another training uses, that holds other files, that holds a run although resume=never,
-            or that cannot be read; no checkpoint that is whole; other settings or other data than the run's.
+        UserError: a folder that is in use, holds other files, holds a run although resume=never, or cannot be read; no
+            intact checkpoint; settings or data that differ from the run's.
     """
     with _readable(settings):
         start, content = _find(settings, step)
     if fingerprint is not None and content.get("fingerprint", fingerprint) != fingerprint:
         raise UserError(
             f"data.path={settings.data.path}",
-            rule="its images or labels are not those that the run was trained on",
+            rule="its images or labels differ from the run's training data",
             fix="Restore them, or start a new run with another output_dir",
         )
     return start
 
 
 def create_folder(start: Start, name: str) -> Start:
-    """`start` in a new folder runs/00003-<name> where no folder was named."""
+    """`start` in a new folder runs/00003-<name>, unless `output_dir` was given."""
     return replace(start, folder=next_run_folder(start.folder.root, name), numbered=False) if start.numbered else start
 
 
@@ -82,21 +82,21 @@ def last_saved(settings: TrainSettings) -> int | None:
 
 
 def check_data_apart(settings: TrainSettings) -> None:
-    """Raise UserError where a run would write among the images that it reads, or read what it writes."""
+    """Raise UserError if the data are inside the run folder, or the run folder is inside the data."""
     if settings.data.path in (REQUIRED, OPENMOJI):
         return
     data = Path(settings.data.path).expanduser().resolve()
     root = output_root(settings)
     folder = RunFolder(Path("runs") if root is None else root)
-    own = [folder.root, folder.reals.parent, folder.snapshot(0).parent, folder.checkpoint.parent]
-    inside = root is not None and any(data.is_relative_to(path.resolve()) for path in own)
+    written = [folder.root, folder.reals.parent, folder.snapshot(0).parent, folder.checkpoint.parent]
+    inside = root is not None and any(data.is_relative_to(path.resolve()) for path in written)
     if not inside and not (data.is_dir() and folder.root.resolve().is_relative_to(data)):
         return
     raise UserError(
         f"data.path={settings.data.path} output_dir={folder.root}",
-        rule=f"the {'data lie in the run folder' if inside else 'run folder lies among the data'}, "
+        rule=f"the {'data are inside the run folder' if inside else 'run folder is inside the data'}, "
         "so samples would mix with training images",
-        fix="Name an output_dir apart from the data",
+        fix="Use an output_dir outside the data",
     )
 
 
@@ -106,7 +106,7 @@ def _find(settings: TrainSettings, step: TrainingStep | None) -> tuple[Start, di
     if settings.trainer.requeue and (output is None or settings.resume != "auto"):
         raise UserError(
             f"output_dir={settings.output_dir} resume={settings.resume} with trainer.requeue=true",
-            rule="a job that comes back from the queue continues what is in its output_dir",
+            rule="a requeued job continues the run in its output_dir",
             fix="Add output_dir=FOLDER and leave resume=auto",
         )
     if settings.resume not in ("auto", "never"):
@@ -124,7 +124,7 @@ def _find(settings: TrainSettings, step: TrainingStep | None) -> tuple[Start, di
     if settings.resume == "auto" and folder.checkpoints():
         return _continue(settings, folder, folder.checkpoint, step)
     if settings.resume == "never" and folder.config.exists():
-        raise _occupied(output, "resume=never continues none")
+        raise _occupied(output, "resume=never does not continue it")
     _check_new(folder)
     return Start(folder), {}
 
@@ -138,19 +138,19 @@ def _readable(settings: TrainSettings) -> Iterator[None]:
         raise UserError(
             f"output_dir={settings.output_dir} resume={settings.resume}",
             rule=f"{error.filename or 'the folder'} cannot be read ({error.strerror or error})",
-            fix="Name a folder that you may read and write",
+            fix="Use a readable and writable folder",
         ) from error
 
 
 def _occupied(path: Path, why: str) -> UserError:
-    return UserError(f"output_dir={path}", rule=f"it holds a run already and {why}", fix="Name another folder")
+    return UserError(f"output_dir={path}", rule=f"it already holds a run, and {why}", fix="Use another folder")
 
 
 def _checkpoint_of(path: Path) -> Path:
     checkpoint = RunFolder(path).checkpoint if path.is_dir() else path
     if not checkpoint.is_file() and not (path.is_dir() and RunFolder(path).checkpoints()):
         raise UserError(
-            f"resume={path}", rule=f"there is no {checkpoint}", fix="Name a run folder or a checkpoint, or use auto"
+            f"resume={path}", rule=f"there is no {checkpoint}", fix="Use a run folder, a checkpoint, or auto"
         )
     return checkpoint
 
@@ -158,31 +158,31 @@ def _checkpoint_of(path: Path) -> Path:
 def _continue(
     settings: TrainSettings, folder: RunFolder, checkpoint: Path, step: TrainingStep | None
 ) -> tuple[Start, dict[str, Any]]:
-    """From the newest checkpoint that is whole; warns about damaged and missing ones.
+    """Continue from the newest intact checkpoint; warns about damaged and missing ones.
 
     Args:
-        checkpoint: to continue from; older ones of the same folder replace a damaged last.ckpt.
+        checkpoint: to continue from; an older one in the same folder replaces a damaged last.ckpt.
     """
     _refuse_changes(settings, checkpoint.parent.parent / "config.yaml")
     candidates = [checkpoint]
     if checkpoint.name == "last.ckpt":
         candidates = RunFolder(checkpoint.parent.parent).checkpoints()
         if checkpoint not in candidates:
-            _warn(f"{checkpoint} is missing; {candidates[0].name} takes its place")
+            _warn(f"{checkpoint} is missing; using {candidates[0].name}")
     for candidate in candidates:
         try:
             content = read_checkpoint(candidate, step)
         except UserError as error:
-            if isinstance(error.__cause__, OSError):  # it may be whole, and an older one would replace it for good
+            if isinstance(error.__cause__, OSError):  # it may be intact; continuing from an older one would delete it
                 raise
             _warn(f"{error.problem}: {error.rule}")
         else:
-            owed = content["observers"]["evaluation"]["owed"]
-            return Start(folder, candidate, content["clock"]["images_seen"], owed), content
+            pending = content["observers"]["evaluation"]["owed"]
+            return Start(folder, candidate, content["clock"]["images_seen"], pending), content
     raise UserError(
         f"checkpoint {checkpoint}",
-        rule="neither it nor an older one beside it can be read",
-        fix="Copy them again, or name another output_dir to train from the beginning",
+        rule="neither it nor an older checkpoint in its folder can be read",
+        fix="Copy them again, or start a new run with another output_dir",
     )
 
 
@@ -194,14 +194,14 @@ def _refuse_changes(settings: TrainSettings, before: Path) -> None:
     """Compare with the config.yaml of the run, except settings that a resumed run may change."""
     if not before.exists():
         return
-    old, new = flatten(as_dict(read_own(before))), flatten(as_dict(settings))
+    old, new = flatten(as_dict(read_run_settings(before))), flatten(as_dict(settings))
     changed = [key for key in sorted(old.keys() | new.keys()) if fixed_on_resume(key) and old.get(key) != new.get(key)]
     if changed:
         listing = "; ".join(f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed)
         raise UserError(
             f"resuming {before.parent}",
-            rule=f"these settings differ from those it was trained with: {listing}",
-            fix="Give the old values, or another output_dir for a new run",
+            rule=f"these settings differ from the run's: {listing}",
+            fix="Use the old values, or start a new run with another output_dir",
         )
 
 
@@ -209,31 +209,31 @@ def _check_new(folder: RunFolder) -> None:
     """Raise UserError unless `folder` is empty, or holds a run without a checkpoint."""
     root = folder.root
     if root.exists() and not root.is_dir():
-        raise UserError(f"output_dir={root}", rule="it is a file", fix="Name a folder")
+        raise UserError(f"output_dir={root}", rule="it is a file", fix="Use a folder")
     if not folder.is_run():
         if not folder.is_vacant():
             raise UserError(
                 f"output_dir={root}",
                 rule="the folder is not empty and holds no run",
-                fix="Name a new or an empty folder",
+                fix="Use a new or empty folder",
             )
-    elif folder.saved.exists() or _is_beyond_a_checkpoint(folder):
+    elif folder.saved.exists() or _is_past_first_checkpoint(folder):
         raise UserError(
             f"output_dir={root}",
-            rule=f"the run has reached {folder.newest_moment() / 1000:g} kimg, and checkpoints/ holds no checkpoint",
-            fix="Restore one, or name another output_dir to train from the beginning",
+            rule=f"the run has reached {folder.last_output() / 1000:g} kimg, and checkpoints/ holds no checkpoint",
+            fix="Restore one, or start a new run with another output_dir",
         )
 
 
-def _is_beyond_a_checkpoint(folder: RunFolder) -> bool:
-    """Whether the run has results that are later than its first checkpoint, by the interval in its config.yaml.
+def _is_past_first_checkpoint(folder: RunFolder) -> bool:
+    """Whether the run has results after its first checkpoint was due, by the interval in its config.yaml.
 
     The marker `.saved` is hidden, so copies of a run may lack it.
     """
     try:
-        own = load_yaml(folder.config)
-        batches = [own["batch_size"], *((own.get("growth") or {}).get("batch_sizes") or [])]
-        due = min(own["checkpoint_every_kimg"] or own["total_kimg"], own["total_kimg"]) * 1000
-        return folder.newest_moment() >= due + max(batches) * (due < own["total_kimg"] * 1000)
+        config = load_yaml(folder.config)
+        batches = [config["batch_size"], *((config.get("growth") or {}).get("batch_sizes") or [])]
+        due = min(config["checkpoint_every_kimg"] or config["total_kimg"], config["total_kimg"]) * 1000
+        return folder.last_output() >= due + max(batches) * (due < config["total_kimg"] * 1000)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return folder.newest_moment() > 0  # unknown: any result counts
+        return folder.last_output() > 0  # unknown interval: any result counts

@@ -1,4 +1,4 @@
-"""The experiments of a study: one training for each variant and seed, all checked before the first one starts.
+"""The experiments of a study: one training run per variant and seed; all are checked before the first one starts.
 
 conf/study/<name>.yaml names the variants, each a few overrides of `train`.
 """
@@ -25,7 +25,7 @@ from stylegen.runs.start import find_start
 
 @dataclass(frozen=True)
 class Study:
-    """The content of a file of conf/study.
+    """The content of a file in conf/study.
 
     Attributes:
         title: of the report.
@@ -45,7 +45,7 @@ class Experiment:
     """One variant with one seed.
 
     Attributes:
-        overrides: of `train`, without those of seed and folder.
+        overrides: of `train`, except seed and folder.
         settings: of `train`.
     """
 
@@ -60,7 +60,7 @@ def load_study(name: str) -> Study:
     """Read conf/study/<name>.yaml, or the file `name` if it ends in .yaml.
 
     Raises:
-        UserError: no such study, or a file of another form.
+        UserError: no such study, or a malformed file.
     """
     folder = CONF / "study"
     path = Path(name).expanduser() if name.endswith(".yaml") else folder / f"{name}.yaml"
@@ -69,10 +69,10 @@ def load_study(name: str) -> Study:
     try:
         loaded: Any = load_yaml(path)
         study = Study(**loaded)
-        well = study.variants and all(map(_is_list_of_strings, [study.common, study.show, *study.variants.values()]))
+        valid = study.variants and all(map(_is_list_of_strings, [study.common, study.show, *study.variants.values()]))
     except Exception as error:  # the parser raises many kinds
         raise _malformed(path, (str(error) or type(error).__name__).splitlines()[0][:200]) from error
-    if not well or not all(re.fullmatch(r"[\w.+-]+", variant) for variant in study.variants):
+    if not valid or not all(re.fullmatch(r"[\w.+-]+", variant) for variant in study.variants):
         raise _malformed(path, "variants are names of letters and digits, each with a list of overrides")
     return study
 
@@ -82,7 +82,9 @@ def _is_list_of_strings(value: object) -> bool:
 
 
 def _malformed(path: Path, why: str) -> UserError:
-    return UserError(f"name={path}", rule=f"it is no study ({why})", fix="Use the form of conf/study/conditioning.yaml")
+    return UserError(
+        f"name={path}", rule=f"it is not a study ({why})", fix="Use the form of conf/study/conditioning.yaml"
+    )
 
 
 def plan_experiments(settings: StudySettings, study: Study, root: Path) -> list[Experiment]:
@@ -110,19 +112,19 @@ def _compose(settings: StudySettings, study: Study, root: Path) -> Iterator[Expe
         more.append(f"total_kimg={settings.total_kimg}")
     for variant in settings.only or study.variants:
         given = [*study.common, *more, *study.variants[variant]]
-        overrides = list({key_of(override): override for override in given}.values())  # the last one counts
+        overrides = list({key_of(override): override for override in given}.values())  # the last one applies
         composed = compose_config("train", overrides)
         for seed in dict.fromkeys(seeds):
             folder = root / f"{variant}-seed{seed}"
-            own = replace(composed, seed=seed, output_dir=str(folder))
-            yield Experiment(variant, seed, overrides, own, folder)
+            trained = replace(composed, seed=seed, output_dir=str(folder))
+            yield Experiment(variant, seed, overrides, trained, folder)
 
 
 def _check_settings(settings: TrainSettings, datasets: dict[str, ImageDataset]) -> None:
     if num_processes(settings) > 1:
         raise UserError(
             f"trainer.devices={settings.trainer.devices} trainer.num_nodes={settings.trainer.num_nodes}",
-            rule="a study trains its experiments in one process, one after the other",
+            rule="a study trains its experiments one after the other, in one process",
             fix="Leave both at 1; several commands with other variants (only=[...]) may share an output_dir",
         )
     key = repr(settings.data)
@@ -139,6 +141,6 @@ def _check_length(experiment: Experiment) -> None:
     if seen >= total + settings.batch_size:
         raise UserError(
             f"total_kimg={settings.total_kimg:g}",
-            rule=f"{experiment.folder} has been trained for {seen / 1000:g} kimg already",
-            fix="Give all experiments that length, or another output_dir",
+            rule=f"{experiment.folder} has already been trained for {seen / 1000:g} kimg",
+            fix=f"Use total_kimg={seen / 1000:g} or more, or another output_dir",
         )

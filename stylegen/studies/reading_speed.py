@@ -1,4 +1,4 @@
-"""How fast training data are read: images per second of each source and cache."""
+"""Reading speed of training data: images per second of each source and cache."""
 
 import io
 import time
@@ -20,7 +20,7 @@ from stylegen.images import to_pil
 from stylegen.randomness import normal
 from stylegen.training.batches import WholeBatches
 
-BATCH_BYTES = 2**20  # of decoded pixels: some hundred small images at a time, or one large one
+BATCH_BYTES = 2**20  # of decoded pixels in a batch: some hundred small images, or one large one
 SET_BYTES = 24 * 2**20
 
 Images = list[tuple[str, bytes]]
@@ -45,8 +45,8 @@ def synthetic_images(resolution: int, count: int) -> Images:
     return images
 
 
-def ways_of_reading(top: Path, resolution: int) -> Iterator[tuple[str, ImageDataset | None]]:
-    """Each source and cache by name, with a dataset of synthetic images in `top`; None if a package is missing."""
+def datasets_to_time(top: Path, resolution: int) -> Iterator[tuple[str, ImageDataset | None]]:
+    """Each source and cache by name, with a dataset of synthetic images in `top`, or None if a package is missing."""
     count = max(4, min(256, SET_BYTES // (3 * resolution**2)))
     images = synthetic_images(resolution, count)
     size = sum(len(data) for _, data in images)

@@ -1,4 +1,4 @@
-"""The report of a study: a Markdown table, a CSV file with every digit, and a plot."""
+"""The report of a study: a Markdown table, a CSV file with all digits, and a plot."""
 
 import csv
 import io
@@ -115,7 +115,7 @@ def _check_shown(trials: Sequence[Trial], show: Sequence[str]) -> None:
         raise UserError(
             f"show={list(show)}",
             rule=f"the metrics of this study are {', '.join(trials[0].card['metrics']) or 'none'}",
-            fix="List some of these in the study's file, or add others with evaluation.metrics",
+            fix="List some of these in the study's file, or compute more with evaluation.metrics",
         )
 
 
@@ -124,23 +124,24 @@ def _cell(mean: float, spread: float | None) -> str:
 
 
 def _references(trial: Trial, show: Sequence[str]) -> list[str]:
-    """The same metrics of known images."""
+    """The same metrics of reference images."""
     lines = []
     for key in show:
         known = trial.card["references"].get(key)
         if known:
-            beside = ", ".join(f"{what.replace('_', ' ')} {value:.3g}" for what, value in known.items())
-            lines.append(f"- {key}: {beside}")
+            values = ", ".join(f"{what.replace('_', ' ')} {value:.3g}" for what, value in known.items())
+            lines.append(f"- {key}: {values}")
     return ["For comparison:", "", *lines] if lines else []
 
 
 def _recipes(commands: Mapping[str, Sequence[str]]) -> list[str]:
     every = list(commands.values())
     shared = [override for override in every[0] if all(override in other for other in every)]
-    lines = ["Every run is", "", "```", f"python train.py {' '.join(shared)}", "```", "", "with its seed and", ""]
+    lines = ["Every run is", "", "```", f"python train.py {' '.join(shared)}", "```"]
+    lines += ["", "with its seed and these overrides:", ""]
     for variant, overrides in commands.items():
-        own = " ".join(override for override in overrides if override not in shared)
-        lines.append(f"- {variant}: `{own}`" if own else f"- {variant}: nothing more")
+        rest = " ".join(override for override in overrides if override not in shared)
+        lines.append(f"- {variant}: `{rest}`" if rest else f"- {variant}: no further override")
     return lines
 
 
@@ -152,13 +153,13 @@ def to_svg(title: str, trials: Sequence[Trial], show: Sequence[str]) -> str:
     figure, panels = figures.new_figure(1, len(show), size=(1 + _PANEL_INCHES * len(show), height), sharey=True)
     figure.suptitle(title, fontweight="bold")
     for axes, key in zip(panels[0], show, strict=True):
-        _draw_panel(axes, groups, key)
+        _plot_panel(axes, groups, key)
     panels[0, 0].set_yticks(range(len(groups)), list(groups))
     panels[0, 0].invert_yaxis()
     return figures.to_svg(figure)
 
 
-def _draw_panel(axes: Any, groups: Mapping[str, Sequence[Trial]], key: str) -> None:
+def _plot_panel(axes: Any, groups: Mapping[str, Sequence[Trial]], key: str) -> None:
     trials = [trial for group in groups.values() for trial in group]
     values = [float(trial.card["metrics"][key]) for trial in trials]
     card, low, high = trials[0].card, min(values), max(values)
@@ -174,6 +175,8 @@ def _draw_panel(axes: Any, groups: Mapping[str, Sequence[Trial]], key: str) -> N
     aside = "" if floor is None else f"; real against real {floor:.3g}"
     axes.set_title(key)
     axes.set_xlabel(f"{card['better'].get(key) or ''} is better{aside}", color=figures.GREY)
-    if floor is not None and low - (high - low) <= floor <= high + (high - low):  # else it would squeeze the rest
+    if floor is not None and low - (high - low) <= floor <= high + (
+        high - low
+    ):  # otherwise it would squeeze the other values
         axes.axvline(floor, color=figures.GREY, linestyle="--")
         axes.annotate("real", (floor, 1), xycoords=("data", "axes fraction"), color=figures.GREY)

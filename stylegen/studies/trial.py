@@ -1,4 +1,4 @@
-"""One experiment of a study: trained or found trained, and what its run folder holds."""
+"""Trains one experiment of a study, unless it is already trained, and reads the results from its run folder."""
 
 import json
 import statistics
@@ -41,10 +41,10 @@ class Trial:
 
 
 def run_trial(experiment: Experiment, train: Callable[[TrainSettings], Any]) -> Trial:
-    """Train, continue or skip what is trained, and evaluate if the run holds no card with these settings.
+    """Train or continue an unfinished run, and evaluate it unless it has a card with these settings.
 
     Args:
-        train: the verb; its result has `folder`, `snapshot` and `kimg`.
+        train: runs the training; its result has `folder`, `snapshot` and `kimg`.
 
     Raises:
         Stopped: by a signal; the same command continues.
@@ -75,16 +75,16 @@ def _is_complete(card: Mapping[str, Any], settings: TrainSettings) -> bool:
 
 
 def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> dict[str, Any]:
-    """The card of a run that was killed before its evaluation, or evaluated with other settings."""
+    """Evaluate a run that has no card with these settings, and return the card."""
     generator = load_snapshot(folder.snapshot(images_seen)).generator.to(device_type(settings.trainer.accelerator))
-    generator = generator.to(memory_format=torch.channels_last)  # as in training, so that all digits agree
+    generator = generator.to(memory_format=torch.channels_last)  # as in training, for equal digits
     card = training_evaluation(settings, build_dataset(settings)).measure_generator(generator)
     add_card(folder.metric_card(images_seen), card.to_dict())
     return card.to_dict()
 
 
 def speeds(metrics: Path) -> list[float]:
-    """`time/sec_per_kimg` of every record that has it."""
+    """`time/sec_per_kimg` of the records that have it."""
     if not metrics.exists():
         return []
     records = [json.loads(line) for line in metrics.read_text().splitlines()]
@@ -93,5 +93,5 @@ def speeds(metrics: Path) -> list[float]:
 
 
 def median(values: Sequence[float]) -> float | None:
-    """The median, or None of nothing."""
+    """The median; None for no values."""
     return statistics.median(values) if values else None

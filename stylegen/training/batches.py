@@ -1,4 +1,4 @@
-"""Training batches in the order that the clock defines: a continued run starts at the next image."""
+"""Training batches, ordered by images seen: a continued run starts at the next image."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class TrainingData:
         batch_size: images per step, over all ranks; or a function of the images seen before the step.
         total_images: length of the run.
         seed: of the order.
-        workers: processes that decode images; 0 decodes in the training process, best for datasets that fit in memory.
+        workers: processes that decode images; 0 decodes in the training process, best if the dataset fits in memory.
     """
 
     dataset: ImageDataset
@@ -58,7 +58,7 @@ class TrainingData:
 
 
 class Batches:
-    """Iterates over (images, labels), and raises the errors of worker processes as the training process would.
+    """Iterates over (images, labels); errors of worker processes are raised with their original type.
 
     Raises:
         UserError: an image that cannot be decoded.
@@ -82,7 +82,7 @@ class Batches:
                 if "DataLoader worker" not in str(error):
                     raise
                 raise RunError(
-                    f"a process that reads images was killed ({str(error).splitlines()[0].rstrip('. ')}). "
+                    f"a data worker was killed ({str(error).splitlines()[0].rstrip('. ')}). "
                     f"Use data.workers={max(self.loader.num_workers // 2, 0)}, which takes less memory"
                 ) from error
             if isinstance(batch, Exception):
@@ -91,7 +91,7 @@ class Batches:
 
 
 class WholeBatches(Dataset[Any]):
-    """Indexed by a list of items: one gather instead of a loop and a collation."""
+    """Indexed by a list of items: one gather instead of a loop and `collate_fn`."""
 
     def __init__(self, dataset: ImageDataset) -> None:
         self.dataset = dataset

@@ -1,7 +1,7 @@
-"""Atomic checkpoint files, which are read without running code.
+"""Atomic checkpoint files, read without running code.
 
-Tensors stream into a hidden file in the same folder, which is renamed after it has been synced to the disk: after a
-crash, a power failure or on a full disk, the name holds the old file or the whole new one. The file ends with its hash,
+Tensors stream into a hidden file in the same folder, which is synced to the disk and renamed: after a crash, a
+power failure or on a full disk, the name refers to the old file or the complete new one. The file ends with its hash,
 which detects later damage (see `stylegen.checkpoints.sealed`).
 """
 
@@ -16,18 +16,18 @@ from stylegen.files import replacing
 from stylegen.training.checkpoint_content import content_problem, tensors_in
 from stylegen.training.step import TrainingStep
 
-_MARGIN = 2**20  # bytes for names, structure and alignment, beside two per cent of the tensors
+_MARGIN = 2**20  # bytes for names, structure and alignment, in addition to two per cent of the tensors
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """Write `checkpoint` to `path`, or leave `path` as it was.
 
     Raises:
-        RunError: there is not enough room, or writing failed; the partial file is removed.
+        RunError: the disk is full, or writing failed; the partial file is removed.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(path, required_bytes(checkpoint))
+        _require_space(path, required_bytes(checkpoint))
         with replacing(path, durable=True, locked=True) as partial, partial.open("wb", buffering=2**20) as file:
             save_sealed(checkpoint, file)
     except (OSError, RuntimeError) as error:
@@ -41,12 +41,12 @@ def read_checkpoint(path: Path, step: TrainingStep | None = None) -> dict[str, A
     """Read a checkpoint that a run can continue from: tensors and plain values.
 
     Args:
-        step: the step that will load it; the shapes of weights and optimizer states are compared with its own.
+        step: the step that will load it; compares the shapes of weights and optimizer states.
 
     Raises:
         UserError: the file cannot be read, or contains code.
         DamagedFile: the hash does not match, a field is missing or of another type, weights are not finite, or shapes
-            do not fit; an older checkpoint may be whole.
+            do not match; an older checkpoint may be intact.
     """
     checkpoint = load_sealed(path)
     problem = content_problem(checkpoint, path.stat().st_size, step)
@@ -55,8 +55,8 @@ def read_checkpoint(path: Path, step: TrainingStep | None = None) -> dict[str, A
     return dict(checkpoint)
 
 
-def give_second_name(path: Path, name: str) -> None:
-    """Make `name`, in the same folder, a hard link to `path`, or a copy where the disk has no links."""
+def link_checkpoint(path: Path, name: str) -> None:
+    """Make `name`, in the same folder, a hard link to `path`, or a copy if the file system has no links."""
     second = path.with_name(name)
     try:
         with replacing(second, durable=True, locked=True) as partial:
@@ -76,7 +76,7 @@ def required_bytes(checkpoint: Any) -> int:
     return tensors + tensors // 50 + _MARGIN
 
 
-def _require_room(path: Path, size: int) -> None:
+def _require_space(path: Path, size: int) -> None:
     usage = shutil.disk_usage(path.parent)
     if usage.total and usage.free < size:  # some network file systems report 0
         needed = f"it needs {size / 2**20:.1f} MiB and {usage.free / 2**20:.1f} MiB are free"
@@ -84,7 +84,7 @@ def _require_room(path: Path, size: int) -> None:
 
 
 def _os_error(error: BaseException | None) -> OSError | None:
-    """The error of the file system behind `error`: torch's writer raises a RuntimeError of its own."""
+    """The error of the file system behind `error`: torch's writer wraps it in a RuntimeError."""
     while error is not None and not isinstance(error, OSError):
         error = error.__context__
     return error
@@ -92,14 +92,14 @@ def _os_error(error: BaseException | None) -> OSError | None:
 
 def _cannot_write(path: Path, error: OSError) -> RunError:
     fixes = {
-        errno.ENOSPC: "Make room",
-        errno.EDQUOT: "Make room in your quota",
+        errno.ENOSPC: "Free space",
+        errno.EDQUOT: "Free space in your quota",
         errno.EACCES: f"Make {path.parent} writable",
         errno.EPERM: f"Make {path.parent} writable",
-        errno.EROFS: "Mount the disk for writing",
+        errno.EROFS: "Remount the disk writable",
     }
     fix = fixes.get(error.errno or 0, "Check the disk")
     return RunError(
-        f"checkpoint {path} cannot be written ({error.strerror or error}); the one before it is whole. "
-        f"{fix}, then give the same command with output_dir={path.parent.parent}"
+        f"checkpoint {path} cannot be written ({error.strerror or error}); the previous checkpoint is intact. "
+        f"{fix}, then run the same command with output_dir={path.parent.parent}"
     )

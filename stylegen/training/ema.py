@@ -13,14 +13,14 @@ _STANDING_BATCHES, _STANDING_BATCH = 16, 32
 
 
 class EMA:
-    """The schedule of the half-life, which is shorter at the start of a run.
+    """EMA of the generator, with a half-life that is shorter at the start of a run.
 
     half-life = min(kimg * 1000, rampup * images seen), decay of one step = 0.5^(batch / half-life).
 
     Args:
         kimg: half-life in thousands of images.
-        rampup: upper bound of the half-life, as a share of the images seen; None for no ramp-up. A run with `init`
-            has none by default: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
+        rampup: upper bound of the half-life, as a share of the images seen; None for no ramp-up. With `init` the
+            default is None: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
 
     Raises:
         UserError: a half-life or share outside its bounds.
@@ -53,8 +53,8 @@ class EMA:
 
 @torch.no_grad()
 def update_standing_statistics(generator: StyleGenerator, draws: Draws) -> None:
-    """Set the statistics of batch normalization to those of 512 generated images (Brock et al. 2019, arXiv 1809.11096,
-    section 4.1); nothing changes in a generator without batch normalization.
+    """Compute the statistics of batch normalization from 512 generated images (Brock et al. 2019, arXiv 1809.11096,
+    section 4.1). Does nothing for a generator without batch normalization.
 
     G_ema needs this before it generates: its running statistics are copies from G and fit other weights. `EMA.update`
     copies them again at the next step, so training does not depend on it. Every rank generates the same images.

@@ -1,7 +1,7 @@
 """Estimates the length of a training before its first step, from the time of single forward passes.
 
-A backward pass takes about two forward passes (one where the weights get no gradient), and a term that is
-differentiated twice about seven. Evaluations, samples and checkpoints are not included.
+A backward pass takes about two forward passes (one if the weights get no gradient), a term with double
+backward about seven. Evaluations, samples and checkpoints are not included.
 """
 
 import time
@@ -14,8 +14,8 @@ from stylegen.training.step import TrainingStep
 
 _MAIN_G, _MAIN_D = 4, 8  # forward passes of both main phases: G 1 + 2 + 1; D 1 + 1 and 2 + 2 * 2
 _TWICE = 7  # forward, backward, and the backward passes of both
-_MOMENTS = 16  # samples of the schedule of growth
-_MOST_IMAGES = 16  # of a timed pass
+_MOMENTS = 16  # samples of the growth schedule
+_MAX_IMAGES = 16  # of a timed pass
 _SLOW = 2.0  # seconds; a pass that takes longer is not repeated
 
 
@@ -24,7 +24,7 @@ def seconds_left(step: TrainingStep, total_images: int, batch_size: int, process
     """Estimated seconds from the step's clock to the end of the run; the step is unchanged.
 
     Args:
-        batch_size: images per step where the networks do not grow; otherwise the schedule defines it.
+        batch_size: images per step without growth; with growth, the schedule defines it.
         processes: number of ranks.
     """
     networks: tuple[Any, ...] = (step.G_ema, step.D)
@@ -50,9 +50,9 @@ def seconds_left(step: TrainingStep, total_images: int, batch_size: int, process
 
 
 def _seconds_per_image(step: TrainingStep, share: int) -> float:
-    """Of a training step on one rank."""
+    """Estimated seconds per image of a training step on one rank."""
     generator, discriminator = _timed_passes(step, 1)
-    count = min(share, _MOST_IMAGES)
+    count = min(share, _MAX_IMAGES)
     if generator + discriminator < _SLOW:  # the first pass warms up
         generator, discriminator = (seconds / count for seconds in _timed_passes(step, count))
     passes = {"G": float(_MAIN_G), "D": float(_MAIN_D)}

@@ -77,7 +77,7 @@ class Growth:
         if self.stable + self.fade == 0:
             raise UserError(
                 f"growth.stable_kimg={stable_kimg} growth.fade_kimg={fade_kimg}",
-                rule="one of them must be above 0",
+                rule="at least one must be above 0",
                 fix="Use growth.stable_kimg=600 growth.fade_kimg=600, as published, or less",
             )
 
@@ -88,7 +88,7 @@ class Growth:
 
     @property
     def grown_at(self) -> int:
-        """Images seen when the last fade has ended."""
+        """Images seen at the end of the last fade."""
         return self.doublings * (self.stable + self.fade)
 
     def at(self, images_seen: int) -> Stage:
@@ -117,7 +117,7 @@ class Growth:
 def real_images(images: Tensor, stage: Stage) -> Tensor:
     """Real images at the resolution of a stage: means of blocks of pixels.
 
-    In a fade they are blended with the next lower resolution by alpha, as generated images are.
+    During a fade they are blended with the next lower resolution by alpha, like generated images.
 
     Args:
         images: float [N, C, H, H], H a multiple of the stage's resolution.

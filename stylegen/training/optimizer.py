@@ -23,9 +23,9 @@ def nonfinite_gradients(parameters: Sequence[nn.Parameter]) -> Tensor:
 
 @dataclass(frozen=True)
 class AdamSettings:
-    """Settings before the correction for lazy regularization.
+    """Adam's settings, before the correction for lazy regularization.
 
-    The rates are multiplied by `factor(images_seen)`, so that the schedule has no state to save.
+    The rates are multiplied by `factor(images_seen)`: the schedule has no state to save.
 
     Attributes:
         g_lr, d_lr: learning rates of generator and discriminator.
@@ -85,7 +85,7 @@ class AdamSettings:
         """The rates of "G" and "D", before the correction for lazy regularization.
 
         Args:
-            growth: factor of the current resolution; None where the networks do not grow.
+            growth: factor of the current resolution; None without growth.
         """
         factor = self.factor(images_seen) * (1.0 if growth is None else growth)
         return {"G": self.g_lr * factor, "D": self.d_lr * factor}
@@ -98,7 +98,7 @@ class AdamSettings:
         """
         if self.is_scheduled or growth is not None:
             for group in optimizer.param_groups:
-                # From the defaults, which are the constructor's; the group's own rate is loaded from checkpoints.
+                # The defaults keep the constructor's rate; the group's rate is overwritten by checkpoints.
                 group["lr"] = optimizer.defaults["lr"] * self.factor(images_seen) * (1.0 if growth is None else growth)
 
     def build(self, network: str, parameters: Iterable[nn.Parameter], correction: float) -> torch.optim.Adam:

@@ -1,10 +1,10 @@
-"""The phases of a training step, as data: which network learns from which terms, and how often.
+"""The phases of a training step, as data: network, terms and interval.
 
 A term evaluates the networks on images and combines the results into a scalar. A batch may be spread over ranks and
 over consecutive micro-batches; the gradient is the gradient of the whole batch.
 
-Lazy regularization (Karras et al. 2020b, arXiv 1912.04958, section 3.1): a term that is evaluated at every k-th step
-only is multiplied by k there, and becomes a phase with its own optimizer step. Adam then takes 1 + 1/k steps per
+Lazy regularization (Karras et al. 2020b, arXiv 1912.04958, section 3.1): a term evaluated only every k-th step is
+multiplied by k, and becomes a phase with its own optimizer step. Adam then takes 1 + 1/k steps per
 training step, so lr and betas are corrected by c = 1 / (1 + sum 1/k), which is k / (k + 1) for one term.
 """
 
@@ -25,7 +25,7 @@ from stylegen.training.random_inputs import Draws
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A micro-batch of one step, with the networks that its terms are evaluated on.
+    """A micro-batch of one step, and the networks for its terms.
 
     Attributes:
         generator, discriminator: the networks in training.
@@ -75,7 +75,7 @@ class MicroBatch:
     def critic(self, images: Tensor, c: Tensor, source: str) -> Tensor:
         """Logits [N, 1] of augmented images.
 
-        Real and generated images have independent augmentations; all terms of a phase use the same one for an image.
+        Real and generated images are augmented independently; all terms of a phase share the augmentation of an image.
 
         Args:
             images: the first N of this micro-batch; c: [N, num_classes].
@@ -87,7 +87,7 @@ class MicroBatch:
         return self.discriminator(images, c)
 
     def without_reports(self) -> "MicroBatch":
-        """A copy whose evaluation is not reported a second time."""
+        """A copy for a second pass, without reports."""
         ignore: Callable[..., None] = lambda *values: None  # noqa: E731
         return replace(self, report=ignore, track_w=ignore, observe=ignore)
 
@@ -158,7 +158,7 @@ def generator_term(loss: Loss) -> Term:
         batch.report("score/fake", fake_logits)
         if not loss.generator_sees_real:
             return (fake_logits,)
-        with torch.no_grad():  # they do not depend on the generator
+        with torch.no_grad():  # independent of the generator
             real_logits = batch.critic(batch.real, batch.labels, "real")
         return real_logits, fake_logits
 
@@ -193,7 +193,7 @@ def regularizer_term(name: str, regularizer: Regularizer) -> Term:
 
 
 def build_phases(loss: Loss, regularizers: Sequence[tuple[str, Regularizer]]) -> list[Phase]:
-    """Main and lazy phases of G, then of D. Regularizers with `every` = 1 are terms of the main phase."""
+    """Main and lazy phases of G, then D. Regularizers with `every` = 1 are terms of the main phase."""
     phases = []
     for network, main in (("G", generator_term(loss)), ("D", discriminator_term(loss))):
         own = [(name, r) for name, r in regularizers if r.network == network]

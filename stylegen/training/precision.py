@@ -2,11 +2,11 @@
 
 A block computes in the dtype of its input. In half precision, the inputs of the blocks of the highest resolutions are
 cast to bfloat16 or float16 and all others to float32. Weights, optimizer states and G_ema are always float32. Inside
-the layers, operations that need more bits promote by themselves (demodulation, minibatch statistics, penalties, sums of
-RGB images, logits).
+the layers, operations that need more precision promote to float32 (demodulation, minibatch statistics, penalties, sums
+of RGB images, logits).
 
 StyleGAN2-ADA (arXiv 2006.06676, appendix) trains the four highest resolutions in float16 without loss scaling;
-activations are clamped (`conv_clamp=256`), and weights and styles are normalized before they are multiplied.
+activations are clamped (`conv_clamp=256`), and weights and styles are normalized before multiplication.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Precision:
     Args:
         name: "fp32" is IEEE float32; "tf32" rounds the factors of products to 10 bits on NVIDIA GPUs; "bf16" and
             "fp16" apply to the blocks of `half_resolutions`.
-        half_resolutions: number of the highest resolutions in half precision; None for all but the logits.
+        half_resolutions: number of the highest resolutions in half precision; None for all except the logits.
 
     Raises:
         UserError: an unknown name, or a negative number of resolutions.
@@ -50,14 +50,14 @@ class Precision:
 
         Args:
             device_type: "cpu", "cuda" or "mps".
-            clamps: value of each `conv_clamp` setting; "missing" where a network has none.
+            clamps: value of each `conv_clamp` setting; "missing" for a network without clamping.
 
         Raises:
-            UserError: with the setting that works instead.
+            UserError: an unsupported format; names a setting that works.
         """
         rule = None
         if self.name == "tf32" and not (device_type == "cuda" and torch.cuda.get_device_capability() >= (8, 0)):
-            rule = "it is a mode of NVIDIA GPUs from Ampere on"
+            rule = "TF32 needs an NVIDIA GPU from Ampere on"
         if self.name == "bf16" and device_type == "cuda" and not torch.cuda.is_bf16_supported(False):
             rule = "this GPU has no bfloat16 arithmetic"
         if self.name == "bf16" and device_type == "cpu" and not cpu_has_bf16():
@@ -76,7 +76,7 @@ class Precision:
             )
 
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Cast the inputs of the blocks of both networks from now on.
+        """Cast the inputs of both networks' blocks, by forward pre-hooks.
 
         Args:
             generator: has `synthesis.blocks` by resolution.
@@ -94,20 +94,20 @@ class Precision:
                 blocks.get_submodule(str(size)).register_forward_pre_hook(hook)
 
     def set_products(self) -> None:
-        """Set how this process multiplies float32 on GPUs; PyTorch rounds convolutions to TF32 by default."""
-        # The older of PyTorch's two interfaces: Lightning uses it, and the two must not be mixed.
+        """Set the precision of float32 products on GPUs; PyTorch's default for convolutions is TF32."""
+        # PyTorch's older interface, because Lightning uses it and the two must not be mixed.
         torch.set_float32_matmul_precision("high" if self.name == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = self.name == "tf32"
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU has bfloat16 instructions; False where PyTorch does not report it."""
+    """Whether this CPU has bfloat16 instructions; False if PyTorch does not report it."""
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in _BF16_CPUS)
 
 
 def _cast_first(count: int, dtype: torch.dtype) -> Any:
-    """A hook that casts those of the first `count` arguments of a block that are tensors."""
+    """A forward pre-hook that casts the tensors among the first `count` arguments."""
 
     def hook(block: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         cast = (v.to(dtype) if isinstance(v, Tensor) else v for v in arguments[:count])

@@ -1,7 +1,7 @@
 """The random inputs of training: latents, labels, style mixing, noise, path length directions, augmentation.
 
-They are keyed by (seed, phase and purpose, global image index), so that they do not depend on the number of ranks and
-micro-batches, or on interruptions.
+They are keyed by (seed, phase and purpose, global image index), independent of the number of ranks and micro-batches,
+and of interruptions.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Draws(Protocol):
         """A second z [N, z_dim] and the first layer [N] that uses it; None without style mixing.
 
         Args:
-            num_ws: number of active layers; a first layer of `num_ws` mixes nothing.
+            num_ws: number of active layers; a first layer of `num_ws` means no mixing.
         """
 
     def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
@@ -45,7 +45,7 @@ class Draws(Protocol):
         """Standard normal [N, *shape] for the path length."""
 
     def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
-        """For the augmentation of N images; `source` is "real" or "fake"."""
+        """Random inputs of the augmentation of N images; `source` is "real" or "fake"."""
 
 
 class KeyedDraws:
@@ -54,7 +54,7 @@ class KeyedDraws:
     Args:
         seed: of the run.
         z_dim: width of z.
-        label_table: [M, num_classes], the labels of the dataset; generated images have the labels of random items.
+        label_table: [M, num_classes], the labels of the dataset, sampled for generated images.
         mixing_prob: probability of style mixing for an image (Karras et al. 2019, section 3.1).
     """
 

@@ -6,20 +6,20 @@ from pathlib import Path
 
 
 class RunLog:
-    """Writes lines; errors of the file are ignored.
+    """Writes lines; file errors are ignored.
 
     Args:
-        path: the file, which lines are appended to; None for standard error alone.
+        path: file to append to; None for standard error only.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
 
     def say(self, line: str, terminal: bool = True) -> None:
-        """Write one line, or several.
+        """Write one or more lines.
 
         Args:
-            terminal: on standard error too, and not in the file alone.
+            terminal: also write to standard error.
         """
         if terminal:
             print(line, file=sys.stderr, flush=True)

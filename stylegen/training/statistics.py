@@ -1,4 +1,4 @@
-"""Running means of losses and scores, kept on the device until a record is written."""
+"""Running means of losses and logits, kept on the device until a record is written."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from stylegen.distributed import gather_over_ranks, mean_over_ranks, rank, world
 class Statistics:
     """Running means by name since the last `collect`. `report` does not synchronize with the device.
 
-    Values that are not finite are excluded; without any finite value the mean is NaN.
+    Values that are not finite are excluded; the mean of no finite values is NaN.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Statistics:
         return {name: ranks[:, i].clone() for i, name in enumerate(names)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Each rank continues its own sums; on another number of ranks, all continue the mean."""
+        """Each rank continues its own sums; if the number of ranks has changed, all continue the mean."""
         self._sums = {
             name: (pairs[rank()] if len(pairs) == world_size() else pairs.mean(dim=0)).to(device)
             for name, pairs in state.items()

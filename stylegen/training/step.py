@@ -3,7 +3,7 @@
 A step walks the phases that are due (for example G main, G path length, D main, D R1). Each computes its gradient,
 averages it over ranks, and takes one step of Adam. Then w_avg, the strength of augmentation, the EMA of the generator
 and the clock are updated; the clock determines the resolution of growing networks. Saving, printing and evaluation are
-in `training.observers`. docs/plain-loop.md has a training loop of ten lines.
+in `training.observers`. See docs/plain-loop.md for a training loop of ten lines.
 """
 
 import copy
@@ -29,12 +29,12 @@ from stylegen.training.precision import Precision
 from stylegen.training.random_inputs import Draws
 from stylegen.training.statistics import Statistics
 
-_CHECK_EVERY = 16  # steps between two checks for divergence, each of which synchronizes with the device
+_CHECK_EVERY = 16  # steps between checks for divergence, which synchronize with the device
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What the networks are trained on.
+    """The training objective: loss, regularizers, augmentation.
 
     Attributes:
         loss: both sides of the adversarial loss.
@@ -49,17 +49,17 @@ class Objective:
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How the networks are trained.
+    """Optimization options of a training step.
 
     Attributes:
         optimizer: Adam's settings before the correction for lazy regularization.
-        ema: moves `G_ema`.
-        w_avg_decay: share of the running mean of w that a step keeps.
+        ema: updates `G_ema`.
+        w_avg_decay: decay of the running mean of w per step.
         batch_per_device: images of a micro-batch, a divisor of this rank's share; None for the whole share.
         precision: of G and D in training; G_ema and the optimizers are always float32.
-        growth: schedule of resolution, alpha and batch size; None keeps the networks as they are.
-        frozen: names of the discriminator's parameters that do not learn.
-        bad_steps: the training has diverged after this many steps in a row without finite gradients.
+        growth: schedule of resolution, alpha and batch size; None for networks of a fixed resolution.
+        frozen: names of the discriminator's frozen parameters.
+        bad_steps: training counts as diverged after this many consecutive steps with non-finite gradients.
     """
 
     optimizer: AdamSettings = field(default_factory=AdamSettings)
@@ -85,12 +85,12 @@ class TrainingStep:
         G, D, G_ema: the networks; `modules` holds them and the regularizers, and names the weights in checkpoints.
         phases, optimizers: in the order of a step; by network.
         images_seen, steps: the clock. Schedules count images, lazy intervals count steps.
-        attempt: how often the run went back to an earlier checkpoint; part of the key of every random input, so that
-            the same images do not lead to the same divergence again.
+        attempt: number of restarts after divergence; part of the key of every random input, so that a restart does
+            not repeat the divergence.
         diverged: whether `bad_steps` has been reached.
         learning: the trainable parameters of "G" and "D".
-        streaks: [phases], how many times in a row each phase had no finite gradient; on the device.
-        statistics: means of losses and scores since the last record.
+        streaks: [phases], consecutive steps with non-finite gradients of each phase; on the device.
+        statistics: means of losses and logits since the last record.
     """
 
     def __init__(
@@ -135,14 +135,14 @@ class TrainingStep:
         for number, phase in enumerate(self.phases):
             if self.steps % phase.interval == 0:
                 self._run(number, phase, batches)
-        self._move_w_avg()
+        self._update_w_avg()
         self._adapt_augmentation()
         self.options.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
         self._advance(batch_size)
 
     def _micro_batches(self, images: Tensor, labels: Tensor) -> list[MicroBatch]:
         """This rank's share in parts. Ranks and parts take every n-th image, so that groups of images (minibatch
-        statistics, shrunk batches) are those of the whole batch."""
+        statistics, shrunk batches) are the same as in the whole batch."""
         real = to_float(images) if images.dtype == torch.uint8 else images
         if (stage := self.stage) is not None:
             real = real_images(real, stage)
@@ -184,17 +184,17 @@ class TrainingStep:
         phase.backward(batches)
         parameters = [p for p in self.learning[phase.network] if p.grad is not None]
         average_gradients(parameters)
-        # Fused Adam leaves weights and moments as they are where found_inf is 1. No synchronization with the device,
-        # and the same decision on all ranks, because gradients are averaged already.
+        # Fused Adam skips the update if found_inf is 1, without synchronizing with the device. All ranks decide
+        # the same, because gradients have been averaged.
         optimizer.found_inf = nonfinite = nonfinite_gradients(parameters)
         self.statistics.report("grad/nonfinite", nonfinite)
         self.streaks[number] = (self.streaks[number] + 1) * nonfinite
         optimizer.step()
 
-    def _move_w_avg(self) -> None:
-        average = self.G.mapping.w_avg
-        mean = mean_over_ranks(torch.stack(self._w_means).mean(dim=0)).to(average.dtype)
-        average.lerp_(torch.where(mean.isfinite(), mean, average), 1 - self.options.w_avg_decay)
+    def _update_w_avg(self) -> None:
+        w_avg = self.G.mapping.w_avg
+        mean = mean_over_ranks(torch.stack(self._w_means).mean(dim=0)).to(w_avg.dtype)
+        w_avg.lerp_(torch.where(mean.isfinite(), mean, w_avg), 1 - self.options.w_avg_decay)
         self._w_means = []
 
     def _adapt_augmentation(self) -> None:
@@ -203,7 +203,7 @@ class TrainingStep:
             self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=self.device))
 
     def _advance(self, batch_size: int) -> None:
-        """Move the clock and set the resolution of the next step. Each phase of growth starts with new optimizer
+        """Advance the clock and set the resolution of the next step. Each phase of growth starts with new optimizer
         state, as in the published code."""
         before = self.stage
         self.images_seen += batch_size
@@ -217,7 +217,7 @@ class TrainingStep:
 
     @property
     def stage(self) -> Stage | None:
-        """Resolution, alpha and rate of the next step; None where the networks do not grow."""
+        """Resolution, alpha and rate of the next step; None without growth."""
         return None if self.growth is None else self.growth.at(self.images_seen)
 
     @property
@@ -239,11 +239,11 @@ class TrainingStep:
             self.augment.controller.observe(real_logits)
 
     def in_bad_streak(self, length: int = 1) -> bool:
-        """Whether any phase has had no finite gradient for `length` steps or more; synchronizes with the device."""
+        """Whether any phase has had non-finite gradients for at least `length` steps; synchronizes with the device."""
         return self.streaks.max().item() >= length
 
     def begin_attempt(self, number: int) -> None:
-        """Use other random inputs from here on."""
+        """Set the attempt number, which changes all further random inputs."""
         self.attempt = self.draws.attempt = number
 
     def to(self, *args: Any, **kwargs: Any) -> "TrainingStep":
@@ -253,7 +253,7 @@ class TrainingStep:
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a continued training needs, as tensors and plain values. Every rank must call it."""
+        """The complete state, as tensors and plain values. Every rank must call it."""
         clock = {"images_seen": self.images_seen, "steps": self.steps, "attempt": self.attempt}
         state = {
             "clock": clock | {"streaks": self.streaks.tolist()},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stylegen.config.settings import BenchSettings
 from stylegen.files import temporary_folder
 from stylegen.spec import ImageSpec
-from stylegen.studies.reading_speed import images_per_second, ways_of_reading
+from stylegen.studies.reading_speed import datasets_to_time, images_per_second
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ def run(settings: BenchSettings) -> BenchResult:
     """Measure all cells of the table.
 
     Raises:
-        UserError: a resolution that is no power of two.
+        UserError: a resolution that is not a power of two.
     """
     for resolution in settings.resolutions:
         ImageSpec(resolution)
     rates: dict[tuple[str, int, int], float | None] = {}
     for resolution in settings.resolutions:
         with temporary_folder() as folder:
-            for source, dataset in ways_of_reading(folder, resolution):
+            for source, dataset in datasets_to_time(folder, resolution):
                 for workers in settings.workers:
                     rate = None if dataset is None else images_per_second(dataset, workers, settings.seconds)
                     rates[source, resolution, workers] = rate

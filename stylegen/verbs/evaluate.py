@@ -29,7 +29,7 @@ def run(settings: EvaluateSettings) -> str | None:
     settings = with_defaults(settings)
     if launches(settings.devices):
         _job(settings, torch.device("cpu"))  # errors of the settings are raised before workers start
-        text = launch(_rank, settings, processes=settings.devices, hint="the same command starts the evaluation again")
+        text = launch(_rank, settings, processes=settings.devices, hint="the same command restarts the evaluation")
     else:
         text = _rank(settings)
     return text or None
@@ -46,7 +46,7 @@ def with_defaults(settings: EvaluateSettings) -> EvaluateSettings:
 
 
 def _rank(settings: EvaluateSettings) -> str:
-    """The work of one process, which joins the others if there are any."""
+    """Evaluate on this rank -> the result, empty except on rank 0."""
     with process_group(choose_device(settings.device)) as device:
         job = _job(settings, device)
         with ProgressBars() as progress:
@@ -54,7 +54,7 @@ def _rank(settings: EvaluateSettings) -> str:
 
 
 def _job(settings: EvaluateSettings, device: torch.device) -> EvaluationJob:
-    """What is measured, against what, and where the cards go; everything is checked."""
+    """The checked job: subjects, reals, metrics and outputs."""
     metrics, count = settings.metrics or [], settings.num_samples or 0
     subjects = find_subjects(settings.snapshot, settings.images, count)
     choice = RealsChoice(settings.data.path, settings.data.resolution, settings.data.mirror, settings.statistics)

@@ -50,7 +50,7 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     """The file or folder to write.
 
     Raises:
-        UserError: a folder where nothing can be written, a file where a folder is needed, or the reverse.
+        UserError: a folder that is not writable, a file where a folder is needed, or the reverse.
     """
     several = settings.mode == "images"
     if settings.out is None:
@@ -66,7 +66,7 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
             kind = "a folder" if several else "one file"
             raise UserError(
                 f"out={out}",
-                rule=f"mode={settings.mode} writes {kind}, and it is something else",
+                rule=f"mode={settings.mode} writes {kind}, and this is {'one file' if several else 'a folder'}",
                 fix="Use another out=PATH",
             )
         existing = out if several else out.parent
@@ -85,11 +85,11 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
 def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, keep_both: bool) -> list[Path]:
     """Write PNGs to the folder `out`, or to the file `out` for a single image without a name.
 
-    Either all files appear or none.
+    Writes all files or none.
 
     Args:
         images: names and uint8 [C, H, W].
-        keep_both: append a number to `out` if files with other content exist; else refuse.
+        keep_both: append a number to `out` if files with other content exist, instead of raising.
 
     Raises:
         UserError: a file with other content exists.

@@ -1,4 +1,4 @@
-"""Convert a collection of images to a training dataset, and report what was left out."""
+"""Convert a collection of images to a training dataset, and report the images left out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
 
 @dataclass(frozen=True)
 class PrepareResult:
-    """The dataset and its report; the last line of the command."""
+    """The dataset and its report, as the last line of output."""
 
     prepared: Prepared
 

@@ -18,12 +18,12 @@ from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_seeds
 from stylegen.verbs.outputs import find_output, write_images
 
-FIGURE_CELL_PX = 64  # smaller images are enlarged to this in figures
+FIGURE_CELL_PX = 64  # figures enlarge smaller images to this size
 
 
 @dataclass(frozen=True)
 class SampleResult:
-    """The files that were written, and the factor by which their pixels were enlarged."""
+    """The files written, and the scale of their pixels."""
 
     paths: list[Path]
     resolution: int
@@ -65,7 +65,7 @@ def run(settings: SampleSettings) -> SampleResult:
 
 
 def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
-    """The index of the class `label`; a number is an index, whatever the names of the classes."""
+    """The index of the class `label`; a number is an index, even if a class has that name."""
     if label is None or re.fullmatch(r"-?\d{1,9}", label):
         return None if label is None else int(label)
     names = snapshot.info.get("class_names")

@@ -46,13 +46,13 @@ def run(settings: SensitivitySettings) -> str:
 
 
 def _metrics(settings: SensitivitySettings) -> list[str]:
-    """The metrics given; by default all that can be computed without a download."""
+    """The given metrics; by default, all that need no download."""
     if settings.metrics is not None:
         unusable = [i for i in settings.metrics if i in METRICS and (METRICS[i].walk or METRICS[i].exact_fakes)]
         if unusable:
             raise UserError(
                 f"metrics={unusable[0]}",
-                rule="degradations need a metric of images, for any number of them",
+                rule="degradations need a metric of images, without a fixed number of them",
                 fix="Use fid, prdc_inception or a fd_<extractor>",
             )
         return settings.metrics

@@ -1,4 +1,4 @@
-"""Compare variants of a training under an equal budget: ordinary runs, one after the other, and a report."""
+"""Compare variants of a training under an equal budget: runs one after the other, then a report."""
 
 import sys
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class StudyResult:
 
 
 def run(settings: StudySettings) -> StudyResult:
-    """Train what is not trained yet, then write report.md, report.csv, report.svg and a grid for each variant.
+    """Train unfinished experiments, then write report.md, report.csv, report.svg and a grid for each variant.
 
     Raises:
-        UserError: an unknown study or variant, or any experiment that cannot be trained; before any is.
+        UserError: an unknown study or variant, or invalid settings of any experiment; raised before training starts.
         Stopped: by a signal; the same command continues.
     """
     study = load_study(settings.name)

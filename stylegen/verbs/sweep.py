@@ -17,9 +17,9 @@ _INSTEAD = {
 
 
 def run_sweep(verb: str, arguments: Sequence[str]) -> int:
-    """Train every combination in its own process, and return the exit status: 0, or that of the first failure.
+    """Train every combination in its own process, and return the exit status: 0, or the first failure's.
 
-    Each run has a numbered folder under runs/, or in output_dir, where the same command resumes the runs.
+    Each run has a numbered folder under runs/ or output_dir; with output_dir, the same command resumes the runs.
 
     Raises:
         UserError: another verb, or a combination that cannot be composed, before the first run starts.
@@ -34,10 +34,12 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
     for number, (overrides, varied) in enumerate(zip(runs, _varied(runs), strict=True)):
         print(f"{number + 1}/{len(runs)}  {' '.join(varied)}", file=sys.stderr)
         done = subprocess.run([sys.executable, "-m", "stylegen", verb, *overrides], stdout=subprocess.PIPE, text=True)
-        facts = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith(("run ", "score "))]
+        facts = [
+            line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith(("run ", "metrics "))
+        ]
         rows.append([str(number), " ".join(varied), *(facts or [f"status {done.returncode}"])])
         status = status or done.returncode
-        if done.returncode < 0 or done.returncode >= 128:  # stopped by a signal, which ends the sweep
+        if done.returncode < 0 or done.returncode >= 128:  # a signal ends the whole sweep
             status = done.returncode if done.returncode > 0 else 128 - done.returncode
             break
     print(_table(rows))

@@ -6,5 +6,5 @@ from stylegen.runs.run import train
 
 
 def run(settings: TrainSettings) -> TrainResult | None:
-    """Train, or continue, the run that `settings` describe; the result on rank 0."""
+    """Train or continue a run -> the result on rank 0, None on the others."""
     return train(settings)

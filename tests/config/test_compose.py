@@ -7,7 +7,7 @@ import pytest
 
 from stylegen.augment import AUGMENTS, Controller
 from stylegen.config.compose import check_complete, compose_config
-from stylegen.config.continued import read_own
+from stylegen.config.continued import read_run_settings
 from stylegen.config.settings import CONF
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
@@ -96,7 +96,7 @@ def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) ->
 def test_an_earlier_name_in_a_runs_settings_is_refused_with_the_new_one(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("total_kimg: 1\nfidelity:\n  metrics: [fid]\n")
     with pytest.raises(UserError, match=r"fidelity is now called evaluation. Use evaluation.metrics"):
-        read_own(tmp_path / "config.yaml")
+        read_run_settings(tmp_path / "config.yaml")
 
 
 def test_a_missing_value_is_named() -> None:

@@ -35,9 +35,9 @@ def run(data: Path, tmp_path: Path) -> Path:
 def test_a_run_is_continued_by_its_folder_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = content(run)
     assert main(["train", f"output_dir={run}"]) == 0
-    assert "was finished already at 0.008 kimg" in capsys.readouterr().out
+    assert "is already finished at 0.008 kimg" in capsys.readouterr().out
     assert main(["train", f"output_dir={run}", "optimizer.g_lr=0.1"]) == 2
-    assert "these settings differ from those it was trained with: optimizer.g_lr:" in capsys.readouterr().err
+    assert "these settings differ from the run's: optimizer.g_lr:" in capsys.readouterr().err
     assert main(["train", f"output_dir={run}", "experiment=openmoji", "total_kimg=1"]) == 2
     assert "generator.name: stylegan1 -> stylegan2" in capsys.readouterr().err
     assert content(run) == before
@@ -71,7 +71,7 @@ def test_other_data_are_refused_before_anything_is_written(
     for i in range(8):
         write_png(tmp_path / "other" / f"{i}.png", torch.full((3, 16, 16), 9, dtype=torch.uint8))
     assert main(["train", f"output_dir={run}", f"data.path={tmp_path / 'other'}", "total_kimg=1"]) == 2
-    assert "not those that the run was trained on" in capsys.readouterr().err
+    assert "differ from the run's training data" in capsys.readouterr().err
     assert content(run) == before
 
 

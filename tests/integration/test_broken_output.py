@@ -77,7 +77,7 @@ def test_a_full_disk(
         assert train(folder) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(f"error: {folder / name} cannot be used (No space left on device); ")
-    assert f"{folder / 'checkpoints' / 'last.ckpt'} is whole" in message
+    assert f"{folder / 'checkpoints' / 'last.ckpt'} is intact" in message
     assert images_seen(folder) == 16
     assert not list(folder.rglob("*.partial"))
     assert train(folder) == 0
@@ -91,7 +91,7 @@ def test_a_run_folder_that_is_removed_during_the_training(
     monkeypatch.setattr(Phase, "backward", Phase.backward)
     at_phase(7, lambda: shutil.rmtree(folder))
     assert train(folder) == 1
-    assert f"error: the run folder {folder} was deleted during the training" in capsys.readouterr().err
+    assert f"error: the run folder {folder} was deleted during training" in capsys.readouterr().err
     assert not folder.exists()
 
 

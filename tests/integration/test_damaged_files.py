@@ -19,7 +19,7 @@ import pytest
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.config.compose import compose_config
-from stylegen.config.continued import read_own
+from stylegen.config.continued import read_run_settings
 from stylegen.config.sections import as_dict
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
@@ -156,7 +156,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "dataset.json": (folder_file("dataset.json"), lambda path: dataset(path.parent)),
     "labels.csv": (labels_csv, labelled),
     "labels.json": (labels_json, labelled),
-    "config.yaml": (run_config, read_own),
+    "config.yaml": (run_config, read_run_settings),
     "snapshot": (snapshot, load_snapshot),
     "init": (snapshot, read_weights),
     "statistics": (statistics, lambda path: read_statistics(path, ImageSpec(8))),

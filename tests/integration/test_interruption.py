@@ -189,7 +189,7 @@ def test_a_slurm_job_goes_back_into_the_queue(
         assert train(folder, "trainer=slurm", "trainer.accelerator=cpu") == (0 if works else 128 + signal.SIGUSR1)
     monkeypatch.undo()
     error = capfd.readouterr().err
-    assert ("the job is in the queue again" if works else "The checkpoint is safe") in error
+    assert ("the job was requeued" if works else "The checkpoint is safe") in error
     assert not works or (tools / "notes").read_text() == "requeue 4711\n"
     assert 0 < images_seen(folder) < 160
     assert not list(folder.rglob("hpc_ckpt*"))  # Lightning's own mechanism

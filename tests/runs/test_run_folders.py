@@ -97,7 +97,7 @@ def test_the_newest_whole_checkpoint_takes_the_place_of_a_lost_one(
         last.symlink_to(copied / "nowhere.ckpt")
     before = (copied / "metrics.jsonl").read_bytes()
     assert train(f"output_dir={copied}", "total_kimg=0.064") == 0
-    assert "last.ckpt is missing; 000000.048.ckpt takes its place" in capsys.readouterr().err
+    assert "last.ckpt is missing; using 000000.048.ckpt" in capsys.readouterr().err
     assert (copied / "metrics.jsonl").read_bytes().startswith(before)
     assert last.is_file()
 
@@ -200,7 +200,7 @@ def test_a_training_that_saved_before_the_lock_was_taken_is_noticed(
     before = (copied / "metrics.jsonl").read_bytes()
     monkeypatch.setattr(RunLock, "__enter__", late)
     assert train(f"output_dir={copied}", "total_kimg=0.064") == 2
-    assert "another training has saved a checkpoint there" in capsys.readouterr().err
+    assert "another process has saved a checkpoint there" in capsys.readouterr().err
     assert (copied / "metrics.jsonl").read_bytes() == before
 
 

@@ -110,8 +110,8 @@ def test_speeds_are_read_from_the_record(tmp_path: Path) -> None:
         ([], "name is missing"),
         (["name=conditionin"], "Did you mean conditioning"),
         (["name=nowhere.yaml"], "name=nowhere.yaml"),
-        (["name={bad}"], "no study .*unexpected"),
-        (["name={empty}"], "no study"),
+        (["name={bad}"], "not a study .*unexpected"),
+        (["name={empty}"], "not a study"),
         (["name=conditioning", "only=[adian]"], "only=adian.*Did you mean adain"),
         (["name=conditioning", "seeds=3-1"], "seeds=3-1"),
         (["name=conditioning", "total_kimg=0"], "total_kimg=0"),
@@ -162,4 +162,4 @@ def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (out / "report.csv").read_text() != before
     capsys.readouterr()
     assert main([*command, "total_kimg=0.004"]) == 2
-    assert "has been trained for 0.016 kimg already" in capsys.readouterr().err
+    assert "has already been trained for 0.016 kimg" in capsys.readouterr().err

@@ -34,5 +34,5 @@ class Killed:
 
 
 def test_a_worker_that_is_killed_is_one_line() -> None:
-    with pytest.raises(RunError, match=r"a process that reads images was killed .* Use data.workers=0"):
+    with pytest.raises(RunError, match=r"a data worker was killed .* Use data.workers=0"):
         load(Killed())

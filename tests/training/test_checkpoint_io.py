@@ -12,7 +12,7 @@ import torch
 
 from stylegen.checkpoints.sealed import load_sealed
 from stylegen.errors import RunError
-from stylegen.training.checkpoint_io import give_second_name, required_bytes, write_checkpoint
+from stylegen.training.checkpoint_io import link_checkpoint, required_bytes, write_checkpoint
 from tests.support.disturbed import fill, in_save
 
 
@@ -113,9 +113,9 @@ def test_a_second_name_with_and_without_hard_links(links: bool, path: Path, monk
         monkeypatch.setattr(Path, "hardlink_to", refuse)
     write_checkpoint(checkpoint(1), path)
     for _ in range(2):
-        give_second_name(path, "last.ckpt")
+        link_checkpoint(path, "last.ckpt")
         assert names(path) == [path.name, "last.ckpt"]
     assert path.with_name("last.ckpt").samefile(path) == links
     write_checkpoint(checkpoint(2), path)
-    give_second_name(path, "last.ckpt")
+    link_checkpoint(path, "last.ckpt")
     assert load_sealed(path.with_name("last.ckpt"))["state"]["w0"][0] == 2

@@ -105,7 +105,7 @@ def test_what_would_be_slow_or_overflow_is_refused(monkeypatch: pytest.MonkeyPat
         Precision("fp16").check("cpu", clamps)
     with pytest.raises(UserError, match=r"precision=fp16 with discriminator.conv_clamp=null: float16 overflows"):
         Precision("fp16").check("mps", clamps)
-    with pytest.raises(UserError, match="precision=tf32: it is a mode of NVIDIA GPUs"):
+    with pytest.raises(UserError, match="precision=tf32: TF32 needs an NVIDIA GPU"):
         Precision("tf32").check("cpu", clamps)
     with pytest.raises(UserError, match=r"precision=fp23: no such precision\. Did you mean fp32"):
         Precision("fp23")

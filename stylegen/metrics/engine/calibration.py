@@ -1,11 +1,11 @@
-"""Reference values of a metric, for sets of images of known quality.
+"""Reference values of a metric, for image sets of known quality.
 
-A Frechet distance has no unit, and its bias depends on the number of images. So the card reports with it the values for
-other reals, for a perfect generator, for the reals averaged over 2x2 pixels (loses fine detail only), and for one real
-image repeated (no variety).
+A Frechet distance has no unit, and its bias depends on the number of images. The card therefore reports reference
+values: for other reals, for a perfect generator, for the reals averaged over 2x2 pixels (loses fine detail only), and
+for one real image repeated (no variety).
 
-Real against real compares N/2 images with N/2 and is no lower bound: a perfect generator, whose images are fresh
-samples of the data's distribution, has a lower distance with more samples. For equal distributions the Frechet distance
+Real against real compares N/2 images with N/2 and is not a lower bound: a perfect generator, which samples from the
+data's distribution, has a lower distance with more samples. For equal distributions the Frechet distance
 between m and n images is pure bias, to second order in x = 1/m + 1/n
 
     FD(x) = a x + b x^2.
@@ -54,7 +54,7 @@ REFERENCES = {
 VERSION = 2  # of these definitions; part of the cache key
 
 _FIT = "fit"  # a, b and the largest measured x, in a cache entry
-_PAIRS = 2  # of subsets of a size, if there are enough reals
+_PAIRS = 2  # of subsets of each size, if there are enough reals
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Calibration:
     """Computes the references of metrics that share an extractor and reals.
 
     Args:
-        reals, extraction: the real images and their extractor.
+        reals, extraction: the real images and the extractor.
         statistics: of these reals by this extractor, with their halves.
         options: of the metrics.
         cache: for the references.
@@ -77,9 +77,9 @@ class Calibration:
     seed: int = SEED
 
     def references(self, metrics: Sequence[Metric], num_fakes: int) -> dict[str, dict[str, float]]:
-        """For every number of the metrics its values for the sets of `REFERENCES`, from the cache or computed.
+        """The reference values of each number, for the sets of `REFERENCES`; cached or computed.
 
-        Left out: real against real if the halves are smaller than a metric needs; the perfect generator for metrics
+        Omitted: real against real if the halves are smaller than a metric needs; the perfect generator for metrics
         other than Frechet distances and for x beyond the fitted range; both if the halves share images
         (`real_sets.FirstReals.repeats`). On rank 0; empty on the others.
 
@@ -115,7 +115,7 @@ class Calibration:
         return {**key, "references": VERSION, **options}
 
     def _values(self, metric: Metric, sets: dict[str, tuple[FeatureSet, FeatureSet]]) -> Arrays:
-        """`<key>/<reference>` -> value, for all keys but deviations."""
+        """`<key>/<reference>` -> value, for all keys except deviations."""
         values: Arrays = {}
         least = metric.formula.min_fakes(self.options), metric.formula.min_reals(self.options)
         for what, (fakes, others) in sets.items():
@@ -127,7 +127,7 @@ class Calibration:
         return values
 
     def _sets(self, kinds: set[Kind]) -> dict[str, tuple[FeatureSet, FeatureSet]]:
-        """For each of `REFERENCES` the images to measure, and those to compare with."""
+        """For each of `REFERENCES`: the images to evaluate, and the images to compare with."""
         averaged = self._averaged(kinds)
         if not distributed.is_first():
             return {}
@@ -142,7 +142,7 @@ class Calibration:
             whole = FeatureSet.of(whole.moments, features[:MAX_PAIRED])
             averaged = FeatureSet.of(averaged.moments, averaged.features[:MAX_PAIRED])
         repeated = one.expand(min(reals.num_images, MAX_PAIRED), -1).contiguous()
-        # The mean of one image repeated is its features and the covariance is 0: one pass of the network suffices.
+        # One image repeated has its features as mean and covariance 0: one pass of the network is enough.
         mean = one[0].double()
         point = Moments.of(reals.num_images, mean, torch.zeros(len(mean), len(mean), dtype=torch.float64))
         return {
@@ -164,12 +164,12 @@ class Calibration:
     def _median_image(self) -> Tensor:
         """Features [1, dim] of the candidate with the median distance from the mean of the reals.
 
-        It also has the median Frechet distance: |f - mean|^2 + Tr(S) for an image repeated. On the portraits these are
-        7.7 to 25 in the features of `random_vgg16`.
+        It also has the median Frechet distance, |f - mean|^2 + Tr(S) for a repeated image: 7.7 to 25 for the portraits
+        in the features of `random_vgg16`.
         """
         numbers = randomness.permutation(self.reals.num_images, self.seed, "metrics/one_picture")[:NUM_CANDIDATES]
         features, whole = self.statistics.features, self.statistics.feature_set()
-        if features is not None:  # another batch rounds differently, and the image must be its own neighbour
+        if features is not None:  # rounding depends on the batch, and the image must be its own neighbour
             found, mean = features[numbers], features.double().mean(dim=0)
         else:
             assert whole.moments is not None
@@ -212,6 +212,6 @@ def _subsets(features: Tensor, size: int) -> Iterator[tuple[Moments, Moments]]:
 
 
 def _expected(fit: np.ndarray, x: float) -> float | None:
-    """a x + b x^2; None if x is larger than all measured ones."""
+    """a x + b x^2; None if x exceeds the fitted range."""
     a, b, largest = fit.tolist()
     return a * x + b * x**2 if x <= largest else None

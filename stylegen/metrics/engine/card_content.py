@@ -1,4 +1,4 @@
-"""From the features of fakes and reals to the metric card."""
+"""Builds the metric card from the features of fakes and reals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ def make_card(
     sampling: Mapping[str, object],
     generated: bool,
 ) -> MetricCard:
-    """The numbers of the fakes, with the `references` of the calibration."""
+    """The card with the numbers of the fakes and the `references` of the calibration."""
     reals, settings, device = evaluation.reals, evaluation.settings, torch.device(evaluation.device)
     values: dict[str, float] = {}
     names: dict[str, str] = {}
@@ -69,7 +69,7 @@ def _covariance(ids: Sequence[str]) -> str:
 
 
 def _describe_reals(groups: Sequence[MetricGroup], reals: RealImages) -> str:
-    """Which reals are used, and for which metrics they are others."""
+    """The reals used, and the metrics that use others."""
     others = [
         f"{', '.join(m.id for m in group.metrics)}: {describe_reals(group.source)}"
         for group in groups

@@ -1,4 +1,4 @@
-"""Continues an interrupted evaluation: the features accumulated from the fakes are saved to disk in between."""
+"""Continues an interrupted evaluation: saves the accumulated features of the fakes to disk at intervals."""
 
 import time
 from typing import Self
@@ -9,7 +9,7 @@ from stylegen import distributed
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache
 from stylegen.metrics.formulas.feature_set import FeatureSet
 
-SECONDS = 60.0  # between two saves: the work that a killed evaluation loses at most
+SECONDS = 60.0  # between saves: the most work that a killed evaluation loses
 
 
 class Continuation:
@@ -17,7 +17,7 @@ class Continuation:
 
     Args:
         cache: where the state is saved.
-        key: everything on which the features depend; None saves nothing.
+        key: everything that affects the features; None saves nothing.
         sets: the features; loaded in place if there is a saved state.
 
     Attributes:
@@ -34,8 +34,8 @@ class Continuation:
         if arrays is not None:
             self.done = int(arrays["done"])
             for i, features in enumerate(sets):
-                own = {name.removeprefix(f"{i}/"): a for name, a in arrays.items() if name.startswith(f"{i}/")}
-                features.load_arrays(own)
+                state = {name.removeprefix(f"{i}/"): a for name, a in arrays.items() if name.startswith(f"{i}/")}
+                features.load_arrays(state)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +53,7 @@ class Continuation:
             self.save()
 
     def save(self) -> None:
-        """Saves the current state."""
+        """Saves the current state now."""
         if self.key is not None:
             arrays = {f"{i}/{name}": a for i, s in enumerate(self.sets) for name, a in s.to_arrays().items()}
             self.cache.store(self.key, {"done": np.asarray(self.done), **arrays})

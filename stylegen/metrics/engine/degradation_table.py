@@ -1,4 +1,4 @@
-"""Every metric on every degradation of a dataset: what each metric is sensitive to."""
+"""The sensitivity of metrics: each metric for each degradation of a dataset."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 def sensitivity(evaluation: Evaluation) -> list[Row]:
     """The metrics of all `DEGRADATIONS`, each applied to the reals and measured against them.
 
-    Of more than `num_samples` reals a keyed choice is used. `drop_classes` is left out for a dataset without classes.
+    Uses a keyed choice of at most `num_samples` reals. Omits `drop_classes` for a dataset without classes.
     The metrics must compare features of reals and fakes.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}

@@ -1,7 +1,7 @@
-"""Degradations of real images, in increasing severity, to test what a metric is sensitive to.
+"""Degradations of real images, in increasing severity, to test the sensitivity of metrics.
 
-Every degradation is applied to all reals, and the result is compared with the reals themselves: without degradation a
-Frechet distance is 0 and coverage is 1.
+Each is applied to all reals, and the result is compared with the original reals: without degradation, a Frechet
+distance is 0 and coverage is 1.
 """
 
 import io
@@ -20,7 +20,7 @@ Damage = Callable[[Tensor, Tensor, float], Tensor]
 Choice = Callable[[Tensor, float], Tensor]
 
 _SEED = 0
-_PATCHES = 4  # a side of the grid whose cells are swapped
+_PATCHES = 4  # cells per side of the grid for `swap_patches`
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def gaussian_noise(images: Tensor, numbers: Tensor, sigma: float) -> Tensor:
 
 def salt_and_pepper(images: Tensor, numbers: Tensor, share: float) -> Tensor:
     """Sets this share of the pixels to black or white."""
-    draws = randomness.uniform(_SEED, "degradations/salt", numbers, (1, *images.shape[2:]))
-    return torch.where(draws < share, torch.where(draws < share / 2, 0, 255), images).to(torch.uint8)
+    values = randomness.uniform(_SEED, "degradations/salt", numbers, (1, *images.shape[2:]))
+    return torch.where(values < share, torch.where(values < share / 2, 0, 255), images).to(torch.uint8)
 
 
 def jpeg(images: Tensor, numbers: Tensor, quality: float) -> Tensor:
@@ -125,7 +125,7 @@ def replace_by_static(images: Tensor, numbers: Tensor, share: float) -> Tensor:
 
 
 def drop_classes(classes: Tensor, share: float) -> Tensor:
-    """Drops this share of the classes, the last ones; the rest is repeated to the original number of images."""
+    """Drops this share of the classes, from the last one; repeats the rest to the original number of images."""
     kept = max(1, round(int(classes.max() + 1) * (1 - share)))
     return _repeated(torch.nonzero(classes < kept)[:, 0], len(classes))
 

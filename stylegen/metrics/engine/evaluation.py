@@ -1,7 +1,7 @@
-"""An evaluation as one object: settings, reals, extractors and cache; from images to a metric card.
+"""An evaluation in one object: settings, reals, extractors and cache; computes a metric card from images.
 
-Checks come first, then the features of the reals, then one pass over the fakes. Several processes may run an evaluation
-together, all with equal arguments; each gets the card.
+It checks its arguments, extracts the features of the reals, and makes one pass over the fakes. Several processes may
+run one evaluation with equal arguments; each gets the card.
 """
 
 import hashlib
@@ -45,17 +45,17 @@ Fakes = NumberedImages | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures images against a dataset. Memory is constant in the number of fakes for Frechet distances.
+    """Evaluates images against a dataset. For Frechet distances, memory is constant in the number of fakes.
 
     Args:
         metrics: ids, keys of `METRICS`.
-        num_samples: number of images to measure.
+        num_samples: number of images to evaluate.
         reals: the dataset.
         settings: `evaluation.*`.
         device: of the extractors.
         progress: called with (stage, images done, images in total).
         keep_extractors: keep them in memory after `measure_generator`, for the next call.
-        extractors: those loaded so far, by name and device; evaluations made by `dataclasses.replace` share them.
+        extractors: loaded extractors by name and device, shared with copies made by `dataclasses.replace`.
     """
 
     metrics: Sequence[str]
@@ -68,18 +68,17 @@ class Evaluation:
     extractors: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     def check(self, *, paths: bool = True, prefix: str = "", open_weights: bool = True) -> None:
-        """Finds everything that can be wrong before anything is computed; may download weights.
+        """Checks everything before the computation; may download weights.
 
         Args:
-            paths: the images come from a generator, whose paths can be measured.
+            paths: the images come from a generator, so path lengths can be measured.
             prefix: of the names of settings in messages: "evaluation." in training.
-            open_weights: also load a weights file of the user, which no published hash verifies.
+            open_weights: also load a user's weights file, which has no published hash.
 
         Raises:
-            UserError: no id or an unknown one; fewer fakes or reals than a metric needs, or another number than its id
-                promises; `mirror_reals` for a metric that decides it; reals that are neither grey nor RGB; a path
-                length without a generator; a metric that needs more than published statistics; weights that cannot be
-                found, or do not fit.
+            UserError: no id or an unknown one; too few fakes or reals for a metric, or not the number in its id;
+                `mirror_reals` for a metric that fixes it; reals that are neither grey nor RGB; a path length without a
+                generator; published statistics for a metric that needs more; weights that are missing or do not match.
         """
         check_evaluation(self, paths=paths, prefix=prefix, open_weights=open_weights)
 
@@ -89,12 +88,13 @@ class Evaluation:
         """Measures the first `num_samples` images.
 
         Args:
-            images: by index; or, for a single process, batches of uint8 NCHW or a function that returns them.
+            images: images by index; or, in a single process, batches of uint8 NCHW or a function that returns them.
             sampling: how the images were made (snapshot, psi, noise, labels, seeds, ...), for the card.
-            identity: identifies the images. With it, and a cache, an interrupted evaluation is continued.
+            identity: identifies the images; with a cache, it lets an interrupted evaluation continue.
 
         Raises:
-            UserError: see `check`; images unlike the reals in size or channels, or too few; features not finite.
+            UserError: see `check`; too few images; images that differ from the reals in size or channels;
+                features that are not finite.
         """
         generated = isinstance(images, WalkableImages)
         asked = distributed.together(partial(self._checked, generated))
@@ -124,19 +124,19 @@ class Evaluation:
         sampling: Mapping[str, object] | None = None,
         identity: str | None = None,
     ) -> MetricCard:
-        """Measures a generator: `G_ema`, in evaluation mode, on its device.
+        """Evaluates a generator: `G_ema`, in evaluation mode, on its device.
 
-        A network that is still growing is measured at its current resolution, against the reals at that resolution,
-        which the names of the numbers include: `fid50k_full_64px`.
+        A growing network is evaluated at its current resolution, which becomes part of the numbers' names:
+        `fid50k_full_64px`.
 
         Args:
             batch_size: images per batch of the generator.
-            per_class: also measure this many samples of each class of a conditional generator, against its own reals.
+            per_class: also evaluate this many samples of each class of a conditional generator, against its reals.
             sampling, identity: see `measure`.
 
         Raises:
             UserError: see `measure`; `per_class` for a generator without classes, or with too few images in a class;
-                published statistics for a network that is still growing.
+                published statistics for a growing network.
         """
         reals = at_resolution(self.reals, generator.level.resolution)
         whole = replace(self, reals=reals, device=next(generator.parameters()).device)
@@ -170,10 +170,10 @@ class Evaluation:
         return StatisticsCache(folder if self.settings.cache else None)
 
     def question(self, digest: str, per_class: int = 0) -> str:
-        """Digest of everything on which a card depends: an earlier card is reused only if nothing has changed.
+        """Digest of everything that affects a card: an earlier card with the same digest can be reused.
 
         Args:
-            digest: of the measured images, or of the generator.
+            digest: of the images or the generator.
         """
         names = [name for extractor in by_extractor(self.metrics) for name in FILES_OF.get(extractor, (extractor,))]
         files = [require_weights(name, self.settings.weights) for name in names]
@@ -193,12 +193,12 @@ class Evaluation:
         return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
 
     def _checked(self, generated: bool) -> Self:
-        """Itself, with mirror images among the reals if the protocol asks for them."""
+        """Check, and add mirror images to the reals if the protocol requires them."""
         self.check(paths=generated, open_weights=False)
         return replace(self, reals=MirroredReals(self.reals)) if self.settings.mirror_reals else self
 
     def _per_class(self, generator: StyleGenerator, count: int) -> "dict[str, Evaluation]":
-        """An evaluation for each class; all are checked now, because the classes are measured last."""
+        """An evaluation for each class; checked now, because classes are evaluated last."""
         if generator.num_classes == 0:
             raise UserError(
                 f"per_class={count}",
@@ -232,7 +232,7 @@ class Evaluation:
         return found
 
     def _key(self, identity: str, groups: Sequence[MetricGroup]) -> Key:
-        """Everything on which the features of the fakes depend."""
+        """Everything that affects the features of the fakes."""
         return {
             "kind": "unfinished",
             "extractor": "+".join(group.extraction.extractor.name for group in groups),
@@ -250,13 +250,13 @@ def _numbered(images: Fakes) -> NumberedImages:
     if isinstance(images, NumberedImages):
         return images
     if distributed.world_size() > 1:
-        raise TypeError("several processes share images by index, which a stream of batches does not have")
+        raise TypeError("several processes need images by index, not a stream of batches")
     return ImageStream(images() if callable(images) else images)
 
 
 def _generation(generator: StyleGenerator, settings: EvaluationSettings, num_samples: int) -> dict[str, object]:
     """How the images were generated, for the card."""
-    labels = "every class alike" if settings.labels == "uniform" else "drawn from the dataset"
+    labels = "uniform over classes" if settings.labels == "uniform" else "sampled from the dataset"
     return {
         "weights": "EMA",
         "precision": "float32",

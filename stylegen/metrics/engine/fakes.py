@@ -1,4 +1,4 @@
-"""The images to be measured, by index, so that processes can share them and an evaluation can be continued.
+"""The images to evaluate, by index, so that processes can share the work and an evaluation can be continued.
 
 Generated images follow the protocol of StyleGAN2-ADA: psi 1, random noise, labels sampled from the dataset.
 """
@@ -20,7 +20,7 @@ from stylegen.one_hot import OneHot
 
 @runtime_checkable
 class NumberedImages(Protocol):
-    """Images of which number i depends on i only."""
+    """Images by index; image i depends on i only."""
 
     def batches(self, numbers: list[int]) -> Iterator[Tensor]:
         """Batches of uint8 [n, C, H, W] with these indices, in order."""
@@ -42,7 +42,7 @@ class StoredImages:
     Args:
         images: the dataset.
         batch_size: images per batch.
-        order: indices of the images to use; all in their order by default.
+        order: indices of the images to use; by default all, in order.
     """
 
     def __init__(self, images: RealImages, batch_size: int, order: list[int] | None = None) -> None:
@@ -91,7 +91,7 @@ class GeneratedImages:
         batch_size: int = 16,
         label: int | None = None,
     ) -> "GeneratedImages":
-        """Images by the protocol; of one class if `label` is given. Labels are sampled from those of `reals`."""
+        """Images according to the protocol, of one class if `label` is given. Labels are sampled from `reals`."""
         uniform = protocol.labels == "uniform" or generator.num_classes == 0
         return cls(
             Sampler(
@@ -107,8 +107,8 @@ class GeneratedImages:
     def batches(self, numbers: list[int]) -> Iterator[Tensor]:
         """See `NumberedImages`.
 
-        The last batch is padded: convolutions round differently at another batch size, and the number of processes
-        must not decide which images are affected.
+        The last batch is padded: rounding in convolutions depends on the batch size, and images must not depend on the
+        number of processes.
         """
         size = self.sampler.batch_size
         for start in range(0, len(numbers), size):

@@ -1,4 +1,4 @@
-"""The work of one `evaluate` command: checks, a card for each subject, figures, and a report on several."""
+"""One `evaluate` command: checks, a card per subject, figures, and a report on several subjects."""
 
 import json
 import os
@@ -36,12 +36,12 @@ class EvaluationJob:
 
     Args:
         evaluation: metrics, reals and settings.
-        subjects: what is measured; may be empty if `export` is given.
+        subjects: the images to evaluate; may be empty with `export`.
         batch_size: images per batch of a generator.
-        per_class: samples per class for metrics of each class; 0 for none.
+        per_class: samples per class for per-class metrics; 0 for none.
         neighbours: samples in a figure with their nearest reals; 0 for none.
-        again: measure subjects again that have a card for the same question.
-        out: path of the card, or folder of the report on several; None for the default.
+        again: repeat evaluations that already have a card for the same question.
+        out: path of the card, or folder of the report on several subjects; None for the default.
         export: path of a statistics file to write for the reals.
     """
 
@@ -55,14 +55,14 @@ class EvaluationJob:
     export: Path | None = None
 
     def check(self, stored: bool) -> None:
-        """Checks everything before anything is computed.
+        """Checks everything before the computation.
 
         Args:
             stored: the subjects are stored images.
 
         Raises:
             UserError: subjects that are not comparable with the reals or with each other; see `Evaluation.check`;
-                reals without images or a generator without classes where they are needed; paths not writable.
+                missing images of the reals or classes of the generator; paths that are not writable.
         """
         for subject in self.subjects:
             if subject.resolution != self.subjects[0].resolution:
@@ -70,7 +70,7 @@ class EvaluationJob:
                     f"{self.subjects[0].name} has {self.subjects[0].resolution} px and {subject.name} "
                     f"{subject.resolution} px",
                     rule="metrics at different resolutions cannot be compared",
-                    fix="Evaluate the snapshots of one resolution in one command",
+                    fix="Evaluate snapshots of different resolutions in separate commands",
                 )
             check_match(subject, self.evaluation.reals)  # type: ignore[arg-type]
             at_resolution(self.evaluation.reals, subject.resolution)
@@ -95,21 +95,21 @@ class EvaluationJob:
 
     @property
     def cards(self) -> list[Path]:
-        """Where the metric cards go."""
+        """Paths of the metric cards."""
         if self.out is not None and len(self.subjects) == 1:
             return [self.out]
         return [subject.card for subject in self.subjects]
 
     @property
     def folder(self) -> Path:
-        """Of the report: `out`, or the run folder, or the common folder of several runs."""
+        """Folder of the report: `out`, or the run folder, or the common folder of several runs."""
         if self.out is not None:
             return self.out
         folder = Path(os.path.commonpath([subject.card.absolute().parent for subject in self.subjects]))
         return folder.parent if folder.name == "snapshots" else folder
 
     def run(self, progress: Progress | None = None) -> str:
-        """Does the work of this rank; on rank 0 the JSON text of the result, "" on the others.
+        """Evaluates on this rank -> the result as JSON text on rank 0, "" on the others.
 
         Args:
             progress: see `Evaluation`; used on rank 0.
@@ -130,7 +130,7 @@ class EvaluationJob:
         return self._report(measured)
 
     def _measure(self, subject: Subject, path: Path) -> Measured:
-        """The card, written at once; of several subjects, from its file if it answers the same question."""
+        """Evaluate and write the card. With several subjects, reuse a card for the same question."""
         evaluation = replace(self.evaluation, num_samples=subject.count)
         card: dict[str, Any] | None = None
         if len(self.subjects) > 1 and not self.again:
@@ -142,11 +142,11 @@ class EvaluationJob:
             if distributed.is_first():
                 add_card(path, card)
         if self.neighbours:
-            self._draw_neighbours(subject, path)
+            self._write_neighbours(subject, path)
         return Measured(subject.name, subject.kimg, card)
 
     def _export(self, path: Path) -> None:
-        """`mu` and `sigma` of the reals in the features of the first metric."""
+        """Write `mu` and `sigma` of the reals in the features of the first metric."""
         reals = self.evaluation.reals
         extraction = self.evaluation.extraction(METRICS[self.evaluation.metrics[0]].extractor)
         statistics = real_statistics(reals, extraction, ["moments"], SEED, self.evaluation.cache)
@@ -163,8 +163,8 @@ class EvaluationJob:
             }
             write_statistics(path, moments, made)
 
-    def _draw_neighbours(self, subject: Subject, card: Path) -> None:
-        """`<card>.neighbours.png`, in the features of the authenticity metric."""
+    def _write_neighbours(self, subject: Subject, card: Path) -> None:
+        """Write `<card>.neighbours.png`, in the features of the authenticity metric."""
         reals = at_resolution(self.evaluation.reals, subject.resolution)
         metric = next(METRICS[i] for i in self.evaluation.metrics if i.startswith("authenticity_"))
         extraction = self.evaluation.extraction(metric.extractor)
@@ -179,7 +179,7 @@ class EvaluationJob:
         print(f"neighbours: {path}", file=sys.stderr)
 
     def _report(self, measured: Sequence[Measured]) -> str:
-        """Writes the table and the figure; the result as JSON."""
+        """Write the table and the figure -> the result as JSON."""
         check_comparable(measured)
         measured = [replace(m, name=name) for m, name in zip(measured, self._distinct_names(), strict=True)]
         csv, svg = self.folder / "metrics.csv", self.folder / "metrics.svg"
@@ -202,7 +202,7 @@ class EvaluationJob:
         return json.dumps(result, allow_nan=False)
 
     def _distinct_names(self) -> list[str]:
-        """The names of the snapshots, with their path from the common folder if they are from several."""
+        """Names of the snapshots, with the path from the common folder if they are in several folders."""
         folders = {subject.card.absolute().parent for subject in self.subjects}
         if len(folders) == 1:
             return [subject.name for subject in self.subjects]
@@ -211,7 +211,7 @@ class EvaluationJob:
 
 
 def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, known: Tensor, k: int = 5) -> Tensor:
-    """Shows whether the generator reproduces training images. A row for each sample: itself, then its k nearest reals.
+    """Shows whether the generator reproduces training images: each row is a sample and its k nearest reals.
 
     Args:
         fakes: uint8 [N, C, H, W], N small.

@@ -1,4 +1,4 @@
-"""Metrics that share an extractor and a set of reals; one pass over the fakes serves all groups."""
+"""Groups of metrics that share an extractor and a set of reals; all groups share one pass over the fakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class MetricGroup:
 
     Attributes:
         source: the reals of these metrics.
-        statistics: of `source`; `reals` is what the metrics take of them.
-        fakes: what has been accumulated of the measured images.
+        statistics: of `source`; `reals` holds them as input of the metrics.
+        fakes: the accumulated features of the images.
     """
 
     metrics: Sequence[Metric]
@@ -46,7 +46,7 @@ class MetricGroup:
         calibrate: bool,
         cache: StatisticsCache,
     ) -> Self:
-        """Extracts the features of the reals, or reads them from the cache."""
+        """Extract the features of the reals, or read them from the cache."""
         extractor, first = extraction.extractor, metrics[0].first_reals
         if first is not None:
             reals = FirstReals(reals, first, mirrors(reals))
@@ -56,13 +56,13 @@ class MetricGroup:
             return cls(metrics, extraction, reals, RealStatistics(), FeatureSet.of(reals.moments(), None), fakes)
         kinds = {m.kind for m in metrics if m.uses_reals or (calibrate and m.calibrated)}
         if calibrate and "moments" in kinds and reals.num_images <= MAX_PAIRED:
-            kinds.add("features")  # the calibration takes subsets of them
+            kinds.add("features")  # the calibration uses subsets
         statistics = real_statistics(reals, extraction, sorted(kinds), SEED, cache)
         return cls(metrics, extraction, reals, statistics, statistics.feature_set(), fakes)
 
     @property
     def published_weights(self) -> bool:
-        """False if the extractor has a weights file other than the published one."""
+        """False if the extractor uses another weights file than the published one."""
         return bool(self.extraction.extractor.recipe.get("weights_published", True))
 
     def recipe(self) -> dict[str, object]:
@@ -70,7 +70,7 @@ class MetricGroup:
 
 
 def by_extractor(ids: Sequence[str]) -> dict[str, list[str]]:
-    """Extractor -> ids of its metrics, each id once."""
+    """Extractor -> ids of its metrics, without repetition."""
     groups: dict[str, list[str]] = {}
     for metric_id in dict.fromkeys(ids):
         groups.setdefault(METRICS[metric_id].extractor, []).append(metric_id)
@@ -90,7 +90,7 @@ def groups_of(ids: Sequence[str]) -> list[list[Metric]]:
 def extract_fakes(
     images: NumberedImages, count: int, reals: RealImages, groups: Sequence[MetricGroup], state: Continuation
 ) -> None:
-    """One pass over this rank's images, each batch through all extractors; then the paths of each walk."""
+    """One pass over this rank's images, with all extractors for each batch; then the paths of each path length."""
     extracted = [group for group in groups if group.extraction.extractor.name not in DISTANCES]
     numbers = distributed.share(count)
 
@@ -109,8 +109,8 @@ def extract_fakes(
         if extracted and state.done < len(numbers):
             raise UserError(
                 f"{state.done} generated images",
-                rule=f"num_samples={count} are to be measured",
-                fix=f"Give more images, or set num_samples={state.done}",
+                rule=f"the evaluation needs num_samples={count}",
+                fix=f"Use more images, or num_samples={state.done}",
             )
         for group in groups:
             if group not in extracted:
@@ -122,7 +122,7 @@ def extract_fakes(
 def _measure_paths(
     images: NumberedImages, numbers: list[int], group: MetricGroup, count: int, state: Continuation
 ) -> None:
-    """The distance along each path that is not known yet."""
+    """Measure the remaining paths."""
     assert isinstance(images, WalkableImages)
     (metric,) = group.metrics
     done = len(group.fakes.features)
@@ -141,5 +141,5 @@ def _check_shape(images: Tensor, reals: RealImages) -> None:
         raise UserError(
             f"images of {width}x{height} with {channels} channels",
             rule=f"{reals.name} has {side}x{side} with {reals.spec.channels}; sets that differ cannot be compared",
-            fix="Choose a dataset of the same resolution and number of channels",
+            fix="Use a dataset of the same resolution and number of channels",
         )

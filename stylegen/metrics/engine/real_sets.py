@@ -24,7 +24,7 @@ class PublishedReals:
         spec: of the images to compare with.
         name, fingerprint: of the file.
         mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
-        record: what stylegen wrote about the file's origin; None for a file made by other software.
+        record: stylegen's description of the file's origin; None for files of other software.
     """
 
     spec: ImageSpec
@@ -44,7 +44,7 @@ class PublishedReals:
         return "" if self.record is not None else "_foreign-statistics"
 
     def check_extractor(self, name: str, weights_id: str, dim: int) -> None:
-        """Raises UserError if the file is known to hold statistics of other features."""
+        """Raises UserError if the file has statistics of other features."""
         record = self.record or {}
         rule = None
         if len(self.mean) != dim:
@@ -54,7 +54,7 @@ class PublishedReals:
         elif record.get("weights_id", weights_id) != weights_id:
             rule = f"it was made with other weights of {name} ({record['weights_id']}, not {weights_id})"
         if rule is not None:
-            fix = "Choose the metric of the file's extractor, or export the statistics again"
+            fix = "Use the metric of the file's extractor, or export the statistics again"
             raise UserError(f"statistics={self.name}", rule=rule, fix=fix)
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
@@ -104,7 +104,7 @@ class FirstReals(_DerivedReals):
 
     A smaller dataset is repeated, as in the published code (CelebA-HQ has 30,000 images). If the training mirrored its
     images, each of the `count` is mirrored with probability 1/2, keyed by (0, its index); the published
-    code chooses others for every cache of statistics.
+    code chooses different ones for each cache of statistics.
 
     Args:
         reals: the dataset.
@@ -153,7 +153,7 @@ class ClassReals(_DerivedReals):
 
 
 class ReducedReals(_DerivedReals):
-    """A dataset at a lower resolution, as a growing network sees it: blocks of pixels averaged, rounded to uint8."""
+    """A dataset at a lower resolution, as in progressive growing: means of blocks of pixels, rounded to uint8."""
 
     def __init__(self, reals: RealImages, resolution: int) -> None:
         super().__init__(reals, reals.num_images, f"_{resolution}px")
@@ -182,7 +182,7 @@ def mirrors(reals: RealImages) -> bool:
 
 
 def describe_reals(reals: RealImages) -> str:
-    """Which images are used; text for the card."""
+    """Description of the images for the card."""
     if isinstance(reals, PublishedReals):
         record = reals.record
         if record is None:
@@ -196,7 +196,7 @@ def describe_reals(reals: RealImages) -> str:
 
 
 def at_resolution(reals: RealImages, resolution: int) -> RealImages:
-    """The reals at the current resolution of a network that is still growing; unchanged at full resolution.
+    """The reals at the current resolution of a growing network; unchanged at full resolution.
 
     Raises:
         UserError: published statistics, which cannot be reduced.
@@ -205,15 +205,15 @@ def at_resolution(reals: RealImages, resolution: int) -> RealImages:
         return reals
     if isinstance(reals, PublishedReals):
         raise UserError(
-            f"statistics={reals.name} for a network whose current resolution is {resolution} px",
-            rule=f"they are statistics of images of {reals.spec.resolution} px, which cannot be reduced",
+            f"statistics={reals.name} for a network at {resolution} px",
+            rule=f"statistics of images of {reals.spec.resolution} px cannot be reduced",
             fix="Use data.path= instead of statistics=",
         )
     return ReducedReals(reals, resolution)
 
 
 def reals_by_class(reals: Any) -> dict[str, ClassReals]:
-    """The images of each class that has any, by the name of the class."""
+    """The images of each non-empty class, by class name."""
     labels = reals.labels()
     names = getattr(reals, "class_names", None) or [str(k) for k in range(labels.shape[1])]
     if len(set(names)) < len(names):

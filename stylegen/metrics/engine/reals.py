@@ -23,13 +23,13 @@ MAX_PAIRED = 10_000
 
 
 class RealImages(Protocol):
-    """A dataset, as metrics see it.
+    """The interface of a dataset for metrics.
 
     Attributes:
         spec: resolution and channels.
         name: for the metric card.
         fingerprint: hash of the pixels.
-        num_images: mirror images not counted.
+        num_images: without mirror images.
     """
 
     @property
@@ -55,7 +55,7 @@ class Extraction:
 
     Args:
         extractor: the network; for a path length, a distance between two images.
-        batch_size: images per batch; changes the features by rounding only.
+        batch_size: images per batch; affects rounding only.
         progress: called after every batch.
     """
 
@@ -72,11 +72,11 @@ class Extraction:
         return self.checked(torch.cat([self.extractor(part).cpu() for part in images.split(self.batch_size)]))
 
     def checked(self, features: Tensor) -> Tensor:
-        """Returns the features; UserError if any of them is not finite."""
+        """Returns the features; raises UserError if any is not finite."""
         if not bool(torch.isfinite(features).all()):
             raise UserError(
                 f"the {self.extractor.name} features of some images are not finite",
-                rule="metrics need finite features, and intact weights give them for all uint8 images",
+                rule="metrics need finite features, which intact weights give for all uint8 images",
                 fix="Download the extractor's weights again",
             )
         return features
@@ -109,7 +109,7 @@ class RealStatistics:
 
 
 def cache_key(reals: RealImages, extractor: FeatureExtractor, seed: int, kind: str) -> Key:
-    """Everything on which statistics of real images depend."""
+    """Everything that affects the statistics of real images."""
     return {
         "kind": kind,
         "protocol": PROTOCOL_VERSION,
@@ -128,10 +128,10 @@ def real_statistics(
 ) -> RealStatistics:
     """Moments and features of all real images, from the cache or from one pass over the dataset.
 
-    The ranks share the pass; rank 0 reads and writes the cache, and only its result is complete.
+    Ranks share the pass. Rank 0 reads and writes the cache; only its result is complete.
 
     Args:
-        kinds: which of the two are needed.
+        kinds: "moments", "features", or both.
         seed: of the order that defines the halves.
     """
     keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
@@ -155,7 +155,7 @@ def halves_of(num_images: int, seed: int) -> Tensor:
 
 
 def each_batch(reals: RealImages, extraction: Extraction, what: str) -> Iterator[Tensor]:
-    """Batches of this rank's image indices in order, int64; reports progress after each."""
+    """Batches of this rank's image indices in order, int64; reports progress after each batch."""
     numbers = torch.tensor(distributed.share(reals.num_images))
     for batch in numbers.split(extraction.batch_size) if len(numbers) else ():
         yield batch

@@ -1,4 +1,4 @@
-"""Checks of an evaluation, before training starts or anything is computed."""
+"""Checks of an evaluation, before training or the evaluation starts."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
         raise UserError(
             f"{reals.name} has {reals.spec.channels} channels",
             rule="metrics are defined for grey (1) and RGB (3) images, not for an alpha channel",
-            fix="Flatten the images onto a background, or evaluate nothing (evaluation=none in training)",
+            fix="Flatten the images onto a background, or use evaluation=none in training",
         )
     for metric_id in ids:
         metric = METRICS[metric_id]
@@ -34,7 +34,7 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
         if settings.mirror_reals and metric.first_reals is not None:
             raise UserError(
                 f"evaluation.mirror_reals=true for {metric_id}",
-                rule=f"{metric_id} mirrors its reals if and only if training mirrored its images",
+                rule=f"{metric_id} mirrors its reals if and only if training did",
                 fix="Leave it out",
             )
     for extractor in by_extractor(ids):
@@ -49,13 +49,13 @@ def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix:
         raise UserError(
             f"{prefix}metrics={metric.id}",
             rule="a path length is a property of a generator, not of stored images",
-            fix=f"Give snapshot= in place of images=, or leave {metric.id} out",
+            fix=f"Use snapshot= instead of images=, or leave {metric.id} out",
         )
     if metric.exact_fakes is not None and count != metric.exact_fakes:
         raise UserError(
             f"{prefix}num_samples={count}",
-            rule=f"{metric.id} promises exactly {metric.exact_fakes} images, because the value depends on their number",
-            fix=f"Use {prefix}num_samples={metric.exact_fakes}, or a metric for any number such as fid",
+            rule=f"{metric.id} is defined for exactly {metric.exact_fakes} images",
+            fix=f"Use {prefix}num_samples={metric.exact_fakes}, or a metric for any number of images, such as fid",
         )
     formula, options = metric.formula, evaluation.settings
     _check_count(f"{prefix}num_samples", count, formula.min_fakes(options), metric, evaluation)
@@ -64,7 +64,7 @@ def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix:
             raise UserError(
                 f"{prefix}metrics={metric.id}",
                 rule=f"{reals.name} holds a mean and a covariance divided by N - 1, and {metric.id} needs more",
-                fix="Use fid or the fd_<extractor> of these statistics, or give the images with data.path=",
+                fix="Use fid or the fd_<extractor> of these statistics, or real images with data.path=",
             )
         return
     _check_count("number of reals", reals.num_images, formula.min_reals(options), metric, evaluation)

@@ -1,7 +1,7 @@
 """Disk cache for statistics of real images.
 
 An entry is an .npz file without pickled objects, which also holds its full key: pixels (fingerprint), extractor,
-weights, protocol. A file that is damaged, or holds another key, is ignored and overwritten.
+weights, protocol. A damaged file, or a file with another key, is ignored and overwritten.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ class StatisticsCache:
         return arrays
 
     def store(self, key: Key, arrays: Mapping[str, np.ndarray]) -> None:
-        """Writes the arrays. If the folder is not writable, a warning; the evaluation goes on."""
+        """Writes the arrays; only warns if the folder is not writable."""
         path = self.path(key)
         if path is None:
             return

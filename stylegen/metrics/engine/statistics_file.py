@@ -1,7 +1,7 @@
-"""Statistics of real images: .npz files with `mu` and `sigma`, as TTUR, pytorch-fid and EDM share them.
+"""Statistics of real images: .npz files with `mu` and `sigma`, as in TTUR, pytorch-fid and EDM.
 
 sigma is divided by N - 1. Files written here also hold `stylegen`, a JSON record of the extractor, its weights and the
-images. Other files do not tell how they were made, and their numbers may not be comparable: pytorch-fid resizes images
+images. Other files do not record their origin, and their numbers may not be comparable: pytorch-fid resizes images
 with half-pixel centres, unlike TensorFlow's Inception, which changes FID by up to 18 %. A metric against a file without
 the record therefore has `_foreign-statistics` in its name.
 """
@@ -33,12 +33,12 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
         spec: of the images to compare.
 
     Raises:
-        UserError: no such file; no .npz with a finite `mu` [dim] and symmetric `sigma` [dim, dim]; a record of ours
-            of another image size or another protocol.
+        UserError: no such file; not an .npz with a finite `mu` [dim] and symmetric `sigma` [dim, dim]; a record with
+            another image size or protocol.
     """
     path = Path(path).expanduser()
     problem = f"statistics={path}"
-    fix = "Give an .npz file with mu and sigma, as written by export=, or leave it out"
+    fix = "Use an .npz file with mu and sigma, as written by export=, or leave it out"
     if not path.is_file():
         raise UserError(problem, rule="there is no such file", fix=fix)
     try:
@@ -58,7 +58,7 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
 
 
 def write_statistics(path: Path, moments: Moments, made: Mapping[str, object] | None = None) -> None:
-    """`mu` float64 [dim] and `sigma` float64 [dim, dim], divided by N - 1; the file appears whole or not at all.
+    """`mu` float64 [dim] and `sigma` float64 [dim, dim], divided by N - 1; atomic.
 
     Args:
         made: for the record: extractor, weights_id, dataset, fingerprint, resolution, channels.
@@ -79,6 +79,6 @@ def _check_record(record: Any, spec: ImageSpec, problem: str) -> None:
         if record.get(name, value) != value:
             raise UserError(
                 problem,
-                rule=f"its images have {name} {record[name]}, the measured ones {value}",
-                fix="Give the statistics of images of the same size",
+                rule=f"its images have {name} {record[name]}, the evaluated ones {value}",
+                fix="Use statistics of images of the same size",
             )

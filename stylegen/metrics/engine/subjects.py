@@ -1,4 +1,4 @@
-"""What is evaluated, and against which reals: snapshots, folders of images, statistics files."""
+"""The subjects of an evaluation (snapshots, folders of images) and their reals (datasets, statistics files)."""
 
 import glob
 import sys
@@ -31,13 +31,13 @@ class Subject(ABC):
 
     Args:
         name: for the table.
-        setting: the setting that names it, for messages.
+        setting: the command-line setting with its value, for messages.
         card: default path of its metric card.
         digest: of the snapshot's bytes or the images.
-        spec: of the images, or of the data for which a network was made.
-        resolution: of the images; lower than in `spec` for a network that is still growing.
-        count: number of images to measure.
-        info: what a snapshot records about its training.
+        spec: of the images, or of the network's training data.
+        resolution: of the images; lower than in `spec` for a growing network.
+        count: number of images to evaluate.
+        info: `info` of a snapshot.
     """
 
     name: str
@@ -51,13 +51,13 @@ class Subject(ABC):
 
     @property
     def kimg(self) -> float | None:
-        """Length of the training; None if unknown."""
+        """Length of training; None if unknown."""
         seen = self.info.get("images_seen")
         return None if seen is None else seen / 1000
 
     @abstractmethod
     def measure(self, evaluation: Evaluation, *, batch_size: int, per_class: int) -> MetricCard:
-        """The metric card; its `sampling` contains the digest of the question that it answers."""
+        """The metric card; its `sampling` has the digest `Evaluation.question`."""
 
     @abstractmethod
     def first_images(self, evaluation: Evaluation, count: int, batch_size: int) -> Tensor:
@@ -66,13 +66,13 @@ class Subject(ABC):
 
 @dataclass(frozen=True)
 class SnapshotSubject(Subject):
-    """A generator; loaded for each use, because there may be many snapshots."""
+    """A generator, loaded for each use to save memory."""
 
     path: Path
 
     @classmethod
     def load(cls, path: Path, count: int) -> "SnapshotSubject":
-        """Loads the snapshot once, so that a damaged file is refused before anything is computed."""
+        """Loads the snapshot once, so that a damaged file is refused before the computation."""
         snapshot = load_snapshot(path)
         G = snapshot.generator
         return cls(
@@ -110,7 +110,7 @@ class SnapshotSubject(Subject):
 
 @dataclass(frozen=True)
 class FolderSubject(Subject):
-    """A folder or zip of images, measured as stored; a keyed choice if there are more than `count`."""
+    """A folder or zip of images, evaluated as stored; a keyed choice of `count` if there are more."""
 
     images: ImageDataset
     order: Sequence[int]
@@ -118,7 +118,7 @@ class FolderSubject(Subject):
     @classmethod
     def load(cls, path: str, num_samples: int) -> "FolderSubject":
         if not Path(path).expanduser().exists():  # the dataset would name data.path
-            raise UserError(f"images={path} does not exist", rule="it is a folder or a .zip", fix="Give its path")
+            raise UserError(f"images={path} does not exist", rule="images= is a folder or a .zip", fix="Check the path")
         images = ImageDataset(path)
         count = min(num_samples, images.num_images)
         return cls(
@@ -155,12 +155,12 @@ class FolderSubject(Subject):
 
 
 def chosen_images(num_images: int, count: int) -> list[int]:
-    """Indices of `count` images of a folder in a keyed order: its first ones may be of one class, or one session."""
+    """Indices of `count` images of a folder in a keyed order: the first ones may belong to one class."""
     return randomness.permutation(num_images, 0, "metrics/images")[:count].tolist()
 
 
 def find_subjects(snapshot: str | None, images: str | None, num_samples: int) -> list[Subject]:
-    """The subjects that `snapshot=` or `images=` names; none if both are None."""
+    """The subjects of `snapshot=` or `images=`; none if both are None."""
     if images is not None:
         return [FolderSubject.load(images, num_samples)]
     paths = [] if snapshot is None else find_snapshots(snapshot)
@@ -184,7 +184,9 @@ def find_snapshots(text: str) -> list[Path]:
         matches = [p for p in matches if p.suffix == ".safetensors"]
         if not matches:
             raise UserError(
-                f"snapshot={part}", rule="no .safetensors file fits this pattern", fix="Name a run's snapshots/ folder"
+                f"snapshot={part}",
+                rule="no .safetensors file matches this pattern",
+                fix="Use a pattern such as RUN/snapshots/*.safetensors",
             )
         found += matches
     return list(dict.fromkeys(found))
@@ -192,11 +194,11 @@ def find_snapshots(text: str) -> list[Path]:
 
 @dataclass(frozen=True)
 class RealsChoice:
-    """Which reals to compare with.
+    """The choice of reals.
 
     Args:
         path, resolution: of a dataset; None for the training data of the snapshot.
-        mirror: whether training mirrored its images; None for what the snapshot records.
+        mirror: whether training mirrored its images; None to read it from the snapshot.
         statistics: an .npz file instead of a dataset.
     """
 
@@ -206,14 +208,14 @@ class RealsChoice:
     statistics: str | None = None
 
     def open(self, subjects: Sequence[Subject], metrics: Sequence[str], labels: str) -> ImageDataset | PublishedReals:
-        """The reals; without `path` those of the first subject: all training data, even if training used a part.
+        """Open the reals; without `path`, all training data of the first subject, even if training used a subset.
 
         Args:
             labels: see `Protocol`.
 
         Raises:
-            UserError: nothing names the reals; `statistics` for a conditional generator with labels from the data;
-                a metric that needs to know `mirror`, which is unknown.
+            UserError: no reals are given; `statistics` for a conditional generator with labels from the data; an
+                unknown `mirror` for a metric that depends on it.
         """
         subject = subjects[0]
         if self.statistics is not None:
@@ -241,11 +243,11 @@ class RealsChoice:
         for other in subjects if distributed.is_first() else ():
             part = other.info.get("data", {}).get("max_images") is not None
             if not part and other.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
-                print(f"note: {other.name} was trained on other images than {reals.name} has now", file=sys.stderr)
+                print(f"note: {reals.name} has changed since the training of {other.name}", file=sys.stderr)
         return reals
 
     def open_dataset(self) -> ImageDataset:
-        """The dataset itself, if nothing is measured."""
+        """The dataset, for `export` without subjects."""
         if self.path is None:
             raise UserError("data.path is missing", rule="export= writes statistics of a dataset", fix="Add data.path=")
         return ImageDataset(self.path, self.resolution)
@@ -271,5 +273,5 @@ def check_match(subject: Subject, reals: ImageDataset | PublishedReals) -> None:
         raise UserError(
             f"{subject.setting} has {spec}",
             rule=f"{reals.name} has {reals.spec}; different images or labels cannot be compared",
-            fix="Name a dataset like the training data, or leave data.path out",
+            fix="Use the training data or a dataset like it, or leave data.path out",
         )

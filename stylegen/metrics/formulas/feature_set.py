@@ -1,4 +1,4 @@
-"""What a metric needs of the features of a set of images: their moments, the features themselves, or both."""
+"""The features of a set of images as metrics need them: moments, features, or both."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, Self
@@ -26,9 +26,9 @@ class FeatureSet:
     """
 
     def __init__(self, dim: int, kinds: Iterable[Kind]) -> None:
-        wanted = set(kinds)
-        self.moments = Moments(dim) if "moments" in wanted else None
-        self._chunks: list[Tensor] | None = [] if "features" in wanted else None
+        kept = set(kinds)
+        self.moments = Moments(dim) if "moments" in kept else None
+        self._chunks: list[Tensor] | None = [] if "features" in kept else None
         self._dim = dim
 
     @classmethod
@@ -54,7 +54,7 @@ class FeatureSet:
         return self._chunks[0]
 
     def gathered(self, count: int) -> "FeatureSet":
-        """On rank 0 the features of all ranks, of `count` images in their order."""
+        """The features of all ranks on rank 0, for `count` images in order."""
         moments = None if self.moments is None else gather_moments(self.moments)
         return FeatureSet.of(moments, None if self._chunks is None else distributed.gather_rows(self.features, count))
 
@@ -76,7 +76,7 @@ class FeatureSet:
 
 
 def gather_moments(moments: Moments) -> Moments:
-    """On rank 0 the moments of all ranks' images, merged in the order of ranks; `moments` elsewhere."""
+    """On rank 0, the moments of all ranks merged in order; on the others, `moments`."""
     if not distributed.is_distributed():
         return moments
     counts = distributed.gather_to_first(torch.tensor([moments.count]))

@@ -16,7 +16,7 @@ class Moments:
 
         mean = mean_a + d n_b / n,    scatter = scatter_a + scatter_b + d d^T n_a n_b / n,
 
-    which stays accurate where raw sums cancel (the mean of random features is far larger than their spread).
+    which is accurate even if raw sums cancel (random features have a mean far larger than their spread).
 
     Attributes:
         count: number of feature vectors.
@@ -106,7 +106,7 @@ def distance(moments_1: Moments, moments_2: Moments, ddof: int = 1) -> float:
 
 
 def _factor(covariance: Tensor) -> Tensor:
-    """F [dim, rank] with F F^T = S: eigenvectors times roots of eigenvalues, without those below rounding error."""
+    """F [dim, rank] with F F^T = S: eigenvectors times square roots of the eigenvalues above rounding error."""
     values, vectors = torch.linalg.eigh(covariance)
     limit = values.abs().max() * len(values) * torch.finfo(values.dtype).eps
     kept = values > limit

@@ -1,7 +1,7 @@
-"""Metrics from balls around features: precision and recall, density and coverage, authenticity.
+"""Metrics of balls around features: precision and recall, density and coverage, authenticity.
 
-The ball around an image reaches to its k-th nearest neighbour in its own set; together the balls approximate the set's
-manifold. Distances are exact; see `neighbours`.
+The radius of a ball is the distance to the k-th nearest neighbour in the same set; the union of the balls approximates
+the manifold. Distances are exact; see `neighbours`.
 """
 
 import math
@@ -15,8 +15,8 @@ from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point
 OFFICIAL_NEIGHBORHOOD, OFFICIAL_MAX_REALS = 3, 200_000
 
 SAME = 1e-5
-"""Relative distance up to which two features belong to the same image: about 100 roundings of float32, by which the
-features of one image may differ between batches."""
+"""Largest relative distance between two features of the same image: about 100 float32 roundings, because rounding
+depends on the batch."""
 
 
 class PRDC(NamedTuple):
@@ -46,9 +46,9 @@ def precision_recall(fakes: Tensor, reals: Tensor, k: int) -> tuple[float, float
 
 
 def official_precision_recall(fakes: Tensor, reals: Tensor) -> tuple[float, float]:
-    """`precision_recall` with the papers' settings: k = 3, at most 200,000 images a side, features rounded to float16.
+    """`precision_recall` with the papers' settings: k = 3, at most 200,000 images per side, features in float16.
 
-    The published code uses float16 for speed, and on a GPU rounds the distances too; here only the features are.
+    The published code uses float16 for speed and, on a GPU, rounds distances too; here, only features.
     """
     a, b = (side[:OFFICIAL_MAX_REALS].to(torch.float16).float() for side in (fakes, reals))
     return precision_recall(a, b, OFFICIAL_NEIGHBORHOOD)
@@ -90,10 +90,10 @@ def density_coverage(fakes: Tensor, reals: Tensor, k: int) -> PRDC:
 def authentic_share(fakes: Tensor, reals: Tensor) -> float:
     """Share of fakes that are farther from their nearest real than it is from its nearest distinct real.
 
-    After Alaa et al. 2022, arXiv 2102.08921, section 3.3. 0: every sample is closer to a training image than distinct
-    training images are to each other, as copies are. Neither direction is better: held-out reals have about 0.5, and
-    an untrained network, whose samples are far from everything, has 1. Duplicates in the dataset count as one image;
-    otherwise its ball would be empty and a perfect copy of it authentic.
+    After Alaa et al. 2022, arXiv 2102.08921, section 3.3. At 0, every sample is closer to a training image than
+    distinct training images are to each other, like copies. Neither direction is better: held-out reals have about
+    0.5; an untrained network has 1, because its samples are far from all reals. Duplicates in the dataset count as one
+    image; otherwise its ball would be empty, and a perfect copy of it authentic.
 
     Args:
         fakes, reals: [M, d] and [N, d], N at least 2.
@@ -104,7 +104,7 @@ def authentic_share(fakes: Tensor, reals: Tensor) -> float:
 
 
 def distinct_radii(points: FixedPoint) -> Tensor:
-    """Squared distance to the nearest row that differs by more than `SAME`: float64 [N]; infinite if there is none."""
+    """Squared distance to the nearest row that differs by more than `SAME`: float64 [N]; infinite without one."""
     found = torch.empty(len(points), dtype=torch.float64)
     for rows, distances in blocks(points, points):
         same = distances <= SAME**2 * points.squares[rows, None]

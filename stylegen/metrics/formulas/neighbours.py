@@ -1,9 +1,9 @@
 """Distances between sets of features, block by block, and nearest neighbours.
 
-Equal pairs of vectors have bit-identical distances at any position, on any CPU and with any number of threads, so
+Equal pairs of vectors have bit-identical distances at any position, on any CPU and for any number of threads, so that
 comparisons at the border of a ball follow the definition. Floating-point matrix products do not guarantee that: the
-order of summation differs between entries. Features are therefore converted to fixed point, in two parts so short that
-every sum of products is an integer below 2^53, which float64 represents exactly in any order.
+order of summation differs between entries. Features are therefore converted to fixed point in two parts, short enough
+that all sums of products are integers below 2^53, which float64 represents exactly.
 """
 
 import math

@@ -28,7 +28,7 @@ SIDE = 256
 
 @dataclass(frozen=True)
 class Walk:
-    """Which paths are measured.
+    """The paths to measure.
 
     Args:
         space: "w" or "z".
@@ -83,7 +83,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o the angle of a and b.
 
     Args:
-        a, b: [N, D]; normalised to unit length first, as the mapping network normalises z in any case.
+        a, b: [N, D]; normalised to unit length first, as the mapping network does.
         t: [N, 1].
     """
     a, b = functional.normalize(a, dim=1).double(), functional.normalize(b, dim=1).double()

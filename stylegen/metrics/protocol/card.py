@@ -22,22 +22,22 @@ def software_versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class MetricCard:
-    """Numbers, and what must be equal in two cards for their numbers to be comparable.
+    """The numbers of an evaluation, and the choices that must be equal for two cards to be comparable.
 
     Attributes:
         metrics: the numbers by key (`fid`, `precision`, ...).
-        better: "lower" or "higher" for each of them; None for deviations (`kid_std`).
-        references: for each calibrated metric its values for the sets in `calibration`.
-        num_samples, num_reals: images on either side.
+        better: "lower" or "higher" for each number; None for deviations (`kid_std`).
+        references: for each calibrated metric, its values for the sets in `calibration`.
+        num_samples, num_reals: images on each side.
         dataset: name, fingerprint, resolution, channels, classes.
         extractors: recipe and `weights_id` of every feature network.
         options: see `MetricOptions`.
-        calibration: what the references are.
-        sampling: how the fakes were made, from the caller, and how they were converted to uint8.
+        calibration: description of the references.
+        sampling: how the fakes were generated (from the caller) and converted to uint8.
         seed: of the calibration's keyed choices.
-        protocol: see `Protocol`; departures are in the metrics' names too.
+        protocol: see `Protocol`; departures also change the metrics' names.
         covariance: its divisor, by metric.
-        reals: which of them were used.
+        reals: description of the reals used.
         device: of the networks, which compute in IEEE float32, never in TF32 or half precision.
         classes: numbers of each class of a conditional model, if requested.
     """
@@ -75,8 +75,8 @@ def describe(card: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, value in card["metrics"].items():
         references = card["references"].get(name) or {}
-        beside = ", ".join(f"{what.replace('_', ' ')} {number:.4g}" for what, number in references.items())
+        others = ", ".join(f"{what.replace('_', ' ')} {number:.4g}" for what, number in references.items())
         sense = card["better"].get(name)
         direction = f" ({sense} is better)" if sense else ""
-        lines.append(f"{name} {value:.4g}{direction}" + (f"; {beside}" if beside else ""))
+        lines.append(f"{name} {value:.4g}{direction}" + (f"; {others}" if others else ""))
     return lines

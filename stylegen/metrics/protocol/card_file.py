@@ -25,21 +25,21 @@ _REQUIRED = {f.name for f in fields(MetricCard) if f.default is MISSING and f.de
 
 
 def choices_digest(card: Mapping[str, Any]) -> str:
-    """Digest of the card without its numbers: what was measured, and every choice."""
+    """Digest of the card without its numbers: the subject and all choices."""
     choices = {name: value for name, value in card.items() if name not in _NUMBERS}
     content = {**choices, "metrics": list(card["metrics"]), "classes": list(card.get("classes", {}))}
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
 def read_cards(path: Path) -> list[dict[str, Any]]:
-    """The cards as plain JSON values, newest last; none without a file or, with a warning, if it is damaged."""
+    """The cards as plain JSON values, newest last; empty without a file; empty with a warning if it is damaged."""
     return list(_read(path).values()) if path.exists() else []
 
 
 def add_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Adds the newest card of the file; it replaces one with the same choices.
+    """Adds a card as the newest; it replaces a card with the same choices.
 
-    A file that is damaged, or not a file of cards, is renamed to <name>.damaged with a warning.
+    A damaged file, or a file without cards, is renamed to <name>.damaged with a warning.
     """
     with updating(path):
         known = _read(path) if path.exists() else {}
@@ -51,9 +51,9 @@ def add_card(path: Path, card: Mapping[str, Any]) -> None:
 
 @contextmanager
 def updating(path: Path) -> Iterator[None]:
-    """Context manager: other processes that update this file wait, so that no update is lost.
+    """Context manager: makes other processes that update this file wait, so that no update is lost.
 
-    There is no lock if the cache folder is not writable; then updates are lost only if two processes write at once.
+    Does not lock if the cache folder is not writable; simultaneous updates may then be lost.
     """
     with ExitStack() as stack:
         with suppress(UserError):
@@ -78,16 +78,16 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         cards = [*newest.pop(_EARLIER, {}).values(), newest]
         return {choices_digest(card): card for card in cards if _checked(card)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _LOG.warning("%s is damaged, or no metric card (%s)", path, error)
+        _LOG.warning("%s is damaged, or not a metric card (%s)", path, error)
         return {}
 
 
 def _checked(card: Mapping[str, Any]) -> bool:
-    """True for a card; raises otherwise."""
+    """True for a valid card; raises otherwise."""
     if missing := _REQUIRED - card.keys():
-        raise ValueError(f"without {', '.join(sorted(missing))}")
+        raise ValueError(f"{', '.join(sorted(missing))} missing")
     if not all(isinstance(value, int | float) for value in card["metrics"].values()):
-        raise ValueError("metrics that are not numbers")
+        raise ValueError("metrics are not numbers")
     if card["better"].keys() != card["metrics"].keys():
         raise ValueError("metrics and their better directions do not match")
     json.dumps(card, allow_nan=False)  # ValueError if it could not be written again

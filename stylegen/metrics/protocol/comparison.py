@@ -1,4 +1,4 @@
-"""Cards of several snapshots side by side: whether they are comparable, a table, and a figure against kimg."""
+"""Comparison of the cards of several snapshots: a check, a table, and a figure against kimg."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from stylegen.errors import UserError
 from stylegen.figures import BLUE, new_figure
 from stylegen.figures import to_svg as figure_to_svg
 
-# Numbers are comparable only if all of these are equal.
+# Numbers are comparable only if these fields are equal.
 CHOICES = (
     "num_samples",
     "num_reals",
@@ -38,7 +38,7 @@ class Measured:
 
 
 def check_comparable(measured: Sequence[Measured]) -> None:
-    """Raises UserError, with the choice that differs, for cards whose numbers are not comparable."""
+    """Raises UserError for cards that are not comparable; names the choice that differs."""
     first = measured[0]
     for other in measured[1:]:
         for choice in CHOICES:
@@ -77,7 +77,7 @@ def table(measured: Sequence[Measured]) -> list[str]:
 def to_svg(measured: Sequence[Measured]) -> str:
     """A panel for each number that has a better direction, against kimg; opens in any browser.
 
-    If the training of a snapshot is not known, the axis is its position in the list.
+    If kimg is unknown for any snapshot, the axis is the position in the list.
     """
     keys = [key for key, sense in measured[0].card["better"].items() if sense is not None]
     known = all(m.kimg is not None for m in measured)

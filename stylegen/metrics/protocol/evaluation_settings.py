@@ -16,7 +16,7 @@ LABELS = ("data", "uniform")
 
 @dataclass(frozen=True)
 class MetricOptions:
-    """Options of single metrics; the defaults are those of torch-fidelity.
+    """Options of single metrics; the defaults are torch-fidelity's.
 
     Raises:
         UserError: a value out of its bounds.
@@ -36,10 +36,10 @@ class MetricOptions:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Choices outside the metrics that change their values. The defaults are those of StyleGAN2-ADA.
+    """Choices that change the values of metrics. The defaults are StyleGAN2-ADA's.
 
     `mirror_reals`: StyleGAN2-ADA (2020) does not mirror its reals, even after training with mirror images. StyleGAN and
-    StyleGAN2 mirror them at random; `fid50k`, `kid50k` and `pr50k3` follow these two by themselves.
+    StyleGAN2 mirror them at random; `fid50k`, `kid50k` and `pr50k3` follow these two.
 
     Raises:
         UserError: an unknown noise or labels; psi not finite.
@@ -99,11 +99,11 @@ class EvaluationSettings(MetricOptions, Protocol):
         "then downloads them",
     )
     batch_size: Count = setting(
-        64, help="images per batch of the feature extractor; changes the numbers by rounding only"
+        64, help="images per batch of the feature extractor; affects the numbers by rounding only"
     )
     cache: bool = setting(True, help="cache the statistics of the real images on disk")
     cache_dir: FilePath | None = setting(
-        None, help="folder of that cache; null for `metrics` in stylegen's cache folder"
+        None, help="folder of this cache; null for `metrics` in stylegen's cache folder"
     )
     calibrate: bool = setting(
         True, help="also report the metric for other real images, for blurred ones, and for one image repeated"

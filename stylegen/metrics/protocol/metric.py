@@ -1,4 +1,4 @@
-"""What a metric is: a formula, the extractor whose features it takes, and the names of its numbers."""
+"""A metric: a formula, a feature extractor, and the names of its numbers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ Size = Callable[[MetricOptions], int]
 
 @dataclass(frozen=True)
 class Formula:
-    """From features to numbers.
+    """Computes numbers from features.
 
     Args:
         compute: returns a number, or a tuple with one for each of `numbers`.
-        takes: its positional arguments: "moments" or "features" of fakes and reals, "logits" or "distances" of the
+        takes: the positional arguments: "moments" or "features" of fakes and reals, "logits" or "distances" of the
             fakes only.
         numbers: name of each number, with "lower" or "higher" for the better direction and None for neither.
             "" is the metric's own name.
@@ -42,10 +42,10 @@ class Metric:
     Args:
         id: names the metric; also the prefix of its numbers' names, unless `prefix` is given.
         extractor: name of the feature extractor, or of the distance between images for a path length.
-        formula: from features to numbers.
+        formula: computes the numbers from features.
         arguments: further keyword arguments of the formula.
-        exact_fakes: the number of fakes that the id promises; None for any.
-        first_reals: the reals are the first so many (`real_sets.FirstReals`); None for all.
+        exact_fakes: the number of fakes in the id's definition; None for any number.
+        first_reals: use this many reals, from the first (`real_sets.FirstReals`); None for all.
         walk: the paths of a path length.
         prefix: of the numbers' names.
     """
@@ -61,7 +61,7 @@ class Metric:
 
     @property
     def kind(self) -> Kind:
-        """What has to be kept of the features."""
+        """The statistics of the features that the formula needs."""
         return "moments" if self.formula.takes == "moments" else "features"
 
     @property
@@ -70,7 +70,7 @@ class Metric:
 
     @property
     def calibrated(self) -> bool:
-        """Whether references (`engine.calibration`) are reported with it: images have no paths."""
+        """Whether references (`engine.calibration`) are reported: not for path lengths, which images do not have."""
         return self.walk is None
 
     @property
@@ -88,12 +88,12 @@ class Metric:
         published_weights: bool = True,
         reals_suffix: str = "",
     ) -> dict[str, str]:
-        """Key -> name on the card. The suffix names every departure that changes the number: no other code adds one.
+        """Key -> name on the card. The suffix names all departures that change the number; no other code adds one.
 
         Args:
             generated: the fakes come from a generator.
-            conditional: it takes labels.
-            published_weights: the extractor has the weights that its authors publish.
+            conditional: the generator takes labels.
+            published_weights: the extractor has its authors' weights.
             reals_suffix: `suffix` of the reals (`engine.real_sets`): their resolution, or foreign statistics.
         """
         suffix = protocol.suffix(

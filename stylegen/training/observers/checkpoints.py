@@ -1,4 +1,4 @@
-"""Which checkpoints a run keeps: the newest few, the best, and the last one outside a series of bad steps."""
+"""Writes the checkpoints of a run, and keeps the newest, the best, and the last one outside a series of bad steps."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import kimg_name
 from stylegen.distributed import from_first, is_first
 from stylegen.errors import RunError
-from stylegen.training.checkpoint_io import give_second_name, write_checkpoint
+from stylegen.training.checkpoint_io import link_checkpoint, write_checkpoint
 from stylegen.training.step import TrainingStep
 
 
 class Checkpoints:
-    """Writes checkpoints/<kimg>.ckpt. last.ckpt is another name of the newest, best.ckpt of the one with the best
-    metric. The older ones are used where the newest is damaged.
+    """Writes checkpoints/<kimg>.ckpt. last.ckpt is a link to the newest, best.ckpt to the one with the best metric. The
+    older ones are used if the newest is damaged.
 
     Args:
         folder: of the run.
@@ -23,10 +23,10 @@ class Checkpoints:
 
     def __init__(self, folder: RunFolder, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
-        self._good: Path | None = None  # where a run that diverges goes back to
+        self._good: Path | None = None  # the restart point after divergence
 
     def begin(self, images_seen: int, best: Mapping[str, Any] | None) -> None:
-        """On rank 0, remove what is later than the point where the run continues, and partial files; restore names.
+        """On rank 0: remove later checkpoints and partial files, and restore the links.
 
         Args:
             best: None, or a record with the "kimg" of the best metric.
@@ -42,37 +42,39 @@ class Checkpoints:
         kept = self.folder.numbered_checkpoints()
         if kept:
             self._good = kept[0]
-            _name_again(kept[0], last)
+            _link_again(kept[0], last)
         elif images_seen == 0:
             last.unlink(missing_ok=True)
         if best is None:
             best_name.unlink(missing_ok=True)
-        elif (known := self._path(round(best["kimg"] * 1000))).exists():  # killed between the two names
-            _name_again(known, best_name)
+        elif (known := self._path(round(best["kimg"] * 1000))).exists():  # the run was killed between the two links
+            _link_again(known, best_name)
 
     def save(self, step: TrainingStep, content: dict[str, Any], best: bool = False) -> None:
         """Write `content` on rank 0; all ranks wait for it.
 
         Args:
-            best: whether this is the best so far.
+            best: this is the best checkpoint so far.
 
         Raises:
-            RunError: weights are not finite, the folder is gone, or the disk is full.
+            RunError: weights are not finite, the folder was deleted, or the disk is full.
         """
         if not all(parameter.isfinite().all() for parameter in step.modules.parameters()):
-            raise RunError(f"the weights are not finite; {self.folder.checkpoint.parent} keeps the last good ones")
+            raise RunError(
+                f"the weights are not finite; {self.folder.checkpoint.parent} keeps the last good checkpoint"
+            )
         good = not step.in_bad_streak()
         from_first(lambda: self._write(self._path(step.images_seen), content, good, best))
 
     def _write(self, path: Path, content: dict[str, Any], good: bool, best: bool) -> None:
-        self.folder.check_there()
+        self.folder.check_exists()
         write_checkpoint(content, path)
         if good:
             self._good = path
-        give_second_name(path, "last.ckpt")
+        link_checkpoint(path, "last.ckpt")
         self.folder.saved.touch()
         if best:
-            give_second_name(path, "best.ckpt")
+            link_checkpoint(path, "best.ckpt")
         for old in self.folder.numbered_checkpoints()[self.keep :]:
             if old != self._good:
                 old.unlink()
@@ -81,6 +83,6 @@ class Checkpoints:
         return self.folder.checkpoint.with_name(f"{kimg_name(images_seen)}.ckpt")
 
 
-def _name_again(path: Path, name: Path) -> None:
+def _link_again(path: Path, name: Path) -> None:
     if not (name.exists() and path.samefile(name)):
-        give_second_name(path, name.name)
+        link_checkpoint(path, name.name)

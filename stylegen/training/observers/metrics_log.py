@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line. The progress bar and W&B show the same records."""
+"""metrics.jsonl: one JSON object per line. The progress bar and W&B show the same records."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import torch
 from stylegen.distributed import is_first
 from stylegen.training.step import TrainingStep
 
-Record = dict[str, Any]  # numbers; None where a number is not finite
+Record = dict[str, Any]  # None replaces numbers that are not finite
 
 
 class MetricsLog:
@@ -36,11 +36,11 @@ class MetricsLog:
         if self._offset is not None and self.path.exists() and is_first():
             kept = self.path.read_bytes()[: self._offset]
             with self.path.open("r+b") as file:
-                file.truncate(kept.rfind(b"\n") + 1)  # whole lines only, where a power failure has cut it shorter
+                file.truncate(kept.rfind(b"\n") + 1)  # whole lines only: a power failure may have truncated it
         self._offset = None
 
     def means(self, step: TrainingStep) -> Record:
-        """Means since the last call, over all ranks; resolution and alpha of now; speed and memory."""
+        """Means over all ranks since the last call; current resolution and alpha; speed and memory."""
         values: Record = dict(step.statistics.collect())  # synchronizes with the device, so time is read after it
         images, now = step.images_seen, time.perf_counter()
         seconds = (now - self._since[1]) / max(images - self._since[0], 1) * 1000
@@ -69,7 +69,7 @@ class MetricsLog:
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """Peak memory in GiB: of the GPU where there is one, else of the process; NaN on Windows."""
+    """Peak memory in GiB: of the GPU on CUDA, else of the process; NaN on Windows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     if sys.platform == "win32":

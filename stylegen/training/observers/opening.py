@@ -20,7 +20,7 @@ from stylegen.training.step import TrainingStep
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of a run that the first lines show.
+    """The settings shown in the first lines of the log.
 
     Attributes:
         total_kimg: its length.
@@ -54,7 +54,7 @@ class Opening:
         self.folder, self.dataset, self.plan, self.run_log = folder, dataset, plan, log
 
     def announce(self, step: TrainingStep) -> None:
-        """On rank 0."""
+        """Print the lines and write the grid, on rank 0."""
         if not is_first():
             return
         for name, text in {
@@ -62,7 +62,7 @@ class Opening:
             "data": self._data(),
             "networks": f"G {_size(step.G)}, D {_size(step.D)} parameters",
             "device": self._device(step.device, world_size()),
-            "length": f"{self.plan.total_kimg:g} kimg, {self._batch(step)} images a step",
+            "length": f"{self.plan.total_kimg:g} kimg, {self._batch(step)} images per step",
             "evaluation": self._evaluation(step.images_seen),
         }.items():
             self.run_log.say(f"{name:11s}{text}")
@@ -70,7 +70,7 @@ class Opening:
             self._write_reals()
         total = round(self.plan.total_kimg * 1000)
         left = seconds_left(step, total, self.plan.batch_size, world_size())
-        self.run_log.say(f"{'time':11s}about {duration(left)}, estimated from single passes; evaluations come on top")
+        self.run_log.say(f"{'time':11s}about {duration(left)}, estimated from single passes, without evaluations")
 
     def _data(self) -> str:
         spec, mirrored = self.dataset.spec, " and their mirror images" if self.dataset.mirror else ""
@@ -95,7 +95,7 @@ class Opening:
         return f"{', '.join(self.plan.metrics)} at {due:g} kimg"
 
     def _write_reals(self) -> None:
-        """A random choice of training images, the same for every run on this dataset, in the layout of the samples."""
+        """A random choice of training images, equal for all runs on this dataset, in the layout of the samples."""
         words = randomness.random_words(0, "reals.png", torch.arange(self.dataset.num_images), 1)[:, 0]
         images = self.dataset.batch(words.argsort()[: self.plan.sample_count].tolist())[0].cpu()
         scale = max(1, GRID_CELL_PX // images.shape[-1])

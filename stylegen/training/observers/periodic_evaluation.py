@@ -18,21 +18,21 @@ from stylegen.training.step import TrainingStep
 
 
 class PeriodicEvaluation:
-    """Writes the metric card beside the snapshot of the same moment. best.safetensors and best.metrics.json in the run
-    folder are those of the best value of the first metric for which lower or higher is better.
+    """Writes snapshots/<kimg>.metrics.json. best.safetensors and best.metrics.json in the run folder belong to the best
+    value of the first metric with a better direction.
 
-    Its state is the best value, the time that evaluations took, and whether one is owed: a run that is killed in an
-    evaluation repeats it before it continues.
+    Its state is the best value, the time spent in evaluations, and whether one is pending: a run that was killed during
+    an evaluation repeats it before training continues.
 
     Args:
         folder: of the run.
         evaluation: metrics and reals; None if no metric is configured.
-        info: what the best snapshot records of its training, beside `images_seen`.
-        max_share: evaluations between the first and the last are skipped while they have taken more than this share
-            of the run's time; 1 skips none.
+        info: `info` of the best snapshot, in addition to `images_seen`.
+        max_share: skips evaluations between the first and the last while evaluations have taken more than this share of
+            the run's time; 1 skips none.
 
     Attributes:
-        best: None, or {"metric", "value", "kimg"}; the earlier one of two equal values.
+        best: None, or {"metric", "value", "kimg"}; of two equal values, the earlier one.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class PeriodicEvaluation:
     ) -> None:
         self.folder, self.evaluation, self.info, self.max_share = folder, evaluation, info, max_share
         self.best: dict[str, Any] | None = None
-        self._owed = False
-        self._spent = self._elapsed = 0.0  # seconds in evaluations, and in all, of the processes before this one
+        self._pending = False
+        self._spent = self._elapsed = 0.0  # seconds in evaluations, and in total, before this process
         self._started = time.perf_counter()
 
     @property
@@ -49,31 +49,31 @@ class PeriodicEvaluation:
         return self.evaluation is not None
 
     @property
-    def is_owed(self) -> bool:
-        return self._owed and self.is_configured
+    def is_pending(self) -> bool:
+        return self._pending and self.is_configured
 
     def begin(self) -> None:
         """Start measuring the run's time."""
         self._started = time.perf_counter()
 
-    def mark_owed(self) -> None:
-        """Note in the state that an evaluation is owed, until `evaluate` returns."""
-        self._owed = True
+    def mark_pending(self) -> None:
+        """Record in the state that an evaluation is pending, until `evaluate` returns."""
+        self._pending = True
 
     def is_affordable(self) -> bool:
         return self._share() <= self.max_share
 
     def is_best_at(self, images_seen: int) -> bool:
-        """Whether the evaluation at this moment is the best so far."""
+        """Whether the best evaluation so far was at this time."""
         return self.best is not None and bool(self.best["kimg"] == images_seen / 1000)
 
     def evaluate(self, step: TrainingStep) -> dict[str, float]:
-        """Evaluate on all ranks, write card and best snapshot -> values for the log."""
+        """Evaluate on all ranks, write the card and the best snapshot -> values for the log."""
         assert self.evaluation is not None
         begun, seen = time.perf_counter(), step.images_seen
         made = {"snapshot": self.folder.snapshot(seen).name, "kimg": seen / 1000}
         card = self.evaluation.measure_generator(step.G_ema, sampling=made)
-        self._owed = False
+        self._pending = False
         if is_first():
             add_card(self.folder.metric_card(seen), card.to_dict())
         if self._is_better(card, seen) and is_first():
@@ -83,14 +83,14 @@ class PeriodicEvaluation:
         return values | {"time/evaluation_share": self._share()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "owed": self._owed, "spent": self._spent, "elapsed": self._total()}
+        return {"best": self.best, "owed": self._pending, "spent": self._spent, "elapsed": self._total()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self._owed = state["best"], state["owed"]
+        self.best, self._pending = state["best"], state["owed"]
         self._spent, self._elapsed = state["spent"], state["elapsed"]
 
     def _is_better(self, card: MetricCard, images_seen: int) -> bool:
-        """Compare and keep the better value. Values of another metric are not comparable: the new one is kept."""
+        """Compare with the best value and keep the better one. If the metric has changed, the new value is kept."""
         name = next((name for name in card.metrics if sense_of(name) is not None), None)
         if name is None or not math.isfinite(card.metrics[name]):
             return False
@@ -110,16 +110,16 @@ class PeriodicEvaluation:
         return self._elapsed + time.perf_counter() - self._started
 
     def _share(self) -> float:
-        """Share of the run's time in evaluations."""
+        """Share of the run's time spent in evaluations."""
         return self._spent / max(self._total(), 1e-9)
 
 
 def best_snapshot(folder: RunFolder) -> Path:
-    """Beside snapshots/, whose last file is the newest."""
+    """In the run folder, because the last file of snapshots/ is the newest."""
     return folder.root / "best.safetensors"
 
 
 def read_card(folder: RunFolder, images_seen: int) -> dict[str, Any] | None:
-    """The card that training wrote at this moment, as JSON values, or None; not the cards of `evaluate`."""
+    """The card written by training at this time, as JSON values, or None; ignores cards of `evaluate`."""
     cards = [card for card in read_cards(folder.metric_card(images_seen)) if "question" not in card["sampling"]]
     return cards[-1] if cards else None

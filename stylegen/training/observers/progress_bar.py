@@ -18,17 +18,17 @@ SHOWN = {
     "score/fake": "fake",
     "memory/peak_gb": "GB",
 }
-_FIRST = 30.0  # seconds without a line, after which the next step prints one; doubled each time
+_FIRST = 30.0  # seconds without a line before the next step prints one; doubled each time
 _LONGEST = 600.0
-_FIRST_STEP = 45.0  # seconds, after which a line reports that the first step is still running
+_FIRST_STEP = 45.0  # seconds before a line reports that the first step is still running
 _REFRESH = 100  # images between two updates of the bar
 
 
 class ProgressBar:
-    """Writes to standard error, and lines to log.txt too; standard output is for results.
+    """Writes to standard error, and lines also to log.txt; standard output is for results.
 
-    Each record is shown beside the bar, or as a line where there is no terminal. Slow steps print lines before the
-    first record is due.
+    Each record is shown next to the bar, or as a line without a terminal. Slow steps print lines before the first
+    record is due.
 
     Args:
         total_kimg: length of the run.
@@ -67,7 +67,7 @@ class ProgressBar:
         return f"left {days}{seconds // 3600 % 24}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
     def update(self, before: int, after: int) -> None:
-        """After a step from `before` to `after` images seen: move the bar, or print a line where steps are slow."""
+        """After a step from `before` to `after` images seen: move the bar, or print a line if steps are slow."""
         if self._first_step is not None:
             self._first_step.cancel()
         if is_first() and time.perf_counter() - self._printed > self._patience:
@@ -79,7 +79,7 @@ class ProgressBar:
             self._move(after)
 
     def begin(self, images_seen: int) -> None:
-        """Before the first step."""
+        """Start the timers; called before the first step."""
         self._started = (images_seen / 1000, time.perf_counter())
         self._printed = self._started[1]
         if not is_first():

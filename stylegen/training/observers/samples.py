@@ -14,7 +14,7 @@ GRID_CELL_PX = 64  # smaller images are enlarged
 
 
 class SampleGrids:
-    """samples/<kimg>.png: images of G_ema for the seeds 0 to count - 1; captioned with resolution and alpha where the
+    """samples/<kimg>.png: images of G_ema for the seeds 0 to count - 1; captioned with resolution and alpha if the
     networks grow.
 
     Args:
@@ -28,7 +28,7 @@ class SampleGrids:
 
     def write(self, step: TrainingStep) -> Path:
         """Write the grid and return its path; on rank 0 only."""
-        self.folder.check_there()
+        self.folder.check_exists()
         images = Sampler(step.G_ema).images(list(range(self.count)))
         path, level = self.folder.sample(step.images_seen), step.G_ema.level
         caption = "" if step.growth is None else f"{level.resolution} px, alpha {level.alpha:.2f}"
@@ -41,7 +41,7 @@ class Snapshots:
 
     Args:
         folder: of the run.
-        info: what each file records of its training, beside `images_seen`.
+        info: `info` of each file, in addition to `images_seen`.
     """
 
     def __init__(self, folder: RunFolder, info: dict[str, Any]) -> None:
@@ -49,6 +49,6 @@ class Snapshots:
 
     def write(self, step: TrainingStep) -> None:
         if is_first():
-            self.folder.check_there()
+            self.folder.check_exists()
             info = {"images_seen": step.images_seen, **self.info}
             save_snapshot(self.folder.snapshot(step.images_seen), step.G_ema, info)

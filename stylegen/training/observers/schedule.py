@@ -1,5 +1,5 @@
-"""What happens between two training steps, in one place and one order. Observers write files and never change the
-training; `TrainingStep` knows none of them."""
+"""Runs all observers between training steps, in a fixed order. Observers write files and never change the training;
+`TrainingStep` does not depend on them."""
 
 from dataclasses import dataclass
 from types import TracebackType
@@ -33,7 +33,7 @@ def is_due(before: int, after: int, every: int, total: int) -> bool:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Intervals in kimg, whatever the batch size; 0 for the end of the run only."""
+    """Intervals in kimg, independent of the batch size; 0 for the end of the run only."""
 
     total: float
     log: float
@@ -51,7 +51,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a run writes."""
+    """The observers of a run."""
 
     opening: Opening
     progress: ProgressBar
@@ -64,14 +64,15 @@ class Outputs:
 
 
 class Observers:
-    """Runs what is due before the first and after every training step, on all ranks. A context manager: signal
-    handlers, progress bar and W&B last as long as it.
+    """Runs the observers that are due, before the first and after every training step, on all ranks.
+
+    As a context manager, it installs the signal handlers, and closes progress bar and W&B at the end.
 
     Args:
-        intervals: when.
-        outputs: what.
+        intervals: of the outputs.
+        outputs: the observers.
         stop: signals and the time limit.
-        fingerprint: of the dataset; a checkpoint continues on the same images only.
+        fingerprint: of the dataset, for checkpoints: a run continues on the same images only.
     """
 
     def __init__(self, intervals: Intervals, outputs: Outputs, stop: StopRequest, fingerprint: str) -> None:
@@ -79,7 +80,7 @@ class Observers:
         self._saved_at = -1  # images
 
     def before_training(self, step: TrainingStep) -> None:
-        """Once, before the first step: announce the run, and take the evaluation that a killed run did not finish."""
+        """Once, before the first step: announce the run, and repeat an evaluation that a killed run did not finish."""
         out, new = self.outputs, step.images_seen == 0
         out.wandb.start()
         out.opening.announce(step)
@@ -90,13 +91,13 @@ class Observers:
             self._write_grid(step)
         out.checkpoints.begin(step.images_seen, out.evaluation.best)
         out.evaluation.begin()
-        if out.evaluation.is_owed:
+        if out.evaluation.is_pending:
             self._evaluate(step)
             self._save(step)
         out.progress.begin(step.images_seen)
 
     def after_step(self, step: TrainingStep, before: int) -> bool:
-        """Run what is due -> whether the training must stop.
+        """Run the observers that are due -> whether training must stop.
 
         Args:
             before: images seen before the step.
@@ -121,7 +122,7 @@ class Observers:
         return stop
 
     def state_dict(self) -> dict[str, Any]:
-        """What a continued run needs to write the files of an uninterrupted one."""
+        """The state with which a continued run writes the same files as an uninterrupted one."""
         return {"log": self.outputs.log.state_dict(), "evaluation": self.outputs.evaluation.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -129,13 +130,13 @@ class Observers:
         self.outputs.evaluation.load_state_dict(state["evaluation"])
 
     def _may_evaluate(self, step: TrainingStep) -> bool:
-        """Rank 0 decides by its clock; the last evaluation is never skipped."""
+        """Whether there is time to evaluate, by rank 0's timer; the last evaluation is never skipped."""
         evaluation = self.outputs.evaluation
         return evaluation.is_configured and (self._is_last(step) or from_first(evaluation.is_affordable))
 
     def _evaluate(self, step: TrainingStep) -> None:
-        """After a checkpoint, because it takes long and may fail; a run that is killed here repeats it."""
-        self.outputs.evaluation.mark_owed()
+        """Save a checkpoint, then evaluate: evaluations take long and may fail, and a killed run repeats them."""
+        self.outputs.evaluation.mark_pending()
         self._save(step)
         self._record(step, self.outputs.evaluation.evaluate(step))
 

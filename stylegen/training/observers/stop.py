@@ -1,4 +1,4 @@
-"""Whether a training must stop before its end. All ranks stop after the same step."""
+"""Decides whether a training stops early. All ranks stop after the same step."""
 
 import time
 
@@ -6,15 +6,15 @@ from stylegen.distributed import is_distributed, largest_over_ranks
 from stylegen.launching import StopSignals
 from stylegen.training.step import TrainingStep
 
-_AGREE_EVERY = 16  # steps between two reductions over ranks, each of which synchronizes with the device
+_AGREE_EVERY = 16  # steps between reductions over ranks, which synchronize with the device
 
 
 class StopRequest:
-    """A signal, or the time limit.
+    """A request to stop, by signal or time limit.
 
     Args:
-        signals: received so far.
-        max_hours: time limit from now on; None for none.
+        signals: records the signals received.
+        max_hours: time limit, counted from construction; None for no limit.
 
     Attributes:
         signal: the number of the signal that stops the run, the same on all ranks; or None.
@@ -30,13 +30,13 @@ class StopRequest:
         return self._agreed if is_distributed() else self.signals.received
 
     def agreed(self, step: TrainingStep) -> bool:
-        """Whether the run stops after this step; ranks exchange their answers at every 16th step."""
+        """Whether the run stops after this step; ranks agree at every 16th step."""
         late = self.deadline is not None and time.monotonic() > self.deadline
-        wish = float(self.signals.received or 0) or float(late)
+        request = float(self.signals.received or 0) or float(late)
         if not is_distributed():
-            return wish > 0
+            return request > 0
         if step.steps % _AGREE_EVERY:
             return False
-        wish = largest_over_ranks(wish, step.device)
-        self._agreed = int(wish) if wish > 1 else None
-        return wish > 0
+        request = largest_over_ranks(request, step.device)
+        self._agreed = int(request) if request > 1 else None
+        return request > 0

@@ -1,4 +1,4 @@
-"""Weights & Biases: config, scalars against kimg, sample grids; one run id for the life of a run folder."""
+"""Weights & Biases: config, scalars against kimg, sample grids; one run id per run folder."""
 
 import os
 import secrets
@@ -37,9 +37,9 @@ class WandbRun:
     """Logs records and sample grids, on rank 0.
 
     Args:
-        folder: of the run. W&B writes to `folder`/wandb, where the run id is kept for continued runs.
+        folder: of the run. W&B writes to `folder`/wandb, and the run id is stored there for continued runs.
         config: plain values, shown with the run.
-        mode: "auto" is the variable WANDB_MODE; without it, online if W&B finds a key, else offline.
+        mode: "auto" takes $WANDB_MODE; without it, online if W&B finds a key, else offline.
         project, entity, name: of the W&B run; the name is the folder's by default.
         init_timeout: seconds to wait for the server. If it cannot be reached, the run is logged offline with one
             warning, and `wandb sync` uploads it later.
@@ -86,8 +86,8 @@ class WandbRun:
         mode = os.environ.get("WANDB_MODE", "auto") if self.mode == "auto" else self.mode
         mode = _OLDER_MODES.get(mode, mode)
         if mode != "disabled" and not _is_address(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")):
-            address = os.environ.pop("WANDB_BASE_URL")  # W&B fails offline too with it
-            warnings.warn(f"WANDB_BASE_URL={address} is no http(s) address; logging offline", stacklevel=2)
+            address = os.environ.pop("WANDB_BASE_URL")  # W&B rejects it even offline
+            warnings.warn(f"WANDB_BASE_URL={address} is not an http(s) address; logging offline", stacklevel=2)
             return "offline"
         if mode != "auto":
             return mode
@@ -111,7 +111,7 @@ class WandbRun:
                 f"Weights & Biases cannot be reached ({error}); logging offline to {self.folder / 'wandb'}",
                 stacklevel=2,
             )
-            wandb.teardown()  # its service would hold the run id
+            wandb.teardown()  # W&B's service holds the run id otherwise
             return self._init("offline")
 
     def _init(self, mode: str) -> Any:

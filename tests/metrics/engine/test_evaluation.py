@@ -136,7 +136,7 @@ def test_lower_is_better_is_known_for_every_number() -> None:
         (["prc"], 3, "prc needs at least 4"),
         (["prdc_random_vgg16"], 5, r"needs at least 6\. .*evaluation\.prdc_neighborhood"),
         (["fid50k_full"], 30, "fid50k_full promises exactly 50000"),
-        (["pr50k3_full"], 49_999, "promises exactly 50000"),
+        (["pr50k3_full"], 49_999, "is defined for exactly 50000"),
     ],
 )
 def test_what_cannot_be_measured(reals: Reals, ids: list[str], num_fakes: int, message: str) -> None:

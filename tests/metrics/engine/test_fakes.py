@@ -84,8 +84,8 @@ def test_the_card_says_where_labels_come_from() -> None:
     assert words == [
         ("none: the generator is unconditional", FD),
         ("none: the generator is unconditional", FD),
-        ("drawn from the dataset", FD),
-        ("every class alike", f"{FD}_labels-uniform"),
+        ("sampled from the dataset", FD),
+        ("uniform over classes", f"{FD}_labels-uniform"),
     ]
 
 

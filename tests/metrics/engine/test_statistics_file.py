@@ -76,7 +76,7 @@ def test_a_number_against_a_file_of_others_says_so(tmp_path: Path) -> None:
         ({"extractor": "inception"}, "features of inception, not of random_vgg16"),
         ({"weights_id": "others"}, "other weights of random_vgg16"),
         ({"protocol_version": 1}, "it follows protocol 1"),
-        ({"resolution": 32}, "resolution 32, the measured ones 16"),
+        ({"resolution": 32}, "resolution 32, the evaluated ones 16"),
         ({"num_images": "many"}, "record is damaged"),
     ],
 )

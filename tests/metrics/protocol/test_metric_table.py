@@ -55,6 +55,6 @@ def test_another_file_is_renamed(tmp_path: Path, text: str, caplog: pytest.LogCa
     assert rows_at(path) == []
     path.write_text(text)
     assert rows_at(path) == []
-    assert "is no table of metrics" in caplog.text
+    assert "is not a table of metrics" in caplog.text
     assert (tmp_path / "metrics.csv.damaged").read_text() == text
     assert not path.exists()

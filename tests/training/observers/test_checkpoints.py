@@ -48,7 +48,7 @@ class Evaluation(PeriodicEvaluation):
         self.values: dict[str, float] = {}
 
     def evaluate(self, step: Any) -> dict[str, float]:
-        self._owed = False
+        self._pending = False
         self._is_better(SimpleNamespace(metrics=self.values), step.images_seen)
         return self.values
 
@@ -118,10 +118,10 @@ def test_an_evaluation_that_a_killed_process_owed_is_that_of_the_step_before(tmp
     observers, training = make(tmp_path, keep=1)
     evaluation = observers.outputs.evaluation
     training.images_seen = 10
-    evaluation.mark_owed()
+    evaluation.mark_pending()
     evaluation.values = {"fid": 2.0}
     observers.before_training(training)
-    assert not evaluation.is_owed
+    assert not evaluation.is_pending
     step(observers, training)
     assert evaluation.best == {"metric": "fid", "value": 2.0, "kimg": 0.01}
     assert read(tmp_path / "checkpoints" / "best.ckpt")["images_seen"] == 10

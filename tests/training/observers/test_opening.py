@@ -40,7 +40,7 @@ def test_a_training_says_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureF
         f"run        {folder}\n",
         "data       openmoji, 894 images and their mirror images of 16x16 px in 3 channel(s), no classes\n",
         "device     cpu, 1 process(es) of 1 CPU thread(s), fp32\n",
-        "length     0.016 kimg, 8 images a step\n",
+        "length     0.016 kimg, 8 images per step\n",
         "evaluation none\n",
         "time       about ",
     ):

@@ -27,7 +27,7 @@ def test_zero_means_the_end_only() -> None:
 class Recorder:
     """An output that records the calls of its methods."""
 
-    is_configured, is_owed, best = True, False, None
+    is_configured, is_pending, best = True, False, None
 
     def __init__(self, name: str, calls: list[str]) -> None:
         self.name, self.calls = name, calls
@@ -66,7 +66,7 @@ def test_everything_that_is_due_runs_in_the_written_order(observers: Observers, 
         *("log.write", "wandb.log"),
         "grids.write",
         "snapshots.write",
-        *("evaluation.mark_owed", "checkpoints.save", "evaluation.evaluate", "log.write", "wandb.log"),
+        *("evaluation.mark_pending", "checkpoints.save", "evaluation.evaluate", "log.write", "wandb.log"),
         "checkpoints.save",
     ]
 
