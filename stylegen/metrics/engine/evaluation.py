@@ -165,7 +165,7 @@ class Evaluation:
 
     @property
     def cache(self) -> StatisticsCache:
-        """For statistics of the reals."""
+        """The cache of the reals' statistics."""
         folder = Path(self.settings.cache_dir).expanduser() if self.settings.cache_dir else default_folder()
         return StatisticsCache(folder if self.settings.cache else None)
 
@@ -274,5 +274,5 @@ def _file_hash(path: Path) -> str:
 
 @lru_cache
 def _hash_of_state(path: Path, modified: int, size: int) -> str:
-    """SHA-256, computed once per state of the file: half a gigabyte takes a second or two."""
+    """SHA-256, computed once per state of the file; half a gigabyte takes one to two seconds."""
     return sha256(path)
