@@ -95,7 +95,7 @@ class JointMapping(StyleMapping):
         num_layers: fully connected layers; 0 for w = normalised z (table 1, configuration B).
         hidden_dim: width of the hidden layers; None for w_dim.
         lr_multiplier: of the layers and their biases, not the label embedding.
-        append_label: return [w, c], for a synthesis network whose layers are conditioned on the label.
+        append_label: return [w, c], for synthesis layers that are conditioned on the label.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim], or [N, w_dim + num_classes] with the label.
     """

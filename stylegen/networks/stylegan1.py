@@ -210,7 +210,7 @@ class Generator(StyleGenerator):
         channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
         use_noise: per-layer noise.
         blur_taps: filter after up-sampling convolutions; [1] for none (ProGAN).
-        fused_from: lowest resolution whose up-sampling is part of the convolution; null for none.
+        fused_from: lowest resolution with up-sampling fused into the convolution; null for none.
 
     With a conditioning by index, each slot of `ws` holds w and then the label, and `w_dim` counts both. Truncation and
     mixing then act on labels too, and interpolated labels mix the styles of their classes.

@@ -113,7 +113,7 @@ class Discriminator(nn.Module):
         mbstd_group_size: images per group of the minibatch standard deviation.
         mbstd_num_channels: feature maps that it appends; 0 for none.
         blur_taps: filter before down-sampling convolutions; [1] for none (ProGAN).
-        fused_from: lowest resolution whose down-sampling is part of the convolution; null for none.
+        fused_from: lowest resolution with down-sampling fused into the convolution; null for none.
 
     Shape: x [N, channels, r, r] in [-1, 1] with r one of `resolutions`, c [N, num_classes] -> logits [N, 1].
 

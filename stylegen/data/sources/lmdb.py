@@ -197,4 +197,4 @@ def _broken(path: Path, error: object) -> UserError:
 
 def package() -> Any:
     """The package lmdb; raises UserError if it is not installed."""
-    return import_extra("lmdb", "lmdb", rule="LMDB datasets are read and written with it", otherwise=", or use a zip")
+    return import_extra("lmdb", "lmdb", rule="it reads and writes LMDB datasets", otherwise=", or use a zip")

@@ -51,7 +51,7 @@ def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fa
 @pytest.mark.usefixtures("thumbnail")
 def test_reals_are_read_once(reals: Reals, fakes: Tensor, tmp_path: Path) -> None:
     first = evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes])
-    assert reals.images_read == 40 + 40  # statistics, averaged
+    assert reals.images_read == 40 + 40  # for statistics, and for the averaged reals
     assert evaluation_of(FD, 30, reals, cache_dir=str(tmp_path)).measure([fakes]) == first
     assert reals.images_read == 80
     evaluation_of(FD, 30, reals, cache=False).measure([fakes])
