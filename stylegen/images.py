@@ -5,7 +5,6 @@ Inside stylegen an image is float NCHW in [-1, 1]; outside (files, metrics, view
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -44,12 +43,6 @@ def to_pil(image: Tensor) -> Image.Image:
     """uint8 CHW with 1 to 4 channels -> Pillow image of mode L, LA, RGB or RGBA."""
     array = image.cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-
-
-def from_pil(image: Image.Image) -> Tensor:
-    """Pillow image of mode L, LA, RGB or RGBA -> uint8 CHW."""
-    array = np.array(image)
-    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
 def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stylegen.images import CAPTION_PX, from_pil, make_grid, to_float, to_pil, to_uint8, write_png
+from stylegen.images import CAPTION_PX, make_grid, to_float, to_pil, to_uint8, write_png
+from tests.support.pillow import from_pil
 
 
 def test_every_grey_level_survives_the_round_trip() -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
-from stylegen.images import from_pil
+from tests.support.pillow import from_pil
 from tests.support.tiny import tiny_generator
 
 

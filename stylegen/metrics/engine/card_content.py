@@ -29,14 +29,16 @@ def make_card(
     reals, settings, device = evaluation.reals, evaluation.settings, torch.device(evaluation.device)
     values: dict[str, float] = {}
     names: dict[str, str] = {}
+    extractors = {group.extraction.extractor.name: group.extraction.extractor for group in groups}
     for group in groups:
+        extractor = group.extraction.extractor
         for metric in group.metrics:
-            values |= metric.compute(group.fakes, group.reals, group.extraction.extractor, settings.options)
+            values |= metric.compute(group.fakes, group.reals, extractor, settings.options)
             names |= metric.names(
                 settings.protocol,
                 generated=generated,
                 conditional=reals.spec.num_classes > 0,
-                published_weights=group.published_weights,
+                published_weights=bool(extractor.recipe.get("weights_published", True)),
                 reals_suffix=suffix_of(reals),
             )
     better = {key: sense for metric_id in evaluation.metrics for key, sense in METRICS[metric_id].keys.items()}
@@ -48,7 +50,7 @@ def make_card(
         num_reals=reals.num_images,
         dataset={"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
         reals=_describe_reals(groups, reals),
-        extractors={group.extraction.extractor.name: group.recipe() for group in groups},
+        extractors={name: {"weights_id": e.weights_id, **e.recipe} for name, e in extractors.items()},
         covariance=_covariance(evaluation.metrics),
         calibration=dict(REFERENCES) if references else {},
         options=asdict(settings.options),

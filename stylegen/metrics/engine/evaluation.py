@@ -199,12 +199,7 @@ class Evaluation:
 
     def _per_class(self, generator: StyleGenerator, count: int) -> "dict[str, Evaluation]":
         """An evaluation for each class; checked now, because classes are evaluated last."""
-        if generator.num_classes == 0:
-            raise UserError(
-                f"per_class={count}",
-                rule="this generator has no classes",
-                fix="Leave it out, or train with data.use_labels=true",
-            )
+        check_classes(generator.num_classes, count)
         settings = replace(self.settings, calibrate=False)
         parts = {
             name: replace(self, reals=reals, num_samples=count, settings=settings)
@@ -244,6 +239,16 @@ class Evaluation:
             "resolution": self.reals.spec.resolution,
             "channels": self.reals.spec.channels,
         }
+
+
+def check_classes(num_classes: int, per_class: int) -> None:
+    """Raises UserError for metrics of each class of a generator without classes."""
+    if per_class and not num_classes:
+        raise UserError(
+            f"per_class={per_class}",
+            rule="this generator has no classes",
+            fix="Leave it out, or train with data.use_labels=true",
+        )
 
 
 def _numbered(images: Fakes) -> NumberedImages:

@@ -15,7 +15,7 @@ from stylegen import distributed
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import write_text
 from stylegen.images import make_grid, write_png
-from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.evaluation import Evaluation, check_classes
 from stylegen.metrics.engine.real_sets import PublishedReals, at_resolution
 from stylegen.metrics.engine.reals import SEED, Extraction, Progress, RealImages, real_statistics
 from stylegen.metrics.engine.statistics_file import write_statistics
@@ -75,12 +75,7 @@ class EvaluationJob:
             check_match(subject, self.evaluation.reals)  # type: ignore[arg-type]
             at_resolution(self.evaluation.reals, subject.resolution)
             replace(self.evaluation, num_samples=subject.count).check(paths=not stored)
-            if self.per_class and not subject.spec.num_classes:
-                raise UserError(
-                    f"per_class={self.per_class}",
-                    rule="this generator has no classes",
-                    fix="Leave it out, or train with data.use_labels=true",
-                )
+            check_classes(subject.spec.num_classes, self.per_class)
         if not self.subjects and (not self.evaluation.metrics or self.evaluation.metrics[0] not in METRICS):
             raise unknown_choice("metrics", self.evaluation.metrics, METRICS)
         if (self.export or self.neighbours or self.per_class) and isinstance(self.evaluation.reals, PublishedReals):

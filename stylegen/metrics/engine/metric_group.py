@@ -60,14 +60,6 @@ class MetricGroup:
         statistics = real_statistics(reals, extraction, sorted(kinds), SEED, cache)
         return cls(metrics, extraction, reals, statistics, statistics.feature_set(), fakes)
 
-    @property
-    def published_weights(self) -> bool:
-        """False if the extractor uses another weights file than the published one."""
-        return bool(self.extraction.extractor.recipe.get("weights_published", True))
-
-    def recipe(self) -> dict[str, object]:
-        return {"weights_id": self.extraction.extractor.weights_id, **self.extraction.extractor.recipe}
-
 
 def by_extractor(ids: Sequence[str]) -> dict[str, list[str]]:
     """Extractor -> ids of its metrics, without repetition."""
