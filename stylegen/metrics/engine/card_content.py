@@ -29,9 +29,8 @@ def make_card(
     reals, settings, device = evaluation.reals, evaluation.settings, torch.device(evaluation.device)
     values: dict[str, float] = {}
     names: dict[str, str] = {}
-    extractors = {group.extraction.extractor.name: group.extraction.extractor for group in groups}
-    for group in groups:
-        extractor = group.extraction.extractor
+    extractors = [group.extraction.extractor for group in groups]
+    for group, extractor in zip(groups, extractors, strict=True):
         for metric in group.metrics:
             values |= metric.compute(group.fakes, group.reals, extractor, settings.options)
             names |= metric.names(
@@ -50,7 +49,7 @@ def make_card(
         num_reals=reals.num_images,
         dataset={"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
         reals=_describe_reals(groups, reals),
-        extractors={name: {"weights_id": e.weights_id, **e.recipe} for name, e in extractors.items()},
+        extractors={e.name: {"weights_id": e.weights_id, **e.recipe} for e in extractors},
         covariance=_covariance(evaluation.metrics),
         calibration=dict(REFERENCES) if references else {},
         options=asdict(settings.options),
