@@ -13,7 +13,7 @@ DIRECTORY = ROOT / "conf" / "experiment"
 NAMES = sorted(p.stem for p in DIRECTORY.glob("*.yaml"))
 PAGE = ROOT / "docs" / "experiments.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-_LABEL = re.compile(r"# (one GPU|hardware|time|metric|confirmed by a run of ours): +(.*)")
+_LABEL = re.compile(r"# (one GPU|hardware|time|metric|reproduced here): +(.*)")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Header:
     Attributes:
         command: its first line.
         about: what the experiment is, in sentences.
-        labels: text by "one GPU", "hardware", "time", "metric", "confirmed by a run of ours".
+        labels: text by "one GPU", "hardware", "time", "metric", "reproduced here".
     """
 
     command: str
