@@ -17,7 +17,7 @@ class Section(NamedTuple):
     """A group of settings, composed of parts.
 
     Attributes:
-        parts: constructors whose arguments are settings of this section, except those in `without`.
+        parts: constructors; their arguments are the settings of this section, except those in `without`.
         options: for a choice by `name`: further constructors, by name.
         kind: "group", "choice", "several" or "inline".
         optional: an empty section becomes None.

@@ -125,7 +125,7 @@ def truncate(ws: Tensor, w_avg: Tensor, psi: float, cutoff: int | None = None) -
 
 
 def mix(ws: Tensor, other: Tensor, layers: Sequence[int]) -> Tensor:
-    """Replace the styles of `layers` by those of `other` (section 3.1): [N, L, D], [N or 1, L, D] -> [N, L, D]."""
+    """Replace the styles of `layers` by `other` (section 3.1): [N, L, D], [N or 1, L, D] -> [N, L, D]."""
     mixed = ws.clone()
     mixed[:, list(layers)] = other.expand_as(ws)[:, list(layers)]
     return mixed
