@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from stylegen.errors import RunError, UserError
+from stylegen.errors import RunError, Stopped, UserError
 
 T = TypeVar("T")
 
@@ -78,8 +78,13 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    left_together = False
     try:
         yield device
+        left_together = True
+    except Stopped:  # on every rank
+        left_together = True
+        raise
     except RuntimeError as error:
         if _is_connection_error(error):
             raise LostConnection(
@@ -87,7 +92,8 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
             ) from error
         raise
     finally:
-        dist.destroy_process_group()
+        if left_together or device.type != "cuda":  # NCCL waits here for all ranks, and a rank that failed must end
+            dist.destroy_process_group()
 
 
 def from_first(make: Callable[[], T]) -> T:

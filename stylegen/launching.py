@@ -1,9 +1,10 @@
 """Runs one command in several processes on this machine, through torch's elastic agent (as torchrun does).
 
 The parent starts the workers and terminates all of them when one fails. Each worker has its own process group, so that
-Ctrl-C reaches the parent only; the parent records the signal in `StopSignals`, which all workers read. SIGTERM ends a
-worker at once, even while it waits for a GPU: only the agent sends it, after another worker has failed. Processes
-started by torchrun or srun use none of this.
+Ctrl-C reaches the parent only; the parent records the signal in `StopSignals`, which all workers read. A worker records
+SIGTERM there too: a service manager sends it to every process. The agent also sends it, after another worker has
+failed; then the next collective ends this worker, or SIGKILL after 30 seconds if it waits for a GPU. Processes started
+by torchrun or srun use none of this.
 """
 
 import contextlib
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 REQUEUE = getattr(signal, "SIGUSR1", None)  # None on Windows
 _KNOWN = (UserError, RunError, OSError)  # reported by the commands without a traceback
+_AT_ONCE = -1  # in place of a signal's number: workers do not save
 _CAUSE_FIRST = 10.0  # seconds; the agent ends a worker that lost its connection within 0.1
 _LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing.spawn", "torch.distributed.launcher")
 
@@ -49,6 +51,7 @@ class StopSignals:
         self._noted: Any = context.RawValue("i", 0) if shared else SimpleNamespace(value=0)
         self._previous: dict[int, Any] = {}
         self._receiver = os.getpid()
+        self.noted_here = False  # by this worker
 
     @property
     def received(self) -> int | None:
@@ -59,9 +62,11 @@ class StopSignals:
         """Set the handlers; does nothing outside the main thread. May be called repeatedly."""
         if threading.current_thread() is not threading.main_thread():
             return
+        in_worker = os.getpid() != self._receiver
         for number in self._handled:
-            handler = self._note if os.getpid() == self._receiver else signal.SIG_DFL
-            previous = signal.signal(number, handler)
+            if in_worker and number == signal.SIGINT:
+                continue  # it ends a worker, see `_worker`
+            previous = signal.signal(number, self._note_in_worker if in_worker else self._note)
             self._previous.setdefault(number, previous)
 
     def restore(self) -> None:
@@ -80,11 +85,18 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         """Signal handler; a second SIGINT interrupts at once."""
         if self._noted.value == number == signal.SIGINT:
+            self._noted.value = _AT_ONCE
             raise KeyboardInterrupt
         self._noted.value = number
         # Not `print`, which the signal may have interrupted.
         with contextlib.suppress(OSError):  # a closed pipe
             os.write(2, f"{signal.Signals(number).name}: saving a checkpoint after this step\n".encode())
+
+    def _note_in_worker(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler; a second signal ends the worker, and any one after a second SIGINT in the parent."""
+        if self.noted_here or self._noted.value == _AT_ONCE:
+            os._exit(1)
+        self.noted_here, self._noted.value = True, number
 
 
 def launches(devices: int) -> bool:
@@ -129,10 +141,10 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
         with _quiet():
             outcome = elastic_launch(config, _worker)(work, arguments, _threads(processes), reports)[0]
     except ChildFailedError as error:
-        if not reports.empty():
-            raise reports.get() from error  # the first to fail; the others lost their connection as a result
         number, failure = error.get_first_failure()
         status = failure.exitcode
+        if status > 0 and not reports.empty():
+            raise reports.get() from error  # the first to fail; the others lost their connection as a result
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
         raise RunError(f"process {number} of {processes} {how}; {hint}") from error
     if isinstance(outcome, Stopped):
@@ -143,6 +155,8 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
 def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, reports: Any) -> T | Stopped:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # out of the terminal's foreground group
+    # torch sends SIGINT when the parent dies, which must also end a worker that waits in a collective.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # for child processes and Lightning
     torch.set_num_threads(threads)
     try:
@@ -150,7 +164,8 @@ def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, re
     except Stopped as stopped:
         return stopped
     except LostConnection as error:
-        time.sleep(_CAUSE_FIRST)  # the agent finds the worker that ended first, and terminates this one
+        if not any(isinstance(argument, StopSignals) and argument.noted_here for argument in arguments):
+            time.sleep(_CAUSE_FIRST)  # the agent finds the worker that ended first, and terminates this one
         reports.put(error)
     except _KNOWN as error:
         reports.put(error)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from stylegen.distributed import from_first, process_group, rank, sum_over_ranks, world_size
 from stylegen.errors import RunError, Stopped, UserError
@@ -25,17 +26,17 @@ def work(case: str, folder: Path, stop: StopSignals | None = None) -> str:
             raise UserError("a=1", rule="a is even", fix="Use a=2")
         if case == "killed" and rank() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        if case == "stop":
+        if case in ("parent", "worker"):
             assert stop is not None
             with stop:
-                if rank() == 0:
-                    os.kill(os.getppid(), signal.SIGTERM)
+                if rank() == 1:
+                    os.kill(os.getppid() if case == "parent" else os.getpid(), signal.SIGTERM)
                 while stop.received is None:
                     time.sleep(0.01)
             raise Stopped("saved" if rank() == 0 else "", 128 + stop.received)
         if case == "orphans":
             print("ready", flush=True)
-            time.sleep(60)
+            dist.recv(torch.zeros(1), src=1 - rank())  # each waits for the other, where Python handles no signal
         if case != "return":
             sum_over_ranks(torch.tensor(1))  # rank 0 waits for rank 1
         return f"{from_first(lambda: rank())} {world_size()} {total} {torch.get_num_threads()}"
@@ -73,13 +74,15 @@ def test_a_killed_rank_ends_the_others(tmp_path: Path, capfd: pytest.CaptureFixt
     assert not any(map(is_alive, pids(tmp_path)))
 
 
-def test_workers_read_the_signals_of_their_parent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("receiver", ["parent", "worker"])
+def test_workers_stop_together(tmp_path: Path, capfd: pytest.CaptureFixture[str], receiver: str) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Stopped, match="saved") as stopped, StopSignals(shared=True) as stop:
-        launch(work, "stop", tmp_path, stop, processes=2, hint=HINT)
+        launch(work, receiver, tmp_path, stop, processes=2, hint=HINT)
     assert stopped.value.status == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
-    assert capfd.readouterr().err == "SIGTERM: saving a checkpoint after this step\n"
+    message = "SIGTERM: saving a checkpoint after this step\n"
+    assert capfd.readouterr().err == (message if receiver == "parent" else "")
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:

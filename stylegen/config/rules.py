@@ -96,7 +96,8 @@ def _check_launcher(config: TrainSettings) -> None:
     """torchrun or srun must have started the configured number of processes; otherwise each would train alone."""
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
     in_slurm = slurm_environment(devices, num_nodes) is not None
-    _check_environment()
+    if not in_slurm:  # RANK is ours there, from an earlier run of a sweep
+        _check_environment()
     if num_nodes > 1 and not in_slurm and not started_by_torchrun():
         raise UserError(
             f"trainer.num_nodes={num_nodes}",

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from stylegen.__main__ import main
+from stylegen.training.lightning.fit import ObserverCallback
 from stylegen.training.phases import Phase
 from tests.support.disturbed import disturb
 from tests.support.moments import alive, content, differences, environment
@@ -84,6 +86,25 @@ def test_a_signal_in_the_middle_of_a_step(
     assert f"output_dir={folder} continues" in error
     assert signal.getsignal(signal.SIGTERM) == before
     assert 0 < images_seen(folder) < 160
+    assert train(folder) == 0
+    assert_same(folder, undisturbed)
+
+
+def test_a_signal_while_lightning_prepares(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning's handler for SIGTERM is installed at this moment, and ours not again yet."""
+    folder, prepared = tmp_path / "run", ObserverCallback.on_train_start
+
+    def on_train_start(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        prepared(*arguments)
+
+    monkeypatch.setattr(ObserverCallback, "on_train_start", on_train_start)
+    assert train(folder) == 143
+    monkeypatch.undo()
+    assert f"output_dir={folder} continues" in capfd.readouterr().err
+    assert images_seen(folder) == 8
     assert train(folder) == 0
     assert_same(folder, undisturbed)
 

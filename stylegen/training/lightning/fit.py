@@ -5,6 +5,7 @@ Lightning sees a single device: the step averages gradients, and `training.check
 distributed strategies, launchers, checkpoint format and epoch counters are not used.
 """
 
+import contextlib
 import logging
 import warnings
 from typing import Any
@@ -13,6 +14,7 @@ import lightning as L
 import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from stylegen.training.batches import TrainingData
@@ -45,10 +47,14 @@ class ObserverCallback(L.Callback):
     Args:
         step: trained by the module.
         observers: in the order of `Observers.after_step`.
+
+    Attributes:
+        ended: a stop request or a divergence has ended the training.
     """
 
     def __init__(self, step: TrainingStep, observers: Observers) -> None:
         self.step, self.observers, self._before = step, observers, step.images_seen
+        self.ended = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning installs a SIGTERM handler at the start of fit, which would end this rank without the others
@@ -62,7 +68,7 @@ class ObserverCallback(L.Callback):
         stop = self.observers.after_step(self.step, self._before)
         self._before = self.step.images_seen
         if stop or self.step.diverged:
-            trainer.should_stop = True
+            self.ended = trainer.should_stop = True
 
 
 def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: torch.device) -> None:
@@ -76,9 +82,12 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
     """
     with observers, warnings.catch_warnings():
         observers.before_training(step)
-        batches = data.batches(step.images_seen, step.attempt, device)
-        if len(batches):
-            _trainer(device, ObserverCallback(step, observers)).fit(StyleGANModule(step), batches)
+        callback = ObserverCallback(step, observers)
+        while not callback.ended and len(batches := data.batches(step.images_seen, step.attempt, device)):
+            # Lightning notes a SIGTERM between its handler and ours too, and raises this after the first step, also
+            # where the ranks stop together later.
+            with contextlib.suppress(SIGTERMException):
+                _trainer(device, callback).fit(StyleGANModule(step), batches)
 
 
 def _trainer(device: torch.device, callback: L.Callback) -> L.Trainer:
