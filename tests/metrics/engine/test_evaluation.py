@@ -135,7 +135,7 @@ def test_lower_is_better_is_known_for_every_number() -> None:
         (["isc"], 499, r"isc needs at least 500\. .*evaluation\.isc_splits"),
         (["prc"], 3, "prc needs at least 4"),
         (["prdc_random_vgg16"], 5, r"needs at least 6\. .*evaluation\.prdc_neighborhood"),
-        (["fid50k_full"], 30, "fid50k_full promises exactly 50000"),
+        (["fid50k_full"], 30, "fid50k_full is defined for exactly 50000"),
         (["pr50k3_full"], 49_999, "is defined for exactly 50000"),
     ],
 )
@@ -230,7 +230,7 @@ def test_sets_that_differ_in_shape(reals: Reals, shape: tuple[int, ...]) -> None
 
 @pytest.mark.usefixtures("thumbnail")
 def test_too_few_fakes(reals: Reals, fakes: Tensor) -> None:
-    with pytest.raises(UserError, match="30 generated images: num_samples=31"):
+    with pytest.raises(UserError, match="30 generated images: the evaluation needs num_samples=31"):
         evaluation_of(FD, 31, reals).measure([fakes])
 
 
