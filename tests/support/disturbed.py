@@ -2,8 +2,8 @@
 
 In the process with this local rank:
 
-    sig..., raise             at the beginning of phase number COUNT: sigterm, sigkill, ... to itself in the middle of a
-                              step, or an exception
+    sig..., raise             at the beginning of phase number COUNT, in the middle of a step: sigkill, ... to itself,
+                              sigterm to the command, or an exception
     kill_save, full           in save number COUNT, after BYTE bytes of the file: SIGKILL, or the error of a full disk;
                               for kill_save, -1 is before the file is renamed, -2 after
     calls                     nothing; each process prints how often it called torch's collectives in phases 1 to COUNT
@@ -106,7 +106,9 @@ def count_collectives(phases: int) -> None:
 
 
 def kill(number: int) -> None:
-    os.kill(os.getpid(), number)
+    """Send a signal to this process; SIGTERM to the command, which is the parent of a worker."""
+    worker = number == signal.SIGTERM and "LOCAL_RANK" in os.environ
+    os.kill(os.getppid() if worker else os.getpid(), number)
 
 
 def fill() -> None:
@@ -149,6 +151,7 @@ if __name__ == "__main__":
 
     launch, disturbance = run.launch, sys.argv[1:5]
     run.launch = lambda *arguments, **options: launch(disturbed.armed, disturbance, *arguments, **options)
-    if not any(argument.startswith("trainer.devices=") for argument in sys.argv):
+    devices = [argument.partition("=")[2] for argument in sys.argv if argument.startswith("trainer.devices=")]
+    if devices in ([], ["1"]):
         arm(*disturbance)
     sys.exit(main(["train", *sys.argv[5:]]))

@@ -62,7 +62,7 @@ class Moment:
         if self.kind == "sigkill":
             return f"{100 * self.share:.0f} % of the time, process {self.rank}"
         if self.kind == "sigterm":
-            return f"phase {self.count} of {PHASES}, process {self.rank}"
+            return f"phase {self.count} of {PHASES}, of process {self.rank}"
         place = {-1: "before the renaming", -2: "before the second name"}.get(self.byte, f"byte {self.byte:,}")
         return f"save {self.count}, {place}"
 
