@@ -102,7 +102,8 @@ def setting(
 
 
 FilePath = Annotated[str, PathRule()]
-Device = Annotated[str, Choice(("auto", "cpu", "cuda", "mps"))]
+DEVICES = ("auto", "cpu", "cuda", "mps")
+Device = Annotated[str, Choice(DEVICES)]
 Share = Annotated[float, Range(0, 1)]
 Kimg = Annotated[float, Range(0, 1e7)]  # 1e10 images: 400 times StyleGAN's training
 Seed = Annotated[int, Range(0, 2**63 - 1)]

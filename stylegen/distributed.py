@@ -52,6 +52,23 @@ def started_by_torchrun() -> bool:
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
+def choose_device(name: str) -> torch.device:
+    """The device of a name in `bounds.DEVICES`; "auto" is CUDA if available, else MPS, else the CPU.
+
+    Raises:
+        UserError: a device that this machine lacks.
+    """
+    found = [
+        *["cuda"] * torch.cuda.is_available(),
+        *["mps"] * torch.backends.mps.is_available(),
+        "cpu",
+    ]
+    if name not in ("auto", *found):
+        fix = f"Use device={' or device='.join(found)}"
+        raise UserError(f"device={name}", rule="this machine has no such device", fix=fix)
+    return torch.device(found[0] if name == "auto" else name)
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Context manager: joins the process group that torchrun's variables describe, and yields this rank's device.

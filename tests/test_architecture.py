@@ -20,7 +20,6 @@ FLOORS = [
         "randomness",
         "distributed",
         "launching",
-        "device",
         "progress",
         "figures",
     },
@@ -43,7 +42,6 @@ ALLOWED = {
     ("bounds", "errors"),
     ("images", "files"),  # PNG files are written atomically
     ("files", "errors"),
-    ("device", "errors"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
     ("launching", "distributed"),  # a lost connection is not the cause
     ("launching", "errors"),

@@ -149,19 +149,14 @@ def next_run_folder(parent: Path, name: str) -> RunFolder:
     slug = re.sub(r"[^\w.-]+", "-", name).strip("-") or "run"
     try:
         numbers = [int(m[1]) for p in parent.glob("*") if (m := pattern.fullmatch(p.name))] if parent.is_dir() else []
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(max(numbers, default=-1) + 1):
+            root = parent / f"{number:05d}-{slug}"
+            with contextlib.suppress(FileExistsError):  # runs that start at the same time get different numbers
+                root.mkdir()
+                return RunFolder(root)
     except OSError as error:
         raise _not_writable(parent, error.strerror or str(error)) from error
-    for number in itertools.count(max(numbers, default=-1) + 1):
-        root = parent / f"{number:05d}-{slug}"
-        try:
-            root.mkdir(parents=True)  # runs that start at the same time get different numbers
-        except FileExistsError as error:
-            if not parent.is_dir():
-                raise _not_writable(parent, "it is a file") from error
-            continue
-        except OSError as error:
-            raise _not_writable(parent, error.strerror or str(error)) from error
-        return RunFolder(root)
     raise AssertionError("unreachable")
 
 

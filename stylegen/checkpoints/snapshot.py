@@ -6,6 +6,7 @@ The SHA-256 of the content is verified; see `stylegen.checkpoints.snapshot_file`
 """
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,11 @@ def load_snapshot(path: str | Path) -> Snapshot:
         generator.set_level(level.resolution, level.alpha)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise damaged(f"snapshot={path}", f"its settings are invalid ({error})") from error
-    _check_tensors(path, file.tensors, generator.state_dict())
-    generator = _materialize(generator, file.tensors)
+    if problems := list(tensor_problems(file.tensors, generator.state_dict())):
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise damaged(f"snapshot={path}", f"its tensors do not match its settings: {'; '.join(problems[:3])}{more}")
+    generator = build_generator(generator.name, **generator.settings)  # with memory, and values of the FIR filters
+    generator.load_state_dict(file.tensors)
     generator.set_level(level.resolution, level.alpha)
     return Snapshot(generator.eval().requires_grad_(False), file.info, path)
 
@@ -107,22 +111,13 @@ class _ShapesOnly(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [f"{name} is unexpected" for name in found if name not in expected]
+def tensor_problems(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Iterator[str]:
+    """Names, shapes and dtypes that differ."""
+    yield from (f"{name} is missing" for name in expected if name not in found)
+    yield from (f"{name} is unexpected" for name in found if name not in expected)
     for name in [name for name in expected if name in found]:
         ours, theirs = expected[name], found[name]
         if theirs.shape != ours.shape:
-            problems.append(f"{name} has shape {list(theirs.shape)} instead of {list(ours.shape)}")
+            yield f"{name} has shape {list(theirs.shape)} instead of {list(ours.shape)}"
         elif theirs.dtype != ours.dtype:
-            problems.append(f"{name} has dtype {theirs.dtype} instead of {ours.dtype}")
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise damaged(f"snapshot={path}", f"its tensors do not match its settings: {'; '.join(problems[:3])}{more}")
-
-
-def _materialize(generator: StyleGenerator, tensors: dict[str, Tensor]) -> StyleGenerator:
-    """Build again with memory: non-persistent buffers (FIR filters) have no values on the meta device."""
-    generator = build_generator(generator.name, **generator.settings)
-    generator.load_state_dict(tensors)
-    return generator
+            yield f"{name} has dtype {theirs.dtype} instead of {ours.dtype}"

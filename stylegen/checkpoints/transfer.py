@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.checkpoints.sealed import load_sealed
+from stylegen.checkpoints.snapshot import tensor_problems
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
 from stylegen.errors import UserError
 
@@ -119,7 +120,9 @@ def transfer(
         copied[part] = {name: tensors[name] for name in fitting}
         others = [name for name in [*expected, *(tensors.keys() - expected.keys())] if name not in fitting]
         kept[part] = [f"{part}.{name}" for name in sorted(others) if name in labels[part]]
-        wrong += [_mismatch(part, name, expected, tensors) for name in others if name not in labels[part]]
+        strict = {name for name in others if name not in labels[part]}
+        theirs, ours = ({name: t for name, t in state.items() if name in strict} for state in (tensors, expected))
+        wrong += [f"{part}.{problem}" for problem in tensor_problems(theirs, ours)]
     if wrong:
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise UserError(
@@ -140,14 +143,6 @@ def _different_settings(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, 
         for key in sorted(old[network].keys() & new[network].keys())
         if key not in _FREE and old[network][key] != new[network][key]
     ]
-
-
-def _mismatch(part: str, name: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    if name not in found:
-        return f"{part}.{name} is missing"
-    if name not in expected:
-        return f"{part}.{name} is unexpected"
-    return f"{part}.{name} has shape {list(found[name].shape)} instead of {list(expected[name].shape)}"
 
 
 def _summary(weights: TrainedWeights, kept: list[str]) -> str:

@@ -9,9 +9,8 @@ import torch
 from stylegen.config.sections import Arguments
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.device import choose_device
-from stylegen.distributed import started_by_torchrun
-from stylegen.errors import UserError, unknown_choice
+from stylegen.distributed import choose_device, started_by_torchrun
+from stylegen.errors import UserError
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.engine.evaluation import Evaluation
@@ -96,8 +95,14 @@ def _check_launcher(config: TrainSettings) -> None:
     """torchrun or srun must have started the configured number of processes; otherwise each would train alone."""
     devices, num_nodes = config.trainer.devices, config.trainer.num_nodes
     in_slurm = slurm_environment(devices, num_nodes) is not None
-    if not in_slurm:  # RANK is ours there, from an earlier run of a sweep
-        _check_environment()
+    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
+    # Under SLURM, RANK may be ours from an earlier run of a sweep.
+    if rank is not None and size != "1" and not in_slurm and not started_by_torchrun():
+        raise UserError(
+            f"WORLD_SIZE={size} RANK={rank} in the environment",
+            rule="processes are started by torchrun, srun or trainer.devices, and this one was started by none of them",
+            fix="Start with torchrun, or unset both and use trainer.devices=N",
+        )
     if num_nodes > 1 and not in_slurm and not started_by_torchrun():
         raise UserError(
             f"trainer.num_nodes={num_nodes}",
@@ -110,17 +115,6 @@ def _check_launcher(config: TrainSettings) -> None:
             f"trainer.devices={devices} trainer.num_nodes={num_nodes}",
             rule=f"torchrun has started {started} processes",
             fix="Use torchrun's numbers: trainer.devices=NPROC_PER_NODE trainer.num_nodes=NNODES",
-        )
-
-
-def _check_environment() -> None:
-    """RANK and WORLD_SIZE of another launcher are refused: each of its processes would train alone."""
-    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE", "1")
-    if rank is not None and size != "1" and not started_by_torchrun():
-        raise UserError(
-            f"WORLD_SIZE={size} RANK={rank} in the environment",
-            rule="these variables are valid under torchrun or srun only, and neither started this process",
-            fix="Start with torchrun, or unset both and use trainer.devices=N",
         )
 
 
@@ -204,8 +198,6 @@ def check_accelerator(accelerator: str, devices: int) -> None:
     """Raise UserError for devices that this machine does not have."""
     mps = int(torch.backends.mps.is_available())
     counts = {"cpu": devices, "gpu": torch.cuda.device_count() or mps, "cuda": torch.cuda.device_count(), "mps": mps}
-    if accelerator != "auto" and accelerator not in counts:
-        raise unknown_choice("trainer.accelerator", accelerator, ["auto", *counts])
     found = (counts["gpu"] or devices) if accelerator == "auto" else counts[accelerator]
     if found < devices:
         raise UserError(

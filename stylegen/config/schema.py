@@ -164,7 +164,8 @@ def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any
         if section.optional and not node and not isinstance(node, int | float):
             continue
         if not isinstance(node, dict):
-            raise _not_a_group(name, node)
+            rule, fix = "it is a group of settings", f"Leave {name} out for its defaults"
+            raise UserError(f"{name}={brief(node)}", rule=rule, fix=fix)
         if section.kind == "several":
             found |= _subsections(name, section, node)
         elif section.kind == "choice":
@@ -190,12 +191,6 @@ def _subsections(name: str, section: Section, node: Mapping[str, Any]) -> dict[s
                 fix=f"Use ~{name}.{option} to train without it",
             )
     return {f"{name}.{option}": hints((section.options[option],)) for option in node}
-
-
-def _not_a_group(name: str, node: Any) -> UserError:
-    return UserError(
-        f"{name}={brief(node)}", rule="it is a group of settings", fix=f"Leave {name} out for its defaults"
-    )
 
 
 def _deleted(key: str) -> UserError:

@@ -56,8 +56,8 @@ def sections(verb: str) -> dict[str, list[Row]]:
 def rows(source: Source) -> list[Row]:
     """The settings of a class or function, including inline sections."""
     node, file = _find(source), source.file
-    inherited = [_resolve(file, base.id) for base in getattr(node, "bases", []) if isinstance(base, ast.Name)]
-    found = [row for base in inherited if base is not None and _is_dataclass(base) for row in rows(base)]
+    bases = [_resolve(file, ast.unparse(base)) for base in getattr(node, "bases", [])]
+    found = [row for base in bases if base and _find(base).decorator_list for row in rows(base)]  # dataclasses
     texts = _descriptions(node, _tree(file))
     for argument, annotation, default in _arguments(node):
         call, _, parts = _section(file, default)
@@ -94,7 +94,7 @@ def _table(file: str, name: str) -> dict[str, Source]:
     home = _resolve(file, name)
     assert home is not None
     assignments = (n for n in _tree(home.file).body if isinstance(n, ast.AnnAssign | ast.Assign))
-    value = next(node.value for node in assignments if _is(node, home.name))
+    value = next(node.value for node in assignments if _target(node) == home.name)
     assert isinstance(value, ast.Dict)
     pairs = zip(value.keys, value.values, strict=True)
     sources = {ast.literal_eval(key): _resolve(home.file, ast.unparse(node)) for key, node in pairs if key}
@@ -110,18 +110,13 @@ def _resolve(file: str, name: str) -> Source | None:
                 return _resolve(_file(module), alias.name) if module.startswith("stylegen.") else None
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return Source(file, name)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and _is(node, name):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _target(node) == name:
             return Source(file, name)
     return None
 
 
-def _is(node: ast.Assign | ast.AnnAssign, name: str) -> bool:
-    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-    return isinstance(target, ast.Name) and target.id == name
-
-
-def _is_dataclass(source: Source) -> bool:
-    return any("dataclass" in ast.unparse(decorator) for decorator in _find(source).decorator_list)
+def _target(node: ast.Assign | ast.AnnAssign) -> str:
+    return ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
 
 
 def _file(module: str) -> str:
@@ -141,8 +136,7 @@ def _names(file: str) -> dict[str, Any]:
     for node in _tree(file).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             with contextlib.suppress(ValueError):
-                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-                names[ast.unparse(target)] = ast.literal_eval(node.value)
+                names[_target(node)] = ast.literal_eval(node.value)
     return names
 
 

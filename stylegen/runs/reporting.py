@@ -11,7 +11,7 @@ from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.training.observers.checkpoints import Checkpoints
 from stylegen.training.observers.metrics_log import MetricsLog
-from stylegen.training.observers.opening import Opening, Plan
+from stylegen.training.observers.opening import Opening
 from stylegen.training.observers.periodic_evaluation import PeriodicEvaluation
 from stylegen.training.observers.progress_bar import ProgressBar
 from stylegen.training.observers.samples import SampleGrids, Snapshots
@@ -28,17 +28,20 @@ def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunF
     log, columns = RunLog(folder.log), max(1, round(settings.sample_count**0.5))
     info = _snapshot_info(settings, dataset)
     evaluation = training_evaluation(settings, dataset) if settings.evaluation.metrics else None
-    plan = Plan(
+    opening = Opening(
+        folder=folder,
+        dataset=dataset,
+        run_log=log,
         total_kimg=settings.total_kimg,
         batch_size=settings.batch_size,
         precision=settings.precision,
-        metrics=list(settings.evaluation.metrics),
+        metrics=settings.evaluation.metrics,
         evaluate_every_kimg=settings.evaluation.every_kimg,
         sample_count=settings.sample_count,
         columns=columns,
     )
     outputs = Outputs(
-        opening=Opening(folder, dataset, plan, log),
+        opening=opening,
         progress=ProgressBar(settings.total_kimg, log),
         wandb=WandbRun(folder.root, as_dict(settings), **settings.logger),
         log=MetricsLog(folder.metrics),

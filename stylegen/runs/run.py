@@ -6,8 +6,11 @@ ranks and writes the files. With `trainer.devices` alone, this process does both
 `stylegen.launching`).
 """
 
+from dataclasses import replace
+
 import torch
 
+from stylegen.checkpoints.run_folder import next_run_folder
 from stylegen.config.rules import check_settings, device_type, notices
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
@@ -23,7 +26,7 @@ from stylegen.runs.recovery import explained_disk_errors, explained_memory_error
 from stylegen.runs.reporting import build_observers
 from stylegen.runs.result import TrainResult, early_end, read_result
 from stylegen.runs.run_lock import RunLock
-from stylegen.runs.start import Start, check_data_apart, create_folder, find_start, last_saved
+from stylegen.runs.start import Start, check_data_apart, find_start, last_saved
 from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.lightning.fit import fit
 from stylegen.training.lightning.slurm import export_slurm_ranks
@@ -78,7 +81,10 @@ def _choose_start(settings: TrainSettings, dataset: ImageDataset, step: Training
     `output_dir` is given."""
     start = find_start(settings, step, dataset.fingerprint)
     note = initialize(settings, step, dataset.spec) if start.checkpoint is None else None
-    return create_folder(start, f"{dataset.name}{dataset.spec.resolution}"), [note] if note else []
+    if start.numbered:
+        folder = next_run_folder(start.folder.root, f"{dataset.name}{dataset.spec.resolution}")
+        start = replace(start, folder=folder, numbered=False)
+    return start, [note] if note else []
 
 
 def _check_unchanged(settings: TrainSettings, saved: int | None) -> None:

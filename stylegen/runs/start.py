@@ -1,14 +1,14 @@
-"""Chooses the folder and checkpoint that a training starts from. Only `create_folder` writes."""
+"""Chooses the folder and checkpoint that a training starts from. Writes nothing."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stylegen.bounds import REQUIRED
-from stylegen.checkpoints.run_folder import RunFolder, next_run_folder
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.continued import output_root, read_run_settings
 from stylegen.config.schema import fixed_on_resume
 from stylegen.config.sections import as_dict, flatten
@@ -66,11 +66,6 @@ def find_start(settings: TrainSettings, step: TrainingStep | None = None, finger
             fix="Restore them, or start a new run with another output_dir",
         )
     return start
-
-
-def create_folder(start: Start, name: str) -> Start:
-    """`start` in a new folder runs/00003-<name>, unless `output_dir` was given."""
-    return replace(start, folder=next_run_folder(start.folder.root, name), numbered=False) if start.numbered else start
 
 
 def last_saved(settings: TrainSettings) -> int | None:

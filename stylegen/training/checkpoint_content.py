@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stylegen.checkpoints.snapshot import tensor_problems
 from stylegen.training.step import TrainingStep
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -115,11 +116,7 @@ def _state_problems(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _step_problems(checkpoint: Mapping[str, Any], step: TrainingStep) -> Iterator[str]:
-    expected, found = step.modules.state_dict(), checkpoint["weights"]
-    yield from (f"{name} is missing" for name in expected if name not in found)
-    yield from (f"{name} is unknown" for name in found if name not in expected)
-    for name, tensor in expected.items():
-        yield from (f"{name} {p}" for p in _differences(found[name], tensor))
+    yield from tensor_problems(checkpoint["weights"], step.modules.state_dict())
     if len(checkpoint["clock"]["streaks"]) != len(step.phases):
         yield "clock.streaks does not match the phases"
     if step.augment is not None:
@@ -130,8 +127,9 @@ def _step_problems(checkpoint: Mapping[str, Any], step: TrainingStep) -> Iterato
         if len(saved["param_groups"][0]["params"]) != len(parameters):
             yield f"the optimizer of {network} has other parameters"
         for number, state in saved["state"].items():
-            problems = (p for key in _MOMENTS for p in _differences(state[key], parameters[number]))
-            yield from (f"optimizer of {network}, parameter {number}: moment {p}" for p in problems)
+            moments = {key: state[key] for key in _MOMENTS}
+            problems = tensor_problems(moments, dict.fromkeys(_MOMENTS, parameters[number]))
+            yield from (f"optimizer of {network}, parameter {number}: {p}" for p in problems)
         yield from _group_problems(network, saved["param_groups"][0], group)
 
 
@@ -147,13 +145,6 @@ def _augment_problems(state: Mapping[str, Any]) -> Iterator[str]:
         yield "the augmentation strength is not a number from 0 to 1"
     if type(state["steps"]) is not int or state["steps"] < 0:
         yield "augment.steps is not a count"
-
-
-def _differences(found: Tensor, expected: Tensor) -> Iterator[str]:
-    if found.shape != expected.shape:
-        yield f"has shape {list(found.shape)} instead of {list(expected.shape)}"
-    elif found.dtype != expected.dtype:
-        yield f"has dtype {found.dtype} instead of {expected.dtype}"
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 
 from stylegen.config.evaluate_settings import EvaluateSettings
-from stylegen.device import choose_device
-from stylegen.distributed import process_group
+from stylegen.distributed import choose_device, process_group
 from stylegen.launching import launch, launches
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.job import EvaluationJob

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.config.settings import SampleSettings
-from stylegen.device import choose_device
+from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import make_grid
 from stylegen.latent.sample_figures import SampleFigure

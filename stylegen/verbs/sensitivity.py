@@ -8,7 +8,7 @@ import torch
 import stylegen
 from stylegen.config.evaluate_settings import SensitivitySettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.device import choose_device
+from stylegen.distributed import choose_device
 from stylegen.errors import UserError
 from stylegen.files import write_text
 from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from stylegen.bounds import Choice, Range, unwrap
+from stylegen.bounds import DEVICES, Choice, Range, unwrap
 from stylegen.config import schema
 from stylegen.config.compose import compose_config
 from stylegen.config.rules import check_settings
 from stylegen.config.sections import as_dict, flatten
 from stylegen.data.dataset import CACHES
-from stylegen.device import DEVICES
 from stylegen.errors import UserError
 from stylegen.latent.sampler import NOISE_MODES
 from stylegen.metrics.protocol.evaluation_settings import LABELS, NOISES

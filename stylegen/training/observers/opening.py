@@ -19,11 +19,14 @@ from stylegen.training.step import TrainingStep
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The settings shown in the first lines of the log.
+class Opening:
+    """Prints run folder, data, networks, device, evaluation and time, and writes samples/reals.png.
 
     Attributes:
-        total_kimg: its length.
+        folder: of the run.
+        dataset: the training set.
+        run_log: for the lines.
+        total_kimg: length of the run.
         batch_size: images per step, over all devices.
         precision: of the networks in training.
         metrics: ids; empty for none.
@@ -31,6 +34,9 @@ class Plan:
         sample_count, columns: of a sample grid.
     """
 
+    folder: RunFolder
+    dataset: ImageDataset
+    run_log: RunLog
     total_kimg: float
     batch_size: int
     precision: str
@@ -38,20 +44,6 @@ class Plan:
     evaluate_every_kimg: float
     sample_count: int
     columns: int
-
-
-class Opening:
-    """Prints run folder, data, networks, device, evaluation and time, and writes samples/reals.png.
-
-    Args:
-        folder: of the run.
-        dataset: the training set.
-        plan: settings.
-        log: for the lines.
-    """
-
-    def __init__(self, folder: RunFolder, dataset: ImageDataset, plan: Plan, log: RunLog) -> None:
-        self.folder, self.dataset, self.plan, self.run_log = folder, dataset, plan, log
 
     def announce(self, step: TrainingStep) -> None:
         """Print the lines and write the grid, on rank 0."""
@@ -62,14 +54,14 @@ class Opening:
             "data": self._data(),
             "networks": f"G {_size(step.G)}, D {_size(step.D)} parameters",
             "device": self._device(step.device, world_size()),
-            "length": f"{self.plan.total_kimg:g} kimg, {self._batch(step)} images per step",
+            "length": f"{self.total_kimg:g} kimg, {self._batch(step)} images per step",
             "evaluation": self._evaluation(step.images_seen),
         }.items():
             self.run_log.say(f"{name:11s}{text}")
         if not self.folder.reals.exists():
             self._write_reals()
-        total = round(self.plan.total_kimg * 1000)
-        left = seconds_left(step, total, self.plan.batch_size, world_size())
+        total = round(self.total_kimg * 1000)
+        left = seconds_left(step, total, self.batch_size, world_size())
         self.run_log.say(f"{'time':11s}about {duration(left)}, estimated from single passes, without evaluations")
 
     def _data(self) -> str:
@@ -82,24 +74,24 @@ class Opening:
 
     def _device(self, device: torch.device, processes: int) -> str:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-        return f"{name}, {processes} process(es) of {torch.get_num_threads()} CPU thread(s), {self.plan.precision}"
+        return f"{name}, {processes} process(es) of {torch.get_num_threads()} CPU thread(s), {self.precision}"
 
     def _batch(self, step: TrainingStep) -> int:
-        return self.plan.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)
+        return self.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)
 
     def _evaluation(self, images_seen: int) -> str:
-        if not self.plan.metrics:
+        if not self.metrics:
             return "none"
-        every, kimg = self.plan.evaluate_every_kimg, images_seen / 1000
-        due = self.plan.total_kimg if not every else min((math.floor(kimg / every) + 1) * every, self.plan.total_kimg)
-        return f"{', '.join(self.plan.metrics)} at {due:g} kimg"
+        every, kimg = self.evaluate_every_kimg, images_seen / 1000
+        due = self.total_kimg if not every else min((math.floor(kimg / every) + 1) * every, self.total_kimg)
+        return f"{', '.join(self.metrics)} at {due:g} kimg"
 
     def _write_reals(self) -> None:
         """A random choice of training images, equal for all runs on this dataset, in the layout of the samples."""
         words = randomness.random_words(0, "reals.png", torch.arange(self.dataset.num_images), 1)[:, 0]
-        images = self.dataset.batch(words.argsort()[: self.plan.sample_count].tolist())[0].cpu()
+        images = self.dataset.batch(words.argsort()[: self.sample_count].tolist())[0].cpu()
         scale = max(1, GRID_CELL_PX // images.shape[-1])
-        write_png(self.folder.reals, make_grid(images, self.plan.columns), scale)
+        write_png(self.folder.reals, make_grid(images, self.columns), scale)
 
 
 def _since(step: TrainingStep) -> str:

@@ -3,7 +3,6 @@
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from stylegen.checkpoints.run_folder import RunFolder
@@ -101,7 +100,7 @@ class PeriodicEvaluation:
         return True
 
     def _write_best(self, step: TrainingStep, card: MetricCard) -> None:
-        path = best_snapshot(self.folder)
+        path = self.folder.root / "best.safetensors"  # beside snapshots/, whose last file is the newest
         save_snapshot(path, step.G_ema, {"images_seen": step.images_seen, **self.info, "best": self.best})
         text = replace(card, sampling={**card.sampling, "snapshot": path.name}).to_json(2)
         write_text(path.with_suffix(".metrics.json"), f"{text}\n")
@@ -112,11 +111,6 @@ class PeriodicEvaluation:
     def _share(self) -> float:
         """Share of the run's time spent in evaluations."""
         return self._spent / max(self._total(), 1e-9)
-
-
-def best_snapshot(folder: RunFolder) -> Path:
-    """In the run folder, because the last file of snapshots/ is the newest."""
-    return folder.root / "best.safetensors"
 
 
 def read_card(folder: RunFolder, images_seen: int) -> dict[str, Any] | None:

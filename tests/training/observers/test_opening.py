@@ -14,7 +14,7 @@ from stylegen.config.compose import compose_config
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training import estimate
 from stylegen.training.observers import progress_bar as progress
-from stylegen.training.observers.opening import Opening, Plan
+from stylegen.training.observers.opening import Opening
 from stylegen.training.observers.progress_bar import ProgressBar
 from stylegen.training.run_log import RunLog, duration
 from tests.support.tiny import TINY_RUN
@@ -71,8 +71,8 @@ def test_the_estimate_counts_passes_and_changes_nothing(growth: list[str], monke
 
 @pytest.mark.parametrize(("every", "seen", "due"), [(0, 0, 64), (10, 0, 10), (10, 10_000, 20), (10, 61_000, 64)])
 def test_the_next_evaluation(every: float, seen: int, due: float) -> None:
-    plan = Plan(64, 16, "fp32", ["fid", "kid"], every, 16, 4)
-    opening: Any = Opening(RunFolder(Path()), None, plan, RunLog(None))
+    dataset: Any = None
+    opening = Opening(RunFolder(Path()), dataset, RunLog(None), 64, 16, "fp32", ["fid", "kid"], every, 16, 4)
     assert opening._evaluation(seen) == f"fid, kid at {due} kimg"
 
 
