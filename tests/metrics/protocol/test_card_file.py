@@ -64,7 +64,7 @@ def test_a_damaged_file_is_reported_and_renamed(tmp_path: Path, content: str, ca
     path = tmp_path / "a.metrics.json"
     path.write_text(content, encoding="latin-1")
     assert read_cards(path) == []
-    assert "a.metrics.json is damaged, or no metric card" in caplog.text
+    assert "a.metrics.json is damaged, or not a metric card" in caplog.text
     for aside in ("a.metrics.json.damaged", "a.metrics.json.damaged-2"):
         path.write_text(content, encoding="latin-1")
         add_card(path, card(1))
