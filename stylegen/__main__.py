@@ -107,7 +107,7 @@ def _run(verb: str, arguments: list[str]) -> int:
 
         return run_sweep(verb, [a for a in arguments if a not in FLAGS])
     if verb == "train":
-        from stylegen.config.continued import compose_train
+        from stylegen.config.train_composition import compose_train
 
         config = compose_train(arguments)
     else:

@@ -115,7 +115,7 @@ Resolution = Annotated[int, Range(4, 4096)]
 Taps = Annotated[Sequence[float], Range(-1000, 1000), NonzeroSum()]
 Interval = Annotated[int, Range(1, 10**6)]
 Weight = Annotated[float, Range(0, 1e6)]
-Deviation = Annotated[float, Range(0, 10)]  # of logarithms, shares or grey values
+Deviation = Annotated[float, Range(0, 10)]  # of logarithms, shares or gray values
 ChannelBase = Annotated[int, Range(1, 2**22)]
 Clamp = Annotated[float, Range(0, 1e9, above=True)]
 

@@ -90,7 +90,7 @@ class StopSignals:
         self._noted.value = number
         # Not `print`, which the signal may have interrupted.
         with contextlib.suppress(OSError):  # a closed pipe
-            os.write(2, f"{signal.Signals(number).name}: saving a checkpoint after this step\n".encode())
+            os.write(2, f"{signal.Signals(number).name}: will save a checkpoint and stop\n".encode())
 
     def _note_in_worker(self, number: int, frame: FrameType | None) -> None:
         """Signal handler; a second signal ends the worker, and any one after a second SIGINT in the parent."""

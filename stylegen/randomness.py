@@ -22,7 +22,7 @@ _ROUNDS = 10
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
     """Philox4x32-10: four counter words and two key words -> four random words.
 
-    All tensors are int64 with values in [0, 2**32). Products wrap modulo 2**64, which keeps all bits.
+    All tensors are int64 with values in [0, 2**32). int64 products wrap around; no bit of the 64-bit product is lost.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
@@ -67,7 +67,7 @@ def uniform(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ())
 
 
 def normal(seed: int, purpose: str, indices: Tensor, shape: Sequence[int] = ()) -> Tensor:
-    """float32 [N, *shape], standard normal by Box and Muller (1958).
+    """float32 [N, *shape], standard normal, by the Box-Muller transform.
 
     Computed in float64 and rounded once, so that CPU and GPU give the same result.
     """
@@ -94,9 +94,9 @@ def permutation(count: int, seed: int, purpose: str, index: int = 0) -> Tensor:
 
 @contextlib.contextmanager
 def seeded_construction(seed: int, purpose: str) -> Iterator[None]:
-    """Context manager: seeds torch's CPU generator by (seed, purpose), and restores its state at the end.
+    """Context manager: seeds torch's CPU generator by (seed, purpose), and restores the previous state on exit.
 
-    For constructors, which initialise weights from that generator.
+    Wrap constructors in it: they draw initial weights from that generator.
     """
     with torch.random.fork_rng(devices=[]):
         low, high = key(seed, purpose)

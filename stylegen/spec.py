@@ -17,7 +17,7 @@ class ImageSpec:
 
     Args:
         resolution: side of the square image in pixels; a power of two from 8 to 2048.
-        channels: 1 (grey), 2, 3 (RGB) or 4 (RGBA).
+        channels: 1 (gray), 2, 3 (RGB) or 4 (RGBA).
         num_classes: width of the label vector; 0 for no labels.
 
     Raises:
@@ -39,7 +39,7 @@ class ImageSpec:
             raise UserError(
                 f"channels={self.channels}",
                 rule="images have 1 to 4 channels",
-                fix="Convert the images to grey (1), RGB (3) or RGBA (4)",
+                fix="Convert the images to gray (1), RGB (3) or RGBA (4)",
             )
         if self.num_classes < 0:
             raise UserError(

@@ -50,7 +50,7 @@ ALLOWED = {
 LARGE = {
     "verbs/outputs.py": 130,  # not a verb: output files of `sample`
     "verbs/sample.py": 82,
-    "arguments of layers/equalized.py:__init__": 10,  # torch.nn.Conv2d's and three of the equalised learning rate
+    "arguments of layers/equalized.py:__init__": 10,  # torch.nn.Conv2d's and three of the equalized learning rate
 }
 # Package -> the only places that may import it.
 ONLY_IN = {

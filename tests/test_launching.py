@@ -81,7 +81,7 @@ def test_workers_stop_together(tmp_path: Path, capfd: pytest.CaptureFixture[str]
         launch(work, receiver, tmp_path, stop, processes=2, hint=HINT)
     assert stopped.value.status == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
-    message = "SIGTERM: saving a checkpoint after this step\n"
+    message = "SIGTERM: will save a checkpoint and stop\n"
     assert capfd.readouterr().err == (message if receiver == "parent" else "")
 
 

@@ -1,4 +1,4 @@
-"""Random numbers of an augmentation: a few per image and operation, passed in from outside.
+"""Random numbers of an augmentation: a few per image and operation, supplied by the caller.
 
 An operation requests one number per image by name. The names are the columns of three tables. One call of the
 counter-based generator fills a table for all operations, so enabling one does not change another's numbers.

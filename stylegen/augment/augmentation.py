@@ -43,7 +43,7 @@ class Controller:
         self._pending: Tensor | None = None  # the same for this rank and step
 
     def observe(self, real_logits: Tensor) -> None:
-        """Add the signs of the logits [N, 1] of this rank's real images; does not synchronise with the device."""
+        """Add the signs of the logits [N, 1] of this rank's real images; does not synchronize with the device."""
         signs = real_logits.detach().sign()
         counted = torch.stack([signs.sum(), signs.new_tensor(signs.numel())]).float()
         self._pending = counted if self._pending is None else self._pending + counted

@@ -1,6 +1,6 @@
-"""Colour (Karras et al. 2020a, arXiv 2006.06676, appendix B): brightness, contrast, luma flip, hue, saturation.
+"""Color (Karras et al. 2020a, arXiv 2006.06676, appendix B): brightness, contrast, luma flip, hue, saturation.
 
-All five act along or around the grey axis v = (1, 1, 1) / sqrt(3). With P = v v^T the projection on it, Q = I - P, and
+All five act along or around the gray axis v = (1, 1, 1) / sqrt(3). With P = v v^T the projection on it, Q = I - P, and
 K the cross product with v, the linear parts are
 
     contrast c P + c Q;   luma flip (1 - 2 i) P + Q;   hue P + cos(t) Q + sin(t) K;   saturation P + s Q,
@@ -9,7 +9,7 @@ which commute (K Q = K, K K = -Q), and brightness adds a multiple of v before th
 
     x -> a P (x + b) + c s (cos(t) Q + sin(t) K) x,   a = c (1 - 2 i),
 
-and for grey images x -> a (x + b).
+and for gray images x -> a (x + b).
 """
 
 import math
@@ -33,7 +33,7 @@ def adjust_color(
     """Apply this family's operations among `operations`, each with probability p.
 
     Args:
-        images: [N, C, H, W] in [-1, 1]: grey (C = 1), grey and alpha (2), RGB (3), RGBA (4). Alpha is not changed.
+        images: [N, C, H, W] in [-1, 1]: gray (C = 1), gray and alpha (2), RGB (3), RGBA (4). Alpha is not changed.
     """
 
     def gated(name: str, value: Tensor, neutral: float) -> Tensor:

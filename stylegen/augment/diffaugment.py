@@ -1,5 +1,5 @@
 """DiffAugment (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", arXiv 2006.10738):
-colour, translation and cutout, of fixed strength.
+color, translation and cutout, of fixed strength.
 """
 
 from collections.abc import Sequence
@@ -57,8 +57,8 @@ def adjust_color(images: Tensor, draws: AugmentDraws) -> Tensor:
         draws.uniform(name)[:, None, None, None].to(images.dtype) for name in ("brightness", "saturation", "contrast")
     )
     images = images + (b - 0.5)
-    grey = images.mean(dim=1, keepdim=True)
-    images = grey + (images - grey) * (2 * s)
+    gray = images.mean(dim=1, keepdim=True)
+    images = gray + (images - gray) * (2 * s)
     mean = images.mean(dim=[1, 2, 3], keepdim=True)
     return mean + (images - mean) * (c + 0.5)
 

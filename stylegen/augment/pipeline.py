@@ -34,7 +34,7 @@ PRESETS: dict[str, tuple[str, ...]] = _FAMILIES | {
 
 @dataclass(frozen=True)
 class AdaPipeline:
-    """Blitting, geometry, colour, filtering, noise and cutout, with the strengths of the paper.
+    """Blitting, geometry, color, filtering, noise and cutout, with the strengths of the paper.
 
     Args:
         preset: blit, geom, color, filter, noise, cutout, or the cumulative sets bg, bgc, bgcf, bgcfn, bgcfnc; or

@@ -53,7 +53,7 @@ def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], 
     corners = torch.stack([apply(source, row, x, y).flatten() for row in (0, 1)])
     reached = torch.stack([-corners.amin(dim=1), corners.amax(dim=1)], dim=1)
     sides = ((width - 1) / 2, (height - 1) / 2)
-    left_right, top_bottom = (  # tensor sizes, so this synchronises with the device
+    left_right, top_bottom = (  # tensor sizes, so this synchronizes with the device
         tuple(min(max(math.ceil(reach - side), 0), round(2 * side)) for reach in pair)
         for pair, side in zip(reached.tolist(), sides, strict=True)
     )

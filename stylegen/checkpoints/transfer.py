@@ -1,9 +1,9 @@
-"""Initialises networks from trained weights, strictly and without running code.
+"""Initializes networks from trained weights, strictly and without running code.
 
-A snapshot holds the EMA of the generator, which initialises `G` and `G_ema`; a checkpoint holds `G`, `D` and `G_ema`.
+A snapshot holds the EMA of the generator, which initializes `G` and `G_ema`; a checkpoint holds `G`, `D` and `G_ema`.
 Tensors are copied by name. Only label-dependent tensors may be missing or extra, for example from an unconditional to a
 conditional model; they keep their initial values. Any other mismatch means another architecture and is an
-error, because a partly initialised network trains silently.
+error, because a partly initialized network trains silently.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -27,7 +27,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class TrainedWeights:
-    """Weights to initialise networks with.
+    """Weights to initialize networks with.
 
     Attributes:
         path: of the file.
@@ -147,7 +147,7 @@ def _different_settings(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, 
 
 def _summary(weights: TrainedWeights, kept: list[str]) -> str:
     found = " and ".join(["generator", "discriminator"] if "D" in weights.networks else ["generator"])
-    text = f"init={weights.path} initialises the {found}"
+    text = f"init={weights.path} initializes the {found}"
     if "D" not in weights.networks:
         text += "; the file holds no discriminator, which starts from random weights"
     if kept:

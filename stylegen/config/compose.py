@@ -125,7 +125,12 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     problem = brief(culprit, 80)
     if full_key and not problem.lstrip("+~").startswith(str(full_key)):
         problem += f" ({full_key})"
-    return UserError(problem, rule=message, fix=f"See `python -m stylegen {verb} --help` for settings and types")
+    if "is not a ListConfig" in message:
+        key, _, value = culprit.partition("=")
+        return UserError(problem, rule="it is a list", fix=f"Use {key}=[{value}]")
+    return UserError(
+        problem, rule=message.removesuffix("."), fix=f"See `python -m stylegen {verb} --help` for settings and types"
+    )
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from stylegen.config.setting_rows import sections
+from stylegen.config.help_rows import sections
 from stylegen.config.settings import CONF, ROOTS
 
 WIDTH = 110
@@ -62,4 +62,4 @@ def groups() -> dict[str, dict[str, str]]:
 def _header(path: Path) -> str:
     lines = [line.removeprefix("#").strip() for line in path.read_text().splitlines() if line.startswith("#")]
     plain = (line for line in lines if line and not line.startswith(("@package", "python ")))
-    return next(plain, "")[:WIDTH]
+    return textwrap.shorten(next(plain, ""), WIDTH, placeholder=" ...")

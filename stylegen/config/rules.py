@@ -131,7 +131,7 @@ def _growth(config: TrainSettings, arguments: Arguments, dataset: ImageDataset) 
 
 
 def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:
-    """Batch normalisation needs the whole batch of a step, and two images or more per process."""
+    """Batch normalization needs the whole batch of a step, and two images or more per process."""
     conditioning = CONDITIONINGS.get(config.generator.arguments.get("conditioning", ""))
     if conditioning is None or not conditioning.needs_batch:
         return
@@ -139,20 +139,20 @@ def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:
     if config.batch_per_device is not None and config.batch_per_device < share:
         raise UserError(
             f"batch_per_device={config.batch_per_device} generator.conditioning={config.generator.conditioning}",
-            rule="batch normalisation needs the whole batch at once, not in parts",
+            rule="batch normalization needs the whole batch at once, not in parts",
             fix="Leave batch_per_device out, or use generator.conditioning=adain",
         )
     if share < 2:
         raise UserError(
             f"{setting}={batch} on {num_processes(config)} process(es) "
             f"generator.conditioning={config.generator.conditioning}",
-            rule="batch normalisation needs at least two images per process",
+            rule="batch normalization needs at least two images per process",
             fix=f"Use {setting}={2 * num_processes(config)} or more, or generator.conditioning=adain",
         )
 
 
 def _check_batch(config: TrainSettings, dataset: ImageDataset, batch: int, setting: str) -> None:
-    """The batch must fit the data, and its parts must hold whole groups of minibatch statistics and regularisers.
+    """The batch must fit the data, and its parts must hold whole groups of minibatch statistics and regularizers.
 
     Otherwise the result would depend on the number of processes and parts.
     """

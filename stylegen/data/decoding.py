@@ -163,6 +163,6 @@ def _undecodable(name: str, error: Exception) -> UserError:
     reason = "not a PNG, JPEG or WebP image" if isinstance(error, Image.UnidentifiedImageError) else error
     return UserError(
         f"{name} cannot be decoded ({reason})",
-        rule="every image of a dataset is complete and undamaged",
+        rule="every image must be complete and undamaged",
         fix="Replace or remove it",
     )

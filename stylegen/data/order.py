@@ -58,7 +58,7 @@ class ImageOrder:
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Batches of dataset indices for one rank, for `DataLoader(dataset, batch_sampler=...)`.
+    """Batches of dataset indices for one rank, for `DataLoader(..., sampler=..., batch_size=None)`.
 
     All batches are full: the last one begins before `total_images` and may end after it. A batch that crosses the end
     of a permutation continues in the next one. Each iteration starts from `start_image`.

@@ -51,7 +51,7 @@ class PairDistance(Protocol):
     recipe: dict[str, object]
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Two float [N, 1 or 3, H, W] in [-1, 1], not quantised -> float32 [N, 1], >= 0."""
+        """Two float [N, 1 or 3, H, W] in [-1, 1], not quantized -> float32 [N, 1], >= 0."""
         ...
 
 

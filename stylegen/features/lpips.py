@@ -1,6 +1,6 @@
 """LPIPS, a perceptual distance of two images (Zhang et al. 2018, arXiv 1801.03924), for the perceptual path length.
 
-With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), normalised to unit length over channels, eq. 1:
+With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), normalized to unit length over channels, eq. 1:
 
     d(x, y) = sum_l  1 / (H_l W_l)  sum_hw  sum_c  w_lc (f_l(x) - f_l(y))_hwc^2
 

@@ -1,4 +1,4 @@
-"""Features of a randomly initialised VGG16: a metric that needs no download.
+"""Features of a randomly initialized VGG16: a metric that needs no download.
 
 After Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models" (arXiv 2002.09797), section 4:
 features of a random VGG16 also distinguish distributions on which features trained on ImageNet's photographs are

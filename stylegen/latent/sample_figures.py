@@ -75,7 +75,7 @@ class SampleFigure:
         if generator.num_ws == 1:
             raise UserError(
                 "mode=mixing",
-                rule="this network has no styles to mix: its latent enters once, at the input",
+                rule="this network has no styles to mix: it uses the latent only at its input",
                 fix="Use another mode, or a network whose layers are conditioned on w (generator.conditioning=adain)",
             )
         layers = parse_layers(self.layers, generator.level.resolution, generator.num_active_ws)
@@ -90,7 +90,7 @@ class SampleFigure:
     def _noise(self, sampler: Sampler) -> Cells:
         """Rows are seeds; columns: no noise, three noise samples, deviation over 100 samples (figures 4 and 5).
 
-        The deviation of grey values is scaled by the figure's maximum, which is white.
+        The deviation of gray values is scaled by the figure's maximum, which is white.
         """
         ws = sampler.ws(self.seeds)
         samples = [sampler.render(ws, [number] * len(self.seeds), noise="random") for number in range(NOISE_SAMPLES)]

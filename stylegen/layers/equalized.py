@@ -1,6 +1,6 @@
-"""Linear and convolution layers with equalised learning rate (Karras et al. 2018, section 4.1).
+"""Linear and convolution layers with equalized learning rate (Karras et al. 2018, section 4.1).
 
-Weights are initialised from N(0, 1) and scaled at run time by lr_multiplier / sqrt(fan_in). Adam's step does not depend
+Weights are initialized from N(0, 1) and scaled at run time by lr_multiplier / sqrt(fan_in). Adam's step does not depend
 on the scale of a weight, so every layer then learns at the same relative rate.
 """
 

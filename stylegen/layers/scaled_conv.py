@@ -54,7 +54,7 @@ def conv2d_downsample(x: Tensor, weight: Tensor, fused: bool) -> Tensor:
 
 
 class ScaledConv2d(nn.Module):
-    """3x3 convolution with equalised learning rate, without bias, optionally changing the resolution.
+    """3x3 convolution with equalized learning rate, without bias, optionally changing the resolution.
 
     Args:
         in_channels, out_channels: widths I, O.
@@ -94,7 +94,7 @@ class Blur(nn.Module):
     Nearest-neighbour up-sampling followed by [1, 2, 1] is bilinear up-sampling, StyleGAN's choice.
 
     Args:
-        taps: an odd number of taps, normalised to sum one; a single tap is the identity.
+        taps: an odd number of taps, normalized to sum one; a single tap is the identity.
 
     Shape: [N, C, H, W] -> [N, C, H, W].
 

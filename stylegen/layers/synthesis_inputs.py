@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class ConstantInput(nn.Module):
-    """The learned 4x4 constant, initialised to one: w [N, D] -> [N, C, 4, 4]."""
+    """The learned 4x4 constant, initialized to one: w [N, D] -> [N, C, 4, 4]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ class StyleMapping(nn.Module):
 
 
 class Mapping(StyleMapping):
-    """StyleGAN2: z and the label embedding, each normalised, are concatenated and mapped by fully connected layers.
+    """StyleGAN2: z and the label embedding, each normalized, are concatenated and mapped by fully connected layers.
 
     Args:
         z_dim: width of z; 0 for labels only (the discriminator's projection).
@@ -83,7 +83,7 @@ class Mapping(StyleMapping):
 
 
 class JointMapping(StyleMapping):
-    """StyleGAN: z and the label embedding are concatenated, normalised as one vector, and mapped by fully connected
+    """StyleGAN: z and the label embedding are concatenated, normalized as one vector, and mapped by fully connected
     layers.
 
     The leaky ReLU's gain sqrt(2) multiplies the weights; in `Mapping` it multiplies the activation's output.
@@ -92,7 +92,7 @@ class JointMapping(StyleMapping):
         z_dim: width of z and of the label embedding.
         num_classes: width of c; 0 for none.
         w_dim: width of w.
-        num_layers: fully connected layers; 0 for w = normalised z (table 1, configuration B).
+        num_layers: fully connected layers; 0 for w = normalized z (table 1, configuration B).
         hidden_dim: width of the hidden layers; None for w_dim.
         lr_multiplier: of the layers and their biases, not the label embedding.
         append_label: return [w, c], for synthesis layers that are conditioned on the label.
@@ -122,7 +122,7 @@ class JointMapping(StyleMapping):
         if num_layers == 0 and in_dim != w_dim:
             raise UserError(
                 f"mapping_layers=0 w_dim={w_dim}",
-                rule=f"without layers w is the normalised input, z and label embedding, of width {in_dim}",
+                rule=f"without layers w is the normalized input, z and label embedding, of width {in_dim}",
                 fix=f"Use w_dim={in_dim}, or mapping_layers=1 or more",
             )
         self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim + num_classes * append_label

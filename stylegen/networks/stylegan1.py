@@ -7,7 +7,7 @@ arguments:
     C + mapping and styles        const_input=false use_noise=false
     D - traditional input         use_noise=false
     E + noise inputs              the defaults
-    F + mixing regularisation     E, trained with style mixing
+    F + mixing regularization     E, trained with style mixing
 
 Layers above the current resolution are not computed. Golden files of kind `stylegan1_` pin outputs, losses and
 gradients at every level of detail.
@@ -201,12 +201,12 @@ class Generator(StyleGenerator):
     Args:
         resolution, channels, num_classes: set by the dataset.
         z_dim, w_dim: widths of z and w.
-        mapping_layers: fully connected layers of the mapping network; 0 for w = normalised z.
+        mapping_layers: fully connected layers of the mapping network; 0 for w = normalized z.
         mapping_dim: width of their hidden layers; null for w_dim.
         mapping_lr_multiplier: factor on the learning rate of these layers.
         const_input: a learned 4x4 constant; false computes the 4x4 maps from w; null for a constant if the layers
             receive w.
-        conditioning: normalisation and modulation of each layer; docs/conditioning.md lists them.
+        conditioning: normalization and modulation of each layer; docs/conditioning.md lists them.
         channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
         use_noise: per-layer noise.
         blur_taps: filter after up-sampling convolutions; [1] for none (ProGAN).

@@ -1,4 +1,4 @@
-"""Regularisers by name."""
+"""Regularizers by name."""
 
 from stylegen.regularizers.path_length import PathLength
 from stylegen.regularizers.r1 import R1

@@ -1,4 +1,4 @@
-"""Path length regularisation (Karras et al. 2020b, arXiv 1912.04958, section 3.2)."""
+"""Path length regularization (Karras et al. 2020b, arXiv 1912.04958, section 3.2)."""
 
 import math
 from typing import ClassVar

@@ -20,8 +20,8 @@ def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
 class R1(Regularizer):
     """(gamma / 2) E || grad_X D(X) ||^2 over real X, where X is the full-size image.
 
-    A growing discriminator at resolution r of final resolution R averages X [C, R, R] over blocks of (R/r)^2 pixels to
-    x [C, r, r]. Each pixel of X then has (r/R)^2 of the derivative at its pixel of x, and (R/r)^2 pixels share it:
+    A growing discriminator at resolution r of the final resolution R averages X [C, R, R] over blocks of (R/r)^2 pixels
+    to x [C, r, r]. Each pixel of X receives (r/R)^2 times the derivative of its pixel of x, which (R/r)^2 share:
 
         || grad_X D ||^2 = (R/r)^2 * ((r/R)^2)^2 * || grad_x D ||^2 = (r/R)^2 * || grad_x D ||^2.
 
@@ -29,11 +29,11 @@ class R1(Regularizer):
     factor: X is the blended image that the discriminator receives, and the discriminator's own blend is part of D.
 
     Args:
-        gamma: weight, for images in [-1, 1].
-        every: see `Regularizer`.
+        gamma: weight; the penalty is multiplied by gamma / 2, for images in [-1, 1].
+        every: interval in steps; a lazy penalty is also multiplied by it, in `training.phases.Phase`.
 
     Raises:
-        UserError: a value out of bounds.
+        UserError: if a value is out of bounds.
     """
 
     network: ClassVar[str] = "D"

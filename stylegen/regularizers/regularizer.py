@@ -1,4 +1,4 @@
-"""Base class of regularisers, and the records that they receive."""
+"""Base class of regularizers, and the records that they receive."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class CriticBatch:
-    """Input of a discriminator regulariser.
+    """Input of a discriminator regularizer.
 
     Attributes:
         critic: images [N, C, H, W], labels -> logits [N, 1], including augmentation.
@@ -26,7 +26,7 @@ class CriticBatch:
 
 @dataclass(frozen=True)
 class SynthesisBatch:
-    """Input of a generator regulariser.
+    """Input of a generator regularizer.
 
     Attributes:
         ws: [N, L, D], part of the graph of `images`.
@@ -47,7 +47,7 @@ class Regularizer(nn.Module, ABC):
     `check_arguments` first.
 
     Args:
-        every: steps between evaluations of the term, which is then multiplied by this number (lazy regularisation,
+        every: steps between evaluations of the term, which is then multiplied by this number (lazy regularization,
             Karras et al. 2020b, section 3.1); 1 adds it to the main loss.
         batch_shrink: n, to use only the first 1 / n of the batch.
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from stylegen.bounds import REQUIRED
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.continued import output_root, read_run_settings
 from stylegen.config.schema import fixed_on_resume
 from stylegen.config.sections import as_dict, flatten
+from stylegen.config.train_composition import output_root, read_run_settings
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import OPENMOJI

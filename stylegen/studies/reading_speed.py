@@ -1,4 +1,4 @@
-"""Reading speed of training data: images per second of each source and cache."""
+"""Data-loading throughput: images per second of each source and cache."""
 
 import io
 import time
@@ -20,16 +20,16 @@ from stylegen.images import to_pil
 from stylegen.randomness import normal
 from stylegen.training.batches import WholeBatches
 
-BATCH_BYTES = 2**20  # of decoded pixels in a batch: some hundred small images, or one large one
-SET_BYTES = 24 * 2**20
+BATCH_BYTES = 2**20  # of decoded pixels in a batch: a few hundred small images, or one large one
+SET_BYTES = 24 * 2**20  # of a synthetic dataset
 
 Images = list[tuple[str, bytes]]
 
 
 def synthetic_images(resolution: int, count: int) -> Images:
-    """PNGs of coloured 1/f noise, which compress like FFHQ (to 0.57 and 0.45 of their pixels at 256 and 1024).
+    """PNGs of colored 1/f noise, which compress like FFHQ (to 57 % and 45 % of the raw size at 256 and 1024 px).
 
-    Equal arguments give equal images.
+    Deterministic.
     """
     images = []
     frequency = torch.hypot(torch.fft.fftfreq(resolution)[:, None], torch.fft.rfftfreq(resolution)[None])
@@ -37,7 +37,7 @@ def synthetic_images(resolution: int, count: int) -> Images:
     for number in range(count):
         noise = normal(0, "bench/picture", torch.tensor([number]), (3, resolution, resolution))[0]
         smooth = torch.fft.irfft2(torch.fft.rfft2(noise) / frequency.pow(1.5), s=(resolution, resolution))
-        smooth = smooth.mean(0) + 0.3 * (smooth - smooth.mean(0))  # colours of photographs are correlated
+        smooth = smooth.mean(0) + 0.3 * (smooth - smooth.mean(0))  # colors of photographs are correlated
         levels = 128 + 50 * (smooth - smooth.mean()) / smooth.std()
         buffer = io.BytesIO()
         to_pil(levels.clamp(0, 255).to(torch.uint8)).save(buffer, format="PNG")
@@ -60,7 +60,7 @@ def datasets_to_time(top: Path, resolution: int) -> Iterator[tuple[str, ImageDat
         path = top / kind
         try:
             write(path)
-        except UserError:  # an extra that is not installed
+        except UserError:  # optional dependency not installed
             yield kind, None
             continue
         yield kind, ImageDataset(path if path.exists() else path.with_suffix(f".{kind}"), cache="off")

@@ -50,7 +50,7 @@ def _tensor_problems(checkpoint: Any, size: int) -> Iterator[str]:
     """Checked first: a few bytes can declare a tensor of terabytes."""
     for tensor in tensors_in(checkpoint):
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-            yield "a tensor is sparse, quantised or has no values"
+            yield "a tensor is sparse, quantized or has no values"
         elif tensor.numel() * tensor.element_size() > size:
             yield f"a tensor of shape {list(tensor.shape)} is larger than the file"
 

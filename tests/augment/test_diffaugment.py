@@ -12,8 +12,8 @@ def test_color() -> None:
     x = noise_images()
     torch.testing.assert_close(adjust_color(x, FixedDraws(4)), x)  # the middle of each range
     torch.testing.assert_close(adjust_color(x, FixedDraws(4, brightness=0.75)), x + 0.25)
-    grey = adjust_color(x, FixedDraws(4, saturation=0.0))
-    torch.testing.assert_close(grey, x.mean(dim=1, keepdim=True).expand_as(x))
+    gray = adjust_color(x, FixedDraws(4, saturation=0.0))
+    torch.testing.assert_close(gray, x.mean(dim=1, keepdim=True).expand_as(x))
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     torch.testing.assert_close(adjust_color(x, FixedDraws(4, contrast=0.0)), mean + (x - mean) / 2)
 

@@ -1,4 +1,4 @@
-"""Initialisation from trained weights: copied tensors, kept tensors, errors."""
+"""Initialization from trained weights: copied tensors, kept tensors, errors."""
 
 import os
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_checkpoint_holds_three_networks(tmp_path: Path) -> None:
     assert not equal(new["G"], new["G_ema"])
 
 
-def test_a_snapshot_initialises_both_generators_from_the_ema(tmp_path: Path) -> None:
+def test_a_snapshot_initializes_both_generators_from_the_ema(tmp_path: Path) -> None:
     generator, new = tiny_generator(seed=3), networks()
     save_snapshot(tmp_path / "a.safetensors", generator, {})
     sentence = transfer(read_weights(tmp_path / "a.safetensors"), new, labels(), {})

@@ -7,8 +7,8 @@ import pytest
 
 from stylegen.augment import AUGMENTS, Controller
 from stylegen.config.compose import check_complete, compose_config
-from stylegen.config.continued import read_run_settings
 from stylegen.config.settings import CONF
+from stylegen.config.train_composition import read_run_settings
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS

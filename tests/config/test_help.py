@@ -12,8 +12,8 @@ import pytest
 from stylegen.__main__ import VERBS, main
 from stylegen.config import schema
 from stylegen.config.help import COMPLETIONS, groups, words
+from stylegen.config.help_rows import sections
 from stylegen.config.sections import settings_of
-from stylegen.config.setting_rows import sections
 
 
 def expected_sections(verb: str) -> dict[str, dict[str, Any]]:

@@ -21,9 +21,9 @@ Measure = Callable[[list[Glyph]], tuple[np.ndarray, np.ndarray]]
 @cache
 def skin(glyph: Glyph) -> np.ndarray:
     """float [UNITS * UNITS]: 1 at skin pixels, one pixel per unit of the glyph."""
-    colour = np.frombuffer(bytes.fromhex(SKIN[glyph.skin_tone]), np.uint8).astype(int)
+    color = np.frombuffer(bytes.fromhex(SKIN[glyph.skin_tone]), np.uint8).astype(int)
     image = openmoji.render_glyph(glyph.hexcode, UNITS).astype(int)
-    return (np.abs(image - colour).max(-1) < 16).astype(float).ravel()
+    return (np.abs(image - color).max(-1) < 16).astype(float).ravel()
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,8 @@ def test_features_are_those_of_another_implementation(extractor: EfficientNetLit
 def test_batches_do_not_matter_and_grey_is_repeated(extractor: EfficientNetLite0) -> None:
     many = images(9, 16)
     torch.testing.assert_close(torch.cat([extractor(x[None]) for x in many]), extractor(many), rtol=1e-4, atol=1e-5)
-    grey = images(2, 16, channels=1)
-    torch.testing.assert_close(extractor(grey), extractor(grey.repeat(1, 3, 1, 1)))
+    gray = images(2, 16, channels=1)
+    torch.testing.assert_close(extractor(gray), extractor(gray.repeat(1, 3, 1, 1)))
 
 
 @pytest.mark.parametrize(("side", "kernel", "stride"), [(7, 3, 2), (8, 3, 2), (8, 5, 2), (7, 5, 1)])

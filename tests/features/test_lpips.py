@@ -70,8 +70,8 @@ def test_equal_images_are_at_distance_0_and_grey_is_repeated(files: Path) -> Non
     for distance in (LPIPS(files), build_extractor("lpips_random_vgg16")):
         x, y = images(3, "x", 8), images(3, "y", 8)
         assert (distance(x, x) == 0).all()
-        grey = [side[:, :1] for side in (x, y)]
-        torch.testing.assert_close(distance(*grey), distance(*(g.repeat(1, 3, 1, 1) for g in grey)))
+        gray = [side[:, :1] for side in (x, y)]
+        torch.testing.assert_close(distance(*gray), distance(*(g.repeat(1, 3, 1, 1) for g in gray)))
 
 
 def test_weights_that_do_not_fit(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,8 +99,8 @@ def test_small_images_are_enlarged_by_repetition(extractor: RandomVGG16) -> None
 
 
 def test_grey_is_repeated_and_alpha_refused(extractor: RandomVGG16) -> None:
-    grey = random_images(2, channels=1)
-    torch.testing.assert_close(extractor(grey), extractor(grey.repeat(1, 3, 1, 1)))
+    gray = random_images(2, channels=1)
+    torch.testing.assert_close(extractor(gray), extractor(gray.repeat(1, 3, 1, 1)))
     for channels in (2, 4):
         with pytest.raises(UserError, match=f"{channels} channels"):
             extractor(random_images(1, channels=channels))

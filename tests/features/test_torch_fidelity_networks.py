@@ -24,11 +24,11 @@ def vgg16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VGG16:
 
 
 def test_inception_gives_pooled_features(inception: Inception) -> None:
-    grey = random_images(2, channels=1)
-    features = inception(grey)
+    gray = random_images(2, channels=1)
+    features = inception(gray)
     assert features.shape == (2, inception.dim)
     assert features.std(dim=0).mean() > 0
-    torch.testing.assert_close(inception(grey.repeat(1, 3, 1, 1)), features)
+    torch.testing.assert_close(inception(gray.repeat(1, 3, 1, 1)), features)
     with pytest.raises(UserError, match="4 channels"):
         inception(random_images(1, channels=4))
 

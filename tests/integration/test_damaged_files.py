@@ -19,8 +19,8 @@ import pytest
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.config.compose import compose_config
-from stylegen.config.continued import read_run_settings
 from stylegen.config.sections import as_dict
+from stylegen.config.train_composition import read_run_settings
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare.convert import Recipe

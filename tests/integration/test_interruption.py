@@ -82,7 +82,7 @@ def test_a_signal_in_the_middle_of_a_step(
     assert train(folder) == status
     monkeypatch.undo()
     error = capfd.readouterr().err
-    assert f"{kind.upper()}: saving a checkpoint after this step" in error
+    assert f"{kind.upper()}: will save a checkpoint and stop" in error
     assert f"output_dir={folder} continues" in error
     assert signal.getsignal(signal.SIGTERM) == before
     assert 0 < images_seen(folder) < 160

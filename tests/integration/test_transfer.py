@@ -42,7 +42,7 @@ def test_a_run_folder_gives_all_three_networks(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "new", f"init={source}", "seed=1", *STILL) == 0
-    assert "initialises the generator and discriminator" in capsys.readouterr().err
+    assert "initializes the generator and discriminator" in capsys.readouterr().err
     before, after = weights(source), weights(tmp_path / "new")
     assert not changed(before, after, "G")
     assert not changed(before, after, "D")

@@ -1,4 +1,4 @@
-"""Activation, equalised layers, minibatch standard deviation."""
+"""Activation, equalized layers, minibatch standard deviation."""
 
 import math
 

@@ -115,7 +115,7 @@ def test_speeds_are_read_from_the_record(tmp_path: Path) -> None:
         (["name=conditioning", "only=[adian]"], "only=adian.*Did you mean adain"),
         (["name=conditioning", "seeds=3-1"], "seeds=3-1"),
         (["name=conditioning", "total_kimg=0"], "total_kimg=0"),
-        (["name=conditioning", "colour=red"], "study has no setting"),
+        (["name=conditioning", "color=red"], "study has no setting"),
         (["name=conditioning", "set=no.such=1"], "no.such"),
         (["name=conditioning", "set=batch_size=0"], "batch_size=0"),
         (["name=conditioning", "set=trainer.devices=2"], "trainer.devices=2"),

@@ -35,7 +35,7 @@ def pixel(x: Tensor) -> Tensor:
 
 
 def linear(v: Tensor, p: Parameters, name: str) -> Tensor:
-    """Equalised linear layer: unit weights divided by the root of the fan-in."""
+    """Equalized linear layer: unit weights divided by the root of the fan-in."""
     weight, bias = p[f"{name}.weight"], p[f"{name}.bias"]
     return torch.stack([(weight * row).sum(dim=1) / weight.shape[1] ** 0.5 + bias for row in v])
 

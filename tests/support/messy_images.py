@@ -21,13 +21,13 @@ def saved(image: Image.Image, format: str = "PNG", **options) -> bytes:
 
 
 def photo(number: int, size: tuple[int, int], mode: str = "RGB") -> Image.Image:
-    """Smooth colours, enlarged noise."""
+    """Smooth colors, enlarged noise."""
     noise = np.random.default_rng(number).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).convert(mode)
 
 
 def deep(number: int, side: int) -> bytes:
-    """16-bit grey over the full range."""
+    """16-bit gray over the full range."""
     ramp = np.linspace(0, 65535, side * side).reshape(side, side).astype(np.uint16)
     return saved(Image.fromarray(np.roll(ramp, number)))
 
@@ -65,8 +65,8 @@ GOOD: dict[str, tuple[str, Maker]] = {
     "rgb": (".png", lambda n, s: saved(photo(n, (s, s)))),
     "landscape": (".jpg", lambda n, s: saved(photo(n, (2 * s, s)), "JPEG")),
     "portrait": (".webp", lambda n, s: saved(photo(n, (s, s + 7)), "WEBP")),
-    "grey": (".png", lambda n, s: saved(photo(n, (s, s), "L"))),
-    "grey_jpeg": (".JPEG", lambda n, s: saved(photo(n, (s, s), "L"), "JPEG")),
+    "gray": (".png", lambda n, s: saved(photo(n, (s, s), "L"))),
+    "gray_jpeg": (".JPEG", lambda n, s: saved(photo(n, (s, s), "L"), "JPEG")),
     "rgba": (".png", lambda n, s: saved(photo(n, (s, s)).convert("RGBA").rotate(30))),
     "deep": (".png", deep),
     "cmyk": (".jpg", lambda n, s: saved(photo(n, (s, s), "CMYK"), "JPEG")),

@@ -82,7 +82,7 @@ def evaluation_of(
 
 
 class Thumbnail:
-    """A cheap extractor for tests that do not depend on the network: grey values of a 4x4 thumbnail."""
+    """A cheap extractor for tests that do not depend on the network: gray values of a 4x4 thumbnail."""
 
     name = "random_vgg16"
     dim = 16
@@ -92,8 +92,8 @@ class Thumbnail:
         self.recipe: dict[str, object] = {"network": "thumbnail"}
 
     def __call__(self, images: Tensor) -> Tensor:
-        grey = images.float().mean(dim=1, keepdim=True)
-        return functional.adaptive_avg_pool2d(grey, 4).flatten(1)
+        gray = images.float().mean(dim=1, keepdim=True)
+        return functional.adaptive_avg_pool2d(gray, 4).flatten(1)
 
 
 class SquaredDifference:

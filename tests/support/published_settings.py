@@ -2,7 +2,7 @@
 
 Sources: NVlabs/stylegan train.py and training_loop.py (`STYLEGAN1`), NVlabs/stylegan2 run_training.py and
 training_loop.py (`STYLEGAN2`), NVlabs/stylegan2-ada-pytorch train.py (`ADA`), NVlabs/stylegan3 train.py and
-docs/configs.md (AFHQv2). `adam` has Adam's arguments after the published correction for lazy regularisation:
+docs/configs.md (AFHQv2). `adam` has Adam's arguments after the published correction for lazy regularization:
 rate and beta2 of G and D; beta1 is always 0, epsilon 1e-8.
 """
 
@@ -122,7 +122,7 @@ CIFAR: Row = {
     "ema": 500,
     "rampup": 0.05,
     "mapping": 2,
-    # pl_weight=0 does not reset G_reg_interval=4, so G's Adam is corrected although G has no regulariser
+    # pl_weight=0 does not reset G_reg_interval=4, so G's Adam is corrected although G has no regularizer
     "adam": lazy(0.0025, 4, 16),
     "path_length": None,
     "mixing": 0,

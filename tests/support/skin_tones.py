@@ -1,11 +1,11 @@
-"""Measures how often a conditional generator produces the requested skin tone, by mean colour.
+"""Measures how often a conditional generator produces the requested skin tone, by mean color.
 
     python -m tests.support.skin_tones RUN_FOLDER
 
 Samples 200 images from the run's newest snapshot (seeds 0 to 199, no truncation, the six classes in turn) and prints
 the share with the requested class as nearest class. The classifier is fitted to the real portraits: of the 48 face
 pixels with the largest ratio of between-class to within-class variance, it drops the darker half (outlines, eyes,
-shadows) and the brightest tenth, and compares the mean colour of the rest with the mean of each class. Beards, hats and
+shadows) and the brightest tenth, and compares the mean color of the rest with the mean of each class. Beards, hats and
 hands cover the skin of some portraits, so it is wrong on some real ones: its accuracy on one half of the portraits,
 fitted to the other half, is printed as an upper bound.
 """
@@ -27,7 +27,7 @@ NUM_SAMPLES = 200
 
 @dataclass(frozen=True)
 class Judge:
-    """Nearest mean colour.
+    """Nearest mean color.
 
     Attributes:
         pixels: bool [H, W], pixels used.
@@ -48,7 +48,7 @@ def learn(images: Tensor, classes: Tensor) -> Judge:
     means = torch.stack([x[classes == k].mean(dim=0) for k in kinds])
     between = means.var(dim=0).sum(dim=0)
     within = (x - means[classes]).var(dim=0).sum(dim=0)
-    ratio = between / (within + 50)  # the constant, in squared grey levels, excludes nearly constant pixels
+    ratio = between / (within + 50)  # the constant, in squared gray levels, excludes nearly constant pixels
     pixels = torch.zeros_like(ratio, dtype=torch.bool)
     pixels.view(-1)[ratio.flatten().topk(NUM_PIXELS).indices] = True
     colors = _skin_color(images, pixels)
@@ -63,7 +63,7 @@ def held_out_accuracy(images: Tensor, classes: Tensor) -> float:
 
 
 def _skin_color(images: Tensor, pixels: Tensor) -> Tensor:
-    """[N, 3]: mean colour of the `KEPT` of these pixels, per image."""
+    """[N, 3]: mean color of the `KEPT` of these pixels, per image."""
     colors = images.double()[:, :, pixels]
     kept = colors.sum(dim=1).argsort(dim=1)[:, KEPT]
     return colors.gather(2, kept[:, None].expand(-1, 3, -1)).mean(dim=2)

@@ -57,7 +57,7 @@ def test_processes_train_as_one(case: str, folder: Path, alone: dict[str, Any]) 
 
 @pytest.mark.parametrize("case", ["batch_norm", "growth"])
 def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Path) -> None:
-    """With path length: its gradient passes the reduced statistics of batch normalisation twice."""
+    """With path length: its gradient passes the reduced statistics of batch normalization twice."""
     expected = train(tmp_path / "alone.pt", *CASES[case])
     assert any("running_var" in name for name in expected["state"]) == (case == "batch_norm")
     assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)

@@ -206,8 +206,8 @@ def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_grey_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    grey = portraits(30, side=16)[:, :1]
-    one, three = folder(tmp_path / "grey", grey), folder(tmp_path / "rgb", grey.repeat(1, 3, 1, 1))
+    gray = portraits(30, side=16)[:, :1]
+    one, three = folder(tmp_path / "gray", gray), folder(tmp_path / "rgb", gray.repeat(1, 3, 1, 1))
     values = [
         evaluate(capsys, f"images={path}", f"data.path={path}", "num_samples=10", f"out={tmp_path / 'card.json'}")
         for path in (one, three)

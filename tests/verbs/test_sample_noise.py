@@ -28,7 +28,7 @@ def test_draws_differ_and_their_deviation_is_shown(name: str, tmp_path: Path) ->
     assert not any(torch.equal(none, draw) for draw in draws)
     assert not torch.equal(draws[0], draws[1])
     assert deviation.float().mean() > 10
-    assert torch.equal(deviation[0], deviation[2])  # grey
+    assert torch.equal(deviation[0], deviation[2])  # gray
 
 
 def test_without_noise_inputs_nothing_deviates(tmp_path: Path) -> None:

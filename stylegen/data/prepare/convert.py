@@ -1,7 +1,7 @@
 """Converts an image of any kind to a square PNG for training, or raises with the reason. Imports no torch.
 
 The conversions that `data/decoding.py` refuses are made here: CMYK, palettes, 16 bits, alpha, orientation, cropping and
-resizing. Colour profiles are not applied.
+resizing. Color profiles are not applied.
 """
 
 import io
@@ -63,7 +63,7 @@ class Recipe:
             above and below (LSUN cars); "pad", the whole image with bars of `background`; "none", accepts squares only.
         filter: "box" (mean of the area), "lanczos" or "bicubic", all with antialiasing.
         channels: "rgb", "gray" (luma by ITU-R BT.601) or "rgba".
-        background: colour of bars, and under transparent pixels unless channels=rgba; a name or "#rrggbb".
+        background: color of bars, and under transparent pixels unless channels=rgba; a name or "#rrggbb".
         min_size: leave out images with a shorter side below this number of pixels.
 
     Raises:
@@ -95,7 +95,7 @@ class Recipe:
         except ValueError as error:
             raise UserError(
                 f"background={self.background}",
-                rule="a colour is an HTML name or #rrggbb",
+                rule="a color is an HTML name or #rrggbb",
                 fix="Use white, black or #808080",
             ) from error
 
@@ -132,7 +132,7 @@ class Recipe:
             raise UnusableError(f"{upright.width}x{upright.height} is below min_size={self.min_size}")
         box = self._box(upright.size)
         cropped = upright if box == (0, 0, *upright.size) else upright.crop(box)
-        result, enlarged = self._fit(self._colours(_eight_bits(cropped)))
+        result, enlarged = self._fit(self._colors(_eight_bits(cropped)))
         if not _fits(result.width):
             rule = f"not a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}"
             raise UnusableError(f"a side of {result.width} pixels is {rule}, and no resolution is given")
@@ -153,8 +153,8 @@ class Recipe:
         left, upper = (size[0] - width) // 2, (size[1] - height) // 2
         return left, upper, left + width, upper + height
 
-    def _colours(self, image: Image.Image) -> Image.Image:
-        """Converts to the requested channels; transparent pixels get the background, not their hidden colour."""
+    def _colors(self, image: Image.Image) -> Image.Image:
+        """Converts to the requested channels; transparent pixels get the background, not their hidden color."""
         if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBa"):
             image = image.convert("RGBA")
         if image.mode == "RGBA" and self.channels != "rgba":
@@ -173,8 +173,8 @@ class Recipe:
         if image.size != size:
             image = image.resize((size[0], size[1]), FILTERS[self.filter])
         if size != (side, side):
-            colour = "black" if self.crop == "center-wide" else self.background
-            square = Image.new(image.mode, (side, side), colour)
+            color = "black" if self.crop == "center-wide" else self.background
+            square = Image.new(image.mode, (side, side), color)
             square.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
             image = square
         return image, side > longer
@@ -208,7 +208,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Reduces 16-bit gray to its high byte, as Pillow does for 16-bit colour; `convert` would clip at 255."""
+    """Reduces 16-bit gray to its high byte, as Pillow does for 16-bit color; `convert` would clip at 255."""
     if not image.mode.startswith("I"):
         return image
     high = np.asarray(image) >> 8

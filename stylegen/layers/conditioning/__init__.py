@@ -1,6 +1,6 @@
-"""Conditional normalisation: y = normalize(x), then y * (1 + scale) + shift.
+"""Conditional normalization: y = normalize(x), then y * (1 + scale) + shift.
 
-Two independent choices make a conditioning: a normalisation (`normalizations`, `batch_norm`) and a source of scale and
+Two independent choices make a conditioning: a normalization (`normalizations`, `batch_norm`) and a source of scale and
 shift (`sources`). `CONDITIONINGS` names the pairs, with the paper of each; docs/conditioning.md compares them.
 """
 
@@ -33,7 +33,7 @@ from stylegen.layers.conditioning.sources import modulate as modulate
 
 @dataclass(frozen=True)
 class Pair:
-    """A normalisation (constructed from the number of channels) and the class of the affine's source."""
+    """A normalization (constructed from the number of channels) and the class of the affine's source."""
 
     normalization: Callable[[int], nn.Module]
     source: type[Conditioning]
@@ -49,7 +49,7 @@ class Pair:
 
     @property
     def needs_batch(self) -> bool:
-        """Whether the layer normalises by batch statistics in training, so that a batch must not be split."""
+        """Whether the layer normalizes by batch statistics in training, so that a batch must not be split."""
         return self.normalization is BatchNorm
 
 

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167) over the batch of all ranks.
+"""Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) over the batch of all ranks.
 
     training     statistics of the batch, over samples, pixels and ranks; running statistics follow with momentum 0.1
     evaluation   running statistics; or the batch's; or standing statistics (Brock et al. 2019, arXiv 1809.11096,
@@ -74,8 +74,8 @@ class BatchNorm(nn.Module):
         count = len(x) * x.shape[2] * x.shape[3] * ranks
         if (self.training and len(x) == 1) or count < 2:
             raise UserError(
-                f"batch normalisation of {len(x)} image(s) per process, {x.shape[2]}x{x.shape[3]} pixels",
-                rule="a single image would be normalised by its own statistics",
+                f"batch normalization of {len(x)} image(s) per process, {x.shape[2]}x{x.shape[3]} pixels",
+                rule="a single image would be normalized by its own statistics",
                 fix="Use a batch_size of 2 or more images per process, or another generator.conditioning",
             )
         mean = self._sum(x, ranks) / count
@@ -100,8 +100,8 @@ class BatchNorm(nn.Module):
 def standing_statistics(network: nn.Module) -> Iterator[None]:
     """Context manager: replaces running statistics with the statistics of all batches processed inside it.
 
-    Each batch is normalised by its own statistics. The pooled variance is unbiased, over all samples and pixels. Has
-    no effect without batch normalisation or without a batch.
+    Each batch is normalized by its own statistics. The pooled variance is unbiased, over all samples and pixels. Has
+    no effect without batch normalization or without a batch.
     """
     norms = batch_statistics(network)
     for norm in norms:
@@ -117,5 +117,5 @@ def standing_statistics(network: nn.Module) -> Iterator[None]:
 
 
 def batch_statistics(network: nn.Module) -> list[BatchNorm]:
-    """The network's batch normalisations, in order."""
+    """The network's batch normalizations, in order."""
     return [module for module in network.modules() if isinstance(module, BatchNorm)]

@@ -1,4 +1,4 @@
-"""Normalisations that use the statistics of one sample: [N, C, H, W] -> [N, C, H, W], without parameters or buffers.
+"""Normalizations that use the statistics of one sample: [N, C, H, W] -> [N, C, H, W], without parameters or buffers.
 
 Each computes in float32 or wider: the variance of half-precision values underflows, and their squares overflow. The
 modules take the number of channels, as `batch_norm.BatchNorm` does, and ignore it. eps is 1e-8 in the papers of ProGAN
@@ -38,7 +38,7 @@ class InstanceNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[2] * x.shape[3] < 2:
             raise UserError(
-                f"instance normalisation of a {x.shape[2]}x{x.shape[3]} map",
+                f"instance normalization of a {x.shape[2]}x{x.shape[3]} map",
                 rule="a feature map of one pixel equals its mean, so the output would be zero",
                 fix="Use generator.conditioning=layer_film or generator.conditioning=batch_film",
             )

@@ -1,6 +1,6 @@
-"""Sources of the affine: where the scale and shift behind a normalisation come from.
+"""Sources of the affine: where the scale and shift behind a normalization come from.
 
-A source is a subclass of `Conditioning`. Its parameters are attributes of the layer itself, so the normalisation does
+A source is a subclass of `Conditioning`. Its parameters are attributes of the layer itself, so the normalization does
 not change a state dict's keys except for its own, `statistics.*`.
 
 Letters: N batch, C channels, H W space, D width of the condition.
@@ -30,7 +30,7 @@ def modulate(x: Tensor, affine: Affine) -> Tensor:
 
 
 class Conditioning(nn.Module, ABC):
-    """y = normalize(x), then y * (1 + scale) + shift. With zero affine weights, the normalisation alone.
+    """y = normalize(x), then y * (1 + scale) + shift. With zero affine weights, the normalization alone.
 
     Args:
         normalization: [N, C, H, W] -> [N, C, H, W].
@@ -49,14 +49,14 @@ class Conditioning(nn.Module, ABC):
     def __init__(self, normalization: nn.Module, channels: int, condition_dim: int) -> None:
         super().__init__()
         self.channels, self.condition_dim = channels, condition_dim
-        self.statistics = normalization  # the name of batch normalisation's buffers in snapshots
+        self.statistics = normalization  # the name of batch normalization's buffers in snapshots
 
     def normalize(self, x: Tensor) -> Tensor:
         return self.statistics(x)
 
     @abstractmethod
     def affine_of(self, x: Tensor, condition: Tensor | None) -> Affine | None:
-        """Scale and shift for the normalised x and its condition; None for the identity."""
+        """Scale and shift for the normalized x and its condition; None for the identity."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = self.normalize(x)
@@ -65,7 +65,7 @@ class Conditioning(nn.Module, ABC):
 
 
 class NoAffine(Conditioning):
-    """The normalisation alone."""
+    """The normalization alone."""
 
     kind: ClassVar[str] = "none"
 
@@ -74,9 +74,9 @@ class NoAffine(Conditioning):
 
 
 class LearnedAffine(Conditioning):
-    """A learned scale and shift for each channel, initialised to zero.
+    """A learned scale and shift for each channel, initialized to zero.
 
-    Per channel for every normalisation, so that feature maps may have any size; `torch.nn.LayerNorm` has one per
+    Per channel for every normalization, so that feature maps may have any size; `torch.nn.LayerNorm` has one per
     element.
     """
 
@@ -91,7 +91,7 @@ class LearnedAffine(Conditioning):
 
 
 class VectorAffine(Conditioning):
-    """(scale, shift) = A(w), linear in the vector w [N, D], with equalised learning rate and zero bias.
+    """(scale, shift) = A(w), linear in the vector w [N, D], with equalized learning rate and zero bias.
 
     StyleGAN's Eq. 1 writes y_s and y_b; y_s = 1 + scale. FiLM's gamma is 1 + scale too.
     """
@@ -119,7 +119,7 @@ class VectorScale(VectorAffine):
 class VectorShift(VectorAffine):
     """scale = 0, shift = A(w).
 
-    Without a normalisation this is concatenation: the 1x1 convolution of [x; w at every pixel] is V [x; w] =
+    Without a normalization this is concatenation: the 1x1 convolution of [x; w at every pixel] is V [x; w] =
     V_x x + V_w w. V_x mixes channels, as the next 3x3 convolution does anyway, and is left out.
     """
 
@@ -192,7 +192,7 @@ class SqueezeExcitation(VectorSqueezeExcitation):
 
 
 class StyleTable(nn.Module):
-    """A scale and a shift for every channel and each of S styles, initialised to zero.
+    """A scale and a shift for every channel and each of S styles, initialized to zero.
 
     A convex mixture of styles is the mixture of their rows (Dumoulin et al. 2017, arXiv 1610.07629, section 3.2).
 

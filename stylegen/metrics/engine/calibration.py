@@ -66,7 +66,7 @@ class Calibration:
         statistics: of these reals by this extractor, with their halves.
         options: of the metrics.
         cache: for the references.
-        seed: of the keyed choices.
+        seed: of the random choices.
     """
 
     reals: RealImages

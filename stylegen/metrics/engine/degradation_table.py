@@ -28,7 +28,7 @@ class Row(NamedTuple):
 def sensitivity(evaluation: Evaluation) -> list[Row]:
     """The metrics of all `DEGRADATIONS`, each applied to the reals and measured against them.
 
-    Uses a keyed choice of at most `num_samples` reals. Omits `drop_classes` for a dataset without classes.
+    Uses a seeded random choice of at most `num_samples` reals. Omits `drop_classes` for a dataset without classes.
     The metrics must compare features of reals and fakes.
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}

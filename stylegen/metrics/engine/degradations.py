@@ -30,7 +30,7 @@ class Degradation:
     Args:
         name: for the table.
         label: format string for a severity.
-        severities: from slight to severe.
+        severities: in increasing order of severity.
         damage: (uint8 images [N, C, H, W], their indices in the dataset, severity) -> uint8 images.
         choose: instead of `damage`: (class of each real, int64 [N], severity) -> indices of the reals in the set.
         needs_classes: only for datasets with classes.
@@ -56,13 +56,13 @@ def blur(images: Tensor, numbers: Tensor, sigma: float) -> Tensor:
 
 
 def pixelate(images: Tensor, numbers: Tensor, block: float) -> Tensor:
-    """Means of block x block pixels."""
+    """Replace each block x block tile by its mean."""
     means = functional.avg_pool2d(images.float(), int(block))
     return _to_uint8(means.repeat_interleave(int(block), dim=2).repeat_interleave(int(block), dim=3))
 
 
 def gaussian_noise(images: Tensor, numbers: Tensor, sigma: float) -> Tensor:
-    """Independent noise for every value; sigma in grey levels of 255."""
+    """Independent noise for every value; sigma in 8-bit gray levels."""
     return _to_uint8(images + sigma * randomness.normal(_SEED, "degradations/noise", numbers, images.shape[1:]))
 
 
@@ -87,14 +87,14 @@ def jpeg(images: Tensor, numbers: Tensor, quality: float) -> Tensor:
 
 
 def shift_red(images: Tensor, numbers: Tensor, levels: float) -> Tensor:
-    """Adds `levels` grey levels to the first channel."""
+    """Adds `levels` gray levels to the first channel."""
     x = images.float()
     x[:, 0] += levels
     return _to_uint8(x)
 
 
 def desaturate(images: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """Interpolates towards the mean of the channels; 1 is grey."""
+    """Interpolates towards the mean of the channels; 1 is gray."""
     return _to_uint8(images.float().lerp(images.float().mean(dim=1, keepdim=True), share))
 
 
@@ -118,7 +118,7 @@ def translate(images: Tensor, numbers: Tensor, pixels: float) -> Tensor:
 
 
 def replace_by_static(images: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """Replaces this share of the images by uniform random pixels."""
+    """Replaces this share of the images with uniform noise."""
     chosen = randomness.uniform(_SEED, "degradations/replaced", numbers, (1, 1, 1)) < share
     static = randomness.uniform(_SEED, "degradations/static", numbers, images.shape[1:]) * 256
     return torch.where(chosen, static.byte(), images)
@@ -131,7 +131,7 @@ def drop_classes(classes: Tensor, share: float) -> Tensor:
 
 
 def memorise(classes: Tensor, share: float) -> Tensor:
-    """Keeps this share of the reals, a keyed choice, repeated to the original number of images."""
+    """Keep a seeded random fraction of the reals, repeated up to the original number of images."""
     order = randomness.permutation(len(classes), _SEED, "degradations/memorised")
     return _repeated(order[: max(1, round(share * len(classes)))], len(classes))
 

@@ -77,7 +77,7 @@ class Evaluation:
 
         Raises:
             UserError: no id or an unknown one; too few fakes or reals for a metric, or not the number in its id;
-                `mirror_reals` for a metric that fixes it; reals that are neither grey nor RGB; a path length without a
+                `mirror_reals` for a metric that fixes it; reals that are neither gray nor RGB; a path length without a
                 generator; published statistics for a metric that needs more; weights that are missing or do not match.
         """
         check_evaluation(self, paths=paths, prefix=prefix, open_weights=open_weights)

@@ -17,7 +17,7 @@ from stylegen.metrics.protocol.evaluation_settings import PROTOCOL_VERSION
 from stylegen.spec import ImageSpec
 
 Progress = Callable[[str, int, int], None]  # stage, images done, images in total
-SEED = 0  # of the keyed halves of the reals and of the calibration
+SEED = 0  # of the split into halves, and of the calibration
 MAX_PAIRED = 10_000
 """Largest number of images for which the calibration compares all pairs."""
 
@@ -91,7 +91,7 @@ class RealStatistics:
     """Statistics of the real images in the features of one extractor.
 
     Attributes:
-        halves: moments of two disjoint halves in a keyed order.
+        halves: moments of the two halves of a seeded split.
         features: float32 [num_images, dim] in the dataset's order.
     """
 
@@ -147,7 +147,7 @@ def real_statistics(
 
 
 def halves_of(num_images: int, seed: int) -> Tensor:
-    """bool [num_images]: the images of the first half, in a keyed order."""
+    """bool [num_images]: mask of the first half of a seeded split."""
     order = randomness.permutation(num_images, seed, "metrics/halves")
     in_first = torch.zeros(num_images, dtype=torch.bool)
     in_first[order[: (num_images + 1) // 2]] = True

@@ -25,7 +25,7 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
     if reals.spec.channels not in (1, 3):
         raise UserError(
             f"{reals.name} has {reals.spec.channels} channels",
-            rule="metrics are defined for grey (1) and RGB (3) images, not for an alpha channel",
+            rule="metrics are defined for gray (1) and RGB (3) images, not for an alpha channel",
             fix="Flatten the images onto a background, or use evaluation=none in training",
         )
     for metric_id in ids:

@@ -27,7 +27,7 @@ def default_folder() -> Path:
 
 
 class StatisticsCache:
-    """Arrays by key, in a folder. Concurrent writers are safe: files are replaced atomically.
+    """Stores named arrays on disk by key. Concurrent writers are safe: files are replaced atomically.
 
     Args:
         folder: None disables the cache.
@@ -67,7 +67,7 @@ class StatisticsCache:
             with replacing(path) as partial, partial.open("wb") as file:
                 np.savez(file, **{_KEY: np.array(_describe(key, arrays))}, **arrays)  # type: ignore[arg-type]
         except OSError as error:
-            _LOG.warning("statistics are not cached: %s", error)
+            _LOG.warning("could not cache statistics: %s", error)
 
 
 def _describe(key: Key, arrays: Iterable[str]) -> str:

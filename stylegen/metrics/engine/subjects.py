@@ -110,7 +110,7 @@ class SnapshotSubject(Subject):
 
 @dataclass(frozen=True)
 class FolderSubject(Subject):
-    """A folder or zip of images, evaluated as stored; a keyed choice of `count` if there are more."""
+    """A folder or zip of images, evaluated as stored; a seeded random choice of `count` if there are more."""
 
     images: ImageDataset
     order: Sequence[int]
@@ -155,7 +155,7 @@ class FolderSubject(Subject):
 
 
 def chosen_images(num_images: int, count: int) -> list[int]:
-    """Indices of `count` images of a folder in a keyed order: the first ones may belong to one class."""
+    """Indices of `count` images of a folder in seeded random order: the first ones may belong to one class."""
     return randomness.permutation(num_images, 0, "metrics/images")[:count].tolist()
 
 

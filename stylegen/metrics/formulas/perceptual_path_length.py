@@ -83,7 +83,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o the angle of a and b.
 
     Args:
-        a, b: [N, D]; normalised to unit length first, as the mapping network does.
+        a, b: [N, D]; normalized to unit length first, as the mapping network does.
         t: [N, 1].
     """
     a, b = functional.normalize(a, dim=1).double(), functional.normalize(b, dim=1).double()

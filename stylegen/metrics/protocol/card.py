@@ -34,7 +34,7 @@ class MetricCard:
         options: see `MetricOptions`.
         calibration: description of the references.
         sampling: how the fakes were generated (from the caller) and converted to uint8.
-        seed: of the calibration's keyed choices.
+        seed: of the calibration's random choices.
         protocol: see `Protocol`; departures also change the metrics' names.
         covariance: its divisor, by metric.
         reals: description of the reals used.

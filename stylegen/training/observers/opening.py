@@ -69,12 +69,17 @@ class Opening:
         classes = f"{spec.num_classes} classes" if spec.num_classes else "no classes"
         return (
             f"{self.dataset.name}, {self.dataset.num_images:,} images{mirrored} of "
-            f"{spec.resolution}x{spec.resolution} px in {spec.channels} channel(s), {classes}"
+            f"{spec.resolution}x{spec.resolution} px, {spec.channels} channel{'s' * (spec.channels > 1)}, {classes}"
         )
 
     def _device(self, device: torch.device, processes: int) -> str:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-        return f"{name}, {processes} process(es) of {torch.get_num_threads()} CPU thread(s), {self.precision}"
+        threads = torch.get_num_threads()
+        parts = [
+            f"{processes} process{'es' * (processes > 1)}",
+            f"{threads} CPU thread{'s' * (threads > 1)}{' each' * (processes > 1)}",
+        ]
+        return ", ".join([name, *parts, self.precision])
 
     def _batch(self, step: TrainingStep) -> int:
         return self.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)

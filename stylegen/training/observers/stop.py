@@ -23,20 +23,20 @@ class StopRequest:
     def __init__(self, signals: StopSignals, max_hours: float | None = None) -> None:
         self.signals = signals
         self.deadline = None if max_hours is None else time.monotonic() + max_hours * 3600
-        self._agreed: int | None = None
+        self._agreed_signal: int | None = None
 
     @property
     def signal(self) -> int | None:
-        return self._agreed if is_distributed() else self.signals.received
+        return self._agreed_signal if is_distributed() else self.signals.received
 
     def agreed(self, step: TrainingStep) -> bool:
         """Whether the run stops after this step; ranks agree at every 16th step."""
         late = self.deadline is not None and time.monotonic() > self.deadline
-        request = float(self.signals.received or 0) or float(late)
+        request = float(self.signals.received or 0) or float(late)  # 1 is the time limit; stop signals are above 1
         if not is_distributed():
             return request > 0
         if step.steps % _AGREE_EVERY:
             return False
         request = largest_over_ranks(request, step.device)
-        self._agreed = int(request) if request > 1 else None
+        self._agreed_signal = int(request) if request > 1 else None
         return request > 0

@@ -55,12 +55,12 @@ def test_what_needs_no_change_stays():
 
 
 def test_sixteen_bits_are_scaled_not_clipped():
-    grey = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
-    out = pixels(saved(Image.fromarray(grey)), channels="gray")
+    gray = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
+    out = pixels(saved(Image.fromarray(gray)), channels="gray")
     np.testing.assert_array_equal(out, np.arange(256).reshape(16, 16))
 
 
-def test_transparent_pixels_get_the_background_not_their_hidden_colour():
+def test_transparent_pixels_get_the_background_not_their_hidden_color():
     hidden = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     assert np.unique(pixels(saved(hidden))).tolist() == [255]
     assert (pixels(saved(hidden), background="#102030") == [16, 32, 48]).all()
@@ -71,7 +71,7 @@ def test_transparent_pixels_get_the_background_not_their_hidden_colour():
     assert pixels(saved(keyed, transparency=7), channels="rgba")[0, 0, 3] == 0
 
 
-def test_transparent_colours_do_not_bleed_when_resized():
+def test_transparent_colors_do_not_bleed_when_resized():
     image = Image.new("RGBA", (16, 16), (0, 255, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 7, 16))
     small = pixels(saved(image), resolution=8, channels="rgba", filter="box")

@@ -356,7 +356,7 @@ def test_no_usable_image(tmp_path):
 
 @pytest.mark.parametrize("pack", [write_folder, write_archive])
 def test_tiff_gif_and_bmp_are_converted(tmp_path, pack):
-    """Lossless, so pixels equal the PNG's; the image is small, because a GIF has at most 256 colours."""
+    """Lossless, so pixels equal the PNG's; the image is small, because a GIF has at most 256 colors."""
     formats = {"PNG": "a.png", "TIFF": "b.TIFF", "BMP": "c.bmp", "GIF": "d.gif"}
     done = run(
         pack(tmp_path / "in.zip", {name: encode(3, (8, 8), 3, f) for f, name in formats.items()}), tmp_path / "o"

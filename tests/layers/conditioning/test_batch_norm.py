@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation in training, evaluation, and two processes."""
+"""Statistics of batch normalization in training, evaluation, and two processes."""
 
 import os
 import subprocess

@@ -32,7 +32,7 @@ def test_formula_and_its_derivatives_to_second_order(name: str, count: int) -> N
     for norm in batch_statistics(layer):
         norm.evaluation = "batch"
     if count == 1:
-        layer.eval()  # batch normalisation cannot train on a single image
+        layer.eval()  # batch normalization cannot train on a single image
     parameters = dict(layer.named_parameters())
     names = list(parameters)
 
@@ -57,7 +57,7 @@ def test_derivatives_equal_finite_differences(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONDITIONINGS)
-def test_zero_affine_weights_give_the_normalisation(name: str) -> None:
+def test_zero_affine_weights_give_the_normalization(name: str) -> None:
     layer = make(name, 6)
     for parameter in layer.parameters():
         torch.nn.init.zeros_(parameter)

@@ -13,7 +13,7 @@ BATCH = {"statistics.running_mean": [3], "statistics.running_var": [3]}
 TABLE = {"table.weight": [5, 6]}
 MLP = {"0.weight": [32, 5], "0.bias": [32], "1.weight": [3, 32], "1.bias": [3]}
 EXCITE = {"squeeze.bias": [4], "excite.weight": [3, 4], "excite.bias": [3]}
-# For 3 channels and a condition of width 5; recorded before normalisation and source were separated.
+# For 3 channels and a condition of width 5; recorded before normalization and source were separated.
 RECORDED: dict[str, dict[str, list[int]]] = {
     "adain": AFFINE,
     "instance_film": AFFINE,

@@ -38,8 +38,8 @@ def test_a_training_says_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureF
     first = error.index("/0.016 kimg  left")
     for line in (
         f"run        {folder}\n",
-        "data       openmoji, 894 images and their mirror images of 16x16 px in 3 channel(s), no classes\n",
-        "device     cpu, 1 process(es) of 1 CPU thread(s), fp32\n",
+        "data       openmoji, 894 images and their mirror images of 16x16 px, 3 channels, no classes\n",
+        "device     cpu, 1 process, 1 CPU thread, fp32\n",
         "length     0.016 kimg, 8 images per step\n",
         "evaluation none\n",
         "time       about ",
