@@ -59,5 +59,5 @@ def test_published_statistics_cannot_be_reduced() -> None:
     generator.set_level(8)
     zeros = torch.zeros(512, dtype=torch.float64)
     published = PublishedReals(Reals(portraits(2, side=16)).spec, "stats.npz", "sha256:0", zeros, zeros.diag())
-    with pytest.raises(UserError, match=r"stats\.npz for a network .* resolution is 8 px: .* cannot be reduced"):
+    with pytest.raises(UserError, match=r"stats\.npz for a network at 8 px: .* cannot be reduced"):
         evaluation_of([FD], 8, published).measure_generator(generator)
