@@ -144,7 +144,7 @@ def test_exactly_the_frozen_layers_stay(count: int, source: Path, tmp_path: Path
 
 def test_more_layers_than_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path / "new", "freeze_d=8") == 2
-    assert "freeze_d=8: this discriminator has 7 layers" in capsys.readouterr().err
+    assert "freeze_d=8: this discriminator has 7 freezable layers" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 

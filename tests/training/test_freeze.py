@@ -52,5 +52,5 @@ def test_none_are_frozen_by_default() -> None:
 @pytest.mark.parametrize("count", [-1, 8])
 def test_numbers_that_there_are_not(count: int) -> None:
     network = DISCRIMINATORS["stylegan2"](resolution=16, **SMALL)
-    with pytest.raises(UserError, match="7 layers"):
+    with pytest.raises(UserError, match="7 freezable layers"):
         frozen_parameters(network, count)
