@@ -42,7 +42,7 @@ def test_it_trains_resumes_samples_and_mixes(name: str, tmp_path: Path, capsys: 
     out = tmp_path / "mixing.png"
     mixing = ["sample", f"snapshot={folder}", "mode=mixing", "layers=coarse", "seeds=0", "mix_seeds=1", f"out={out}"]
     if CONDITIONINGS[name].kind == "none":
-        assert "latent enters once, at the input" in refused(mixing, tmp_path, capsys)
+        assert "uses the latent only at its input" in refused(mixing, tmp_path, capsys)
     else:
         assert main(mixing) == 0
         assert out.exists()
