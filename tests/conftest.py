@@ -25,11 +25,13 @@ hypothesis.settings.load_profile("tests")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """`-n auto` in pyproject.toml: one process per core, up to 4 (1.5 GB each); none for a single file."""
+    """`-n auto` in pyproject.toml: `OMP_NUM_THREADS` cores per process, up to 4 processes (1.5 GB each); none for a
+    single file."""
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 4)
+    processes = min(cores // int(os.environ["OMP_NUM_THREADS"]), 4)
+    return processes if processes > 1 else 0
 
 
 def _seed(name: str) -> None:
