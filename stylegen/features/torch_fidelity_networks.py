@@ -6,6 +6,7 @@ because these functions are not part of its public interface.
 """
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from stylegen.features.weights import load_weights, unusable
 RNG_SEED = 2020  # torch-fidelity's default: its shuffling (isc) and its subsets (kid) are part of the metric
 
 
-class _Network:
+class _Network(ABC):
     """One of the package's feature networks, frozen."""
 
     name: str
@@ -52,8 +53,9 @@ class _Network:
         with full_precision(self.device):
             return self._network(as_rgb(images).to(self.device))[0]
 
+    @abstractmethod
     def _network_class(self) -> Any:
-        raise NotImplementedError
+        """The class of torch-fidelity that computes the features."""
 
 
 class Inception(_Network):

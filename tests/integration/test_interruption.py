@@ -93,7 +93,7 @@ def test_a_signal_in_the_middle_of_a_step(
 def test_a_signal_while_lightning_prepares(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Lightning's handler for SIGTERM is installed at this moment, and ours not again yet."""
+    """SIGTERM arrives after Lightning has installed its handler and before ours replaces it."""
     folder, prepared = tmp_path / "run", ObserverCallback.on_train_start
 
     def on_train_start(*arguments: Any) -> None:
