@@ -7,7 +7,8 @@ in `training.observers`. See docs/plain-loop.md for a training loop of ten lines
 """
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +92,7 @@ class TrainingStep:
         learning: the trainable parameters of "G" and "D".
         streaks: [phases], consecutive steps with non-finite gradients of each phase; on the device.
         statistics: means of losses and logits since the last record.
+        watch: gives a context for each phase that is due; `bench` measures in it.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class TrainingStep:
         self.images_seen, self.steps, self.attempt, self.diverged = 0, 0, 0, False
         self.streaks = torch.zeros(len(self.phases))
         self._w_means: list[Tensor] = []
+        self.watch: Callable[[Phase], AbstractContextManager[Any]] = nullcontext
         if options.precision is not None:
             options.precision.attach(self.G, self.D)
         self._set_level()
@@ -134,7 +137,8 @@ class TrainingStep:
         self._set_rates()
         for number, phase in enumerate(self.phases):
             if self.steps % phase.interval == 0:
-                self._run(number, phase, batches)
+                with self.watch(phase):
+                    self._run(number, phase, batches)
         self._update_w_avg()
         self._adapt_augmentation()
         self.options.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
