@@ -35,7 +35,7 @@ def work(case: str, folder: Path, stop: StopSignals | None = None) -> str:
                     time.sleep(0.01)
             raise Stopped("saved" if rank() == 0 else "", 128 + stop.received)
         if case == "orphans":
-            print("ready", flush=True)
+            os.write(1, b"ready\n")  # in one piece; lines of two processes that `print` can be mixed
             dist.recv(torch.zeros(1), src=1 - rank())  # each waits for the other, where Python handles no signal
         if case != "return":
             sum_over_ranks(torch.tensor(1))  # rank 0 waits for rank 1
@@ -88,10 +88,12 @@ def test_workers_stop_together(tmp_path: Path, capfd: pytest.CaptureFixture[str]
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.test_launching", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        assert [parent.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
-        assert all(map(is_alive, pids(tmp_path)))
-        parent.kill()
+        try:
+            assert parent.stdout is not None
+            assert [parent.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+            assert all(map(is_alive, pids(tmp_path)))
+        finally:
+            parent.kill()
     until = time.monotonic() + 10
     while any(map(is_alive, pids(tmp_path))) and time.monotonic() < until:
         time.sleep(0.1)
