@@ -66,6 +66,10 @@ class Choice:
     names: tuple[str, ...]
 
 
+class Auto:
+    """Marks a number in place of which "auto" may be given."""
+
+
 class NonzeroSum:
     """Marks a list of numbers that are divided by their sum."""
 
@@ -189,6 +193,9 @@ def brief(value: Any, length: int = 60) -> str:
 def _broken_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
     """The rule that a value (not None) breaks, for the error message; None if it is valid."""
     limits = next((mark for mark in marks if isinstance(mark, Range)), None)
+    if any(isinstance(mark, Auto) for mark in marks):
+        rule = None if value == "auto" else _broken_rule(value, int, tuple(m for m in marks if not isinstance(m, Auto)))
+        return rule and rule.replace("it is ", "it is auto or ", 1)
     if typing.get_origin(kind) in (list, tuple, Sequence, typing.get_origin(Sequence[int])):
         return _list_rule(value, typing.get_args(kind)[0], marks)
     if kind is bool:

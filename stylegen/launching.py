@@ -25,6 +25,7 @@ from uuid import uuid4
 import torch
 import torch.distributed as dist
 
+from stylegen.cpus import default_threads
 from stylegen.distributed import LostConnection, started_by_torchrun
 from stylegen.errors import RunError, Stopped, UserError
 
@@ -139,7 +140,7 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
     )
     try:
         with _quiet():
-            outcome = elastic_launch(config, _worker)(work, arguments, _threads(processes), reports)[0]
+            outcome = elastic_launch(config, _worker)(work, arguments, default_threads(processes), reports)[0]
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
         status = failure.exitcode
@@ -172,15 +173,6 @@ def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, re
     except Exception:
         traceback.print_exc()
     sys.exit(1)
-
-
-def _threads(processes: int) -> int:
-    """CPU threads of a worker: OMP_NUM_THREADS, or an equal share of the available CPUs."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cpus // processes)
 
 
 @contextmanager

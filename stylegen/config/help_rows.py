@@ -173,6 +173,7 @@ def _kind(annotation: ast.expr | None, more: Sequence[ast.expr], file: str) -> s
     text = kind.__name__ if isinstance(kind, type) else re.sub(r"[\w.]*\.", "", str(kind))
     text = text.replace("Sequence", "list")
     text = "path" if any(isinstance(mark, bounds.PathRule) for mark in marks) else text
+    text = "auto or int" if any(isinstance(mark, bounds.Auto) for mark in marks) else text
     text = next(("|".join(mark.names) for mark in marks if isinstance(mark, bounds.Choice)), text)
     return ", ".join(part for part in (text, limits, "or null" * optional) if part)
 

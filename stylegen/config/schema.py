@@ -82,7 +82,7 @@ def _plain_type(hint: Any) -> Any:
         return _plain_type(arguments[0])
     if origin in (typing.Union, types.UnionType):
         plain = [_plain_type(a) for a in arguments if a is not type(None)]
-        inner = plain[0] if len(set(map(str, plain))) == 1 or str in plain else typing.Any
+        inner = plain[0] if len(set(map(str, plain))) == 1 else typing.Any
         return typing.Optional[inner] if type(None) in arguments else inner  # noqa: UP045
     if origin in (tuple, list, Sequence):
         return list[_plain_type(arguments[0])]  # type: ignore[misc]

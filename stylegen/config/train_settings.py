@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stylegen.augment import AUGMENTS, Controller
-from stylegen.bounds import Choice, Count, Depth, FilePath, Interval, Kimg, Range, Seed, Share, setting
+from stylegen.bounds import Auto, Choice, Count, Depth, FilePath, Interval, Kimg, Range, Seed, Share, setting
 from stylegen.config.evaluate_settings import TrainingEvaluation
 from stylegen.config.sections import Arguments, Component, choice, group, several
 from stylegen.data.dataset import ImageDataset
@@ -103,8 +103,12 @@ class TrainSettings:
     max_hours: float | None = setting(
         None, Range(0, 1e6), help="save and stop with status 0 after this time; null for no limit", resume="free"
     )
-    threads: int | None = setting(
-        None, Range(1, 1024), help="CPU threads of PyTorch; null for PyTorch's default", resume="free"
+    threads: int | str | None = setting(
+        "auto",
+        Range(1, 1024),
+        Auto(),
+        help="CPU threads of each process; auto measures which number is fastest, null for a share of all cores",
+        resume="free",
     )
 
     ema: Arguments = group(EMA)

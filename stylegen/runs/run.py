@@ -27,6 +27,7 @@ from stylegen.runs.reporting import build_observers
 from stylegen.runs.result import TrainResult, early_end, read_result
 from stylegen.runs.run_lock import RunLock
 from stylegen.runs.start import Start, check_data_apart, find_start, last_saved
+from stylegen.runs.threads import choose_threads
 from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.lightning.fit import fit
 from stylegen.training.lightning.slurm import export_slurm_ranks
@@ -50,20 +51,22 @@ def train(settings: TrainSettings) -> TrainResult | None:
     saved = last_saved(settings)
     dataset = build_dataset(settings)
     check_settings(settings, dataset)
-    _set_threads(settings)
     step = build_step(settings, dataset)
     export_slurm_ranks(settings.trainer.devices, settings.trainer.num_nodes)
     with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
         start, note = from_first(lambda: _choose_start(settings, dataset, step))
         if start.is_finished(settings):
             return read_result(start.folder, start.images_seen, finished_before=True) if is_first() else None
+        threads, threads_note = from_first(lambda: choose_threads(settings, step, start))
+        settings = replace(settings, threads=threads)
+        torch.set_num_threads(threads)
         if not is_first():
             _train_from(start, settings, dataset, _initialized(step, start, settings, dataset), device)
             return None
         start.folder.prepare(new=False)
         with RunLock(start.folder.root), explained_disk_errors(start.folder):
             _check_unchanged(settings, saved)
-            _open_folder(settings, start, [*notices(settings, dataset), *note])
+            _open_folder(settings, start, [*notices(settings, dataset), *note, *threads_note])
             if launches(settings.trainer.devices):
                 del dataset, step  # each worker has its own
                 with StopSignals(settings.trainer.requeue, shared=True) as signals:
@@ -109,15 +112,10 @@ def _open_folder(settings: TrainSettings, start: Start, notes: list[str]) -> Non
 def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> int:
     """Build and train in a worker process -> images seen."""
     with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
-        _set_threads(settings)
+        torch.set_num_threads(int(settings.threads or 1))
         dataset = build_dataset(settings)
         step = _initialized(build_step(settings, dataset), start, settings, dataset)
         return _train_from(start, settings, dataset, step, device, signals)
-
-
-def _set_threads(settings: TrainSettings) -> None:
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
 
 
 def _initialized(step: TrainingStep, start: Start, settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from stylegen.config.evaluate_settings import EvaluateSettings
+from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device, process_group
 from stylegen.launching import launch, launches
 from stylegen.metrics.engine.evaluation import Evaluation
@@ -46,6 +47,7 @@ def with_defaults(settings: EvaluateSettings) -> EvaluateSettings:
 
 def _rank(settings: EvaluateSettings) -> str:
     """Evaluate on this rank -> the result, empty except on rank 0."""
+    use_default_threads()
     with process_group(choose_device(settings.device)) as device:
         job = _job(settings, device)
         with ProgressBars() as progress:

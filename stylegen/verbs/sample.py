@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.config.settings import SampleSettings
+from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import make_grid
@@ -44,6 +45,7 @@ def run(settings: SampleSettings) -> SampleResult:
         UserError: a bad snapshot, seed, layer, class, or an output that cannot be written.
     """
     seeds, others = parse_seeds(settings.seeds), parse_seeds(settings.mix_seeds, "mix_seeds")
+    use_default_threads()
     snapshot = load_snapshot(settings.snapshot)
     sampler = Sampler(
         snapshot.generator.to(choose_device(settings.device)),

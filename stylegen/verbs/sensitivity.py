@@ -7,6 +7,7 @@ import torch
 
 import stylegen
 from stylegen.config.evaluate_settings import SensitivitySettings
+from stylegen.cpus import use_default_threads
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError
@@ -23,6 +24,7 @@ def run(settings: SensitivitySettings) -> str:
     Raises:
         UserError: a dataset or metric that cannot be used; `out` not writable.
     """
+    use_default_threads()
     metrics = _metrics(settings)
     out = None if settings.out is None else Path(settings.out).expanduser()
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):

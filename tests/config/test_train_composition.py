@@ -13,7 +13,7 @@ from tests.support.runs import content
 from tests.support.tiny import TINY_RUN
 
 RUN = [setting for setting in TINY_RUN if setting != "data.resolution=16"]
-RUN += ["experiment=none", "data=images", "regularizers=r1", "logger.mode=disabled", "growth=none", "threads=1"]
+RUN += ["experiment=none", "data=images", "regularizers=r1", "logger.mode=disabled", "growth=none"]
 RUN += ["generator=stylegan1", "discriminator=stylegan1", "total_kimg=0.008", "sample_count=4"]
 
 

@@ -18,7 +18,7 @@ from stylegen.training.phases import Phase
 from tests.support.disturbed import Limited, at_phase, fill
 from tests.support.tiny import TINY_RUN
 
-RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.048"]
+RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "total_kimg=0.048"]
 RUN += [f"{what}_every_kimg=0.016" for what in ("log", "sample", "snapshot", "checkpoint")]
 
 

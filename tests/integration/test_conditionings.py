@@ -18,7 +18,6 @@ RUN = [*TINY_RUN, "data.use_labels=true", *STYLEGAN1]
 RUN += [
     "batch_size=20",
     "logger.mode=disabled",
-    "threads=1",
     "sample_every_kimg=0",
     "snapshot_every_kimg=0",
     "log_every_kimg=0.1",

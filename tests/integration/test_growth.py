@@ -20,7 +20,7 @@ from tests.support.tiny import TINY_RUN
 STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
 # The run reaches two of three batch sizes; the third is for 32 px.
 SCHEDULE = ["growth.stable_kimg=0.096", "growth.fade_kimg=0.16", "growth.batch_sizes=[16,8,6]", "growth.rates=[1,1.5]"]
-RUN = [*STYLEGAN1, *TINY_RUN, *SCHEDULE, "threads=1", "total_kimg=0.4", "logger.mode=disabled", "checkpoints=99"]
+RUN = [*STYLEGAN1, *TINY_RUN, *SCHEDULE, "total_kimg=0.4", "logger.mode=disabled", "checkpoints=99"]
 RUN += ["log_every_kimg=0.04", "checkpoint_every_kimg=0.04", "sample_every_kimg=0.08", "snapshot_every_kimg=0.08"]
 
 

@@ -22,7 +22,7 @@ from tests.support.moments import alive, content, differences, environment
 from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "regularizers=r1_path_length", "augment=ada", "augment.speed_kimg=0.1", "data.use_labels=true"]
-RUN += ["threads=1", "total_kimg=0.16", "log_every_kimg=0.04", "checkpoint_every_kimg=0.024", "logger.mode=disabled"]
+RUN += ["total_kimg=0.16", "log_every_kimg=0.04", "checkpoint_every_kimg=0.024", "logger.mode=disabled"]
 RUN += ["sample_every_kimg=0.08", "snapshot_every_kimg=0.08"]
 TWO = ["trainer.accelerator=cpu", "trainer.devices=2"]
 

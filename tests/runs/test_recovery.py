@@ -17,7 +17,7 @@ from stylegen.training.step import TrainingStep
 from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
 
-RUN = [*TINY_RUN, "threads=1", "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kimg=0.08", "bad_steps=6"]
+RUN = [*TINY_RUN, "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kimg=0.08", "bad_steps=6"]
 RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
 
 

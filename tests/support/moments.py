@@ -26,7 +26,7 @@ import torch
 from tests.support.tiny import TINY_RUN
 
 ROOT = Path(__file__).parents[2]
-RUN = [*TINY_RUN, "regularizers=r1_path_length", "data.use_labels=true", "threads=1", "logger.mode=disabled"]
+RUN = [*TINY_RUN, "regularizers=r1_path_length", "data.use_labels=true", "logger.mode=disabled"]
 RUN += ["augment=ada", "augment.preset=bgc", "augment.speed_kimg=0.3", "trainer.accelerator=cpu"]
 # No interval is a multiple of another: checkpoints fall between records and save incomplete means.
 RUN += ["total_kimg=0.4", "log_every_kimg=0.04", "checkpoint_every_kimg=0.056", "sample_every_kimg=0.08"]

@@ -30,4 +30,5 @@ TINY_RUN = [
     "discriminator.channel_max=8",
     "sample_count=4",
     "evaluation=none",
+    "threads=1",
 ]

@@ -19,7 +19,7 @@ from stylegen.training.observers.progress_bar import ProgressBar
 from stylegen.training.run_log import RunLog, duration
 from tests.support.tiny import TINY_RUN
 
-RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "threads=1", "total_kimg=0.016"]
+RUN = [*TINY_RUN, "regularizers=r1", "logger.mode=disabled", "total_kimg=0.016"]
 GROWING = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1", "growth.stable_kimg=0.008"]
 GROWING += ["growth.fade_kimg=0.008", "growth.batch_sizes=[8,8]", "growth.rates=[]", "total_kimg=0.032"]
 

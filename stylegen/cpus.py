@@ -1,0 +1,73 @@
+"""The CPU cores that this process may use, and its number of threads. Imports no torch at the top.
+
+PyTorch counts cores; a container may have a quota of their time only.
+"""
+
+import math
+import os
+from pathlib import Path
+
+_CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+
+def available_cores() -> int:
+    """Physical cores of this process's affinity mask, at most the cgroup's quota rounded down; at least 1."""
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return max(1, int(min(len({_core(cpu) for cpu in cpus}), cgroup_quota())))
+
+
+def default_threads(processes: int = 1) -> int:
+    """Threads of a process without a measurement: OMP_NUM_THREADS, or its share of the available cores.
+
+    Args:
+        processes: that share the cores.
+    """
+    return threads_from_environment() or max(1, available_cores() // processes)
+
+
+def use_default_threads() -> None:
+    """Let PyTorch compute with `default_threads`; its own default ignores quotas."""
+    import torch
+
+    torch.set_num_threads(default_threads())
+
+
+def threads_from_environment() -> int | None:
+    """The first number of OMP_NUM_THREADS; None if it is not set, or not a positive number."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
+
+
+def cgroup_quota(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float:
+    """CPUs' worth of time that this process's cgroup (version 1 or 2) and its parents allow; infinity for no limit."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # no cgroups on this system
+        return math.inf
+    limits = [math.inf]
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if not controllers or "cpu" in controllers.split(","):
+            base = root / controllers
+            inner = base / path.lstrip("/")  # in a container, the path of the host may not exist: the base counts
+            limits += [_limit(folder) for folder in (inner, *inner.parents) if folder.is_relative_to(base)]
+    return min(limits)
+
+
+def _limit(folder: Path) -> float:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    except (OSError, ValueError):  # no limit: no file, or "max"
+        return math.inf
+
+
+def _core(cpu: int) -> str:
+    """The hardware threads of a logical CPU's core; the CPU itself if the system does not say."""
+    try:
+        return Path(_SIBLINGS.format(cpu)).read_text().strip()
+    except OSError:
+        return str(cpu)

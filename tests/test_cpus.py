@@ -1,0 +1,57 @@
+"""Available cores: affinity, hardware threads of one core, quotas of cgroups; OMP_NUM_THREADS."""
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from stylegen import cpus
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "quota"),
+    [
+        ("0::/", {"cpu.max": "max 100000\n"}, math.inf),
+        ("0::/", {"cpu.max": "250000 100000\n"}, 2.5),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000", "cpu.max": "400000 100000"}, 0.5),
+        ("4:cpu,cpuacct:/x", {"cpu,cpuacct/cpu.cfs_quota_us": "300000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 3),
+        ("4:cpu:/x", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "100000"}, math.inf),
+        ("4:memory:/x", {"memory/x/cpu.max": "100000 100000"}, math.inf),
+        ("0::/", {"cpu.max": "no numbers at all"}, math.inf),
+        ("nonsense", {}, math.inf),
+    ],
+)
+def test_the_smallest_quota_of_a_cgroup_and_its_parents_counts(
+    own: str, files: dict[str, str], quota: float, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text(f"{own}\n")
+    for name, content in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert cpus.cgroup_quota(tmp_path / "groups", tmp_path / "own") == quota
+
+
+def test_a_system_without_cgroups(tmp_path: Path) -> None:
+    assert cpus.cgroup_quota(tmp_path, tmp_path / "absent") == math.inf
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(math.inf, 3), (2.9, 2), (0.5, 1)])
+def test_a_core_counts_once_and_the_quota_limits(
+    quota: float, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cpu, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
+        (tmp_path / f"{cpu}").write_text(siblings)
+    monkeypatch.setattr(cpus, "_SIBLINGS", str(tmp_path / "{}"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 7}, raising=False)  # nothing is known of 7
+    monkeypatch.setattr(cpus, "cgroup_quota", lambda: quota)
+    assert cpus.available_cores() == expected
+
+
+@pytest.mark.parametrize(("variable", "threads"), [("3", 3), ("4,2", 4), ("0", 5), ("many", 5), ("", 5)])
+def test_omp_num_threads_comes_before_the_share(variable: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpus, "available_cores", lambda: 10)
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    assert cpus.default_threads(2) == threads
+    assert cpus.default_threads(20) == (threads if threads != 5 else 1)
