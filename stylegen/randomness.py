@@ -8,7 +8,8 @@ CPU and GPU, and a resumed run needs no saved state. Tested with the published k
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -84,6 +85,38 @@ def integers(high: int, seed: int, purpose: str, indices: Tensor, shape: Sequenc
     """int64 [N, *shape], uniform in [0, high) for high < 2**31 (bias below high / 2**32)."""
     words = random_words(seed, purpose, indices, math.prod(shape))
     return ((words * high) >> 32).reshape(len(indices), *shape)
+
+
+class Request(NamedTuple):
+    """Random numbers of one purpose, for `generate`.
+
+    Attributes:
+        kind: "normal", "uniform" or "integers"; see the functions of these names.
+        shape: of the numbers of one index.
+        high: upper bound of integers, exclusive.
+    """
+
+    kind: str
+    shape: Sequence[int] = ()
+    high: int = 0
+
+
+def generate(seed: int, indices: Tensor, requests: Mapping[str, Request]) -> dict[str, Tensor]:
+    """The random numbers of several purposes at once.
+
+    Args:
+        requests: by purpose.
+
+    Returns:
+        By purpose, contiguous: float32 or int64 [N, *shape].
+    """
+    numbers = {}
+    for purpose, (kind, shape, high) in requests.items():
+        if kind == "integers":
+            numbers[purpose] = integers(high, seed, purpose, indices, shape)
+        else:
+            numbers[purpose] = (normal if kind == "normal" else uniform)(seed, purpose, indices, shape)
+    return numbers
 
 
 def permutation(count: int, seed: int, purpose: str, index: int = 0) -> Tensor:

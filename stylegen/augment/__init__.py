@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from stylegen.augment.augment_inputs import AugmentDraws as AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs as AugmentInputs
 from stylegen.augment.augmentation import Augmentation as Augmentation
 from stylegen.augment.augmentation import Controller as Controller
 from stylegen.augment.augmentation import Pipeline

@@ -1,15 +1,17 @@
 """Random numbers of an augmentation: a few per image and operation, supplied by the caller.
 
-An operation requests one number per image by name. The names are the columns of three tables. One call of the
-counter-based generator fills a table for all operations, so enabling one does not change another's numbers.
+An operation takes one number per image by name. The names are the columns of three tables, generated for all
+operations, so enabling one does not change another's numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.randomness import Request
 
 _BANDS = tuple(f"imgfilter_{band}" for band in range(4))
 # Whether an operation applies to an image.
@@ -50,38 +52,67 @@ UNIFORMS = (
 NORMALS = ("scale", "aniso", "xfrac_x", "xfrac_y", "brightness", "contrast", "saturation", *_BANDS, "noise")
 
 
-class AugmentDraws:
-    """Random numbers for N images from the counter-based generator, keyed by (seed, purpose, global image index).
+class AugmentInputs(NamedTuple):
+    """Random numbers for the augmentation of N images.
 
-    Args:
-        seed: of the run.
-        purpose: the caller, such as ``"D_main/real"``; different purposes get independent numbers.
-        indices: int64 [N], global image indices.
+    Attributes:
+        gates, uniforms: [N, names] in [0, 1), with the columns of `GATES` and `UNIFORMS`.
+        normals: [N, names], standard normal, with the columns of `NORMALS`.
+        image_noise: [N, C, H, W], standard normal; None for pipelines without additive noise.
     """
 
-    def __init__(self, seed: int, purpose: str, indices: Tensor) -> None:
-        self.seed, self.purpose, self.indices = seed, f"{purpose}/augment", indices
-        self._gates = randomness.uniform(seed, f"{self.purpose}/gates", indices, (len(GATES),))
-        self._uniforms = randomness.uniform(seed, f"{self.purpose}/uniforms", indices, (len(UNIFORMS),))
-        self._normals = randomness.normal(seed, f"{self.purpose}/normals", indices, (len(NORMALS),))
+    gates: Tensor
+    uniforms: Tensor
+    normals: Tensor
+    image_noise: Tensor | None = None
 
     def gate(self, name: str, probability: float) -> Tensor:
         """bool [N], true with `probability`; one of `GATES`."""
-        return self._gates[:, GATES.index(name)] < probability
+        return self.gates[:, GATES.index(name)] < probability
 
     def uniform(self, name: str) -> Tensor:
         """[N] in [0, 1); one of `UNIFORMS`."""
-        return self._uniforms[:, UNIFORMS.index(name)]
+        return self.uniforms[:, UNIFORMS.index(name)]
 
     def normal(self, name: str) -> Tensor:
         """[N], standard normal; one of `NORMALS`."""
-        return self._normals[:, NORMALS.index(name)]
+        return self.normals[:, NORMALS.index(name)]
 
-    def image_noise(self, shape: Sequence[int]) -> Tensor:
-        """[N, C, H, W] for a shape of (C, H, W), standard normal."""
-        # Channel by channel: random words for all channels of large images at once would take gigabytes.
-        planes = (
-            randomness.normal(self.seed, f"{self.purpose}/picture{channel}", self.indices, (1, *shape[1:]))
-            for channel in range(shape[0])
-        )
-        return torch.cat(list(planes), dim=1)
+    def first(self, count: int) -> "AugmentInputs":
+        """The inputs of the first `count` images."""
+        noise = None if self.image_noise is None else self.image_noise[:count]
+        return AugmentInputs(self.gates[:count], self.uniforms[:count], self.normals[:count], noise)
+
+
+def augment_requests(purpose: str, noise_shape: Sequence[int] | None = None) -> dict[str, Request]:
+    """What `randomness.generate` supplies for `augment_inputs`.
+
+    Args:
+        purpose: the caller, such as ``"D_main/real"``; different purposes get independent numbers.
+        noise_shape: (C, H, W) of the images, for a pipeline with additive noise.
+    """
+    requests = {
+        f"{purpose}/augment/gates": Request("uniform", (len(GATES),)),
+        f"{purpose}/augment/uniforms": Request("uniform", (len(UNIFORMS),)),
+        f"{purpose}/augment/normals": Request("normal", (len(NORMALS),)),
+    }
+    if noise_shape is not None:
+        channels, *sides = noise_shape
+        requests |= {f"{purpose}/augment/picture{k}": Request("normal", (1, *sides)) for k in range(channels)}
+    return requests
+
+
+def augment_inputs(purpose: str, numbers: Mapping[str, Tensor]) -> AugmentInputs:
+    """Collects the results of `augment_requests(purpose)`, among those of other requests."""
+    planes = [value for name, value in numbers.items() if name.startswith(f"{purpose}/augment/picture")]
+    return AugmentInputs(
+        gates=numbers[f"{purpose}/augment/gates"],
+        uniforms=numbers[f"{purpose}/augment/uniforms"],
+        normals=numbers[f"{purpose}/augment/normals"],
+        image_noise=torch.cat(planes, dim=1) if planes else None,
+    )
+
+
+def keyed_inputs(seed: int, purpose: str, indices: Tensor, noise_shape: Sequence[int] | None = None) -> AugmentInputs:
+    """The inputs of the images with these indices, int64 [N], keyed by (seed, purpose, index)."""
+    return augment_inputs(purpose, randomness.generate(seed, indices, augment_requests(purpose, noise_shape)))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 import torch
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 from stylegen.bounds import Interval, Range, Share, check_arguments
 
 
@@ -79,9 +79,15 @@ class Pipeline(Protocol):
     """Images [N, C, H, W] in [-1, 1], probability p, random numbers -> images of the same shape.
 
     Each image is augmented independently. Twice differentiable with respect to the images; the identity at p = 0.
+
+    Attributes:
+        uses_image_noise: whether the random numbers must include `image_noise`.
     """
 
-    def __call__(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor: ...
+    @property
+    def uses_image_noise(self) -> bool: ...
+
+    def __call__(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor: ...
 
 
 class Augmentation:
@@ -90,6 +96,6 @@ class Augmentation:
     def __init__(self, pipeline: Pipeline, controller: Controller) -> None:
         self.pipeline, self.controller = pipeline, controller
 
-    def __call__(self, images: Tensor, draws: AugmentDraws) -> Tensor:
+    def __call__(self, images: Tensor, draws: AugmentInputs) -> Tensor:
         """[N, C, H, W] in [-1, 1] -> the same shape, augmented with the current p."""
         return self.pipeline(images, self.controller.p, draws)

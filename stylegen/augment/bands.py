@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 from stylegen.augment.filters import BLOCK, SYM2, band_matrix, filter_height, reflect, windows
 
 OPERATIONS = ("imgfilter",)
@@ -22,7 +22,7 @@ NUM_BANDS = 4
 _POWER = tuple(power / 13 for power in (10, 1, 1, 1))  # expected for natural images (a 1/f spectrum)
 
 
-def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> Tensor:
+def amplify_bands(images: Tensor, draws: AugmentInputs, p: float, std: float) -> Tensor:
     """Filter along both axes, with mirrored edges.
 
     Each band is amplified by 2^(std n), n ~ N(0, 1), with probability p, lowest band first. Then all bands are
@@ -42,7 +42,7 @@ def amplify_bands(images: Tensor, draws: AugmentDraws, p: float, std: float) -> 
     return images.contiguous()
 
 
-def gains(draws: AugmentDraws, p: float, std: float) -> Tensor:
+def gains(draws: AugmentInputs, p: float, std: float) -> Tensor:
     """Factors of the bands [N, 4]."""
     names = [f"imgfilter_{band}" for band in range(NUM_BANDS)]
     normals = torch.stack([draws.normal(name) for name in names], dim=1)

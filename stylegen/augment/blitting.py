@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.affine import rotation, scaling, translation
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 
 OPERATIONS = ("xflip", "rotate90", "xint")
 
 
 def blitting_maps(
-    operations: Collection[str], draws: AugmentDraws, p: float, height: int, width: int, xint_max: float
+    operations: Collection[str], draws: AugmentInputs, p: float, height: int, width: int, xint_max: float
 ) -> list[Tensor]:
     """The maps of this family's operations among `operations`, in order of application.
 
@@ -36,20 +36,20 @@ def blitting_maps(
     return maps
 
 
-def horizontal_flip(draws: AugmentDraws, p: float) -> Tensor:
+def horizontal_flip(draws: AugmentInputs, p: float) -> Tensor:
     """Horizontal flip if i = 1, i ~ U{0, 1}."""
     flipped = draws.gate("xflip", p) & (torch.floor(2 * draws.uniform("xflip")) == 1)
     x = torch.where(flipped, -1.0, 1.0)
     return scaling(x, torch.ones_like(x))
 
 
-def quarter_rotation(draws: AugmentDraws, p: float) -> Tensor:
+def quarter_rotation(draws: AugmentInputs, p: float) -> Tensor:
     """Counter-clockwise rotation by 90 i degrees, i ~ U{0, 1, 2, 3}."""
     turns = torch.where(draws.gate("rotate90", p), torch.floor(4 * draws.uniform("rotate90")), 0.0)
     return rotation(turns * (math.pi / 2))
 
 
-def integer_translation(draws: AugmentDraws, p: float, height: int, width: int, xint_max: float) -> Tensor:
+def integer_translation(draws: AugmentInputs, p: float, height: int, width: int, xint_max: float) -> Tensor:
     """Translation by round(t * side) pixels along each axis, t ~ U(-xint_max, xint_max)."""
     gate = draws.gate("xint", p)
     x, y = (

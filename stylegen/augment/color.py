@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 
 if TYPE_CHECKING:
     from stylegen.augment.pipeline import AdaPipeline
@@ -28,7 +28,7 @@ OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 
 
 def adjust_color(
-    images: Tensor, operations: Collection[str], draws: AugmentDraws, p: float, strengths: "AdaPipeline"
+    images: Tensor, operations: Collection[str], draws: AugmentInputs, p: float, strengths: "AdaPipeline"
 ) -> Tensor:
     """Apply this family's operations among `operations`, each with probability p.
 

@@ -4,19 +4,20 @@ Taylor 2017, arXiv 1708.04552)."""
 import torch
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 
 
-def add_noise(images: Tensor, draws: AugmentDraws, p: float, std: float) -> Tensor:
+def add_noise(images: Tensor, draws: AugmentInputs, p: float, std: float) -> Tensor:
     """With probability p add sigma n, n ~ N(0, 1) per pixel and channel, sigma = |N(0, std^2)| per image.
 
     Shape: [N, C, H, W] -> the same.
     """
+    assert draws.image_noise is not None
     sigma = torch.where(draws.gate("noise", p), (std * draws.normal("noise")).abs(), 0.0).to(images.dtype)
-    return images + sigma[:, None, None, None] * draws.image_noise(images.shape[1:]).to(images.dtype)
+    return images + sigma[:, None, None, None] * draws.image_noise.to(images.dtype)
 
 
-def cut_out(images: Tensor, draws: AugmentDraws, p: float, size: float) -> Tensor:
+def cut_out(images: Tensor, draws: AugmentInputs, p: float, size: float) -> Tensor:
     """With probability p set a box of `size` times the sides to 0, its centre uniform over the image.
 
     Shape: [N, C, H, W] -> the same.

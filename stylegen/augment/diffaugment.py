@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 from stylegen.augment.corruptions import cut_out
 from stylegen.errors import unknown_choice
 
@@ -25,13 +25,15 @@ class DiffAugment:
         UserError: an unknown policy.
     """
 
+    uses_image_noise = False
+
     def __init__(self, policies: Sequence[str] = POLICIES) -> None:
         for policy in policies:
             if policy not in POLICIES:
                 raise unknown_choice("augment.policies", policy, POLICIES)
         self.policies = frozenset(policies)
 
-    def __call__(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
+    def __call__(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor:
         """Augment each image with probability p, with all policies at once; the paper uses p = 1.
 
         Shape: [N, C, H, W] -> the same; differentiable to any order with respect to `images`.
@@ -48,7 +50,7 @@ class DiffAugment:
         return torch.where(draws.gate("diffaugment", p)[:, None, None, None], changed, images)
 
 
-def adjust_color(images: Tensor, draws: AugmentDraws) -> Tensor:
+def adjust_color(images: Tensor, draws: AugmentInputs) -> Tensor:
     """Brightness x + u - 1/2, saturation about each pixel's mean, contrast about the image's mean; u ~ U(0, 1).
 
     Shape: [N, C, H, W] -> the same.
@@ -63,7 +65,7 @@ def adjust_color(images: Tensor, draws: AugmentDraws) -> Tensor:
     return mean + (images - mean) * (c + 0.5)
 
 
-def translate(images: Tensor, draws: AugmentDraws, limit: float) -> Tensor:
+def translate(images: Tensor, draws: AugmentInputs, limit: float) -> Tensor:
     """Translate by whole pixels, uniformly up to `limit` times the side; zero padding.
 
     Shape: [N, C, H, W] -> the same.

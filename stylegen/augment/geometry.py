@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.affine import rotation, scaling, translation
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 
 if TYPE_CHECKING:
     from stylegen.augment.pipeline import AdaPipeline
@@ -22,7 +22,7 @@ OPERATIONS = ("scale", "rotate", "aniso", "xfrac")
 
 
 def geometry_maps(
-    operations: Collection[str], draws: AugmentDraws, p: float, height: int, width: int, strengths: "AdaPipeline"
+    operations: Collection[str], draws: AugmentInputs, p: float, height: int, width: int, strengths: "AdaPipeline"
 ) -> list[Tensor]:
     """The maps of this family's operations among `operations`, each with probability p, in order of application.
 
@@ -44,25 +44,25 @@ def geometry_maps(
     return maps
 
 
-def isotropic_scale(draws: AugmentDraws, p: float, std: float) -> Tensor:
+def isotropic_scale(draws: AugmentInputs, p: float, std: float) -> Tensor:
     """Scaling by s = 2^(std n), n ~ N(0, 1)."""
     inverse = torch.where(draws.gate("scale", p), torch.exp2(-std * draws.normal("scale")), 1.0)
     return scaling(inverse, inverse)
 
 
-def random_rotation(draws: AugmentDraws, name: str, p: float, limit: float) -> Tensor:
+def random_rotation(draws: AugmentInputs, name: str, p: float, limit: float) -> Tensor:
     """Counter-clockwise rotation by an angle ~ U(-limit pi, limit pi)."""
     angle = torch.where(draws.gate(name, p), (2 * draws.uniform(name) - 1) * (math.pi * limit), 0.0)
     return rotation(angle)
 
 
-def anisotropic_scale(draws: AugmentDraws, p: float, std: float) -> Tensor:
+def anisotropic_scale(draws: AugmentInputs, p: float, std: float) -> Tensor:
     """Scaling by s along x and 1 / s along y, s = 2^(std n), n ~ N(0, 1)."""
     inverse = torch.where(draws.gate("aniso", p), torch.exp2(-std * draws.normal("aniso")), 1.0)
     return scaling(inverse, 1 / inverse)
 
 
-def fractional_translation(draws: AugmentDraws, p: float, height: int, width: int, std: float) -> Tensor:
+def fractional_translation(draws: AugmentInputs, p: float, height: int, width: int, std: float) -> Tensor:
     """Translation by std n side along each axis, n ~ N(0, 1)."""
     gate = draws.gate("xfrac", p)
     x, y = (

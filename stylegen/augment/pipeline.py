@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stylegen.augment import bands, blitting, color, corruptions, geometry
 from stylegen.augment.affine import compose
-from stylegen.augment.augment_inputs import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs
 from stylegen.augment.warp import warp
 from stylegen.bounds import Deviation, Share, check_arguments
 from stylegen.errors import unknown_choice
@@ -79,7 +79,11 @@ class AdaPipeline:
         """Operations of the preset."""
         return operations_of(self.preset)
 
-    def __call__(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
+    @property
+    def uses_image_noise(self) -> bool:
+        return "noise" in self.operations
+
+    def __call__(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor:
         """Augment each image independently.
 
         Args:
@@ -98,7 +102,7 @@ class AdaPipeline:
         last = images.is_contiguous(memory_format=torch.channels_last)
         return augmented.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
-    def _augment(self, images: Tensor, p: float, draws: AugmentDraws) -> Tensor:
+    def _augment(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor:
         height, width = images.shape[2:]
         maps = self._maps(draws, p, height, width)
         if maps:
@@ -113,7 +117,7 @@ class AdaPipeline:
             images = corruptions.cut_out(images, draws, p, self.cutout_size)
         return images
 
-    def _maps(self, draws: AugmentDraws, p: float, height: int, width: int) -> list[Tensor]:
+    def _maps(self, draws: AugmentInputs, p: float, height: int, width: int) -> list[Tensor]:
         """Maps from output to input: the last operation is rightmost in their product."""
         return [
             *blitting.blitting_maps(self.operations, draws, p, height, width, self.xint_max),

@@ -7,7 +7,7 @@ from torch import nn
 from stylegen.bounds import Kimg, Share, check_arguments
 from stylegen.layers.conditioning import batch_statistics, standing_statistics
 from stylegen.networks import StyleGenerator
-from stylegen.training.random_inputs import Draws
+from stylegen.training.random_inputs import Draws, InputSpec
 
 _STANDING_BATCHES, _STANDING_BATCH = 16, 32
 
@@ -61,9 +61,11 @@ def update_standing_statistics(generator: StyleGenerator, draws: Draws) -> None:
     """
     if not batch_statistics(generator):
         return
+    spec = InputSpec(generated=_STANDING_BATCH, noise_sizes=generator.synthesis.noise_sizes)
     with standing_statistics(generator):
         for start in range(0, _STANDING_BATCHES * _STANDING_BATCH, _STANDING_BATCH):
             indices = torch.arange(start, start + _STANDING_BATCH, device=generator.mapping.w_avg.device)
-            w = generator.mapping(draws.latents("standing", indices), draws.labels("standing", indices))
-            noise = draws.noise("standing", indices, generator.synthesis.noise_sizes)
-            generator.synthesis(w.unsqueeze(1).repeat(1, generator.num_ws, 1), noise)
+            inputs = draws.inputs("standing", indices, spec).synthesis
+            assert inputs is not None
+            w = generator.mapping(inputs.z, inputs.labels)
+            generator.synthesis(w.unsqueeze(1).repeat(1, generator.num_ws, 1), inputs.noise)

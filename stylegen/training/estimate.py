@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from stylegen.training.random_inputs import InputSpec
 from stylegen.training.step import TrainingStep
 
 _MAIN_G, _MAIN_D = 4, 8  # forward passes of both main phases: G 1 + 2 + 1; D 1 + 1 and 2 + 2 * 2
@@ -66,13 +67,13 @@ def _timed_passes(step: TrainingStep, count: int) -> tuple[float, float]:
     """Seconds of one forward pass of G_ema and one of D, with `count` images."""
     G, D, draws = step.G_ema, step.D, step.draws
     indices = torch.arange(count, device=step.device)
-    latents, labels = draws.latents("estimate", indices), draws.labels("estimate", indices)
     begun = _now(step.device)
-    w = G.mapping(latents, labels)
-    noise = draws.noise("estimate", indices, G.synthesis.noise_sizes)
-    images = G.synthesis(w.unsqueeze(1).repeat(1, G.num_ws, 1), noise)
+    inputs = draws.inputs("estimate", indices, InputSpec(count, noise_sizes=G.synthesis.noise_sizes)).synthesis
+    assert inputs is not None
+    w = G.mapping(inputs.z, inputs.labels)
+    images = G.synthesis(w.unsqueeze(1).repeat(1, G.num_ws, 1), inputs.noise)
     generated = _now(step.device)
-    D(images, labels)
+    D(images, inputs.labels)
     return generated - begun, _now(step.device) - generated
 
 

@@ -20,7 +20,7 @@ from stylegen.distributed import gather_over_ranks
 from stylegen.losses import Loss
 from stylegen.networks import StyleGenerator
 from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
-from stylegen.training.random_inputs import Draws
+from stylegen.training.random_inputs import NO_INPUTS, Draws, InputSpec, PhaseInputs, SynthesisInputs
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class MicroBatch:
     Attributes:
         generator, discriminator: the networks in training.
         real: [N, C, H, W] in [-1, 1]; labels: [N, num_classes]; indices: int64 [N], global image indices.
-        draws: the random inputs of the step.
+        draws: generates the random inputs of a phase.
         report: called with (name, tensor) for the log.
         track_w: called with w [N, D], which updates w_avg.
         observe: called with the logits [N, 1] of real images, which adapt the strength of augmentation.
-        phase: name of the current phase; part of the key of its random inputs.
+        inputs: the random inputs of the current phase; see `Phase.prepare`.
         augment: applied to every image that the discriminator sees; None for none.
         downscale: final resolution divided by the resolution of `real`; see `CriticBatch`.
     """
@@ -48,29 +48,28 @@ class MicroBatch:
     report: Callable[[str, Tensor], None]
     track_w: Callable[[Tensor], None]
     observe: Callable[[Tensor], None]
-    phase: str = ""
+    inputs: PhaseInputs = NO_INPUTS
     augment: Augmentation | None = None
     downscale: int = 1
 
-    def synthesize(self, count: int | None = None, track_w: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def synthesize(self, count: int | None = None, track_w: bool = False) -> tuple[Tensor, Tensor, SynthesisInputs]:
         """Generate the first `count` images of this phase, all by default.
 
         Returns:
-            images [n, C, H, W], ws [n, L, D] with style mixing applied, labels [n, num_classes].
+            images [n, C, H, W], ws [n, L, D] with style mixing applied, and their random inputs.
         """
-        G, indices = self.generator, self.indices[:count]
-        c = self.draws.labels(self.phase, indices)
-        w = G.mapping(self.draws.latents(self.phase, indices), c)
+        assert self.inputs.synthesis is not None
+        G, inputs = self.generator, self.inputs.synthesis
+        if count is not None:
+            inputs = inputs.first(count)
+        w = G.mapping(inputs.z, inputs.labels)
         if track_w:
             self.track_w(w.detach())
         ws = w.unsqueeze(1).repeat(1, G.num_ws, 1)
-        mixing = self.draws.mixing(self.phase, indices, G.num_active_ws)
-        if mixing is not None:
-            z2, layer = mixing
-            late = torch.arange(G.num_ws, device=w.device)[None, :, None] >= layer[:, None, None]
-            ws = torch.where(late, G.mapping(z2, c).unsqueeze(1), ws)
-        noise = self.draws.noise(self.phase, indices, G.synthesis.noise_sizes)
-        return G.synthesis(ws, noise), ws, c
+        if inputs.second_z is not None and inputs.first_mixed is not None:
+            late = torch.arange(G.num_ws, device=w.device)[None, :, None] >= inputs.first_mixed[:, None, None]
+            ws = torch.where(late, G.mapping(inputs.second_z, inputs.labels).unsqueeze(1), ws)
+        return G.synthesis(ws, inputs.noise), ws, inputs
 
     def critic(self, images: Tensor, c: Tensor, source: str) -> Tensor:
         """Logits [N, 1] of augmented images.
@@ -82,8 +81,7 @@ class MicroBatch:
             source: "real" or "fake".
         """
         if self.augment is not None:
-            draws = self.draws.augmentation(self.phase, source, self.indices[: len(images)])
-            images = self.augment(images, draws)
+            images = self.augment(images, getattr(self.inputs, source).first(len(images)))
         return self.discriminator(images, c)
 
     def without_reports(self) -> "MicroBatch":
@@ -101,12 +99,18 @@ class Term:
         measure: evaluates the networks on a micro-batch; tensors [n, ...], one row for each image.
         combine: the measurements of the batch -> scalar.
         coupled: whether `combine` needs the whole batch at once, because it is not a mean over images.
+        shrink: n, to generate images for the first 1 / n of the batch; 0 for none.
+        direction: whether it needs directions for the path length.
+        sources: of the images that the discriminator sees, "real" or "fake".
     """
 
     name: str
     measure: Callable[[MicroBatch], tuple[Tensor, ...]]
     combine: Callable[..., Tensor]
     coupled: bool = False
+    shrink: int = 0
+    direction: bool = False
+    sources: tuple[str, ...] = ()
 
     def backward(self, batches: Sequence[MicroBatch], weight: float) -> None:
         """Accumulate the gradient of weight * term over the batch that consists of `batches`."""
@@ -146,15 +150,29 @@ class Phase:
 
     def backward(self, batches: Sequence[MicroBatch]) -> None:
         """Accumulate the gradient over the batch that consists of `batches`."""
-        batches = [replace(batch, phase=self.name) for batch in batches]
+        batches = [self.prepare(batch) for batch in batches]
         for term in self.terms:
             term.backward(batches, self.interval)
+
+    def prepare(self, batch: MicroBatch) -> MicroBatch:
+        """A copy of the micro-batch with the random inputs of this phase, which all its terms share."""
+        G, count = batch.generator, len(batch.indices)
+        spec = InputSpec(
+            generated=max((max(count // term.shrink, 1) for term in self.terms if term.shrink), default=0),
+            num_ws=G.num_active_ws,
+            noise_sizes=G.synthesis.noise_sizes,
+            image_shape=batch.real.shape[1:],
+            direction=any(term.direction for term in self.terms),
+            augmented=sorted({source for term in self.terms for source in term.sources}) if batch.augment else (),
+            image_noise=batch.augment is not None and batch.augment.pipeline.uses_image_noise,
+        )
+        return replace(batch, inputs=batch.draws.inputs(self.name, batch.indices, spec))
 
 
 def generator_term(loss: Loss) -> Term:
     def measure(batch: MicroBatch) -> tuple[Tensor, ...]:
-        images, _, c = batch.synthesize()
-        fake_logits = batch.critic(images, c, "fake")
+        images, _, inputs = batch.synthesize()
+        fake_logits = batch.critic(images, inputs.labels, "fake")
         batch.report("score/fake", fake_logits)
         if not loss.generator_sees_real:
             return (fake_logits,)
@@ -162,19 +180,21 @@ def generator_term(loss: Loss) -> Term:
             real_logits = batch.critic(batch.real, batch.labels, "real")
         return real_logits, fake_logits
 
-    return Term("loss/G", measure, loss.generator, loss.coupled)
+    sources = ("fake", "real") if loss.generator_sees_real else ("fake",)
+    return Term("loss/G", measure, loss.generator, loss.coupled, shrink=1, sources=sources)
 
 
 def discriminator_term(loss: Loss) -> Term:
     def measure(batch: MicroBatch) -> tuple[Tensor, ...]:
         with torch.no_grad():
-            images, _, c = batch.synthesize(track_w=True)
-        fake_logits, real_logits = batch.critic(images, c, "fake"), batch.critic(batch.real, batch.labels, "real")
+            images, _, inputs = batch.synthesize(track_w=True)
+        fake_logits = batch.critic(images, inputs.labels, "fake")
+        real_logits = batch.critic(batch.real, batch.labels, "real")
         batch.report("score/real", real_logits)
         batch.observe(real_logits)
         return real_logits, fake_logits
 
-    return Term("loss/D", measure, loss.discriminator, loss.coupled)
+    return Term("loss/D", measure, loss.discriminator, loss.coupled, shrink=1, sources=("fake", "real"))
 
 
 def regularizer_term(name: str, regularizer: Regularizer) -> Term:
@@ -185,11 +205,20 @@ def regularizer_term(name: str, regularizer: Regularizer) -> Term:
             return (
                 regularizer.measure(CriticBatch(critic, batch.real[:count], batch.labels[:count], batch.downscale)),
             )
-        images, ws, _ = batch.synthesize(count)
-        direction = batch.draws.direction(batch.phase, batch.indices[:count], images.shape[1:])
-        return (regularizer.measure(SynthesisBatch(ws, images, direction)),)
+        images, ws, inputs = batch.synthesize(count)
+        assert inputs.direction is not None
+        return (regularizer.measure(SynthesisBatch(ws, images, inputs.direction)),)
 
-    return Term(f"reg/{name}", measure, regularizer.combine, regularizer.coupled)
+    generates = regularizer.network == "G"
+    return Term(
+        name=f"reg/{name}",
+        measure=measure,
+        combine=regularizer.combine,
+        coupled=regularizer.coupled,
+        shrink=regularizer.batch_shrink if generates else 0,
+        direction=generates,
+        sources=() if generates else ("real",),
+    )
 
 
 def build_phases(loss: Loss, regularizers: Sequence[tuple[str, Regularizer]]) -> list[Phase]:

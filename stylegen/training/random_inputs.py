@@ -1,23 +1,96 @@
 """The random inputs of training: latents, labels, style mixing, noise, path length directions, augmentation.
 
-They are keyed by (seed, phase and purpose, global image index), independent of the number of ranks and micro-batches,
-and of interruptions.
+All inputs of one phase are generated at once, before the phase computes anything. They are keyed by (seed, phase and
+purpose, global image index), independent of the number of ranks and micro-batches, and of interruptions.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from stylegen import randomness
-from stylegen.augment import AugmentDraws
+from stylegen.augment import AugmentInputs
+from stylegen.augment.augment_inputs import augment_inputs, augment_requests
 from stylegen.one_hot import OneHot
-from stylegen.randomness import attempt_purpose
+from stylegen.randomness import Request, attempt_purpose
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The random inputs that a phase needs.
+
+    Attributes:
+        generated: number of generated images, the first of the micro-batch.
+        num_ws: active style slots; no style mixing for 1.
+        noise_sizes: side r of each layer's noise.
+        image_shape: (C, H, W).
+        direction: whether a path length direction is needed.
+        augmented: sources of augmented images, "real" or "fake".
+        image_noise: whether the augmentation adds noise.
+    """
+
+    generated: int = 0
+    num_ws: int = 1
+    noise_sizes: Sequence[int] = ()
+    image_shape: Sequence[int] = ()
+    direction: bool = False
+    augmented: Collection[str] = ()
+    image_noise: bool = False
+
+
+class SynthesisInputs(NamedTuple):
+    """Inputs of the generator for N images.
+
+    Attributes:
+        z: [N, z_dim]; labels: [N, num_classes].
+        second_z: [N, z_dim], for the layers from `first_mixed` [N] on, which is `num_ws` without mixing; None and None
+            if style mixing is off.
+        noise: one [N, 1, r, r] for each r of `noise_sizes`.
+        direction: [N, C, H, W], standard normal, for the path length.
+    """
+
+    z: Tensor
+    labels: Tensor
+    second_z: Tensor | None = None
+    first_mixed: Tensor | None = None
+    noise: tuple[Tensor, ...] = ()
+    direction: Tensor | None = None
+
+    def first(self, count: int) -> "SynthesisInputs":
+        """The inputs of the first `count` images."""
+        if count == len(self.z):
+            return self
+        return SynthesisInputs(
+            z=self.z[:count],
+            labels=self.labels[:count],
+            second_z=None if self.second_z is None else self.second_z[:count],
+            first_mixed=None if self.first_mixed is None else self.first_mixed[:count],
+            noise=tuple(layer[:count] for layer in self.noise),
+            direction=None if self.direction is None else self.direction[:count],
+        )
+
+
+class PhaseInputs(NamedTuple):
+    """The random inputs of one phase and micro-batch.
+
+    Attributes:
+        synthesis: of the generated images; None if there are none.
+        real, fake: of the augmentation of real and generated images; None without.
+    """
+
+    synthesis: SynthesisInputs | None = None
+    real: AugmentInputs | None = None
+    fake: AugmentInputs | None = None
+
+
+NO_INPUTS = PhaseInputs()
 
 
 class Draws(Protocol):
-    """Random inputs of a training step; `phase` is the name of a phase, `indices` [N] are global image indices.
+    """Random inputs of a training step.
 
     Attributes:
         attempt: part of every key; see `TrainingStep.attempt`.
@@ -25,27 +98,8 @@ class Draws(Protocol):
 
     attempt: int
 
-    def latents(self, phase: str, indices: Tensor) -> Tensor:
-        """z [N, z_dim]."""
-
-    def labels(self, phase: str, indices: Tensor) -> Tensor:
-        """c [N, num_classes] for generated images."""
-
-    def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
-        """A second z [N, z_dim] and the first layer [N] that uses it; None without style mixing.
-
-        Args:
-            num_ws: number of active layers; a first layer of `num_ws` means no mixing.
-        """
-
-    def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-        """One [N, 1, r, r] for each r of `sizes`."""
-
-    def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
-        """Standard normal [N, *shape] for the path length."""
-
-    def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
-        """Random inputs of the augmentation of N images; `source` is "real" or "fake"."""
+    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+        """The inputs of a phase and the images with global indices [N]."""
 
 
 class KeyedDraws:
@@ -62,38 +116,53 @@ class KeyedDraws:
         self.seed, self.z_dim, self.label_table, self.mixing_prob = seed, z_dim, label_table, mixing_prob
         self.attempt = 0
 
+    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+        indices = indices if spec.augmented else indices[: spec.generated]
+        requests = self._synthesis_requests(spec) if spec.generated else {}
+        keyed = {self._purpose(phase, what): request for what, request in requests.items()}
+        noise_shape = spec.image_shape if spec.image_noise else None
+        for source in spec.augmented:
+            keyed |= augment_requests(self._purpose(phase, source), noise_shape)
+        numbers = randomness.generate(self.seed, indices, keyed)
+        synthesis = {what: numbers[self._purpose(phase, what)][: spec.generated] for what in requests}
+        return PhaseInputs(
+            self._synthesis(spec, synthesis) if spec.generated else None,
+            **{source: augment_inputs(self._purpose(phase, source), numbers) for source in spec.augmented},
+        )
+
     def _purpose(self, phase: str, what: str) -> str:
         return attempt_purpose(f"{phase}/{what}", self.attempt)
 
-    def latents(self, phase: str, indices: Tensor) -> Tensor:
-        return randomness.normal(self.seed, self._purpose(phase, "z"), indices, (self.z_dim,))
+    def _synthesis_requests(self, spec: InputSpec) -> dict[str, Request]:
+        requests = {"z": Request("normal", (self.z_dim,))}
+        if self.label_table.shape[1]:
+            requests["label"] = Request("integers", high=len(self.label_table))
+        if self.mixing_prob and spec.num_ws > 1:
+            requests["mixing_z"] = Request("normal", (self.z_dim,))
+            requests["mixing_layer"] = Request("integers", high=spec.num_ws - 1)
+            requests["mixing"] = Request("uniform")
+        requests |= {f"noise{k}": Request("normal", (1, r, r)) for k, r in enumerate(spec.noise_sizes)}
+        if spec.direction:
+            requests["direction"] = Request("normal", spec.image_shape)
+        return requests
 
-    def labels(self, phase: str, indices: Tensor) -> Tensor:
-        if self.label_table.shape[1] == 0:
-            return torch.zeros(len(indices), 0, device=indices.device)
-        if self.label_table.device != indices.device:
-            self.label_table = self.label_table.to(indices.device)  # once
-        items = randomness.integers(len(self.label_table), self.seed, self._purpose(phase, "label"), indices)
+    def _synthesis(self, spec: InputSpec, numbers: dict[str, Tensor]) -> SynthesisInputs:
+        first_mixed = None
+        if "mixing" in numbers:
+            mixed = numbers["mixing"] < self.mixing_prob
+            first_mixed = torch.where(mixed, 1 + numbers["mixing_layer"], spec.num_ws)
+        return SynthesisInputs(
+            z=numbers["z"],
+            labels=self._labels(numbers.get("label"), numbers["z"]),
+            second_z=numbers.get("mixing_z"),
+            first_mixed=first_mixed,
+            noise=tuple(numbers[f"noise{k}"] for k in range(len(spec.noise_sizes))),
+            direction=numbers.get("direction"),
+        )
+
+    def _labels(self, items: Tensor | None, z: Tensor) -> Tensor:
+        if items is None:
+            return z.new_zeros(len(z), 0)
+        if self.label_table.device != items.device:
+            self.label_table = self.label_table.to(items.device)  # once
         return self.label_table[items]
-
-    def mixing(self, phase: str, indices: Tensor, num_ws: int) -> tuple[Tensor, Tensor] | None:
-        if self.mixing_prob == 0 or num_ws == 1:
-            return None
-        second = randomness.normal(self.seed, self._purpose(phase, "mixing_z"), indices, (self.z_dim,))
-        layer = 1 + randomness.integers(num_ws - 1, self.seed, self._purpose(phase, "mixing_layer"), indices)
-        mixed = randomness.uniform(self.seed, self._purpose(phase, "mixing"), indices) < self.mixing_prob
-        return second, torch.where(mixed, layer, num_ws)
-
-    def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-        # Layer by layer: the random words for all layers of a large image at once would take gigabytes.
-        purposes = [self._purpose(phase, f"noise{k}") for k in range(len(sizes))]
-        return [
-            randomness.normal(self.seed, purpose, indices, (1, r, r))
-            for purpose, r in zip(purposes, sizes, strict=True)
-        ]
-
-    def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
-        return randomness.normal(self.seed, self._purpose(phase, "direction"), indices, shape)
-
-    def augmentation(self, phase: str, source: str, indices: Tensor) -> AugmentDraws:
-        return AugmentDraws(self.seed, self._purpose(phase, source), indices)

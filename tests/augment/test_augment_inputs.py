@@ -5,17 +5,16 @@ import math
 import pytest
 import torch
 
-from stylegen.augment import AugmentDraws
-from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS
+from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS, keyed_inputs
 from tests.support.augment_inputs import keyed
 
 
 def test_a_part_of_the_batch_gets_the_same_numbers() -> None:
-    whole, part = keyed(8), AugmentDraws(0, "D_main/real", torch.arange(8)[1::3])
+    whole, part = keyed(8, noise=(3, 4, 4)), keyed_inputs(0, "D_main/real", torch.arange(8)[1::3], (3, 4, 4))
     assert torch.equal(part.uniform("hue"), whole.uniform("hue")[1::3])
     assert torch.equal(part.normal("scale"), whole.normal("scale")[1::3])
     assert torch.equal(part.gate("xflip", 0.5), whole.gate("xflip", 0.5)[1::3])
-    assert torch.equal(part.image_noise((3, 4, 4)), whole.image_noise((3, 4, 4))[1::3])
+    assert torch.equal(part.image_noise, whole.image_noise[1::3])
 
 
 def test_purposes_and_names_are_independent() -> None:

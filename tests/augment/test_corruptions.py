@@ -19,7 +19,7 @@ def test_the_magnitude_scales_the_noise() -> None:
 def test_fraction_and_size_of_noise() -> None:
     """A fraction p of the images gets noise with E sigma^2 = std^2."""
     x = torch.zeros(4000, 1, 4, 4)
-    noise = add_noise(x, keyed(4000), 0.25, std=0.1)
+    noise = add_noise(x, keyed(4000, noise=(1, 4, 4)), 0.25, std=0.1)
     on = noise.abs().amax(dim=(1, 2, 3)) > 0
     assert abs(on.double().mean() - 0.25) < 4 * math.sqrt(0.25 * 0.75 / 4000)
     assert noise[on].square().mean().sqrt().item() == pytest.approx(0.1, rel=0.1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylegen.augment import AugmentDraws
+from stylegen.augment.augment_inputs import keyed_inputs
 from stylegen.augment.pipeline import PRESETS, AdaPipeline, operations_of
 from stylegen.errors import UserError
 from tests.support.augment_inputs import FixedDraws, keyed, noise_images, smooth
@@ -52,7 +52,7 @@ def test_a_batch_may_be_split() -> None:
     x = noise_images(6)
     whole = EVERYTHING(x, 0.8, keyed(6))
     for rank in range(3):
-        part = EVERYTHING(x[rank::3], 0.8, AugmentDraws(0, "D_main/real", torch.arange(6)[rank::3]))
+        part = EVERYTHING(x[rank::3], 0.8, keyed_inputs(0, "D_main/real", torch.arange(6)[rank::3], x.shape[1:]))
         torch.testing.assert_close(part, whole[rank::3], atol=1e-5, rtol=0)
 
 
@@ -60,11 +60,11 @@ def test_a_batch_may_be_split() -> None:
 @pytest.mark.parametrize("size", [8, 32])
 def test_shapes(channels: int, size: int) -> None:
     x = noise_images(2, channels, size, size)
-    y = EVERYTHING(x, 0.9, keyed(2))
+    y = EVERYTHING(x, 0.9, keyed(2, noise=x.shape[1:]))
     assert y.shape == x.shape
     assert y.dtype == x.dtype
     assert y.isfinite().all()
-    last = EVERYTHING(x.contiguous(memory_format=torch.channels_last), 0.9, keyed(2))
+    last = EVERYTHING(x.contiguous(memory_format=torch.channels_last), 0.9, keyed(2, noise=x.shape[1:]))
     torch.testing.assert_close(last, y)
 
 
@@ -80,7 +80,7 @@ def test_half_precision_is_augmented_in_float32() -> None:
 def test_derivatives(channels: int) -> None:
     """First and second derivatives with respect to the images, with all operations enabled."""
     x = noise_images(1, channels, 5, 4).requires_grad_(True)
-    draws = keyed(1, first=3)
+    draws = keyed(1, first=3, noise=x.shape[1:])
     assert torch.autograd.gradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))
     assert torch.autograd.gradgradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))
 
@@ -88,7 +88,7 @@ def test_derivatives(channels: int) -> None:
 def test_second_derivative_of_a_penalty_equals_that_of_the_matrix() -> None:
     """The pipeline is affine in the image, A x + b, so the gradient of |A^T w|^2 with respect to w is 2 A A^T w."""
     x = noise_images(1, 1, 6, 6)
-    draws = keyed(1, first=5)
+    draws = keyed(1, first=5, noise=x.shape[1:])
     A = torch.autograd.functional.jacobian(lambda t: EVERYTHING(t, 1.0, draws), x).reshape(36, 36)
     w = torch.randn(36, dtype=torch.float64, requires_grad=True)
     x.requires_grad_(True)

@@ -9,7 +9,7 @@ from stylegen.data.metadata import parse_labels
 from stylegen.errors import UserError
 from stylegen.latent.seeds import random_labels
 from stylegen.one_hot import OneHot, members
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import InputSpec, KeyedDraws
 from tests.support.datasets import encode, write_folder
 
 LABELS = [0, 1, 2, 0, 1, 2, 0]
@@ -55,8 +55,11 @@ def test_generated_labels_come_from_indices_too():
     rows = torch.eye(3)[[0, 0, 0, 1]]
     for table in (rows, OneHot(rows.argmax(1), 3)):
         assert torch.equal(random_labels([4, 5, 6, 7], table), random_labels([4, 5, 6, 7], rows))
-        drawn = KeyedDraws(1, 4, table).labels("G_main", torch.arange(9))
-        assert torch.equal(drawn, KeyedDraws(1, 4, rows).labels("G_main", torch.arange(9)))
+        found, expected = (
+            KeyedDraws(1, 4, labels).inputs("G_main", torch.arange(9), InputSpec(generated=9)).synthesis
+            for labels in (table, rows)
+        )
+        assert torch.equal(found.labels, expected.labels)
 
 
 def test_too_many_classes_are_refused():

@@ -1,6 +1,5 @@
 """The augmentation pipeline reproduces the reference, operation by operation, at given percentiles of its inputs."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,8 @@ class PercentileDraws:
     def normal(self, name: str) -> Tensor:
         return torch.erfinv(2 * self.percentile - 1)  # without the sqrt(2) of a true quantile
 
-    def image_noise(self, shape: Sequence[int]) -> Tensor:
+    @property
+    def image_noise(self) -> Tensor:
         raise AssertionError("additive noise is not in the file")
 
 

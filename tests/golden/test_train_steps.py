@@ -1,6 +1,5 @@
 """Whole training steps reproduce the reference's weights."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from stylegen.regularizers.path_length import PathLength
 from stylegen.regularizers.r1 import R1
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings
+from stylegen.training.random_inputs import InputSpec, PhaseInputs, SynthesisInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.golden import Golden, assert_gradient, assert_output, files, load
 
@@ -31,20 +31,13 @@ class RecordedDraws:
     def _step(self, indices: Tensor) -> int:
         return int(indices[0]) // self.batch
 
-    def latents(self, phase: str, indices: Tensor) -> Tensor:
-        return self.golden["in.z_per_phase"][self._step(indices), PHASES.index(phase)][: len(indices)]
-
-    def labels(self, phase: str, indices: Tensor) -> Tensor:
-        return torch.zeros(len(indices), 0)
-
-    def mixing(self, phase: str, indices: Tensor, num_ws: int) -> None:
-        return None
-
-    def noise(self, phase: str, indices: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-        return [torch.zeros(len(indices), 1, r, r) for r in sizes]  # the network has no noise inputs
-
-    def direction(self, phase: str, indices: Tensor, shape: Sequence[int]) -> Tensor:
-        return self.golden["in.pl_noise"][self._step(indices)]
+    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+        if not spec.generated:
+            return PhaseInputs()
+        z = self.golden["in.z_per_phase"][self._step(indices), PHASES.index(phase)][: spec.generated]
+        noise = tuple(torch.zeros(len(z), 1, r, r) for r in spec.noise_sizes)  # the network has no noise inputs
+        direction = self.golden["in.pl_noise"][self._step(indices)] if spec.direction else None
+        return PhaseInputs(SynthesisInputs(z, torch.zeros(len(z), 0), noise=noise, direction=direction))
 
 
 def build(golden: Golden) -> TrainingStep:

@@ -1,11 +1,11 @@
 """Training with augmentation: input of the discriminator, logged values, exact resume."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from stylegen.augment.augment_inputs import keyed_inputs
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.regularizers.r1 import r1_penalty
 from tests.support.micro_batch import RecordingCritic, micro_batch
@@ -60,20 +60,20 @@ def test_the_light_choice_and_a_grey_fixed_one(tmp_path: Path) -> None:
 def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
     step, critic, phase = micro_batch(p=0.8)
     for name in ("G_main", "D_main", "D_r1"):
-        phase(name).terms[0].measure(replace(step, phase=name))
+        phase(name).terms[0].measure(phase(name).prepare(step))
     fake_g, fake_d, real_d, real_r1 = critic.seen
     assert all((seen - step.real).abs().amax(dim=(1, 2, 3)).min() > 0.01 for seen in (real_d, real_r1))
     assert (real_d - real_r1).abs().amax() > 0.01  # phases have independent random numbers
-    pipeline, draws = AdaPipeline("bgc"), step.draws
-    torch.testing.assert_close(real_d, pipeline(step.real, 0.8, draws.augmentation("D_main", "real", step.indices)))
+    draws = keyed_inputs(0, "D_main/real", step.indices)
+    torch.testing.assert_close(real_d, AdaPipeline("bgc")(step.real, 0.8, draws))
     assert fake_g.shape == fake_d.shape
 
 
 def test_r1_differentiates_by_the_image_before_augmentation() -> None:
     step, _, phase = micro_batch(p=0.9)
     (term,) = phase("D_r1").terms
-    value = term.combine(*term.measure(replace(step, phase="D_r1")))
+    value = term.combine(*term.measure(phase("D_r1").prepare(step)))
     x = step.real.clone().requires_grad_(True)
-    draws = step.draws.augmentation("D_r1", "real", step.indices)
+    draws = keyed_inputs(0, "D_r1/real", step.indices)
     logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
     torch.testing.assert_close(value, 5 * r1_penalty(x, logits).mean())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stylegen.__main__ import main
 from stylegen.training.phases import Phase
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import InputSpec, KeyedDraws, PhaseInputs
 from stylegen.training.step import TrainingStep
 from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
@@ -23,12 +23,16 @@ RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
 
 def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedDraws, Tensor], Tensor]) -> None:
     """NaN latents for the images selected by `bad`, the same in every replay."""
-    latents = KeyedDraws.latents
+    inputs = KeyedDraws.inputs
 
-    def planted(self: KeyedDraws, phase: str, indices: Tensor) -> Tensor:
-        return torch.where(bad(self, indices)[:, None], torch.nan, latents(self, phase, indices))
+    def planted(self: KeyedDraws, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+        found = inputs(self, phase, indices, spec)
+        if found.synthesis is None:
+            return found
+        z = torch.where(bad(self, indices[: spec.generated])[:, None], torch.nan, found.synthesis.z)
+        return found._replace(synthesis=found.synthesis._replace(z=z))
 
-    monkeypatch.setattr(KeyedDraws, "latents", planted)
+    monkeypatch.setattr(KeyedDraws, "inputs", planted)
 
 
 def train(folder: Path, *overrides: str) -> int:
@@ -129,7 +133,7 @@ def test_out_of_memory_names_the_batch_and_what_helps(
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    monkeypatch.setattr(KeyedDraws, "noise", full)
+    monkeypatch.setattr(KeyedDraws, "inputs", full)
     assert train(tmp_path) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert "out of memory with 8 image(s) at a time per device (batch_size=8)" in message

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylegen.augment import AugmentDraws
+from stylegen.augment.augment_inputs import AugmentInputs, keyed_inputs
 
 
 class FixedDraws:
@@ -32,12 +32,14 @@ class FixedDraws:
     def normal(self, name: str) -> Tensor:
         return self._value(name, 0.0)
 
-    def image_noise(self, shape: Sequence[int]) -> Tensor:
-        return torch.ones(self.count, *shape)
+    image_noise = torch.ones(())
 
 
-def keyed(count: int = 4, purpose: str = "D_main/real", first: int = 0) -> AugmentDraws:
-    return AugmentDraws(0, purpose, torch.arange(first, first + count))
+def keyed(
+    count: int = 4, purpose: str = "D_main/real", first: int = 0, noise: Sequence[int] = (3, 16, 16)
+) -> AugmentInputs:
+    """Inputs of the images `first`, ..., with additive noise of the shape `noise`."""
+    return keyed_inputs(0, purpose, torch.arange(first, first + count), noise)
 
 
 def noise_images(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) -> Tensor:

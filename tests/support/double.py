@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
-from stylegen.augment.augment_inputs import AugmentDraws
 from stylegen.images import to_float
 
 # With the default eps of 1e-8, Adam amplifies the rounding error of a zero gradient, and weights differ by up to the
@@ -33,11 +33,8 @@ class Double:
 
 
 def double(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    if isinstance(value, AugmentDraws):
-        return Double(value)
-    return [double(v) for v in value] if isinstance(value, list | tuple) else value
+    """Every tensor of nested tuples in float64; integers stay."""
+    return tree_map_only(Tensor, lambda t: t.double() if t.is_floating_point() else t, value)
 
 
 class DoubleImages:

@@ -1,17 +1,20 @@
 """Parts of training: EMA, random inputs, phases, statistics, optimizer."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from stylegen.losses import LOSSES
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import build_phases, lazy_correction
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import InputSpec, KeyedDraws, PhaseInputs, SynthesisInputs
 from stylegen.training.statistics import Statistics
 
 
@@ -43,34 +46,52 @@ def draws() -> KeyedDraws:
     return KeyedDraws(seed=1, z_dim=4, label_table=torch.eye(3)[[0, 0, 0, 1]], mixing_prob=0.9)
 
 
-def test_draws_do_not_depend_on_the_split(draws: KeyedDraws) -> None:
-    indices = torch.arange(100, 112)
+def tensors(inputs: PhaseInputs | SynthesisInputs) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(inputs) if leaf is not None]
+
+
+def synthesis_inputs(draws: KeyedDraws, phase: str, count: int, num_ws: int = 1) -> SynthesisInputs:
+    inputs = draws.inputs(phase, torch.arange(count), InputSpec(generated=count, num_ws=num_ws)).synthesis
+    assert inputs is not None
+    return inputs
+
+
+@pytest.mark.parametrize("augmented", [(), ("fake",), ("real", "fake")])
+def test_draws_do_not_depend_on_the_split(draws: KeyedDraws, augmented: Sequence[str]) -> None:
+    indices, options = torch.arange(100, 112), {"image_shape": (3, 8, 8), "direction": True, "augmented": augmented}
+    spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8], image_noise=True, **options)
+    whole = tensors(draws.inputs("G_main", indices, spec))
     for rank in range(3):
-        part = indices[rank::3]
-        assert torch.equal(draws.latents("G_main", part), draws.latents("G_main", indices)[rank::3])
-        assert torch.equal(draws.labels("G_main", part), draws.labels("G_main", indices)[rank::3])
-        whole, own = draws.mixing("G_main", indices, 8), draws.mixing("G_main", part, 8)
+        own = tensors(draws.inputs("G_main", indices[rank::3], replace(spec, generated=4)))
+        assert len(own) == len(whole) == 7 + 4 * len(augmented)
         assert all(torch.equal(b, a[rank::3]) for a, b in zip(whole, own, strict=True))
-        pairs = zip(draws.noise("G_main", indices, [4, 8]), draws.noise("G_main", part, [4, 8]), strict=True)
-        assert all(torch.equal(b, a[rank::3]) for a, b in pairs)
+
+
+def test_a_shrunk_batch_gets_the_first_inputs(draws: KeyedDraws) -> None:
+    spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8], image_shape=(3, 8, 8), direction=True)
+    whole, part = (draws.inputs("G_main", torch.arange(12), replace(spec, generated=n)).synthesis for n in (12, 5))
+    pairs = zip(tensors(whole.first(5)), tensors(part), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert draws.inputs("G_main", torch.arange(12), InputSpec()) == (None, None, None)
 
 
 def test_phases_draw_apart(draws: KeyedDraws) -> None:
-    indices = torch.arange(8)
-    assert not torch.equal(draws.latents("G_main", indices), draws.latents("D_main", indices))
+    first, second = (synthesis_inputs(draws, phase, 8) for phase in ("G_main", "D_main"))
+    assert not torch.equal(first.z, second.z)
 
 
 def test_mixing_probability_and_layers(draws: KeyedDraws) -> None:
-    _, layers = draws.mixing("G_main", torch.arange(20_000), 8)
+    layers = synthesis_inputs(draws, "G_main", 20_000, num_ws=8).first_mixed
     mixed = layers < 8
     assert abs(mixed.double().mean() - 0.9) < 4 * math.sqrt(0.09 / 20_000)
     assert layers[mixed].min() == 1
     assert layers[mixed].max() == 7
-    assert KeyedDraws(0, 4, torch.zeros(1, 0), mixing_prob=0).mixing("G_main", torch.arange(2), 8) is None
+    unmixed = KeyedDraws(0, 4, torch.zeros(1, 0), mixing_prob=0)
+    assert synthesis_inputs(unmixed, "G_main", 2, num_ws=8).second_z is None
 
 
 def test_labels_follow_the_datasets_frequencies(draws: KeyedDraws) -> None:
-    share = draws.labels("D_main", torch.arange(8_000)).mean(dim=0)
+    share = synthesis_inputs(draws, "D_main", 8_000).labels.mean(dim=0)
     assert abs(share[0] - 0.75) < 4 * math.sqrt(0.75 * 0.25 / 8_000)
     assert share[2] == 0
 
