@@ -25,10 +25,11 @@ from stylegen.training.ema import EMA
 from stylegen.training.freeze import learning_parameters
 from stylegen.training.growth import Growth, Stage, real_images
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
-from stylegen.training.phases import MicroBatch, Phase, build_phases, lazy_correction
+from stylegen.training.phases import Phase, build_phases, lazy_correction
 from stylegen.training.precision import Precision
 from stylegen.training.random_inputs import Draws
 from stylegen.training.statistics import Statistics
+from stylegen.training.terms import Evaluate, Measured, MicroBatch, evaluate
 
 _CHECK_EVERY = 16  # steps between checks for divergence, which synchronize with the device
 
@@ -90,6 +91,7 @@ class TrainingStep:
             not repeat the divergence.
         diverged: whether `bad_steps` has been reached.
         learning: the trainable parameters of "G" and "D".
+        evaluate: computes a term and its gradient; a compiled form may replace it.
         streaks: [phases], consecutive steps with non-finite gradients of each phase; on the device.
         statistics: means of losses and logits since the last record.
         watch: gives a context for each phase that is due; `bench` measures in it.
@@ -121,6 +123,7 @@ class TrainingStep:
         self.streaks = torch.zeros(len(self.phases))
         self._w_means: list[Tensor] = []
         self.watch: Callable[[Phase], AbstractContextManager[Any]] = nullcontext
+        self.evaluate: Evaluate = evaluate
         if options.precision is not None:
             options.precision.attach(self.G, self.D)
         self._set_level()
@@ -161,9 +164,6 @@ class TrainingStep:
                 labels=labels[k::parts],
                 indices=indices[k::parts],
                 draws=self.draws,
-                report=self.statistics.report,
-                track_w=self._track_w,
-                observe=self._observe_logits,
                 augment=self.augment,
                 downscale=images.shape[-1] // real.shape[-1],
             )
@@ -177,7 +177,7 @@ class TrainingStep:
             settings.set_rate(optimizer, self.images_seen, growth)
         if settings.is_scheduled or growth is not None:
             for network, rate in settings.rates(self.images_seen, growth).items():
-                self.statistics.report(f"lr/{network}", torch.tensor(rate, device=self.device))
+                self.statistics.report(f"lr/{network}", torch.full((), rate, device=self.device))
 
     def _run(self, number: int, phase: Phase, batches: list[MicroBatch]) -> None:
         for network, learning in self.learning.items():
@@ -185,8 +185,10 @@ class TrainingStep:
                 parameter.requires_grad_(network == phase.network)
         optimizer: Any = self.optimizers[phase.network]
         optimizer.zero_grad(set_to_none=True)
-        phase.backward(batches)
-        parameters = [p for p in self.learning[phase.network] if p.grad is not None]
+        learning = self.learning[phase.network]
+        for measured in phase.backward(batches, learning, self.evaluate):
+            self._record(measured)
+        parameters = [p for p in learning if p.grad is not None]
         average_gradients(parameters)
         # Fused Adam skips the update if found_inf is 1, without synchronizing with the device. All ranks decide
         # the same, because gradients have been averaged.
@@ -204,7 +206,7 @@ class TrainingStep:
     def _adapt_augmentation(self) -> None:
         if self.augment is not None:
             self.augment.controller.end_step(sum_over_ranks)
-            self.statistics.report("augment/p", torch.tensor(self.augment.controller.p, device=self.device))
+            self.statistics.report("augment/p", torch.full((), self.augment.controller.p, device=self.device))
 
     def _advance(self, batch_size: int) -> None:
         """Advance the clock and set the resolution of the next step. Each phase of growth starts with new optimizer
@@ -234,13 +236,14 @@ class TrainingStep:
             for network in networks:
                 network.set_level(stage.resolution, stage.alpha)
 
-    def _track_w(self, w: Tensor) -> None:
-        self._w_means.append(w.mean(dim=0))
-
-    def _observe_logits(self, real_logits: Tensor) -> None:
-        if self.augment is not None:
-            self.statistics.report("augment/sign", real_logits.sign())
-            self.augment.controller.observe(real_logits)
+    def _record(self, measured: Measured) -> None:
+        for name, value in measured.reports.items():
+            self.statistics.report(name, value)
+        if measured.w is not None:
+            self._w_means.append(measured.w.mean(dim=0))
+        if measured.real_logits is not None and self.augment is not None:
+            self.statistics.report("augment/sign", measured.real_logits.sign())
+            self.augment.controller.observe(measured.real_logits)
 
     def in_bad_streak(self, length: int = 1) -> bool:
         """Whether any phase has had non-finite gradients for at least `length` steps; synchronizes with the device."""

@@ -72,7 +72,7 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
 def test_r1_differentiates_by_the_image_before_augmentation() -> None:
     step, _, phase = micro_batch(p=0.9)
     (term,) = phase("D_r1").terms
-    value = term.combine(*term.measure(phase("D_r1").prepare(step)))
+    value = term.combine(*term.measure(phase("D_r1").prepare(step)).values)
     x = step.real.clone().requires_grad_(True)
     draws = keyed_inputs(0, "D_r1/real", step.indices)
     logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)

@@ -30,7 +30,7 @@ def gradients(loss: Loss, rank: int = 0, ranks: int = 1, micro_batch: int | None
     for phase in step.phases:
         network = step.G if phase.network == "G" else step.D
         network.requires_grad_(True)
-        phase.backward(batches)
+        phase.backward(batches, list(network.parameters()))
         network.requires_grad_(False)
         average_gradients(network.parameters())
         found |= {f"{phase.name}/{name}": p.grad for name, p in network.named_parameters() if p.grad is not None}

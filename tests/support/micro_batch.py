@@ -9,8 +9,9 @@ from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.losses import LOSSES
 from stylegen.regularizers.r1 import R1
-from stylegen.training.phases import MicroBatch, Phase, build_phases
+from stylegen.training.phases import Phase, build_phases
 from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.terms import MicroBatch
 from tests.support.tiny import tiny_generator
 
 
@@ -36,9 +37,6 @@ def micro_batch(p: float) -> tuple[MicroBatch, RecordingCritic, Callable[[str], 
         labels=torch.zeros(4, 0),
         indices=torch.arange(8, 12),
         draws=KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)),
-        report=lambda *values: None,
-        track_w=lambda *values: None,
-        observe=lambda *values: None,
         augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
     )
     phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), [("r1", R1(every=16))])}
