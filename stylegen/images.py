@@ -3,6 +3,9 @@
 Inside stylegen an image is float NCHW in [-1, 1]; outside (files, metrics, viewers) it is uint8 NCHW in [0, 255].
 """
 
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -13,6 +16,8 @@ from stylegen.files import replacing
 
 CAPTION_PX = 24
 MAX_FIGURE_PIXELS = 2**28  # figures are built in memory
+_WRITERS = 4  # threads that write PNGs while the network generates the next images
+_MAX_WAITING = 64  # images in memory for them
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -60,6 +65,21 @@ def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> N
             result.save(partial, format="PNG")
     except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def write_pngs(images: Iterable[tuple[Path, Tensor]], scale: int = 1) -> list[Path]:
+    """Write uint8 CHW images in threads, while the next ones are generated -> the paths, in order; see `write_png`."""
+    paths: list[Path] = []
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for path, image in images:
+            paths.append(path)
+            waiting.append(pool.submit(write_png, path, image, scale))
+            if len(waiting) > _MAX_WAITING:
+                waiting.popleft().result()
+        for future in waiting:
+            future.result()
+    return paths
 
 
 def _captioned(image: Image.Image, text: str) -> Image.Image:

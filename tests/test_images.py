@@ -1,10 +1,11 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from stylegen.images import CAPTION_PX, make_grid, to_float, to_pil, to_uint8, write_png
+from stylegen.images import CAPTION_PX, make_grid, to_float, to_pil, to_uint8, write_png, write_pngs
 from tests.support.pillow import from_pil
 
 
@@ -35,6 +36,29 @@ def test_scale_repeats_pixels(tmp_path: Path) -> None:
     with Image.open(tmp_path / "x.png") as picture:
         large = from_pil(picture)
     assert torch.equal(large, image.repeat_interleave(3, 1).repeat_interleave(3, 2))
+
+
+def test_many_images_are_written_as_one_by_one(tmp_path: Path) -> None:
+    images = torch.arange(200 * 12).reshape(200, 3, 2, 2).to(torch.uint8)
+    paths = [tmp_path / f"{i}.png" for i in range(200)]
+    assert write_pngs(zip(paths, images, strict=True), scale=2) == paths
+    for path, image in zip(paths, images, strict=True):
+        write_png(tmp_path / "one.png", image, scale=2)
+        assert path.read_bytes() == (tmp_path / "one.png").read_bytes()
+
+
+def test_an_image_that_cannot_be_written_ends_the_generation(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    generated = []
+
+    def images() -> Iterator[tuple[Path, torch.Tensor]]:
+        for i in range(1000):
+            generated.append(i)
+            yield tmp_path / "file" / f"{i}.png", torch.zeros(3, 2, 2, dtype=torch.uint8)
+
+    with pytest.raises(OSError, match="file"):
+        write_pngs(images())
+    assert len(generated) < 100
 
 
 def test_grid_places_pictures_row_by_row() -> None:

@@ -29,7 +29,6 @@ from stylegen.runs.run_lock import RunLock
 from stylegen.runs.start import Start, check_data_apart, find_start, last_saved
 from stylegen.runs.threads import choose_threads
 from stylegen.training.checkpoint_io import read_checkpoint
-from stylegen.training.lightning.fit import fit
 from stylegen.training.lightning.slurm import export_slurm_ranks
 from stylegen.training.observers.stop import StopRequest
 from stylegen.training.precision import Precision
@@ -133,6 +132,8 @@ def _train_from(
     signals: StopSignals | None = None,
 ) -> int:
     """Train on this rank to the end of the run -> images seen. On divergence, restart from a checkpoint."""
+    from stylegen.training.lightning.fit import fit  # imports Lightning: seconds, for the process that trains only
+
     Precision(settings.precision, settings.half_resolutions).set_products()
     stop = StopRequest(signals or StopSignals(settings.trainer.requeue), settings.max_hours)
     with explained_memory_errors(settings, lambda: step):

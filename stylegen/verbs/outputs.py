@@ -12,9 +12,10 @@ from torch import Tensor
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
 from stylegen.config.settings import SampleSettings
 from stylegen.errors import UserError
-from stylegen.images import write_png
+from stylegen.images import write_pngs
 
 _LONG = 32  # characters of a setting's value in a file name
+_FIGURE = "figure.png"  # temporary name of a single image without a name
 
 
 def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
@@ -96,10 +97,8 @@ def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, ke
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.stem[:100]}.", dir=out.parent) as folder:
-        names = []
-        for name, image in images:
-            names.append(name)
-            write_png(Path(folder) / (name or "figure.png"), image, scale)
+        written = write_pngs(((Path(folder) / (name or _FIGURE), image) for name, image in images), scale)
+        names = [path.name for path in written]
         place, number = out, 1
         while (other := _other_content(Path(folder), names, place)) is not None:
             if not keep_both:
@@ -109,19 +108,19 @@ def write_images(images: Iterable[tuple[str, Tensor]], out: Path, scale: int, ke
                     fix="Use another out=PATH, or move the file",
                 )
             number += 1
-            place = out.with_name(f"{out.name.removesuffix('.png')}_{number}{'.png' if '' in names else ''}")
-        paths = [place / name if name else place for name in names]
-        for name, path in zip(names, paths, strict=True):
+            place = out.with_name(f"{out.name.removesuffix('.png')}_{number}{'.png' if _FIGURE in names else ''}")
+        paths = [place if name == _FIGURE else place / name for name in names]
+        for partial, path in zip(written, paths, strict=True):
             path.parent.mkdir(exist_ok=True)
-            (Path(folder) / (name or "figure.png")).replace(path)
+            partial.replace(path)
     return paths
 
 
 def _other_content(folder: Path, names: list[str], place: Path) -> Path | None:
     """The first existing file at `place` that differs from the new file of the same name."""
     for name in names:
-        path = place / name if name else place
+        path = place if name == _FIGURE else place / name
         with suppress(FileNotFoundError):
-            if not filecmp.cmp(path, folder / (name or "figure.png"), shallow=False):
+            if not filecmp.cmp(path, folder / name, shallow=False):
                 return path
     return None

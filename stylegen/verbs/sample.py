@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
+import torch
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.config.settings import SampleSettings
@@ -48,7 +48,7 @@ def run(settings: SampleSettings) -> SampleResult:
     use_default_threads()
     snapshot = load_snapshot(settings.snapshot)
     sampler = Sampler(
-        snapshot.generator.to(choose_device(settings.device)),
+        snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as in training
         psi=settings.truncation_psi,
         cutoff=settings.truncation_cutoff,
         noise=settings.noise,
@@ -57,7 +57,7 @@ def run(settings: SampleSettings) -> SampleResult:
     )
     out = find_output(settings, snapshot)
     resolution, scale = sampler.generator.level.resolution, settings.scale or 1
-    images: Iterable[tuple[str, Tensor]] = _images(sampler, seeds)
+    images: Iterable[tuple[str, torch.Tensor]] = _images(sampler, seeds)
     if settings.mode != "images":
         scale = settings.scale or max(1, FIGURE_CELL_PX // resolution)
         figure = SampleFigure(settings.mode, seeds, settings.columns, settings.psis, others, settings.layers)
@@ -78,7 +78,7 @@ def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
     return names.index(label)
 
 
-def _images(sampler: Sampler, seeds: list[int]) -> Iterator[tuple[str, Tensor]]:
+def _images(sampler: Sampler, seeds: list[int]) -> Iterator[tuple[str, torch.Tensor]]:
     names = (f"seed{seed:06d}.png" for seed in seeds)
     for batch in sampler.batches(seeds):
-        yield from zip(itertools.islice(names, len(batch)), batch, strict=True)
+        yield from zip(itertools.islice(names, len(batch)), batch.cpu(), strict=True)

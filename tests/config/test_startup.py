@@ -7,7 +7,10 @@ from pathlib import Path
 from stylegen.checkpoints.snapshot import save_snapshot
 from tests.support.tiny import tiny_generator
 
-ONLY_FOR_OTHER_VERBS = ("lightning", "torchvision", "torch_fidelity", "wandb", "torch._dynamo", "matplotlib", "scipy")
+ONLY_FOR_OTHER_VERBS = (
+    *("lightning", "torchmetrics", "torchvision", "torch_fidelity", "wandb", "matplotlib", "scipy", "sympy"),
+    *("torch._dynamo", "torch._inductor", "torch.distributed.fsdp", "torch.distributed.tensor"),
+)
 
 
 def loaded_after(code: str, names: tuple[str, ...]) -> set[str]:
@@ -27,5 +30,12 @@ def test_sampling_imports_nothing_that_only_other_verbs_use(tmp_path: Path) -> N
     save_snapshot(tmp_path / "a.safetensors", tiny_generator(), {})
     arguments = ["sample", f"snapshot={tmp_path / 'a.safetensors'}", "seeds=0", f"out={tmp_path / 'out'}"]
     code = f"from stylegen.__main__ import main\nassert main({arguments!r}) == 0"
-    assert loaded_after(code, (*ONLY_FOR_OTHER_VERBS, "torch", "sympy")) == {"torch"}
+    assert loaded_after(code, (*ONLY_FOR_OTHER_VERBS, "torch")) == {"torch"}
     assert (tmp_path / "out" / "seed000000.png").is_file()
+
+
+def test_training_on_unusable_data_is_refused_before_lightning_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    arguments = ["train", f"data.path={tmp_path / 'empty'}", "experiment=auto", f"output_dir={tmp_path / 'run'}"]
+    code = f"from stylegen.__main__ import main\nassert main({arguments!r}) == 2"
+    assert loaded_after(code, ("lightning", "torchmetrics", "torchvision", "wandb", "matplotlib", "scipy")) == set()

@@ -1,16 +1,19 @@
 """SLURM: ranks of the processes that srun starts, and requeueing of the job."""
 
 import os
+import shutil
 import subprocess
-
-from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from typing import TYPE_CHECKING
 
 from stylegen.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments import SLURMEnvironment
 
 _PATIENCE = 60.0  # seconds for scontrol
 
 
-def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
+def slurm_environment(devices: int, num_nodes: int) -> "SLURMEnvironment | None":
     """The job of this process; None if srun did not start it.
 
     Args:
@@ -19,6 +22,10 @@ def slurm_environment(devices: int, num_nodes: int) -> SLURMEnvironment | None:
     Raises:
         UserError: the job has another number of tasks or nodes.
     """
+    if "SLURM_NTASKS" not in os.environ and shutil.which("srun") is None:
+        return None  # importing Lightning takes seconds
+    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
     if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():  # torchrun may run inside a job
         return None
     try:
