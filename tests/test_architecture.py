@@ -61,6 +61,7 @@ ONLY_IN = {
     "omegaconf": r"stylegen/config/.*\.py",
     "matplotlib": r"stylegen/figures\.py",
     "wandb": r"stylegen/training/observers/wandb\.py",
+    "triton": r"stylegen/randomness/philox_triton\.py",
     "torch_fidelity": r"stylegen/features/torch_fidelity_networks\.py",
     "pickle": r"stylegen/checkpoints/unpickler\.py",
     "torch.distributed": r"stylegen/(distributed|launching)\.py",

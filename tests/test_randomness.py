@@ -1,34 +1,61 @@
 """Keyed random numbers: known answers, moments, independence, and no dependence on the batch."""
 
+import importlib.util
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.randomness import philox, philox_numpy
+from tests.support.philox_cases import INDICES, KNOWN_ANSWERS, REQUESTS
 
 
 def words(*values: int) -> tuple[Tensor, ...]:
     return tuple(torch.tensor([v]) for v in values)
 
 
-# Known-answer vectors of philox4x32-10, published by its authors: counter, key, result.
-KNOWN_ANSWERS = [
-    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-    ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-    (
-        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
-        (0xA4093822, 0x299F31D0),
-        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
-    ),
-]
-
-
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
 def test_philox_gives_the_published_answers(counter: tuple, key: tuple, expected: tuple) -> None:
-    result = randomness.philox(words(*counter), key)
+    result = philox.philox(words(*counter), key)
     assert tuple(int(w) for w in result) == expected
+    arrays = [np.array([word], np.uint64) for word in (*counter, *key)]
+    assert tuple(philox_numpy.philox_blocks(arrays[:4], arrays[4:])[0].tolist()) == expected
+
+
+@pytest.mark.parametrize("blocks", [1, 50, 2**14])
+@pytest.mark.parametrize("indices", [INDICES, INDICES[::2], INDICES[:0]])
+def test_the_fast_version_gives_the_numbers_of_the_tensor_operations(
+    blocks: int, indices: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, for every division into passes."""
+    monkeypatch.setattr(philox_numpy, "_BLOCKS", blocks)
+    found = randomness.generate(7, indices, REQUESTS)
+    assert list(found) == list(REQUESTS)
+    for purpose, request in REQUESTS.items():
+        expected = philox.generate_by_tensors(7, indices, {purpose: request})[purpose]
+        assert found[purpose].shape == (len(indices), *request.shape)
+        assert found[purpose].is_contiguous()
+        assert found[purpose].dtype == expected.dtype
+        assert torch.equal(found[purpose], expected)
+
+
+@pytest.mark.parametrize("mode", ["interpret", "compile"])
+def test_the_kernel_gives_the_numbers_of_the_tensor_operations(mode: str, tmp_path: Path) -> None:
+    """In Triton's interpreter, and compiled for GPUs that need not be present."""
+    if importlib.util.find_spec("triton") is None:
+        assert not randomness._kernel_works(torch.device("cuda", 0))
+        return
+    environment = os.environ | {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_INTERPRET": str(int(mode == "interpret"))}
+    command = [sys.executable, "-m", "tests.support.triton_kernel", mode]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_number_depends_on_its_index_alone() -> None:

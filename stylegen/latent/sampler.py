@@ -99,7 +99,8 @@ class Sampler:
     def _noise_for(self, seeds: list[int]) -> list[Tensor]:
         sizes = self.generator.synthesis.noise_sizes
         indices = torch.tensor(seeds, device=self.device)
-        return [randomness.normal(0, f"sample/noise{k}", indices, (1, r, r)) for k, r in enumerate(sizes)]
+        requests = {f"sample/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
+        return list(randomness.generate(0, indices, requests).values())
 
 
 def _check_range(setting: str, value: int | None, count: int, what: str) -> None:

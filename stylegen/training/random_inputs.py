@@ -124,9 +124,9 @@ class KeyedDraws:
         for source in spec.augmented:
             keyed |= augment_requests(self._purpose(phase, source), noise_shape)
         numbers = randomness.generate(self.seed, indices, keyed)
-        synthesis = {what: numbers[self._purpose(phase, what)][: spec.generated] for what in requests}
+        synthesis = {what: numbers[self._purpose(phase, what)] for what in requests}
         return PhaseInputs(
-            self._synthesis(spec, synthesis) if spec.generated else None,
+            self._synthesis(spec, synthesis).first(spec.generated) if spec.generated else None,
             **{source: augment_inputs(self._purpose(phase, source), numbers) for source in spec.augmented},
         )
 

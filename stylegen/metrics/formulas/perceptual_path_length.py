@@ -70,7 +70,8 @@ def _path_ends(
     else:
         styles = [generator.mapping(slerp(ends[0], ends[1], s), labels) for s in (t, t + EPSILON)]
     sizes = generator.synthesis.noise_sizes
-    noise = [randomness.normal(0, f"ppl/noise{k}", index, (1, r, r)) for k, r in enumerate(sizes)]
+    requests = {f"ppl/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
+    noise = randomness.generate(0, index, requests).values()
     ws = torch.cat(styles)[:, None].repeat(1, generator.num_ws, 1)
     images = generator.synthesis(ws, [n.repeat(2, 1, 1, 1) for n in noise])
     if images.shape[-1] > SIDE:
