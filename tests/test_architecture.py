@@ -32,7 +32,7 @@ FLOORS = [
     {"training"},
     {"config"},
     {"runs"},
-    {"studies"},
+    {"studies", "benchmarks"},
     {"verbs"},
     {"__main__"},
 ]

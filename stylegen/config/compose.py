@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stylegen.bounds import REQUIRED, brief
+from stylegen.config.bench_composition import gather_training
 from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
 from stylegen.config.schema import build_settings, check_config, groups_of, quoted_names, register_schema
 from stylegen.config.sections import as_dict, flatten
@@ -29,6 +30,8 @@ def compose_config(verb: str, overrides: Sequence[str]) -> Any:
     Raises:
         UserError: an override that Hydra or the schema refuses, with the nearest names.
     """
+    if verb == "bench":
+        overrides = gather_training(overrides)
     return build_settings(verb, plain(compose_tree(verb, overrides)))
 
 

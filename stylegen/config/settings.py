@@ -76,14 +76,40 @@ class StudySettings:
 class BenchSettings:
     """`python -m stylegen bench`."""
 
-    what: str = setting("data", Choice(("data",)), help="data: images per second of each source and cache")
+    what: str = setting(
+        "data",
+        Choice(("data", "train", "sample", "startup", "memory")),
+        help="data: images per second of each source and cache; train: time, operations and memory of a training step; "
+        "sample: images per second of a generator; startup: time of imports and commands; memory: the largest batch",
+    )
+    set: str = setting(
+        "",
+        help="overrides of train, as one string; for train, sample and memory they may also stand on the command line",
+        quoted=True,
+    )
+    vs: str = setting(
+        "",
+        help="train, sample: further overrides of a second configuration, measured in alternation: vs='threads=1'",
+        quoted=True,
+    )
+    repetitions: int = setting(10, Range(1, 10000), help="measurements of each number, after a warm-up")
+    synthetic: int | None = setting(
+        None, Range(8, 2048), help="resolution of random images in place of data.path; null for the configured data"
+    )
+    snapshot: FilePath | None = setting(
+        None, help="sample, startup: a snapshot or run folder; null for a new network of the configuration"
+    )
+    batch_sizes: list[int] = setting([1, 8, 64], Range(1, 65536, count=(1, 16)), help="sample: images per call")
     resolutions: list[int] = setting(
-        [64, 256, 1024], Range(8, 2048, count=(1, 16)), help="resolutions of the images, in pixels"
+        [64, 256, 1024], Range(8, 2048, count=(1, 16)), help="data: resolutions of the images, in pixels"
     )
     workers: list[int] = setting(
-        [0, 1, 2], Range(0, 256, count=(1, 16)), help="worker processes; 0 reads in the main process"
+        [0, 1, 2], Range(0, 256, count=(1, 16)), help="data: worker processes; 0 reads in the main process"
     )
-    seconds: float = setting(1.0, Range(0, 3600, above=True), help="shortest measurement of each cell of the table")
+    seconds: float = setting(
+        1.0, Range(0, 3600, above=True), help="data: shortest measurement of each cell of the table"
+    )
+    out: FilePath | None = setting(None, help="a .json file for all results; null for none")
 
 
 ROOTS = {  # verb -> its settings dataclass

@@ -1,6 +1,9 @@
-"""The table has a number for each source and cache, and a dash if a package is missing."""
+"""`bench`: the table of what=data, settings of `train`, output, and bad input."""
 
+import dataclasses
 import io
+import json
+import shlex
 import sys
 
 import numpy as np
@@ -8,7 +11,12 @@ import pytest
 from PIL import Image
 
 from stylegen.__main__ import main
-from stylegen.studies import reading_speed
+from stylegen.benchmarks import reading_speed
+from stylegen.config.bench_composition import gather_training
+from stylegen.config.compose import compose_config
+from stylegen.config.help import groups
+from stylegen.config.settings import BenchSettings
+from stylegen.config.train_settings import TrainSettings
 from stylegen.verbs import bench
 
 
@@ -27,10 +35,8 @@ def test_workers_read_too(monkeypatch):
 
 
 def rates(settings):
-    from stylegen.config.compose import compose_config
-
     config = compose_config("bench", ["resolutions=[16]", "seconds=0.01", *settings])
-    return [(source, rate) for (source, _, _), rate in bench.run(config).rates.items()]
+    return [(rate["source"], rate["images_per_second"]) for rate in bench.run(config).values["rates"]]
 
 
 def test_missing_extras_are_a_dash(monkeypatch, capsys):
@@ -52,7 +58,11 @@ def test_the_images_are_the_same_each_time_and_like_photographs():
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("what=everything", "Known: data"),
+        ("what=everything", "Known: data, memory, sample, startup, train"),
+        ("out=table.txt", "it is a .json file in an existing folder"),
+        ("out=nowhere/a.json", "it is a .json file in an existing folder"),
+        ("vs=threads=1", "two configurations are compared by what=train or what=sample"),
+        ("batch_size=8", "bench has no setting or group of this name"),
         ("resolutions=[100]", "powers of two"),
         ("resolutions=[]", "a list of 1 to 16 values, not 0"),
         ("workers=[-1]", "a whole number from 0 to 256"),
@@ -62,3 +72,47 @@ def test_the_images_are_the_same_each_time_and_like_photographs():
 def test_bad_settings(capsys, setting, words):
     assert main(["bench", setting]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["batchsize=8"], "train has no setting or group of this name. Did you mean batch_size"),
+        (["batch_size=7"], "mbstd_group_size=4"),
+        (["vs=batch_size=7"], "mbstd_group_size=4"),
+        (["vs=foo=7"], "train has no setting or group of this name"),
+        (["experiment=none", "data=images"], "data.path is missing"),
+        (["synthetic=100"], "powers of two"),
+        (["repetitions=0"], "a whole number from 1"),
+    ],
+)
+def test_bad_training_settings(capsys, overrides, words):
+    assert main(["bench", "what=train", *overrides]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_settings_of_train_are_gathered():
+    typed = ["what=train", "experiment=none", "repetitions=3", "+x.y='a b'", "~regularizers.path_length"]
+    gathered = gather_training(typed)
+    assert gathered[:2] == ["what=train", "repetitions=3"]
+    assert shlex.split(gathered[2].removeprefix("set=")) == [
+        "experiment=none",
+        "+x.y='a b'",
+        "~regularizers.path_length",
+    ]
+    settings = compose_config("bench", ["what=memory", "set='seed=1'", "batch_size=8"])
+    assert settings.set == "seed=1 batch_size=8"
+    assert compose_config("bench", ["what=train", "set=seed=1"]).set == "seed=1"
+
+
+def test_no_setting_is_both_of_bench_and_of_train():
+    own = {field.name for field in dataclasses.fields(BenchSettings)}
+    assert not own & ({field.name for field in dataclasses.fields(TrainSettings)} | set(groups()))
+
+
+def test_results_are_written(tmp_path):
+    out = tmp_path / "data.json"
+    assert main(["bench", "resolutions=[16]", "workers=[0]", "seconds=0.01", f"out={out}"]) == 0
+    values = json.loads(out.read_text())
+    assert values["what"] == "data"
+    assert {"resolution": 16, "workers": 0, "source": "zip"}.items() <= values["rates"][1].items()

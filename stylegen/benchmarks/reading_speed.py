@@ -1,29 +1,67 @@
-"""Data-loading throughput: images per second of each source and cache."""
+"""`bench what=data`: images per second of each source and cache, for each number of workers."""
 
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
+from stylegen.benchmarks.benchmark_report import Report, Table
+from stylegen.benchmarks.machine import describe_machine
+from stylegen.benchmarks.stopwatch import timed
+from stylegen.config.settings import BenchSettings
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sources.folder import write_folder
 from stylegen.data.sources.lmdb import write_lmdb
 from stylegen.data.sources.parquet import write_parquet
 from stylegen.data.sources.zip import write_zip
 from stylegen.errors import UserError
+from stylegen.files import temporary_folder
 from stylegen.images import to_pil
 from stylegen.randomness import normal
+from stylegen.spec import ImageSpec
 from stylegen.training.batches import WholeBatches
 
 BATCH_BYTES = 2**20  # of decoded pixels in a batch: a few hundred small images, or one large one
 SET_BYTES = 24 * 2**20  # of a synthetic dataset
 
 Images = list[tuple[str, bytes]]
+
+
+def reading_speed(settings: BenchSettings) -> Report:
+    """Measure each source and cache at each resolution.
+
+    Raises:
+        UserError: a resolution that is not a power of two.
+    """
+    for resolution in settings.resolutions:
+        ImageSpec(resolution)
+    rates: dict[tuple[str, int, int], float | None] = {}
+    for resolution in settings.resolutions:
+        with temporary_folder() as folder:
+            for source, dataset in datasets_to_time(folder, resolution):
+                for workers in settings.workers:
+                    rate = None if dataset is None else images_per_second(dataset, workers, settings.seconds)
+                    rates[source, resolution, workers] = rate
+    values = [
+        {"source": source, "resolution": resolution, "workers": workers, "images_per_second": rate}
+        for (source, resolution, workers), rate in rates.items()
+    ]
+    return Report("data", [_table(rates)], {"machine": describe_machine(torch.device("cpu")), "rates": values})
+
+
+def _table(rates: Mapping[tuple[str, int, int], float | None]) -> Table:
+    sources = list(dict.fromkeys(source for source, _, _ in rates))
+    columns = list(dict.fromkeys((resolution, workers) for _, resolution, workers in rates))
+    head = ["images/s", *(f"{resolution}px {workers}w" for resolution, workers in columns)]
+    rows = [[source, *(_cell(rates.get((source, *column))) for column in columns)] for source in sources]
+    return Table(head, rows, ["px: resolution, w: workers; synthetic images, read in a loop by DataLoader"])
+
+
+def _cell(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:,.0f}"
 
 
 def synthetic_images(resolution: int, count: int) -> Images:
@@ -80,14 +118,6 @@ def images_per_second(dataset: ImageDataset, workers: int, seconds: float) -> fl
     batches = [list(range(start, start + size)) for start in range(0, count - size + 1, size)]
     endless = chain.from_iterable(repeat(batches))
     loader = DataLoader(WholeBatches(dataset), batch_size=None, sampler=endless, num_workers=workers)
-    return _measure(iter(loader), size, 2 * workers + 1, seconds)
-
-
-def _measure(batches: Iterator[Any], size: int, warm_up: int, seconds: float) -> float:
-    for _ in range(warm_up):
-        next(batches)
-    begin, done = time.perf_counter(), 0
-    while (spent := time.perf_counter() - begin) < seconds or not done:
-        next(batches)
-        done += size
-    return done / spent
+    reader = iter(loader)
+    times = timed(lambda: next(reader), torch.device("cpu"), warm_up=2 * workers + 1, seconds=seconds)
+    return size * len(times) / sum(times)
