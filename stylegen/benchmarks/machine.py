@@ -11,6 +11,7 @@ import torch
 
 from stylegen import __version__
 from stylegen.benchmarks.stopwatch import timed
+from stylegen.cpus import available_cores
 
 _SIZES = {"cpu": 1024, "cuda": 8192}  # a side that reaches the peak rate, and takes milliseconds
 _ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +23,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "cpu": _cpu_name(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "memory_bytes": memory_bytes(device),
         "platform": platform.platform(),

@@ -18,12 +18,14 @@ from stylegen.config.sections import Arguments
 from stylegen.config.settings import BenchSettings
 from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
+from stylegen.cpus import default_threads
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.sources.zip import write_zip
 from stylegen.files import temporary_folder
 from stylegen.images import to_pil
 from stylegen.randomness import integers
 from stylegen.runs.build import build_dataset, build_step
+from stylegen.runs.threads import choose_threads
 from stylegen.spec import ImageSpec
 from stylegen.training.growth import Growth
 from stylegen.training.precision import HALF, Precision
@@ -116,11 +118,18 @@ def subjects(settings: BenchSettings) -> Iterator[list[Subject]]:
             )
             dataset = build_dataset(train)
             check_settings(train, dataset)
-            found.append(Subject(label, train, dataset, train.threads or threads))
+            found.append(Subject(label, train, dataset, _threads(settings.what, train, dataset)))
         try:
             yield found
         finally:
             torch.set_num_threads(threads)
+
+
+def _threads(what: str, settings: TrainSettings, dataset: ImageDataset) -> int:
+    """As training chooses them; for other measurements `threads`, or all cores."""
+    if what == "train":
+        return choose_threads(settings, build_step(settings, dataset))[0]
+    return settings.threads if isinstance(settings.threads, int) else default_threads()
 
 
 def _synthetic_data(stack: ExitStack, resolution: int | None, overrides: Sequence[str]) -> list[str]:
