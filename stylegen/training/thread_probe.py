@@ -107,8 +107,8 @@ class _Passes:
     def _time_discriminator(self) -> float:
         size = self._G.resolution
         image = torch.zeros(1, self._G.channels, size, size).contiguous(memory_format=torch.channels_last)
-        seconds = []
-        for _ in range(2):  # the first pass creates kernels
+        seconds = list[float]()
+        while not seconds or (len(seconds) < 2 and seconds[0] < 2 * _LARGE):  # the first pass creates kernels
             start = time.perf_counter()
             self._D(image, torch.zeros(1, self._G.num_classes))
             seconds.append(time.perf_counter() - start)
