@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from stylegen import __version__
+from stylegen.cpus import keep_freed_memory
 from stylegen.errors import RunError, Stopped, UserError, printable, unknown_choice
 
 VERBS = {
@@ -119,6 +120,7 @@ def _run(verb: str, arguments: list[str]) -> int:
         print(dump_yaml(as_dict(config)), end="")
         return 0
     check_complete(config)
+    keep_freed_memory()
     result = importlib.import_module(f"stylegen.verbs.{verb}").run(config)
     if result is not None:  # other ranks have no message
         print(result, flush=True)

@@ -1,14 +1,17 @@
-"""The CPU cores that this process may use, and its number of threads. Imports no torch at the top.
+"""The CPU cores that this process may use, its number of threads, and its allocator. Imports no torch at the top.
 
 PyTorch counts cores; a container may have a quota of their time only.
 """
 
+import ctypes
 import math
 import os
 from pathlib import Path
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def available_cores() -> int:
@@ -52,6 +55,19 @@ def cgroup_quota(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float:
             inner = base / path.lstrip("/")  # in a container, the path of the host may not exist: the base counts
             limits += [_limit(folder) for folder in (inner, *inner.parents) if folder.is_relative_to(base)]
     return min(limits)
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc's allocator keep freed memory for the next tensor -> whether it does; False on other systems.
+
+    It returns large blocks to the kernel otherwise, and every tensor then costs a page fault per 4 KiB: a tenth of the
+    time of a training step on a CPU. The peak of the process's memory does not change.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # TypeError on Windows
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, 2**30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def _limit(folder: Path) -> float:

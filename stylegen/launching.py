@@ -25,7 +25,7 @@ from uuid import uuid4
 import torch
 import torch.distributed as dist
 
-from stylegen.cpus import default_threads
+from stylegen.cpus import default_threads, keep_freed_memory
 from stylegen.distributed import LostConnection, started_by_torchrun
 from stylegen.errors import RunError, Stopped, UserError
 
@@ -160,6 +160,7 @@ def _worker(work: Callable[..., T], arguments: tuple[Any, ...], threads: int, re
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # for child processes and Lightning
     torch.set_num_threads(threads)
+    keep_freed_memory()
     try:
         return work(*arguments)
     except Stopped as stopped:
