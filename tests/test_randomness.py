@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stylegen import randomness
 from stylegen.randomness import philox, philox_numpy
@@ -44,6 +45,12 @@ def test_the_fast_version_gives_the_numbers_of_the_tensor_operations(
         assert found[purpose].is_contiguous()
         assert found[purpose].dtype == expected.dtype
         assert torch.equal(found[purpose], expected)
+
+
+def test_fake_tensors_give_shapes() -> None:
+    with FakeTensorMode():
+        found = randomness.generate(0, torch.arange(3), REQUESTS)
+    assert all(found[purpose].shape == (3, *request.shape) for purpose, request in REQUESTS.items())
 
 
 @pytest.mark.parametrize("mode", ["interpret", "compile"])
