@@ -163,7 +163,8 @@ def check(key: str, value: Any, hint: Any) -> None:
         return
     rule = _broken_rule(value, kind, marks)
     choice = next((mark for mark in marks if isinstance(mark, Choice)), None)
-    if rule is None and choice is not None and value not in choice.names:
+    given = brief(value) if isinstance(value, bool) else value
+    if rule is None and choice is not None and given not in choice.names:
         raise unknown_choice(key, brief(value), choice.names)
     if rule is not None:
         raise UserError(f"{key}={brief(value)}", rule=rule, fix=f"Leave {key} out for its default, or change it")
@@ -198,6 +199,8 @@ def _broken_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
         return rule and rule.replace("it is ", "it is auto or ", 1)
     if typing.get_origin(kind) in (list, tuple, Sequence, typing.get_origin(Sequence[int])):
         return _list_rule(value, typing.get_args(kind)[0], marks)
+    if isinstance(value, bool) and bool in typing.get_args(kind):  # one choice of several
+        return None
     if kind is bool:
         return None if isinstance(value, bool) else "it is true or false"
     if kind in (int, float):

@@ -14,12 +14,14 @@ from stylegen.errors import UserError
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.training.compilation import missing_compiler
 from stylegen.training.growth import Growth
 from stylegen.training.lightning.slurm import slurm_environment
 from stylegen.training.observers.wandb import check_logger
 from stylegen.training.precision import Precision
 
 _FEW_FEATURE_MAPS = 8
+ON = (True, "true")  # of a setting that is auto, true or false
 _WHOLE: WeakKeyDictionary[ImageDataset, ImageDataset] = WeakKeyDictionary()
 
 
@@ -39,6 +41,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     networks = {"generator": config.generator, "discriminator": config.discriminator}
     clamps = {f"{net}.conv_clamp": network.arguments.get("conv_clamp", "missing") for net, network in networks.items()}
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
+    _check_compile(config)
     check_logger(config.logger.mode, config.logger.project)
     if config.evaluation.metrics:
         training_evaluation(config, dataset).check(prefix="evaluation.")
@@ -128,6 +131,20 @@ def _growth(config: TrainSettings, arguments: Arguments, dataset: ImageDataset) 
             fix="Use a larger total_kimg, or smaller growth.stable_kimg and growth.fade_kimg",
         )
     return growth
+
+
+def obstacle_to_compile(config: TrainSettings) -> str | None:
+    """Why a training with these settings cannot be compiled on this machine; None if it can."""
+    if config.growth is not None:
+        return "shapes and constants change while the networks grow"
+    if config.augment is not None:
+        return "shapes and constants change with the strength of augmentation"
+    return missing_compiler(device_type(config.trainer.accelerator))
+
+
+def _check_compile(config: TrainSettings) -> None:
+    if config.compile in ON and (obstacle := obstacle_to_compile(config)) is not None:
+        raise UserError("compile=true", rule=obstacle, fix="Use compile=auto or compile=false")
 
 
 def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:

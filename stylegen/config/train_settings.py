@@ -111,6 +111,13 @@ class TrainSettings:
         resume="free",
     )
 
+    compile: bool | str = setting(
+        "auto",
+        Choice(("auto", "true", "false")),
+        help="compile the training step; auto compiles a run that is long enough to save more time than that takes",
+        resume="free",
+    )
+
     ema: Arguments = group(EMA)
     data: Arguments = group(LoaderSettings, ImageDataset)
     generator: Component = choice(GENERATORS, without=_FROM_DATA)

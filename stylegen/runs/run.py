@@ -6,6 +6,7 @@ ranks and writes the files. With `trainer.devices` alone, this process does both
 `stylegen.launching`).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -21,6 +22,7 @@ from stylegen.errors import UserError
 from stylegen.files import write_text
 from stylegen.launching import StopSignals, launch, launches
 from stylegen.runs.build import build_data, build_dataset, build_step
+from stylegen.runs.compiling import choose_compile
 from stylegen.runs.initial import initialize
 from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, go_back
 from stylegen.runs.reporting import build_observers
@@ -29,6 +31,7 @@ from stylegen.runs.run_lock import RunLock
 from stylegen.runs.start import Start, check_data_apart, find_start, last_saved
 from stylegen.runs.threads import choose_threads
 from stylegen.training.checkpoint_io import read_checkpoint
+from stylegen.training.compilation import compile_step
 from stylegen.training.lightning.slurm import export_slurm_ranks
 from stylegen.training.observers.stop import StopRequest
 from stylegen.training.precision import Precision
@@ -59,13 +62,15 @@ def train(settings: TrainSettings) -> TrainResult | None:
         threads, threads_note = from_first(lambda: choose_threads(settings, step, start))
         settings = replace(settings, threads=threads)
         torch.set_num_threads(threads)
+        compiled, compile_note = from_first(lambda: choose_compile(settings, step, start))
+        settings = replace(settings, compile=compiled)
         if not is_first():
             _train_from(start, settings, dataset, _initialized(step, start, settings, dataset), device)
             return None
         start.folder.prepare(new=False)
         with RunLock(start.folder.root), explained_disk_errors(start.folder):
             _check_unchanged(settings, saved)
-            _open_folder(settings, start, [*notices(settings, dataset), *note, *threads_note])
+            _open_folder(settings, start, [*notices(settings, dataset), *note, *threads_note, *compile_note])
             if launches(settings.trainer.devices):
                 del dataset, step  # each worker has its own
                 with StopSignals(settings.trainer.requeue, shared=True) as signals:
@@ -117,6 +122,12 @@ def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> 
         return _train_from(start, settings, dataset, step, device, signals)
 
 
+def _say(start: Start) -> Callable[[str], None]:
+    """Writes a note to the log, on rank 0."""
+    log = RunLog(start.folder.log)
+    return lambda line: log.say(f"note: {line}") if is_first() else None
+
+
 def _initialized(step: TrainingStep, start: Start, settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
     if start.checkpoint is None:
         initialize(settings, step, dataset.spec)
@@ -140,6 +151,8 @@ def _train_from(
         while True:
             observers = build_observers(settings, dataset, start.folder, stop)
             step.to(device)
+            if settings.compile is True:
+                compile_step(step, _say(start))
             if start.checkpoint is not None:
                 content = read_checkpoint(start.checkpoint, step)
                 step.load_state_dict(content)
