@@ -7,7 +7,7 @@ numbers take turns, the median of each counts, and a larger one must be clearly 
 import copy
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from stylegen.training.step import TrainingStep
 _SECONDS = 2.0  # of all passes
 _GAIN = 1.1  # more threads must be this much faster
 _LOSER = 2.0  # times the fastest: fewer threads are not measured in this round
+_LIMIT = 3.0  # times the estimated pass with one thread, which is then not finished
 _MAX_IMAGES = 16
 _PASS = 0.5  # seconds of a pass with one thread, approximately
 _LARGE = 0.1  # seconds of the discriminator for one image with one thread: layers so large that every core helps
@@ -39,7 +40,7 @@ def fastest_threads(step: TrainingStep, images: int, cores: int) -> int:
     try:
         torch.set_num_threads(1)
         passes = _Passes(step, images)
-        return cores if passes.seconds_per_image > _LARGE else choose(measure(passes, numbers(cores)))
+        return cores if passes.seconds_per_image > _LARGE else choose(measure(passes, numbers(cores), passes.limit))
     finally:
         torch.set_num_threads(before)
 
@@ -60,18 +61,24 @@ def choose(rounds: Sequence[Mapping[int, float]]) -> int:
     return min(n for n in tried if medians[n] <= _GAIN * min(medians.values()))
 
 
-def measure(work: Callable[[], None], tried: Sequence[int], seconds: float = _SECONDS) -> list[dict[int, float]]:
-    """Time `work` in rounds, with each number of threads in turn, from the largest down, for about `seconds`.
+def measure(work: Callable[[], Iterator[None]], tried: Sequence[int], limit: float) -> list[dict[int, float]]:
+    """Time `work` in rounds of about two seconds together, with each number of threads in turn, from the largest down.
 
     The first round creates threads and kernels, and counts only if it is the only one.
+
+    Args:
+        work: yields between its parts.
+        limit: seconds after which no further part begins: the number has lost.
     """
     begun, rounds = time.perf_counter(), list[dict[int, float]]()
-    while not rounds or time.perf_counter() - begun < seconds:
+    while not rounds or time.perf_counter() - begun < _SECONDS:
         rounds.append({})
         for number in sorted(tried, reverse=True):
             torch.set_num_threads(number)
             start = time.perf_counter()
-            work()
+            for _ in work():
+                if time.perf_counter() - start > limit:
+                    break
             rounds[-1][number] = time.perf_counter() - start
             if rounds[-1][number] > _LOSER * min(rounds[-1].values()):
                 break
@@ -83,7 +90,8 @@ class _Passes:
     another one.
 
     Attributes:
-        seconds_per_image: of a forward pass of D.
+        seconds_per_image: of a forward pass of D with one thread.
+        limit: seconds of a pass that is much slower than with one thread, because other processes use the cores.
     """
 
     def __init__(self, step: TrainingStep, images: int) -> None:
@@ -91,17 +99,20 @@ class _Passes:
         for network in (self._G, self._D) if step.growth else ():
             network.set_level(self._G.resolution)
         self.seconds_per_image = self._time_discriminator()
-        most = int(_PASS / 6 / self.seconds_per_image)  # forward and backward passes of both
-        count = min(images, _MAX_IMAGES, most)
+        both = 6 * self.seconds_per_image  # forward and backward passes of both networks for one image
+        count = min(images, _MAX_IMAGES, int(_PASS / both))
         count = max(1, count - count % min(self._D.mbstd_group_size, images))  # whole groups of minibatch statistics
+        self.limit = _LIMIT * both * count
         self._z = torch.linspace(-1, 1, count * self._G.z_dim).view(count, -1)
         self._labels = torch.zeros(count, self._G.num_classes)
 
-    def __call__(self) -> None:
-        with torch.enable_grad():
-            ws = self._G.mapping(self._z, self._labels).unsqueeze(1).repeat(1, self._G.num_ws, 1)
-            logits = self._D(self._G.synthesis(ws, "const"), self._labels)
-            torch.autograd.backward(logits.sum())
+    def __call__(self) -> Iterator[None]:
+        ws = self._G.mapping(self._z, self._labels).unsqueeze(1).repeat(1, self._G.num_ws, 1)
+        images = self._G.synthesis(ws, "const")
+        yield
+        logits = self._D(images, self._labels)
+        yield
+        torch.autograd.backward(logits.sum())
 
     @torch.no_grad()
     def _time_discriminator(self) -> float:

@@ -1,5 +1,7 @@
 """The choice of `threads=auto`, with invented times; what the probe leaves unchanged."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -47,22 +49,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_rounds_go_from_most_threads_down_and_leave_out_losers(clock: list[float]) -> None:
     seconds, seen = {1: 0.8, 2: 0.4, 4: 0.1, 8: 0.1}, list[float]()
 
-    def work() -> None:
+    def work() -> Iterator[None]:
         seen.append(clock[1])
         clock[0] += seconds[int(clock[1])]
+        yield
 
-    rounds = measure(work, [1, 2, 4, 8], 2.0)
+    rounds = measure(work, [1, 2, 4, 8], limit=1.0)
     assert seen[:6] == [8, 4, 2, 8, 4, 2]
     assert len(rounds) == 3  # of four; the first warms up
     assert all(times == pytest.approx({8: 0.1, 4: 0.1, 2: 0.4}) for times in rounds)
     assert clock[0] == pytest.approx(2.4)
 
 
-def test_one_slow_round_is_enough(clock: list[float]) -> None:
-    def work() -> None:
-        clock[0] += 5.0
+def test_a_number_beyond_the_limit_is_not_finished(clock: list[float]) -> None:
+    def work() -> Iterator[None]:
+        for _ in range(2):  # parts
+            clock[0] += 5.0 if clock[1] == 2 else 0.1
+            yield
 
-    assert measure(work, [1, 2], 2.0) == [{1: 5.0, 2: 5.0}]
+    assert measure(work, [1, 2], limit=1.0) == [{2: 5.0, 1: pytest.approx(0.2)}]
 
 
 def built(*overrides: str) -> TrainingStep:
