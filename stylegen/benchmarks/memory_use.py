@@ -104,9 +104,9 @@ def _unit(subject: Subject) -> int:
 
 
 def _waiting_bytes(subject: Subject) -> float:
-    """Of an image outside the current part: uint8, and float32 in channels-last layout."""
-    spec = subject.dataset.spec
-    return 5.0 * spec.channels * spec.resolution**2
+    """Of an image outside the current part: uint8, and float32 in channels-last layout; the noise of a phase."""
+    spec, noise_sizes = subject.dataset.spec, subject.build().G.synthesis.noise_sizes
+    return 5.0 * spec.channels * spec.resolution**2 + 4.0 * sum(r**2 for r in noise_sizes)
 
 
 def check_fits(subject: Subject) -> int:
