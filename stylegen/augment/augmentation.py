@@ -45,7 +45,7 @@ class Controller:
     def observe(self, real_logits: Tensor) -> None:
         """Add the signs of the logits [N, 1] of this rank's real images; does not synchronize with the device."""
         signs = real_logits.detach().sign()
-        counted = torch.stack([signs.sum(), signs.new_tensor(signs.numel())]).float()
+        counted = torch.stack([signs.sum(), torch.ones_like(signs).sum()]).float()
         self._pending = counted if self._pending is None else self._pending + counted
 
     def end_step(self, sum_over_ranks: Callable[[Tensor], Tensor] = lambda signs: signs) -> None:

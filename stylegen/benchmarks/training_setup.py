@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from stylegen.config.command_line import key_of
 from stylegen.config.compose import check_complete
-from stylegen.config.rules import check_settings, device_type, num_processes
+from stylegen.config.rules import ON, check_settings, device_type, num_processes
 from stylegen.config.sections import Arguments
 from stylegen.config.settings import BenchSettings
 from stylegen.config.train_composition import compose_train
@@ -27,6 +28,7 @@ from stylegen.randomness import integers
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.runs.threads import choose_threads
 from stylegen.spec import ImageSpec
+from stylegen.training.compilation import compile_step
 from stylegen.training.growth import Growth
 from stylegen.training.precision import HALF, Precision
 from stylegen.training.step import TrainingStep
@@ -82,6 +84,8 @@ class Subject:
     def build(self) -> TrainingStep:
         """The step on its device, at the final resolution."""
         step = build_step(self.settings, self.dataset).to(self.device)
+        if self.settings.compile in ON:
+            compile_step(step, lambda note: print(f"note: {note}", file=sys.stderr))
         if step.growth is not None:
             state = step.state_dict()
             state["clock"]["images_seen"] = step.growth.grown_at
