@@ -113,21 +113,33 @@ def _pair(value: int | Pair) -> Pair:
 
 def _correlate(x: Tensor, kernel: Tensor, up: Pair, down: Pair, padding: Padding) -> Tensor:
     """`upfirdn2d` in differentiable tensor functions, as correlation."""
-    channels, height, width = x.shape[1:]
-    (up_x, up_y), (x0, x1, y0, y1) = up, padding
-    if up != (1, 1):
-        grid = x.new_zeros(x.shape[0], channels, height * up_y, width * up_x)
-        if x.is_contiguous(memory_format=torch.channels_last):
-            grid = grid.contiguous(memory_format=torch.channels_last)
-        grid[:, :, ::up_y, ::up_x] = x
-        x = grid
+    (x0, x1, y0, y1), channels = padding, x.shape[1]
     inner = (0, 0)
-    if x0 == x1 >= 0 and y0 == y1 >= 0:
+    if up == (1, 1) and x0 == x1 >= 0 and y0 == y1 >= 0:
         inner = (y0, x0)  # the convolution pads for free
-    elif any(padding):
-        x = F.pad(x, padding)
+    elif up != (1, 1) or any(padding):
+        x = _spread(x, up, padding)
     weight = kernel.expand(channels, 1, *kernel.shape)
     return F.conv2d(x, weight, padding=inner, stride=(down[1], down[0]), groups=channels)
+
+
+def _spread(x: Tensor, up: Pair, padding: Padding) -> Tensor:
+    """Insert zeros between the pixels, and pad or crop: one pass, in the memory format of x."""
+    (up_x, up_y), (x0, x1, y0, y1) = up, padding
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    size = (*x.shape[:2], x.shape[2] * up_y + y0 + y1, x.shape[3] * up_x + x0 + x1)
+    layout = torch.channels_last if last else torch.contiguous_format
+    grid = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=layout).zero_()
+    rows, columns = _placed(x.shape[2], up_y, y0, size[2]), _placed(x.shape[3], up_x, x0, size[3])
+    grid[:, :, rows[0], columns[0]] = x[:, :, rows[1], columns[1]]
+    return grid
+
+
+def _placed(count: int, up: int, before: int, size: int) -> tuple[slice, slice]:
+    """Along one axis: the positions of the samples in the padded or cropped grid, and the samples that it contains."""
+    first = max(0, -(before // up))  # before + up * first >= 0
+    end = min(count, (size - before - 1) // up + 1)  # before + up * (end - 1) < size
+    return slice(before + up * first, before + up * (end - 1) + 1, up), slice(first, end)
 
 
 class _UpFirDn(torch.autograd.Function):
