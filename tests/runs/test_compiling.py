@@ -1,5 +1,6 @@
 """The choice of `compile`: when it saves time, what a resumed run keeps, what is refused."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from stylegen.runs import compiling
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.runs.compiling import choose_compile
 from stylegen.runs.start import Start
-from tests.support.runs import refused, train
+from stylegen.training import compilation
+from tests.support.runs import assert_equal, refused, state, train
 from tests.support.tiny import TINY_RUN
 
 
@@ -68,3 +70,18 @@ def test_compile_without_a_compiler(
     message = refused([*command, "compile=true"], tmp_path, capsys)
     assert "compile=true: the C++ compiler no-such-compiler is not installed. Use compile=auto" in message
     assert "compile=1: " in refused([*command, "compile=1"], tmp_path, capsys)
+
+
+def test_a_compiled_run_is_continued_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced by Dynamo, without generating kernels."""
+    monkeypatch.setattr(compilation, "CompiledTerms", partial(compilation.CompiledTerms, backend="eager"))
+    small = ("generator.mapping_layers=1", "compile=true")
+    assert train(tmp_path / "whole", "total_kimg=0.064", *small) == 0
+    assert train(tmp_path / "parts", "total_kimg=0.048", *small) == 0
+    assert train(tmp_path / "parts", "total_kimg=0.064") == 0
+    assert_equal(state(tmp_path / "parts"), state(tmp_path / "whole"))
+    for folder in ("whole", "parts"):
+        log = (tmp_path / folder / "log.txt").read_text()
+        assert "note: compiled loss/G in " in log
+        assert "not compiled" not in log
+    assert read_run_settings(tmp_path / "parts" / "config.yaml").compile is True
