@@ -31,7 +31,7 @@ def interpret() -> None:
         out = torch.zeros(4, dtype=torch.int64)
         _philox[(1,)](out, torch.tensor([*counter, *key]))
         assert tuple(out.tolist()) == expected
-    for indices in (INDICES, INDICES[::2], INDICES[:0]):
+    for indices in (INDICES[::2], INDICES[:0]):
         found, expected = generate_on_gpu(7, indices, REQUESTS), generate(7, indices, REQUESTS)
         for purpose in REQUESTS:
             assert found[purpose].dtype == expected[purpose].dtype
