@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 from stylegen.benchmarks.operation_counts import OperationCounts
@@ -15,6 +16,7 @@ from stylegen.benchmarks.stopwatch import PeakMemory, Spread, Stopwatch
 from stylegen.benchmarks.training_setup import Subject
 from stylegen.training.phases import Phase
 
+OUTSIDE = "outside of operations"  # Python, NumPy; on a GPU, its idle time
 REST = "rest"  # of a step: images to float, mean of w, EMA, clock
 _WARM_UP = 2  # steps; the first one allocates the optimizers' state, and compiles
 
@@ -27,7 +29,7 @@ class PhaseCost:
         interval: in steps.
         seconds: one value for each repetition.
         operations, flops: see `OperationCounts`.
-        profile: seconds by operation, in one repetition with PyTorch's profiler.
+        profile: seconds by operation, and outside of them, in one repetition with PyTorch's profiler.
         launches: kernels launched on a GPU, by the profiler; None on a CPU.
     """
 
@@ -110,7 +112,7 @@ class _Running:
             self._one_step()
         self.peak_bytes = memory.bytes() - before
         self.counts = self._counts()
-        self.profiles = self._profiles()
+        self.profiles, self.profiled_seconds = self._profiles()
         self.stopwatch = Stopwatch(subject.device)
 
     def _one_step(self) -> None:
@@ -147,20 +149,26 @@ class _Running:
             rest.flops.subtract(counts.flops)
         return {**found, REST: rest}
 
-    def _profiles(self) -> dict[str, profile]:
+    def _profiles(self) -> tuple[dict[str, profile], dict[str, float]]:
+        """By phase: the profile, and the seconds that it covers."""
         found: dict[str, profile] = {}
+        seconds: dict[str, float] = {}
         activities = [ProfilerActivity.CPU]
         activities += [ProfilerActivity.CUDA] * (self.subject.device.type == "cuda")
 
         @contextmanager
         def record(phase: Phase) -> Iterator[None]:
             with profile(activities=activities) as found[phase.name]:
+                begin = time.perf_counter()
                 yield
+                if self.subject.device.type == "cuda":
+                    torch.cuda.synchronize(self.subject.device)
+                seconds[phase.name] = time.perf_counter() - begin
 
         self.step.watch = record
         with _without_stderr():
             self._one_step()
-        return found
+        return found, seconds
 
     def cost(self) -> StepCost:
         phases, marks = self.step.phases, 2 * len(self.step.phases) + 2  # marks of a step
@@ -182,7 +190,7 @@ class _Running:
             seconds=seconds,
             operations=counts.operations.total(),
             flops=counts.flops.total(),
-            profile={} if recorded is None else _times(recorded, on_gpu),
+            profile={} if recorded is None else _times(recorded, on_gpu, self.profiled_seconds[name]),
             launches=launches,
         )
 
@@ -201,10 +209,11 @@ def _without_stderr() -> Iterator[None]:
         os.close(null)
 
 
-def _times(recorded: profile, on_gpu: bool) -> dict[str, float]:
+def _times(recorded: profile, on_gpu: bool, total: float) -> dict[str, float]:
     attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
     times = {event.key.removeprefix("aten::"): getattr(event, attribute) / 1e6 for event in recorded.key_averages()}
-    return {name: seconds for name, seconds in times.items() if seconds > 0}
+    spent = {name: seconds for name, seconds in times.items() if seconds > 0}
+    return {**spent, OUTSIDE: max(total - sum(spent.values()), 0.0)}
 
 
 def _launches(recorded: profile) -> int:
