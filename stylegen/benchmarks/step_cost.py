@@ -14,7 +14,9 @@ from torch.profiler import ProfilerActivity, profile
 from stylegen.benchmarks.operation_counts import OperationCounts
 from stylegen.benchmarks.stopwatch import PeakMemory, Spread, Stopwatch
 from stylegen.benchmarks.training_setup import Subject
+from stylegen.training.compilation import compile_step
 from stylegen.training.phases import Phase
+from stylegen.training.terms import evaluate
 
 OUTSIDE = "outside of operations"  # Python, NumPy; on a GPU, its idle time
 REST = "rest"  # of a step: images to float, mean of w, EMA, clock
@@ -105,6 +107,8 @@ class _Running:
         memory.reset()
         subject.use()
         self.step, (self.images, self.labels) = subject.build(), subject.batch(subject.batch_size)
+        if subject.compiled:
+            compile_step(self.step, lambda line: print(f"note: {line}", file=sys.stderr))
         begin = time.perf_counter()
         self._one_step()
         self.first_seconds = time.perf_counter() - begin
@@ -134,6 +138,7 @@ class _Running:
         self.stopwatch.mark()
 
     def _counts(self) -> dict[str, OperationCounts]:
+        """By phase, and of the rest; in eager mode, because compiled functions hide their operations."""
         found: dict[str, OperationCounts] = {}
 
         @contextmanager
@@ -141,9 +146,10 @@ class _Running:
             with OperationCounts() as found[phase.name]:
                 yield
 
-        self.step.watch = count
+        self.step.watch, used, self.step.evaluate = count, self.step.evaluate, evaluate
         with OperationCounts() as rest:
             self._one_step()
+        self.step.evaluate = used
         for counts in found.values():
             rest.operations.subtract(counts.operations)
             rest.flops.subtract(counts.flops)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of
 from stylegen.config.compose import check_complete
 from stylegen.config.rules import ON, check_settings, device_type, num_processes
@@ -26,6 +27,8 @@ from stylegen.files import temporary_folder
 from stylegen.images import to_pil
 from stylegen.randomness import integers
 from stylegen.runs.build import build_dataset, build_step
+from stylegen.runs.compiling import choose_compile
+from stylegen.runs.start import Start
 from stylegen.runs.threads import choose_threads
 from stylegen.spec import ImageSpec
 from stylegen.training.compilation import compile_step
@@ -46,12 +49,16 @@ class Subject:
         settings: of `train`.
         dataset: its images.
         threads: of PyTorch on the CPU.
+        compiled: whether the main phases are compiled.
+        notes: why `threads=auto` and `compile=auto` chose these two.
     """
 
     label: str
     settings: TrainSettings
     dataset: ImageDataset
     threads: int
+    compiled: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +112,7 @@ def subjects(settings: BenchSettings) -> Iterator[list[Subject]]:
     Raises:
         UserError: settings or data that cannot be trained.
     """
-    threads, overrides = torch.get_num_threads(), shlex.split(settings.set)
+    before, overrides = torch.get_num_threads(), shlex.split(settings.set)
     composed = [overrides]
     if settings.vs:
         later = [*overrides, *shlex.split(settings.vs)]
@@ -122,18 +129,23 @@ def subjects(settings: BenchSettings) -> Iterator[list[Subject]]:
             )
             dataset = build_dataset(train)
             check_settings(train, dataset)
-            found.append(Subject(label, train, dataset, _threads(settings.what, train, dataset)))
+            found.append(_subject(settings.what, label, train, dataset))
         try:
             yield found
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)
 
 
-def _threads(what: str, settings: TrainSettings, dataset: ImageDataset) -> int:
-    """As training chooses them; for other measurements `threads`, or all cores."""
-    if what == "train":
-        return choose_threads(settings, build_step(settings, dataset))[0]
-    return settings.threads if isinstance(settings.threads, int) else default_threads()
+def _subject(what: str, label: str, train: TrainSettings, dataset: ImageDataset) -> Subject:
+    """With threads and compilation as training chooses them; other measurements take `threads`, or all cores."""
+    if what != "train":
+        threads = train.threads if isinstance(train.threads, int) else default_threads()
+        return Subject(label, train, dataset, threads)
+    step, start = build_step(train, dataset), Start(RunFolder(Path("runs")))
+    threads, why_threads = choose_threads(train, step)
+    torch.set_num_threads(threads)
+    compiled, why_compiled = choose_compile(train, step, start)
+    return Subject(label, train, dataset, threads, compiled, (*why_threads, *why_compiled))
 
 
 def _synthetic_data(stack: ExitStack, resolution: int | None, overrides: Sequence[str]) -> list[str]:

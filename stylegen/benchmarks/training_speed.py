@@ -69,7 +69,8 @@ def _phases(subject: Subject, cost: StepCost, rate: float, predicted: int) -> Ta
         rows,
         [
             f"{subject.label}: {spec.resolution} px, batch {cost.batch_size}, {subject.settings.precision}, "
-            f"{subject.threads} thread(s)",
+            f"{subject.threads} thread(s), {'compiled' if subject.compiled else 'eager'}",
+            *(f"note: {note}" for note in subject.notes),
             f"{speed} images/s, {per_image.times(1000)} s/kimg, first step {cost.first_seconds:.2f} s{launches}",
             f"peak memory {kibi(cost.peak_bytes)}, predicted {kibi(predicted)}",
             f"matrix products {rate / 1e9:.4g} GFLOP/s",
@@ -113,6 +114,8 @@ def _values(subject: Subject, cost: StepCost, rate: float, predicted: int) -> di
         "label": subject.label,
         "settings": as_dict(subject.settings),
         "threads": subject.threads,
+        "compiled": subject.compiled,
+        "notes": subject.notes,
         "dtype": str(subject.dtype).removeprefix("torch."),
         "tf32": subject.settings.precision == "tf32" and torch.backends.cudnn.allow_tf32,
         "resolution": subject.dataset.spec.resolution,

@@ -18,7 +18,11 @@ from stylegen.config.compose import compose_config
 from stylegen.training.checkpoint_content import tensors_in
 from tests.support.tiny import TINY_RUN
 
-TINY = ["synthetic=16", *(setting for setting in TINY_RUN if not setting.startswith(("data.", "batch_size")))]
+TINY = [
+    "synthetic=16",
+    "compile=false",
+    *(setting for setting in TINY_RUN if not setting.startswith(("data.", "batch_size"))),
+]
 
 
 @pytest.fixture(scope="module")
