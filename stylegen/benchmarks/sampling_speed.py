@@ -57,7 +57,7 @@ def sampling_speed(settings: BenchSettings) -> Report:
         ratios = {first.batch_size: _ratio(first, second) for first, second in costs}
         values["ratios"] = ratios
         rows = [(str(size), str(spread)) for size, spread in ratios.items()]
-        tables.append(Table(("batch", f"{found[0].label}: times as fast as with {settings.vs}"), rows))
+        tables.append(Table(("batch", "times as fast"), rows, [f"as with {settings.vs}; alternating repetitions"]))
     return Report("sample", [Table((one_line(machine),), []), *tables], values)
 
 

@@ -51,12 +51,13 @@ class StepCost:
     Attributes:
         batch_size: images of one process.
         first_seconds: of the first step, with compilation.
-        peak_bytes: of memory, above that before the networks were built.
+        peak_bytes: of memory, above that before the networks were built; None where the process reuses memory that an
+            earlier configuration has freed.
     """
 
     batch_size: int
     first_seconds: float
-    peak_bytes: int
+    peak_bytes: int | None
     phases: list[PhaseCost]
 
     @property
@@ -90,7 +91,7 @@ class StepCost:
 
 def step_costs(subjects: Sequence[Subject], repetitions: int) -> list[StepCost]:
     """The cost of each configuration; their repetitions alternate."""
-    running = [_Running(subject) for subject in subjects]
+    running = [_Running(subject, first=number == 0) for number, subject in enumerate(subjects)]
     for _ in range(repetitions):
         for each in running:
             each.repeat()
@@ -100,7 +101,7 @@ def step_costs(subjects: Sequence[Subject], repetitions: int) -> list[StepCost]:
 class _Running:
     """A warm training step, and what has been measured of it."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, first: bool) -> None:
         self.subject = subject
         memory = PeakMemory(subject.device)
         before = memory.in_use()
@@ -114,7 +115,7 @@ class _Running:
         self.first_seconds = time.perf_counter() - begin
         for _ in range(_WARM_UP - 1):
             self._one_step()
-        self.peak_bytes = memory.bytes() - before
+        self.peak_bytes = memory.bytes() - before if first or subject.device.type == "cuda" else None
         self.counts = self._counts()
         self.profiles, self.profiled_seconds = self._profiles()
         self.stopwatch = Stopwatch(subject.device)

@@ -16,7 +16,7 @@ from tests.support.tiny import TINY_RUN, tiny_generator
 def test_two_configurations_of_a_new_network(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "sample.json"
     command = ["bench", "what=sample", *TINY_RUN, "batch_sizes=[1,3]", "repetitions=2"]
-    assert main([*command, "vs=generator.channel_base=256", f"out={out}"]) == 0
+    assert main([*command, "vs=generator.channel_max=16", f"out={out}"]) == 0
     values = json.loads(out.read_text())
     first, second = ({cost["batch_size"]: cost for cost in each["batches"]} for each in values["measured"])
     assert set(first) == {1, 3}
