@@ -148,12 +148,13 @@ def memory_use(settings: BenchSettings) -> Report:
     """
     with subjects(settings) as (subject,):
         subject.use()
+        before = PeakMemory(subject.device).in_use()
         model, images = MemoryModel.of(subject), subject.batch_size
         available = available_bytes(subject.device)
         limit = math.inf if available is None else available
         parts = _spaced(model.candidates(images))
         predicted = {part: model.peak(images, part) for part in parts}
-        measured = {part: _measure(subject, part) for part in parts if predicted[part] <= limit}
+        measured = {part: _measure(subject, part, before) for part in parts if predicted[part] <= limit}
         machine = describe_machine(subject.device)
         largest, part = model.largest_batch(limit), model.largest_part(images, limit)
     rows = [
@@ -186,10 +187,9 @@ def _spaced(parts: list[int]) -> list[int]:
     return sorted({*parts[::-1][::step], parts[0]})
 
 
-def _measure(subject: Subject, part: int) -> int:
-    """Peak of two steps, above the memory in use before."""
+def _measure(subject: Subject, part: int, before: int) -> int:
+    """Peak of two steps, above the memory in use before the first measurement; a process keeps what is freed."""
     memory = PeakMemory(subject.device)
-    before = memory.in_use()
     memory.reset()
     step, batch = subject.with_batch(subject.batch_size, part).build(), subject.batch(subject.batch_size)
     for _ in range(2):
