@@ -45,6 +45,8 @@ def reading_speed(settings: BenchSettings) -> Report:
                 for workers in settings.workers:
                     rate = None if dataset is None else images_per_second(dataset, workers, settings.seconds)
                     rates[source, resolution, workers] = rate
+                if dataset is not None:
+                    dataset.source.close()
     values = [
         {"source": source, "resolution": resolution, "workers": workers, "images_per_second": rate}
         for (source, resolution, workers), rate in rates.items()

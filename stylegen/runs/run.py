@@ -59,11 +59,12 @@ def train(settings: TrainSettings) -> TrainResult | None:
         start, note = from_first(lambda: _choose_start(settings, dataset, step))
         if start.is_finished(settings):
             return read_result(start.folder, start.images_seen, finished_before=True) if is_first() else None
-        threads, threads_note = from_first(lambda: choose_threads(settings, step, start))
-        settings = replace(settings, threads=threads)
-        torch.set_num_threads(threads)
-        compiled, compile_note = from_first(lambda: choose_compile(settings, step, start))
-        settings = replace(settings, compile=compiled)
+        with explained_memory_errors(settings, lambda: step):
+            threads, threads_note = from_first(lambda: choose_threads(settings, step, start))
+            settings = replace(settings, threads=threads)
+            torch.set_num_threads(threads)
+            compiled, compile_note = from_first(lambda: choose_compile(settings, step, start))
+            settings = replace(settings, compile=compiled)
         if not is_first():
             _train_from(start, settings, dataset, _initialized(step, start, settings, dataset), device)
             return None

@@ -207,7 +207,7 @@ def test_two_at_once_build_it_once(tmp_path):
 
 def test_reading_beats_decoding_many_times(tmp_path):
     """The documented factor is 20; the test requires half, for busy machines."""
-    from stylegen.studies.reading_speed import synthetic_images
+    from stylegen.benchmarks.reading_speed import synthetic_images
 
     path = write_folder(tmp_path / "data", dict(synthetic_images(256, 16)))
     times = {}

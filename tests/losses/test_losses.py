@@ -3,8 +3,6 @@
 `tests/training/test_ranks.py` tests them on several processes.
 """
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
@@ -33,7 +31,7 @@ def test_real_logits_are_computed_only_for_losses_that_use_them(loss: Loss) -> N
     step, critic, _ = micro_batch(p=0.0)
     step.generator.requires_grad_(True)
     main = build_phases(loss, [])[0]
-    values = main.terms[0].measure(replace(step, phase=main.name))
+    values = main.terms[0].measure(main.prepare(step)).values
     assert len(critic.seen) == len(values) == 1 + loss.generator_sees_real
     assert [value.requires_grad for value in values] == [False] * loss.generator_sees_real + [True]
 

@@ -52,12 +52,12 @@ def test_what_is_never_compiled(overrides: list[str], reason: str, monkeypatch: 
 
 def test_a_run_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
-    assert train(run, "total_kimg=0.048") == 0
+    assert train(run, "total_kimg=0.048", "compile=auto") == 0
     assert read_run_settings(run / "config.yaml").compile is False
     monkeypatch.setattr(compiling, "seconds_left", lambda *arguments: 1e9)
-    assert train(run, "total_kimg=0.096") == 0
+    assert train(run, "total_kimg=0.096", "compile=auto") == 0
     assert read_run_settings(run / "config.yaml").compile is False
-    settings = compose_config("train", [*TINY_RUN, "trainer.accelerator=cpu"])
+    settings = compose_config("train", [*TINY_RUN, "compile=auto", "trainer.accelerator=cpu"])
     start = Start(RunFolder(run), run / "checkpoints" / "last.ckpt")
     assert choose_compile(settings, build_step(settings, build_dataset(settings)), start) == (False, [])
 
@@ -78,7 +78,7 @@ def test_a_compiled_run_is_continued_exactly(tmp_path: Path, monkeypatch: pytest
     small = ("generator.mapping_layers=1", "compile=true")
     assert train(tmp_path / "whole", "total_kimg=0.064", *small) == 0
     assert train(tmp_path / "parts", "total_kimg=0.048", *small) == 0
-    assert train(tmp_path / "parts", "total_kimg=0.064") == 0
+    assert train(tmp_path / "parts", "total_kimg=0.064", "compile=auto") == 0
     assert_equal(state(tmp_path / "parts"), state(tmp_path / "whole"))
     for folder in ("whole", "parts"):
         log = (tmp_path / folder / "log.txt").read_text()

@@ -20,6 +20,7 @@ def tiny_generator(resolution: int = 16, seed: int = 0, name: str = "stylegan2",
 
 # Overrides that reduce the default experiment to seconds.
 TINY_RUN = [
+    "compile=false",
     "data.resolution=16",
     "batch_size=8",
     "generator.z_dim=8",
