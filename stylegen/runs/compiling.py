@@ -1,7 +1,6 @@
 """Whether a training is compiled; rounding depends on it, so a run keeps the choice in its config.yaml."""
 
 from stylegen.config.rules import ON, device_type, num_processes, obstacle_to_compile
-from stylegen.config.train_composition import read_run_settings
 from stylegen.config.train_settings import TrainSettings
 from stylegen.runs.start import Start
 from stylegen.training.compilation import worth_compiling
@@ -32,7 +31,6 @@ def choose_compile(settings: TrainSettings, step: TrainingStep, start: Start) ->
 
 def _given(settings: TrainSettings, start: Start) -> bool | str:
     """`compile`; of auto, the choice of the run that is continued (false in runs older than this setting)."""
-    config = None if start.checkpoint is None else start.checkpoint.parent.parent / "config.yaml"
-    if settings.compile != "auto" or config is None or not config.exists():
+    if settings.compile != "auto" or (run := start.run_settings()) is None:
         return settings.compile
-    return read_run_settings(config).compile in ON
+    return run.compile in ON

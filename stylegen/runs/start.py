@@ -44,6 +44,11 @@ class Start:
         pending = self.evaluation_pending and bool(settings.evaluation.metrics)
         return self.checkpoint is not None and self.images_seen >= round(settings.total_kimg * 1000) and not pending
 
+    def run_settings(self) -> TrainSettings | None:
+        """The settings of the run that is continued; None for a new run, or a checkpoint outside a run folder."""
+        config = None if self.checkpoint is None else RunFolder(self.checkpoint.parent.parent).config
+        return None if config is None or not config.exists() else read_run_settings(config)
+
 
 def find_start(settings: TrainSettings, step: TrainingStep | None = None, fingerprint: str | None = None) -> Start:
     """Choose the start by `resume` and `output_dir`.

@@ -1,7 +1,6 @@
 """The number of CPU threads of a training; rounding depends on it, so a run keeps the number in its config.yaml."""
 
 from stylegen.config.rules import device_type
-from stylegen.config.train_composition import read_run_settings
 from stylegen.config.train_settings import TrainSettings
 from stylegen.cpus import available_cores, default_threads, threads_from_environment
 from stylegen.runs.start import Start
@@ -38,10 +37,9 @@ def choose_threads(settings: TrainSettings, step: TrainingStep, start: Start | N
 
 def _given(settings: TrainSettings, start: Start | None) -> int | str | None:
     """`threads`; of auto, the number of the run that is continued."""
-    config = None if start is None or start.checkpoint is None else start.checkpoint.parent.parent / "config.yaml"
-    if settings.threads != "auto" or config is None or not config.exists():
+    if settings.threads != "auto" or start is None or (run := start.run_settings()) is None:
         return settings.threads
-    return read_run_settings(config).threads
+    return run.threads
 
 
 def _micro_batch(settings: TrainSettings, step: TrainingStep) -> int:
