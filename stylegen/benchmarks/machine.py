@@ -61,6 +61,14 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, repetitions: int = 8) 
     return 2 * n**3 / min(timed(lambda: torch.mm(left, right, out=out), device, repetitions=repetitions, warm_up=2))
 
 
+def copy_rate(device: torch.device, repetitions: int = 8) -> float:
+    """Bytes per second, read and written, of the fastest of several copies of a tensor that exceeds the caches."""
+    source = torch.ones(2**26, device=device)
+    out = torch.empty_like(source)
+    seconds = timed(lambda: out.copy_(source), device, repetitions=repetitions, warm_up=2)
+    return 2 * source.numel() * source.element_size() / min(seconds)
+
+
 def memory_bytes(device: torch.device) -> int | None:
     """Size of the device's memory; None if unknown."""
     if device.type == "cuda":

@@ -7,9 +7,12 @@ of images, so two small batches predict every other. Workspaces of libraries and
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 
 from stylegen.benchmarks.benchmark_report import Report, Table, kibi
@@ -21,12 +24,14 @@ from stylegen.config.sections import as_dict
 from stylegen.config.settings import BenchSettings
 from stylegen.errors import UserError
 from stylegen.training.checkpoint_content import tensors_in
+from stylegen.training.step import TrainingStep
 
 _MOST = 65536  # images, the bound of batch_per_device
 
 
-def step_bytes(subject: Subject, images: int, at_a_time: int) -> int:
-    """Peak memory of one step on `images` images in parts of `at_a_time`, from shapes."""
+@contextmanager
+def fake_step(subject: Subject, images: int, at_a_time: int) -> Iterator[tuple[TrainingStep, list[Tensor]]]:
+    """Context manager: a step, its images and labels, all of fake tensors, which have a shape and no memory."""
     step, batch = subject.with_batch(images, at_a_time).build(), subject.batch(images)
     for network, optimizer in step.optimizers.items():  # as in the second step, where Adam has its moments
         for parameter in step.learning[network]:
@@ -36,8 +41,13 @@ def step_bytes(subject: Subject, images: int, at_a_time: int) -> int:
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     with FakeCopyMode(fake):
         step = copy.deepcopy(step)
-    with fake, LiveMemory() as memory:
-        inputs = [fake.from_tensor(tensor) for tensor in batch]
+    with fake:
+        yield step, [fake.from_tensor(tensor) for tensor in batch]
+
+
+def step_bytes(subject: Subject, images: int, at_a_time: int) -> int:
+    """Peak memory of one step on `images` images in parts of `at_a_time`, from shapes."""
+    with fake_step(subject, images, at_a_time) as (step, inputs), LiveMemory() as memory:
         moments = [tensor for optimizer in step.optimizers.values() for tensor in tensors_in(optimizer.state_dict())]
         for tensor in (*step.modules.state_dict().values(), *moments, *inputs):
             memory.add(tensor)

@@ -21,20 +21,24 @@ class OperationCounts(TorchDispatchMode):
     Attributes:
         operations: number by name, without views and allocations, which launch nothing.
         flops: floating-point operations of matrix products and convolutions by name; a product and a sum count as two.
+        work: (floating-point operations, bytes of arguments and results) of each operation that `operations` counts.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.operations, self.flops = Counter[str](), Counter[str]()
+        self.work: list[tuple[int, int]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         name = str(func._overloadpacket)
+        formula = flop_registry.get(func._overloadpacket)
+        flops = 0 if formula is None else _flops(formula, args, kwargs or {}, result)
+        if flops:
+            self.flops[name] += flops
         if not (_is_view(func) or name.startswith(_NO_WORK)):
             self.operations[name] += 1
-        formula = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.flops[name] += _flops(formula, args, kwargs or {}, result)
+            self.work.append((flops, sum(map(_bytes, tree_leaves((args, kwargs, result))))))
         return result
 
 
@@ -72,6 +76,10 @@ class LiveMemory(TorchDispatchMode):
             if isinstance(value, Tensor):
                 self.add(value)
         return result
+
+
+def _bytes(value: Any) -> int:
+    return value.numel() * value.element_size() if isinstance(value, Tensor) else 0
 
 
 def _is_view(func: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from stylegen.config.command_line import key_of
 from stylegen.config.settings import BenchSettings
 
-TRAINS = ("train", "sample", "memory")  # values of `what` that measure a training configuration
+TRAINS = ("train", "sample", "memory", "roofline")  # values of `what` that measure a training configuration
 
 
 def gather_training(overrides: Sequence[str]) -> list[str]:

@@ -78,13 +78,14 @@ class BenchSettings:
 
     what: str = setting(
         "data",
-        Choice(("data", "train", "sample", "startup", "memory")),
+        Choice(("data", "train", "sample", "startup", "memory", "roofline")),
         help="data: images per second of each source and cache; train: time, operations and memory of a training step; "
-        "sample: images per second of a generator; startup: time of imports and commands; memory: the largest batch",
+        "sample: images per second of a generator; startup: time of imports and commands; memory: the largest batch; "
+        "roofline: the least time of a step on this machine",
     )
     set: str = setting(
         "",
-        help="overrides of train, as one string; for train, sample and memory they may also stand on the command line",
+        help="overrides of train, as one string; for train, sample, memory and roofline also typed without set",
         quoted=True,
     )
     vs: str = setting(

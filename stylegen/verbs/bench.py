@@ -1,10 +1,11 @@
-"""Measure this machine: training, sampling, start-up, memory, reading of data."""
+"""Measure this machine: training, its memory and roofline, sampling, start-up, reading of data."""
 
 from pathlib import Path
 
 from stylegen.benchmarks.benchmark_report import Report, check_output
 from stylegen.benchmarks.memory_use import memory_use
 from stylegen.benchmarks.reading_speed import reading_speed
+from stylegen.benchmarks.roofline import roofline
 from stylegen.benchmarks.sampling_speed import sampling_speed
 from stylegen.benchmarks.startup_time import startup_time
 from stylegen.benchmarks.training_speed import training_speed
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "sample": sampling_speed,
     "startup": startup_time,
     "memory": memory_use,
+    "roofline": roofline,
 }
 _COMPARES = ("train", "sample")
 

@@ -58,7 +58,7 @@ def test_the_images_are_the_same_each_time_and_like_photographs():
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("what=everything", "Known: data, memory, sample, startup, train"),
+        ("what=everything", "Known: data, memory, roofline, sample, startup, train"),
         ("out=table.txt", "it is a .json file in an existing folder"),
         ("out=nowhere/a.json", "it is a .json file in an existing folder"),
         ("vs=threads=1", "two configurations are compared by what=train or what=sample"),
