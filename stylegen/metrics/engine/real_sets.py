@@ -58,7 +58,9 @@ class PublishedReals:
             raise UserError(f"statistics={self.name}", rule=rule, fix=fix)
 
     def batch(self, indices: Tensor, /) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("statistics have no images")
+        raise UserError(
+            f"statistics={self.name}", rule="statistics have no images", fix="Use data.path= instead of statistics="
+        )
 
     def moments(self) -> Moments:
         """Moments with this mean and covariance (ddof 1); their count is arbitrary."""

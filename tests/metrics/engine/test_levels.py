@@ -61,3 +61,5 @@ def test_published_statistics_cannot_be_reduced() -> None:
     published = PublishedReals(Reals(portraits(2, side=16)).spec, "stats.npz", "sha256:0", zeros, zeros.diag())
     with pytest.raises(UserError, match=r"stats\.npz for a network at 8 px: .* cannot be reduced"):
         evaluation_of([FD], 8, published).measure_generator(generator)
+    with pytest.raises(UserError, match=r"statistics=stats\.npz: statistics have no images\. Use data\.path="):
+        published.batch(torch.arange(1))
