@@ -28,8 +28,11 @@ def generate(seed: int, indices: Tensor, requests: Mapping[str, Request]) -> dic
     Returns:
         By purpose, [N, *shape], contiguous; see `Request`.
     """
-    if type(indices) is not Tensor:  # such as FakeTensor, which has no memory
-        return generate_by_tensors(seed, indices, requests)
+    if type(indices) is not Tensor:  # FakeTensor, which has no memory: one operation per result, as a kernel writes it
+        return {
+            purpose: indices.new_zeros((len(indices), *request.shape), dtype=request.dtype)
+            for purpose, request in requests.items()
+        }
     if indices.device.type == "cpu":
         return generate_on_cpu(seed, indices, requests)
     if indices.device.type == "cuda" and _kernel_works(indices.device):

@@ -34,6 +34,11 @@ class Request(NamedTuple):
     high: int = 0
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the numbers."""
+        return torch.int64 if self.kind == "integers" else torch.float32
+
+    @property
     def size(self) -> int:
         """Numbers of one index."""
         return math.prod(self.shape)
