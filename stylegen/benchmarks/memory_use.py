@@ -2,7 +2,8 @@
 
 One step runs on fake tensors, which have a shape and no memory. The peak is that of all live tensors: weights, G_ema,
 gradients, Adam's moments, activations saved for the backward pass, and temporary results. It is linear in the number
-of images, so two small batches predict every other. Workspaces of libraries and fragmentation come in addition.
+of images, so two small batches predict every other. Workspaces of libraries and fragmentation come in addition. A
+compiled step is predicted, and measured by what=memory, in eager mode.
 """
 
 import copy

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,10 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of
 from stylegen.config.compose import check_complete
-from stylegen.config.rules import ON, check_settings, device_type, num_processes
+from stylegen.config.rules import check_settings, device_type, num_processes
 from stylegen.config.sections import Arguments
 from stylegen.config.settings import BenchSettings
 from stylegen.config.train_composition import compose_train
@@ -26,12 +24,9 @@ from stylegen.data.sources.zip import write_zip
 from stylegen.files import temporary_folder
 from stylegen.images import to_pil
 from stylegen.randomness import integers
+from stylegen.runs.auto_settings import choose_compile, choose_threads
 from stylegen.runs.build import build_dataset, build_step
-from stylegen.runs.compiling import choose_compile
-from stylegen.runs.start import Start
-from stylegen.runs.threads import choose_threads
 from stylegen.spec import ImageSpec
-from stylegen.training.compilation import compile_step
 from stylegen.training.growth import Growth
 from stylegen.training.precision import HALF, Precision
 from stylegen.training.step import TrainingStep
@@ -89,10 +84,8 @@ class Subject:
         return replace(self, settings=settings)
 
     def build(self) -> TrainingStep:
-        """The step on its device, at the final resolution."""
+        """The step on its device, at the final resolution; not compiled."""
         step = build_step(self.settings, self.dataset).to(self.device)
-        if self.settings.compile in ON:
-            compile_step(step, lambda note: print(f"note: {note}", file=sys.stderr))
         if step.growth is not None:
             state = step.state_dict()
             state["clock"]["images_seen"] = step.growth.grown_at
@@ -141,10 +134,10 @@ def _subject(what: str, label: str, train: TrainSettings, dataset: ImageDataset)
     if what != "train":
         threads = train.threads if isinstance(train.threads, int) else default_threads()
         return Subject(label, train, dataset, threads)
-    step, start = build_step(train, dataset), Start(RunFolder(Path("runs")))
+    step = build_step(train, dataset)
     threads, why_threads = choose_threads(train, step)
     torch.set_num_threads(threads)
-    compiled, why_compiled = choose_compile(train, step, start)
+    compiled, why_compiled = choose_compile(train, step)
     return Subject(label, train, dataset, threads, compiled, (*why_threads, *why_compiled))
 
 

@@ -21,15 +21,14 @@ from stylegen.distributed import from_first, is_first, process_group
 from stylegen.errors import UserError
 from stylegen.files import write_text
 from stylegen.launching import StopSignals, launch, launches
+from stylegen.runs.auto_settings import choose_compile, choose_threads
 from stylegen.runs.build import build_data, build_dataset, build_step
-from stylegen.runs.compiling import choose_compile
 from stylegen.runs.initial import initialize
 from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, go_back
 from stylegen.runs.reporting import build_observers
 from stylegen.runs.result import TrainResult, early_end, read_result
 from stylegen.runs.run_lock import RunLock
 from stylegen.runs.start import Start, check_data_apart, find_start, last_saved
-from stylegen.runs.threads import choose_threads
 from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.compilation import compile_step
 from stylegen.training.lightning.slurm import export_slurm_ranks

@@ -112,6 +112,16 @@ def test_memory_of_a_step_is_known_from_shapes_and_linear_in_the_batch() -> None
         assert model.largest_batch(model.peak(20, 20) + 1) == 20
 
 
+def test_the_memory_of_a_compiled_step_is_that_of_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "true")
+    with tiny_subject(["compile=true"]) as subject:
+        assert subject.compiled
+        compiled = step_bytes(subject, 8, 8)
+    with tiny_subject([]) as subject:
+        assert not subject.compiled
+        assert step_bytes(subject, 8, 8) == compiled
+
+
 @pytest.mark.parametrize(
     ("available", "fix"),
     [

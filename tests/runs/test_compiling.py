@@ -8,9 +8,9 @@ import pytest
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.compose import compose_config
 from stylegen.config.train_composition import read_run_settings
-from stylegen.runs import compiling
+from stylegen.runs import auto_settings
+from stylegen.runs.auto_settings import choose_compile
 from stylegen.runs.build import build_dataset, build_step
-from stylegen.runs.compiling import choose_compile
 from stylegen.runs.start import Start
 from stylegen.training import compilation
 from tests.support.runs import assert_equal, refused, state, train
@@ -25,7 +25,7 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def choice(minutes: float, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> tuple[bool, str]:
     """Of a default run of this length -> compile, and the note."""
-    monkeypatch.setattr(compiling, "seconds_left", lambda *arguments: minutes * 60)
+    monkeypatch.setattr(auto_settings, "seconds_left", lambda *arguments: minutes * 60)
     settings = compose_config("train", ["trainer.accelerator=cpu", *overrides])
     step = build_step(settings, build_dataset(settings))
     compiled, (note,) = choose_compile(settings, step, Start(RunFolder(Path("runs"))))
@@ -54,7 +54,7 @@ def test_a_run_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     run = tmp_path / "run"
     assert train(run, "total_kimg=0.048", "compile=auto") == 0
     assert read_run_settings(run / "config.yaml").compile is False
-    monkeypatch.setattr(compiling, "seconds_left", lambda *arguments: 1e9)
+    monkeypatch.setattr(auto_settings, "seconds_left", lambda *arguments: 1e9)
     assert train(run, "total_kimg=0.096", "compile=auto") == 0
     assert read_run_settings(run / "config.yaml").compile is False
     settings = compose_config("train", [*TINY_RUN, "compile=auto", "trainer.accelerator=cpu"])

@@ -8,9 +8,9 @@ import yaml
 
 from stylegen.__main__ import main
 from stylegen.config.compose import compose_config
-from stylegen.runs import threads as module
+from stylegen.runs import auto_settings as module
+from stylegen.runs.auto_settings import choose_threads
 from stylegen.runs.build import build_dataset, build_step
-from stylegen.runs.threads import choose_threads
 from stylegen.training.step import TrainingStep
 from tests.support.runs import assert_equal, state
 from tests.support.tiny import TINY_RUN

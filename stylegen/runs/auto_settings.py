@@ -1,9 +1,11 @@
-"""The number of CPU threads of a training; rounding depends on it, so a run keeps the number in its config.yaml."""
+"""What `threads=auto` and `compile=auto` choose. Rounding depends on both, so a run keeps them in its config.yaml."""
 
-from stylegen.config.rules import device_type
+from stylegen.config.rules import ON, device_type, num_processes, obstacle_to_compile
 from stylegen.config.train_settings import TrainSettings
 from stylegen.cpus import available_cores, default_threads, threads_from_environment
 from stylegen.runs.start import Start
+from stylegen.training.compilation import worth_compiling
+from stylegen.training.estimate import seconds_left
 from stylegen.training.step import TrainingStep
 from stylegen.training.thread_probe import fastest_threads
 
@@ -20,7 +22,9 @@ def choose_threads(settings: TrainSettings, step: TrainingStep, start: Start | N
         step: the networks to measure, on the CPU; unchanged.
         start: of the training; None for a new one.
     """
-    processes, threads = settings.trainer.devices, _given(settings, start)
+    processes, threads = settings.trainer.devices, settings.threads
+    if threads == "auto" and (run := _continued(start)) is not None:
+        threads = run.threads
     cores = max(1, available_cores() // processes)
     if isinstance(threads, int):
         too_many = f"threads={threads} for {cores} core{'s' * (cores > 1)} per process: threads wait for each other"
@@ -35,11 +39,31 @@ def choose_threads(settings: TrainSettings, step: TrainingStep, start: Start | N
     return threads, [f"threads={threads} of {cores} cores{' per process' * (processes > 1)}, as measured"]
 
 
-def _given(settings: TrainSettings, start: Start | None) -> int | str | None:
-    """`threads`; of auto, the number of the run that is continued."""
-    if settings.threads != "auto" or start is None or (run := start.run_settings()) is None:
-        return settings.threads
-    return run.threads
+def choose_compile(settings: TrainSettings, step: TrainingStep, start: Start | None = None) -> tuple[bool, list[str]]:
+    """Whether to compile, and a note on the choice of compile=auto.
+
+    A value in the settings is kept, and so is the choice of the run that `start` continues.
+
+    Args:
+        step: the networks, on the CPU; unchanged.
+        start: of the training; None for a new one.
+    """
+    given = settings.compile
+    if given == "auto" and (run := _continued(start)) is not None:
+        given = run.compile in ON  # false in runs older than this setting
+    if given != "auto":
+        return given in ON, []
+    if (obstacle := obstacle_to_compile(settings)) is not None:
+        return False, [f"compile=false: {obstacle}"]
+    if device_type(settings.trainer.accelerator) != "cpu":
+        return False, ["compile=false: the gain on GPUs has not been measured; try compile=true"]
+    seconds = seconds_left(step, round(settings.total_kimg * 1000), settings.batch_size, num_processes(settings))
+    worth, times = worth_compiling(step, seconds)
+    return worth, [f"compile={str(worth).lower()}: {times}"]
+
+
+def _continued(start: Start | None) -> TrainSettings | None:
+    return None if start is None else start.run_settings()
 
 
 def _micro_batch(settings: TrainSettings, step: TrainingStep) -> int:
