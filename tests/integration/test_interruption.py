@@ -15,9 +15,12 @@ import pytest
 import torch
 
 from stylegen.__main__ import main
+from stylegen.distributed import process_group
+from stylegen.launching import launch
+from stylegen.runs import run
 from stylegen.training.lightning.fit import ObserverCallback
 from stylegen.training.phases import Phase
-from tests.support.disturbed import disturb
+from tests.support.disturbed import armed, count_collectives, disturb
 from tests.support.moments import alive, content, differences, environment
 from tests.support.tiny import TINY_RUN
 
@@ -31,14 +34,19 @@ def train(folder: Path, *overrides: str) -> int:
     return main(["train", *RUN, f"output_dir={folder}", *overrides])
 
 
-def start(folder: Path, *overrides: str, disturbance: str = "none 0 1 0") -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", "tests.support.disturbed", *disturbance.split(), *RUN, f"output_dir={folder}"]
-    pids = folder.with_name(f"{folder.name}-pids")
-    pids.mkdir(exist_ok=True)
-    return subprocess.run(
-        [*run, *overrides], env=environment(DISTURBED_PIDS=str(pids)), capture_output=True, text=True, timeout=300,
-        check=False,
-    )  # fmt: skip
+def launched(monkeypatch: pytest.MonkeyPatch, work: Callable[..., Any], *arguments: Any) -> None:
+    """Workers of this process run `work(*arguments, ...)` in place of their part of the training, which follows."""
+    monkeypatch.setattr(run, "launch", lambda *rest, **options: launch(work, *arguments, *rest, **options))
+
+
+def continue_and_repeat(reference: Path, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Work of one of two processes, and then a whole run, which prints its collectives: starting processes takes longer
+    than training. The whole run is that of torchrun, where each process runs the command."""
+    with process_group(torch.device("cpu")):
+        result = work(*arguments)
+        count_collectives(43)
+        assert train(reference, *TWO) == 0
+    return result
 
 
 def images_seen(folder: Path, name: str = "last.ckpt") -> int:
@@ -111,7 +119,9 @@ def test_a_signal_while_lightning_prepares(
 
 def test_sigkill_during_a_save(undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert start(folder, disturbance="kill_save 0 3 30000").returncode == -signal.SIGKILL
+    command = [sys.executable, "-m", "tests.support.disturbed", "kill_save", "0", "3", "30000"]
+    done = subprocess.run([*command, *RUN, f"output_dir={folder}"], env=environment(), timeout=300, check=False)
+    assert done.returncode == -signal.SIGKILL
     assert list(folder.rglob("*.partial"))
     assert images_seen(folder) == 48
     assert train(folder) == 0
@@ -136,26 +146,33 @@ def test_a_full_disk_ends_the_run_clearly_and_leaves_the_checkpoint_before(
     assert_same(folder, undisturbed)
 
 
-def test_one_of_two_processes_is_killed(tmp_path: Path) -> None:
+def test_one_of_two_processes_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The other process ends with a message, and a continued run is bit-identical to an undisturbed one."""
-    reference, folder = tmp_path / "reference", tmp_path / "run"
-    done = start(reference, *TWO, disturbance="calls 0 43 0")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("snapshot  ") == 1  # the second process writes no result
+    reference, folder, pids = tmp_path / "reference", tmp_path / "run", tmp_path / "pids"
+    pids.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("DISTURBED_PIDS", str(pids))
+        launched(patch, armed, ["sigkill", "1", "30", "0"])
+        assert train(folder, *TWO) == 1
+    assert capfd.readouterr().err.splitlines()[-1].startswith("error: process 1 of 2 was ended by SIGKILL")
+    assert len(list(pids.iterdir())) == 2
+    assert not any(alive(int(pid.read_text())) for pid in pids.iterdir())
+    assert images_seen(folder) == 96
+
+    launched(monkeypatch, continue_and_repeat, reference)
+    assert train(folder, *TWO) == 0
+    printed = capfd.readouterr()
+    assert_same(folder, reference)
+    assert printed.out.count("snapshot  ") == 2  # one of each run: the second process writes no result
     # No other collective per step: one gradient per phase, the mean of w and the signs' sum a step, the
     # path lengths, and one agreement on signals.
-    counts = [json.loads(line.split(" ", 1)[1]) for line in done.stderr.splitlines() if line.startswith("collectives")]
+    counts = [json.loads(line.split(" ", 1)[1]) for line in printed.err.splitlines() if line.startswith("collectives")]
+    assert len(counts) == 2
     assert counts[0] == counts[1]
     assert "broadcast" not in counts[0]
     assert counts[0]["all_reduce"] <= 43 + 3 * 18
-
-    done = start(folder, *TWO, disturbance="sigkill 1 30 0")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: process 1 of 2 was ended by SIGKILL")
-    assert not any(alive(int(pid.read_text())) for pid in (tmp_path / "run-pids").iterdir())
-    assert images_seen(folder) == 96
-    assert start(folder, *TWO).returncode == 0
-    assert_same(folder, reference)
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
