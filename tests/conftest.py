@@ -61,9 +61,10 @@ def _threads() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Redirects the cache folder, so that tests do not touch the user's."""
+    """Redirects the cache folder, so that tests do not touch the user's; test processes share one."""
+    base = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLEGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("STYLEGEN_CACHE", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"))
         yield
 
 

@@ -4,6 +4,8 @@ A resumed run keeps the settings of its config.yaml, except those given on the c
 whole recipe counts as given, so that every difference from the run is found.
 """
 
+import copy
+import functools
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of, refuse_renamed
-from stylegen.config.compose import compose_tree, plain
+from stylegen.config.compose import compose_tree, plain, typed_values
 from stylegen.config.schema import build_settings, check_config
 from stylegen.config.sections import flatten
 from stylegen.config.settings import CONF
@@ -97,32 +99,38 @@ def _read_tree(path: Path) -> DictConfig:
 
 def _continued(overrides: Sequence[str]) -> RunFolder | None:
     """The existing run in output_dir= or resume=; None for a new run."""
-    if not overrides:
-        return None
-    config = compose_tree("train", overrides)
-    if config.resume == "never":
-        return None
-    path = output_root(config) if config.resume == "auto" else Path(config.resume).expanduser()
-    if path is None:
+    values = typed_values("train", overrides)
+    if values is None:
+        config = compose_tree("train", overrides)
+        values = {"output_dir": config.output_dir, "resume": config.resume}
+    resume, output_dir = values.get("resume", "auto"), values.get("output_dir")
+    chosen = output_dir if resume == "auto" else resume
+    if resume == "never" or not isinstance(chosen, str):
         return None
     try:
+        path = Path(chosen).expanduser()
         folder = RunFolder(path.parent.parent if path.is_file() else path)
         return folder if folder.is_run() else None
-    except OSError:  # raised again when the folder is opened
+    except (OSError, RuntimeError):  # raised again when the folder is opened; RuntimeError: ~ of an unknown user
         return None
 
 
 def _typed(own: dict[str, Any]) -> DictConfig:
     """The settings with the schema's types and defaults."""
     regularizers = own.get("regularizers") or {}
-    groups = _groups_of(own)
-    typed = compose_tree("train", [f"{group}={option}" for group, option in groups.items()])
+    typed = copy.deepcopy(_defaults_of(*(f"{group}={option}" for group, option in _groups_of(own).items())))
     with open_dict(typed):
         for name in [name for name in typed.regularizers if name not in regularizers]:
             del typed.regularizers[name]
         merged = OmegaConf.merge(typed, own)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+@functools.lru_cache(maxsize=16)
+def _defaults_of(*groups: str) -> DictConfig:
+    """The schema's defaults with these options: a continued run reads its config.yaml several times."""
+    return compose_tree("train", groups)
 
 
 def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS, keyed_inputs
+from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS, AugmentInputs, keyed_inputs
 from tests.support.augment_inputs import keyed
 
 
@@ -23,8 +23,13 @@ def test_purposes_and_names_are_independent() -> None:
     assert len({tuple(c.tolist()) for c in columns}) == len(columns)
 
 
+@pytest.fixture(scope="module")
+def many() -> AugmentInputs:
+    return keyed(20_000, noise=(1, 1, 1))
+
+
 @pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize("p", [0.0, 0.2, 1.0])
-def test_gates_open_with_probability_p(name: str, p: float) -> None:
-    share = keyed(20_000).gate(name, p).double().mean()
+def test_gates_open_with_probability_p(name: str, p: float, many: AugmentInputs) -> None:
+    share = many.gate(name, p).double().mean()
     assert abs(share - p) <= 4 * math.sqrt(p * (1 - p) / 20_000)
