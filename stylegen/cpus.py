@@ -12,6 +12,7 @@ _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_MMAP_THRESHOLDS = (2**30, 2**25)  # older versions of glibc refuse more than 32 MiB
 
 
 def available_cores() -> int:
@@ -67,7 +68,9 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # TypeError on Windows
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, 2**30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    return any(mallopt(_M_MMAP_THRESHOLD, size) for size in _MMAP_THRESHOLDS) and bool(
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    )
 
 
 def _limit(folder: Path) -> float:

@@ -1,11 +1,13 @@
 """Available cores: affinity, hardware threads of one core, quotas of cgroups; OMP_NUM_THREADS."""
 
+import ctypes
 import math
 import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +60,19 @@ def test_omp_num_threads_comes_before_the_share(variable: str, threads: int, mon
     monkeypatch.setenv("OMP_NUM_THREADS", variable)
     assert cpus.default_threads(2) == threads
     assert cpus.default_threads(20) == (threads if threads != 5 else 1)
+
+
+def test_older_allocators_take_the_lower_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def mallopt(option: int, value: int) -> int:
+        calls.append((option, value))
+        return int(option != cpus._M_MMAP_THRESHOLD or value <= 2**25)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    assert cpus.keep_freed_memory()
+    mmap, trim = cpus._M_MMAP_THRESHOLD, cpus._M_TRIM_THRESHOLD
+    assert calls == [(mmap, 2**30), (mmap, 2**25), (trim, 2**31 - 1)]
 
 
 def test_freed_memory_is_kept() -> None:
