@@ -5,10 +5,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from stylegen.benchmarks.operation_counts import OperationCounts
@@ -19,6 +20,7 @@ from stylegen.training.phases import Phase
 from stylegen.training.terms import evaluate
 
 OUTSIDE = "outside of operations"  # Python, NumPy; on a GPU, its idle time
+KERNELS = "other kernels"  # on a GPU: launched by Triton, not by an operation
 REST = "rest"  # of a step: images to float, mean of w, EMA, clock
 _WARM_UP = 2  # steps; the first one allocates the optimizers' state, and compiles
 
@@ -112,18 +114,24 @@ class _Running:
             compile_step(self.step, lambda line: print(f"note: {line}", file=sys.stderr))
         begin = time.perf_counter()
         self._one_step()
+        self._wait()
         self.first_seconds = time.perf_counter() - begin
         for _ in range(_WARM_UP - 1):
             self._one_step()
         self.peak_bytes = memory.bytes() - before if first or subject.device.type == "cuda" else None
         self.counts = self._counts()
         self.profiles, self.profiled_seconds = self._profiles()
+        self.launches = self._launches() if subject.device.type == "cuda" else {}
         self.stopwatch = Stopwatch(subject.device)
 
     def _one_step(self) -> None:
         """A step in which every phase is due."""
         self.step.steps = 0
         self.step(self.images, self.labels)
+
+    def _wait(self) -> None:
+        if self.subject.device.type == "cuda":
+            torch.cuda.synchronize(self.subject.device)
 
     def repeat(self) -> None:
         @contextmanager
@@ -160,22 +168,33 @@ class _Running:
         """By phase: the profile, and the seconds that it covers."""
         found: dict[str, profile] = {}
         seconds: dict[str, float] = {}
-        activities = [ProfilerActivity.CPU]
-        activities += [ProfilerActivity.CUDA] * (self.subject.device.type == "cuda")
 
         @contextmanager
         def record(phase: Phase) -> Iterator[None]:
-            with profile(activities=activities) as found[phase.name]:
+            with self._profile() as found[phase.name]:
                 begin = time.perf_counter()
                 yield
-                if self.subject.device.type == "cuda":
-                    torch.cuda.synchronize(self.subject.device)
+                self._wait()
                 seconds[phase.name] = time.perf_counter() - begin
 
         self.step.watch = record
         with _without_stderr():
             self._one_step()
         return found, seconds
+
+    def _profile(self) -> profile:
+        activities = [ProfilerActivity.CPU]
+        activities += [ProfilerActivity.CUDA] * (self.subject.device.type == "cuda")
+        return profile(activities=activities)
+
+    def _launches(self) -> dict[str, int]:
+        """Kernels by phase, and of the rest: those of a step without those of its phases."""
+        self.step.watch = nullcontext
+        with _without_stderr(), self._profile() as whole:
+            self._one_step()
+            self._wait()
+        found = {name: _count_launches(recorded) for name, recorded in self.profiles.items()}
+        return {**found, REST: _count_launches(whole) - sum(found.values())}
 
     def cost(self) -> StepCost:
         phases, marks = self.step.phases, 2 * len(self.step.phases) + 2  # marks of a step
@@ -188,9 +207,6 @@ class _Running:
     def _phase(self, name: str, interval: int, seconds: list[float]) -> PhaseCost:
         counts, recorded = self.counts[name], self.profiles.get(name)
         on_gpu = self.subject.device.type == "cuda"
-        launches = None
-        if on_gpu:
-            launches = 0 if recorded is None else _launches(recorded)
         return PhaseCost(
             name=name,
             interval=interval,
@@ -198,7 +214,7 @@ class _Running:
             operations=counts.operations.total(),
             flops=counts.flops.total(),
             profile={} if recorded is None else _times(recorded, on_gpu, self.profiled_seconds[name]),
-            launches=launches,
+            launches=self.launches.get(name),
         )
 
 
@@ -218,12 +234,20 @@ def _without_stderr() -> Iterator[None]:
 
 def _times(recorded: profile, on_gpu: bool, total: float) -> dict[str, float]:
     attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    times = {event.key.removeprefix("aten::"): getattr(event, attribute) / 1e6 for event in recorded.key_averages()}
-    spent = {name: seconds for name, seconds in times.items() if seconds > 0}
-    return {**spent, OUTSIDE: max(total - sum(spent.values()), 0.0)}
+    spent, kernels = Counter[str](), 0.0
+    for event in recorded.key_averages():
+        seconds = getattr(event, attribute) / 1e6
+        if event.device_type == DeviceType.CPU:
+            spent[event.key.removeprefix("aten::")] += seconds
+        elif not event.is_user_annotation:
+            kernels += seconds  # again: an operation has the time of the kernels that it launches
+    operations = spent.total()
+    spent[KERNELS] = kernels - operations
+    spent[OUTSIDE] = total - max(kernels, operations)
+    return {name: seconds for name, seconds in spent.items() if seconds > 0}
 
 
-def _launches(recorded: profile) -> int:
+def _count_launches(recorded: profile) -> int:
     return sum(event.count for event in recorded.key_averages() if "LaunchKernel" in event.key)
 
 
