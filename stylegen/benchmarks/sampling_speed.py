@@ -67,7 +67,8 @@ def _generator(settings: BenchSettings, subject: Subject) -> StyleGenerator:
     else:
         with randomness.seeded_construction(subject.settings.seed, "weights/G"):
             generator = new_generator(subject.settings.generator, subject.dataset.spec)
-    return generator.eval().requires_grad_(False).to(subject.device)
+    generator = generator.eval().requires_grad_(False).to(subject.device)
+    return generator.to(memory_format=torch.channels_last)  # as `sample` does
 
 
 def _matmul(subject: Subject) -> float:
