@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stylegen.config.bench_composition import split_overrides
 from stylegen.config.command_line import key_of
 from stylegen.config.compose import check_complete
 from stylegen.config.rules import check_settings, device_type, num_processes
@@ -105,10 +105,10 @@ def subjects(settings: BenchSettings) -> Iterator[list[Subject]]:
     Raises:
         UserError: settings or data that cannot be trained.
     """
-    before, overrides = torch.get_num_threads(), shlex.split(settings.set)
+    before, overrides = torch.get_num_threads(), split_overrides("set", settings.set)
     composed = [overrides]
     if settings.vs:
-        later = [*overrides, *shlex.split(settings.vs)]
+        later = [*overrides, *split_overrides("vs", settings.vs)]
         composed.append(list({key_of(override): override for override in later}.values()))  # the last one applies
     with ExitStack() as stack:
         found = []

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from stylegen.config.command_line import key_of
 from stylegen.config.settings import BenchSettings
+from stylegen.errors import UserError
 
 TRAINS = ("train", "sample", "memory", "roofline")  # values of `what` that measure a training configuration
 
@@ -23,6 +24,18 @@ def gather_training(overrides: Sequence[str]) -> list[str]:
     theirs = [override for override in overrides if key_of(override) not in own]
     if not theirs:
         return mine
-    given = [shlex.split(override.partition("=")[2]) for override in mine if key_of(override) == "set"]
+    given = [split_overrides("set", override.partition("=")[2]) for override in mine if key_of(override) == "set"]
     rest = [override for override in mine if key_of(override) != "set"]
     return [*rest, f"set={shlex.join([*(given[-1] if given else []), *theirs])}"]
+
+
+def split_overrides(name: str, text: str) -> list[str]:
+    """The overrides in the value of the setting `name`, separated by spaces; quotes protect spaces.
+
+    Raises:
+        UserError: a quote without its partner.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{name}={text}", rule="quotes come in pairs", fix="Close or remove the quote") from error

@@ -81,6 +81,8 @@ def test_bad_settings(capsys, setting, words):
         (["batch_size=7"], "mbstd_group_size=4"),
         (["vs=batch_size=7"], "mbstd_group_size=4"),
         (["vs=foo=7"], "train has no setting or group of this name"),
+        (["vs=run='a"], "vs=run='a: quotes come in pairs"),
+        (["set=run='a", "batch_size=8"], "set=run='a: quotes come in pairs"),
         (["experiment=none", "data=images"], "data.path is missing"),
         (["synthetic=100"], "powers of two"),
         (["repetitions=0"], "a whole number from 1"),
