@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from stylegen import randomness
 from stylegen.randomness import Request
 
 _BANDS = tuple(f"imgfilter_{band}" for band in range(4))
@@ -111,8 +110,3 @@ def augment_inputs(purpose: str, numbers: Mapping[str, Tensor]) -> AugmentInputs
         normals=numbers[f"{purpose}/augment/normals"],
         image_noise=torch.cat(planes, dim=1) if planes else None,
     )
-
-
-def keyed_inputs(seed: int, purpose: str, indices: Tensor, noise_shape: Sequence[int] | None = None) -> AugmentInputs:
-    """The inputs of the images with these indices, int64 [N], keyed by (seed, purpose, index)."""
-    return augment_inputs(purpose, randomness.generate(seed, indices, augment_requests(purpose, noise_shape)))

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS, AugmentInputs, keyed_inputs
-from tests.support.augment_inputs import keyed
+from stylegen.augment.augment_inputs import GATES, NORMALS, UNIFORMS, AugmentInputs
+from tests.support.augment_inputs import keyed, keyed_inputs
 
 
 def test_a_part_of_the_batch_gets_the_same_numbers() -> None:

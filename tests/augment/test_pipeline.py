@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from stylegen.augment.augment_inputs import keyed_inputs
 from stylegen.augment.pipeline import PRESETS, AdaPipeline, operations_of
 from stylegen.errors import UserError
-from tests.support.augment_inputs import FixedDraws, keyed, noise_images, smooth
+from tests.support.augment_inputs import FixedDraws, keyed, keyed_inputs, noise_images, smooth
 
 EVERYTHING = AdaPipeline("bgcfnc")
 

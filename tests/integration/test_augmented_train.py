@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from stylegen.augment.augment_inputs import keyed_inputs
 from stylegen.augment.pipeline import AdaPipeline
 from stylegen.regularizers.r1 import r1_penalty
+from tests.support.augment_inputs import keyed_inputs
 from tests.support.micro_batch import RecordingCritic, micro_batch
 from tests.support.runs import assert_equal, lines, train
 

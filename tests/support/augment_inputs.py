@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylegen.augment.augment_inputs import AugmentInputs, keyed_inputs
+from stylegen import randomness
+from stylegen.augment.augment_inputs import AugmentInputs, augment_inputs, augment_requests
 
 
 class FixedDraws:
@@ -33,6 +34,11 @@ class FixedDraws:
         return self._value(name, 0.0)
 
     image_noise = torch.ones(())
+
+
+def keyed_inputs(seed: int, purpose: str, indices: Tensor, noise_shape: Sequence[int] | None = None) -> AugmentInputs:
+    """The inputs of the images with these indices, int64 [N], keyed by (seed, purpose, index)."""
+    return augment_inputs(purpose, randomness.generate(seed, indices, augment_requests(purpose, noise_shape)))
 
 
 def keyed(
