@@ -234,14 +234,14 @@ def _without_stderr() -> Iterator[None]:
 
 def _times(recorded: profile, on_gpu: bool, total: float) -> dict[str, float]:
     attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    spent, kernels = Counter[str](), 0.0
+    spent, kernels = dict[str, float](), 0.0
     for event in recorded.key_averages():
         seconds = getattr(event, attribute) / 1e6
         if event.device_type == DeviceType.CPU:
-            spent[event.key.removeprefix("aten::")] += seconds
+            spent[event.key.removeprefix("aten::")] = seconds
         elif not event.is_user_annotation:
             kernels += seconds  # again: an operation has the time of the kernels that it launches
-    operations = spent.total()
+    operations = sum(spent.values())
     spent[KERNELS] = kernels - operations
     spent[OUTSIDE] = total - max(kernels, operations)
     return {name: seconds for name, seconds in spent.items() if seconds > 0}
