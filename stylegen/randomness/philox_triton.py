@@ -84,7 +84,7 @@ def generate_on_gpu(seed: int, indices: Tensor, requests: Mapping[str, Request])
     """`randomness.generate` for indices on a GPU; the results are views of one tensor."""
     described = tuple((purpose, r.kind, tuple(r.shape), r.high) for purpose, r in requests.items())
     table, offsets, length, programs = _plan(seed, described, len(indices), indices.device)
-    out = torch.empty(length, device=indices.device)
+    out = torch.empty(length, dtype=torch.float32, device=indices.device)
     if programs:
         sizes = {"rows": triton.next_power_of_2(len(described)), "columns": _COLUMNS, "block": _BLOCK}
         arguments = (out, indices.contiguous(), table, len(indices), len(described))

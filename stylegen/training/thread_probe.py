@@ -1,7 +1,7 @@
 """`threads=auto`: the number of CPU threads for these networks, from about two seconds of forward and backward passes.
 
-A second thread may gain 1.6 times, nothing at small sizes, or lose time while another process is busy. Therefore the
-numbers take turns, the median of each counts, and a larger one must be clearly faster.
+A second thread may gain 1.6 times, nothing at small sizes, or lose time while another process is busy. The numbers
+are therefore measured in alternation, by their medians, and a larger one must be clearly faster.
 """
 
 import copy
@@ -17,7 +17,7 @@ from stylegen.training.step import TrainingStep
 
 _SECONDS = 2.0  # of all passes
 _GAIN = 1.1  # more threads must be this much faster
-_LOSER = 2.0  # times the fastest: fewer threads are not measured in this round
+_SLOW = 2.0  # times the fastest: fewer threads are not measured in this round
 _LIMIT = 3.0  # times the estimated pass with one thread, which is then not finished
 _MAX_IMAGES = 16
 _PASS = 0.5  # seconds of a pass with one thread, approximately
@@ -68,7 +68,7 @@ def measure(work: Callable[[], Iterator[None]], tried: Sequence[int], limit: flo
 
     Args:
         work: yields between its parts.
-        limit: seconds after which no further part begins: the number has lost.
+        limit: seconds after which no further part begins: this number of threads is too slow.
     """
     begun, rounds = time.perf_counter(), list[dict[int, float]]()
     while not rounds or time.perf_counter() - begun < _SECONDS:
@@ -80,7 +80,7 @@ def measure(work: Callable[[], Iterator[None]], tried: Sequence[int], limit: flo
                 if time.perf_counter() - start > limit:
                     break
             rounds[-1][number] = time.perf_counter() - start
-            if rounds[-1][number] > _LOSER * min(rounds[-1].values()):
+            if rounds[-1][number] > _SLOW * min(rounds[-1].values()):
                 break
     return rounds[1:] or rounds
 
