@@ -1,4 +1,5 @@
-"""The CPU cores that this process may use, its number of threads, and its allocator. Imports no torch at the top.
+"""The CPU cores and the memory that this process may use, its number of threads, and its allocator. Imports no torch
+at the top.
 
 PyTorch counts cores; a container may have a quota of their time only.
 """
@@ -6,6 +7,7 @@ PyTorch counts cores; a container may have a quota of their time only.
 import ctypes
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -45,17 +47,12 @@ def threads_from_environment() -> int | None:
 
 def cgroup_quota(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float:
     """CPUs' worth of time that this process's cgroup (version 1 or 2) and its parents allow; infinity for no limit."""
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:  # no cgroups on this system
-        return math.inf
-    limits = [math.inf]
-    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
-        if not controllers or "cpu" in controllers.split(","):
-            base = root / controllers
-            inner = base / path.lstrip("/")  # in a container, the path of the host may not exist: the base counts
-            limits += [_limit(folder) for folder in (inner, *inner.parents) if folder.is_relative_to(base)]
-    return min(limits)
+    return min((_limit(folder) for folder in _cgroups("cpu", root, own)), default=math.inf)
+
+
+def cgroup_memory(root: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float:
+    """Bytes that this process's cgroup and its parents still allow; infinity for no limit."""
+    return min((_unused_memory(folder) for folder in _cgroups("memory", root, own)), default=math.inf)
 
 
 def keep_freed_memory() -> bool:
@@ -71,6 +68,30 @@ def keep_freed_memory() -> bool:
     return any(mallopt(_M_MMAP_THRESHOLD, size) for size in _MMAP_THRESHOLDS) and bool(
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     )
+
+
+def _cgroups(controller: str, root: Path, own: Path) -> Iterator[Path]:
+    """The folders of this process's cgroup and its parents."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # no cgroups on this system
+        return
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if not controllers or controller in controllers.split(","):
+            base = root / controllers
+            inner = base / path.lstrip("/")  # in a container, the path of the host may not exist: the base counts
+            yield from (folder for folder in (inner, *inner.parents) if folder.is_relative_to(base))
+
+
+def _unused_memory(folder: Path) -> float:
+    """The limit without what is in use, except for pages of files, which the kernel frees."""
+    names = ("max", "current") if (folder / "memory.max").exists() else ("limit_in_bytes", "usage_in_bytes")
+    try:
+        limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no limit: no file, or "max"
+        return math.inf
+    return limit - used + int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
 
 
 def _limit(folder: Path) -> float:

@@ -14,6 +14,16 @@ import pytest
 from stylegen import cpus
 
 
+def written(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]:
+    """The folder of all cgroups, with these files, and the file that names this process's own."""
+    (folder / "own").write_text(f"{own}\n")
+    for name, content in files.items():
+        path = folder / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder / "groups", folder / "own"
+
+
 @pytest.mark.parametrize(
     ("own", "files", "quota"),
     [
@@ -30,16 +40,34 @@ from stylegen import cpus
 def test_the_smallest_quota_of_a_cgroup_and_its_parents_counts(
     own: str, files: dict[str, str], quota: float, tmp_path: Path
 ) -> None:
-    (tmp_path / "own").write_text(f"{own}\n")
-    for name, content in files.items():
-        path = tmp_path / "groups" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    assert cpus.cgroup_quota(tmp_path / "groups", tmp_path / "own") == quota
+    assert cpus.cgroup_quota(*written(tmp_path, own, files)) == quota
 
 
 def test_a_system_without_cgroups(tmp_path: Path) -> None:
     assert cpus.cgroup_quota(tmp_path, tmp_path / "absent") == math.inf
+    assert cpus.cgroup_memory(tmp_path, tmp_path / "absent") == math.inf
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "unused"),
+    [
+        ("0::/", {"memory.max": "max\n", "memory.current": "5\n", "memory.stat": ""}, math.inf),
+        ("0::/", {"memory.max": "100\n", "memory.current": "70\n", "memory.stat": "anon 50\ninactive_file 20\n"}, 50),
+        ("0::/a", {"a/memory.max": "max", "memory.max": "9", "memory.current": "2", "memory.stat": ""}, 7),
+        (
+            "3:memory:/x",
+            {
+                "memory/x/memory.limit_in_bytes": "100",
+                "memory/x/memory.usage_in_bytes": "60",
+                "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 10",
+            },
+            50,
+        ),
+        ("3:cpu:/x", {"cpu/x/memory.max": "1", "cpu/x/memory.current": "0", "cpu/x/memory.stat": ""}, math.inf),
+    ],
+)
+def test_the_memory_that_cgroups_still_allow(own: str, files: dict[str, str], unused: float, tmp_path: Path) -> None:
+    assert cpus.cgroup_memory(*written(tmp_path, own, files)) == unused
 
 
 @pytest.mark.parametrize(("quota", "expected"), [(math.inf, 3), (2.9, 2), (0.5, 1)])

@@ -1,6 +1,7 @@
 """The machine of a measurement: a description, its matrix-multiply rate, and its memory."""
 
 import datetime
+import math
 import os
 import platform
 import subprocess
@@ -11,7 +12,7 @@ import torch
 
 from stylegen import __version__
 from stylegen.benchmarks.stopwatch import timed
-from stylegen.cpus import available_cores
+from stylegen.cpus import available_cores, cgroup_memory
 
 _SIZES = {"cpu": 1024, "cuda": 8192}  # a side that reaches the peak rate, and takes milliseconds
 _ROOT = Path(__file__).resolve().parents[2]
@@ -82,12 +83,14 @@ def available_bytes(device: torch.device) -> int | None:
     """Memory that this process can still allocate; None if unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # kept for new tensors
+        return int(free) + unused
     path = Path("/proc/meminfo")
-    if not path.exists():
-        return memory_bytes(device)
-    line = next((line for line in path.read_text().splitlines() if line.startswith("MemAvailable:")), None)
-    return memory_bytes(device) if line is None else int(line.split()[1]) * 1024
+    lines = path.read_text().splitlines() if path.exists() else []
+    line = next((line for line in lines if line.startswith("MemAvailable:")), None)
+    whole = memory_bytes(device) if line is None else int(line.split()[1]) * 1024
+    allowed = cgroup_memory()
+    return whole if math.isinf(allowed) else int(min(allowed, whole or allowed))
 
 
 def _cpu_name() -> str:
