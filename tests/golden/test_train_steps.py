@@ -13,6 +13,7 @@ from stylegen.networks.stylegan2_discriminator import Discriminator
 from stylegen.regularizers import Regularizer
 from stylegen.regularizers.path_length import PathLength
 from stylegen.regularizers.r1 import R1
+from stylegen.training.compilation import CompiledTerms, rare_terms
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import InputSpec, PhaseInputs, SynthesisInputs
@@ -59,9 +60,12 @@ def build(golden: Golden) -> TrainingStep:
 
 
 @pytest.mark.parametrize("path", files("train_steps"))
-def test_training_steps_end_at_the_recorded_weights(path: Path) -> None:
-    golden = load(path)
+@pytest.mark.parametrize("backend", [None, "aot_eager"], ids=["eager", "compiled"])
+def test_training_steps_end_at_the_recorded_weights(path: Path, backend: str | None) -> None:
+    golden, notes = load(path), list[str]()
     step = build(golden)
+    if backend is not None:
+        step.evaluate = CompiledTerms(notes.append, eager=rare_terms(step.phases), backend=backend)
     assert len(golden["in.reals"]) == golden.config["steps"]
     for reals in golden["in.reals"]:
         step(reals, torch.zeros(len(reals), 0))
@@ -76,3 +80,4 @@ def test_training_steps_end_at_the_recorded_weights(path: Path) -> None:
         for name, tensor in tensors.items():
             assert_gradient(state[name], tensor, f"{network}.{name}")
     assert_output(step.regularizers["path_length"].mean, golden["out.pl_mean"])
+    assert [note.split()[:2] for note in notes] == ([["compiled", "loss/G"], ["compiled", "loss/D"]] if backend else [])
