@@ -17,6 +17,7 @@ from stylegen.config.compose import compose_config
 from stylegen.distributed import is_first, process_group, rank, world_size
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training.batches import TrainingData
+from stylegen.training.compilation import CompiledTerms, rare_terms
 from tests.support import change_processes
 from tests.support.double import EPS, Double, DoubleImages
 from tests.support.loss_gradients import VARIANTS, gradients
@@ -31,7 +32,9 @@ CASES: dict[str, tuple[int, Sequence[str]]] = {
     "micro_batches": (4, ()),
     "batch_norm": (0, (*STYLEGAN1, "generator.conditioning=batch_film")),
     "growth": (0, (*STYLEGAN1, *GROWING)),
+    "compiled": (4, ("augment=none", "compile=true")),
 }
+AUGMENT = ("augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2")
 
 
 def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dict[str, Any]:
@@ -40,9 +43,12 @@ def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dic
     A `batch_per_device` of 0 is the rank's whole share.
     """
     torch.set_num_threads(1)
-    augment = ["augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2"]
-    overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true", *augment]
-    overrides += [f"batch_per_device={batch_per_device or 'null'}", EPS]
+    overrides = ["regularizers=r1_path_length", f"batch_size={BATCH}", "data.use_labels=true"]
+    overrides += [
+        f"batch_per_device={batch_per_device or 'null'}",
+        EPS,
+        *(AUGMENT if "augment=none" not in more else ()),
+    ]
     config = compose_config("train", [*TINY_RUN, *overrides, *more])
     dataset = build_dataset(config)
     step = build_step(config, dataset).to(torch.float64)
@@ -50,6 +56,8 @@ def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dic
         if name.endswith("strength"):  # starting from 0, an instance norm would remove everything before it
             parameter.data.fill_(1.0)
     step.draws = Double(step.draws)
+    if config.compile is True or config.compile == "true":  # by Dynamo, without generating kernels
+        step.evaluate = CompiledTerms(print, eager=rare_terms(step.phases), backend="eager")
     batch = BATCH if step.growth is None else step.growth.batch_at
     data = TrainingData(DoubleImages(dataset), batch, STEPS * BATCH, seed=0)
     for images, labels in data.batches(0, 0, torch.device("cpu")):

@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
+    (folder / "output").write_text(done.stdout)
     return folder
 
 
@@ -61,6 +62,12 @@ def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Pat
     expected = train(tmp_path / "alone.pt", *CASES[case])
     assert any("running_var" in name for name in expected["state"]) == (case == "batch_norm")
     assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)
+
+
+def test_compiled_processes_train_as_one_eager_process(folder: Path, tmp_path: Path) -> None:
+    expected = train(tmp_path / "alone.pt", more=["augment=none"])
+    assert_same_training(torch.load(folder / "compiled.pt", weights_only=True), expected)
+    assert (folder / "output").read_text().count("compiled loss/") == 4, "both main terms on both ranks"
 
 
 @pytest.mark.parametrize("loss", VARIANTS)
