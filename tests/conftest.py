@@ -18,6 +18,8 @@ import torch
 from stylegen import features
 from tests.support.metric_images import Thumbnail
 
+LONG = ("integration", "training", "benchmarks", "runs", "studies")
+
 # The same examples every time, without a database that carries over between runs.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -32,6 +34,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = min(cores // int(os.environ["OMP_NUM_THREADS"]), 4)
     return processes if processes > 1 else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rooms with long files first (`--no-loadscope-reorder`): test processes then end at nearly the same time."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 def _seed(name: str) -> None:

@@ -14,7 +14,11 @@ from stylegen.benchmarks.training_setup import subjects
 from stylegen.config.compose import compose_config
 from tests.support.tiny import TINY_RUN
 
-TINY = ["synthetic=16", *(setting for setting in TINY_RUN if not setting.startswith(("data.", "batch_size")))]
+TINY = [
+    "synthetic=8",
+    "generator.mapping_layers=2",
+    *(setting for setting in TINY_RUN if not setting.startswith(("data.", "batch_size"))),
+]
 
 
 def test_bytes_are_those_of_arguments_and_results() -> None:

@@ -19,7 +19,8 @@ from stylegen.training.checkpoint_content import tensors_in
 from tests.support.tiny import TINY_RUN
 
 TINY = [
-    "synthetic=16",
+    "synthetic=8",
+    "generator.mapping_layers=2",
     "compile=false",
     *(setting for setting in TINY_RUN if not setting.startswith(("data.", "batch_size"))),
 ]
@@ -73,7 +74,7 @@ def test_main_phases_take_the_published_multiples_of_a_forward_pass(measured: di
         with torch.no_grad(), OperationCounts() as g:
             step.G.synthesis(ws, "none")
         with torch.no_grad(), OperationCounts() as d:
-            step.D(torch.randn(4, 3, 16, 16), labels)
+            step.D(torch.randn(4, 3, 8, 8), labels)
     phases = {phase["name"]: phase["flops"] for phase in measured["measured"][0]["phases"]}
     assert 0.9 < phases["G_main"] / (3 * g.flops.total() + 2 * d.flops.total()) < 1.1
     assert 0.9 < phases["D_main"] / (g.flops.total() + 6 * d.flops.total()) < 1.1
@@ -136,7 +137,7 @@ def test_what_does_not_fit_says_how_much_it_needs(
     monkeypatch.setattr(memory_use, "available_bytes", lambda device: 2**20 * available)
     assert main(["bench", "what=train", *TINY, "batch_size=8"]) == 2
     message = capsys.readouterr().err
-    assert "8 images per step, 8 at a time, at 16 px: a training step needs 2.0 GiB, and 1." in message
+    assert "8 images per step, 8 at a time, at 8 px: a training step needs 2.0 GiB, and 1." in message
     assert fix in message
 
 

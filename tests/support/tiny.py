@@ -22,6 +22,7 @@ def tiny_generator(resolution: int = 16, seed: int = 0, name: str = "stylegan2",
 TINY_RUN = [
     "compile=false",
     "data.resolution=16",
+    "data.max_images=96",
     "batch_size=8",
     "generator.z_dim=8",
     "generator.w_dim=8",

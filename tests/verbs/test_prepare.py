@@ -10,12 +10,17 @@ import pytest
 from stylegen.__main__ import main
 from stylegen.data.dataset import ImageDataset
 from tests.support.datasets import encode, write_archive, write_folder
+from tests.support.runs import refused
 
 FILES = {f"{'ab'[i % 2]}/{i}.png": encode(i, (16, 16)) for i in range(4)}
 
 
+def command(source: Path, out: Path, *settings: str) -> list[str]:
+    return ["prepare", f"source={source}", f"out={out}", "processes=1", *settings]
+
+
 def prepare(source: Path, out: Path, *settings: str) -> int:
-    return main(["prepare", f"source={source}", f"out={out}", "processes=1", *settings])
+    return main(command(source, out, *settings))
 
 
 def test_every_setting_arrives(tmp_path, capsys):
@@ -96,8 +101,7 @@ SOURCES = {
 @pytest.mark.parametrize("kind", SOURCES)
 def test_bad_sources(tmp_path, capsys, kind):
     make, words = SOURCES[kind]
-    assert prepare(make(tmp_path / "in.zip"), tmp_path / "out.zip") == 2
-    refused(tmp_path, capsys, words)
+    assert words in refused(command(make(tmp_path / "in.zip"), tmp_path / "out.zip"), tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
@@ -114,20 +118,11 @@ def test_bad_sources(tmp_path, capsys, kind):
 )
 def test_bad_settings(tmp_path, capsys, settings, words):
     source = write_folder(tmp_path / "in", {**FILES, "a/bad.png": b"text"})
-    assert prepare(source, tmp_path / "out.zip", *settings) == 2
-    refused(tmp_path, capsys, words)
-
-
-def refused(top: Path, capsys, words: str) -> None:
-    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(error) == 1
-    assert words in error[0]
-    assert not [path.name for path in top.iterdir() if "out" in path.name]
+    assert words in refused(command(source, tmp_path / "out.zip", *settings), tmp_path, capsys)
 
 
 def test_source_and_out_must_be_given(tmp_path, capsys):
-    assert main(["prepare", "out=x.zip"]) == 2
-    assert "source" in capsys.readouterr().err
+    assert "source" in refused(["prepare", "out=x.zip"], tmp_path, capsys)
 
 
 def test_the_portraits_are_a_source_too(tmp_path, monkeypatch):
