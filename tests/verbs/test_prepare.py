@@ -109,7 +109,6 @@ def test_bad_sources(tmp_path, capsys, kind):
     [
         (["resolution=100"], "powers of two"),
         (["crop=centre"], "Did you mean center"),
-        (["strict=true"], "a/bad.png"),
         (["processes=0"], "processes=0"),
         (["croop=center"], "crop"),
         (["labels=nowhere.csv"], "cannot be read"),
@@ -117,8 +116,17 @@ def test_bad_sources(tmp_path, capsys, kind):
     ],
 )
 def test_bad_settings(tmp_path, capsys, settings, words):
-    source = write_folder(tmp_path / "in", {**FILES, "a/bad.png": b"text"})
+    source = write_folder(tmp_path / "in", FILES)
     assert words in refused(command(source, tmp_path / "out.zip", *settings), tmp_path, capsys)
+
+
+def test_strict_ends_at_a_bad_image(tmp_path, capsys):
+    source = write_folder(tmp_path / "in", {**FILES, "a/bad.png": b"text"})
+    assert prepare(source, tmp_path / "out.zip", "strict=true") == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "a/bad.png" in errors[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_source_and_out_must_be_given(tmp_path, capsys):
