@@ -91,7 +91,16 @@ class SampleFigure:
         """Rows are seeds; columns: no noise, three noise samples, deviation over 100 samples (figures 4 and 5).
 
         The deviation of gray values is scaled by the figure's maximum, which is white.
+
+        Raises:
+            UserError: a network without noise inputs.
         """
+        if not sampler.generator.settings["use_noise"]:
+            raise UserError(
+                "mode=noise",
+                rule="this network was trained with generator.use_noise=false",
+                fix="Use mode=grid, mixing or truncation, or another snapshot",
+            )
         ws = sampler.ws(self.seeds)
         samples = [sampler.render(ws, [number] * len(self.seeds), noise="random") for number in range(NOISE_SAMPLES)]
         deviation = torch.stack(samples).float().mean(dim=2, keepdim=True).std(dim=0)

@@ -17,9 +17,9 @@ def columns(folder: Path, **settings: object) -> list[torch.Tensor]:
     save_snapshot(snapshot, tiny_generator(**settings), {})
     out = folder / "noise.png"
     assert main(["sample", f"snapshot={snapshot}", "mode=noise", "seeds=0-1", "scale=1", f"out={out}"]) == 0
-    with Image.open(out) as picture:
-        assert picture.size == (5 * 18 - 2, 2 * 18 - 2)
-        return [from_pil(picture)[:, :16, 18 * k : 18 * k + 16] for k in range(5)]
+    with Image.open(out) as figure:
+        assert figure.size == (5 * 18 - 2, 2 * 18 - 2)
+        return [from_pil(figure)[:, :16, 18 * k : 18 * k + 16] for k in range(5)]
 
 
 @pytest.mark.parametrize("name", ["stylegan1", "stylegan2"])
@@ -31,7 +31,9 @@ def test_draws_differ_and_their_deviation_is_shown(name: str, tmp_path: Path) ->
     assert torch.equal(deviation[0], deviation[2])  # gray
 
 
-def test_without_noise_inputs_nothing_deviates(tmp_path: Path) -> None:
-    none, *draws, deviation = columns(tmp_path, use_noise=False)
-    assert all(torch.equal(none, draw) for draw in draws)
-    assert not deviation.any()
+def test_networks_without_noise_inputs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshot = tmp_path / "a.safetensors"
+    save_snapshot(snapshot, tiny_generator(use_noise=False), {})
+    assert main(["sample", f"snapshot={snapshot}", "mode=noise"]) == 2
+    assert "trained with generator.use_noise=false" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [snapshot]
