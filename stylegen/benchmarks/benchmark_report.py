@@ -55,7 +55,7 @@ def check_output(path: Path) -> None:
         raise UserError(f"out={path}", rule="it is a .json file in an existing folder", fix="Use out=FILE.json")
 
 
-def kibi(size: float | None) -> str:
+def binary_size(size: float | None) -> str:
     """Bytes as text, in MiB or GiB."""
     if size is None:
         return "-"

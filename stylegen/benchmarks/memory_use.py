@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 
-from stylegen.benchmarks.benchmark_report import Report, Table, kibi
+from stylegen.benchmarks.benchmark_report import Report, Table, binary_size
 from stylegen.benchmarks.machine import available_bytes, describe_machine, one_line
 from stylegen.benchmarks.operation_counts import LiveMemory
 from stylegen.benchmarks.stopwatch import PeakMemory
@@ -146,7 +146,7 @@ def _too_large(subject: Subject, part: int, needed: float, available: int) -> Us
         fix = f"Use batch_size={largest} or less"
     return UserError(
         f"{images} images per step, {part} at a time, at {subject.dataset.spec.resolution} px",
-        rule=f"a training step needs {kibi(needed)}, and {kibi(available)} are available",
+        rule=f"a training step needs {binary_size(needed)}, and {binary_size(available)} are available",
         fix=fix,
     )
 
@@ -169,11 +169,17 @@ def memory_use(settings: BenchSettings) -> Report:
         machine = describe_machine(subject.device)
         largest, part = model.largest_batch(limit), model.largest_part(images, limit)
     rows = [
-        (str(p), kibi(need), kibi(measured.get(p)), f"{measured[p] / need:.2f}" if p in measured else "does not fit")
+        (
+            str(p),
+            binary_size(need),
+            binary_size(measured.get(p)),
+            f"{measured[p] / need:.2f}" if p in measured else "does not fit",
+        )
         for p, need in predicted.items()
     ]
     notes = [
-        f"{subject.label}: {subject.dataset.spec.resolution} px, {images} images per step; {kibi(available)} available",
+        f"{subject.label}: {subject.dataset.spec.resolution} px, {images} images per step; "
+        f"{binary_size(available)} available",
         f"largest batch_per_device that fits, for batch_size={images}: {'none' if part is None else part}",
         f"largest batch that fits in one part: {largest:,}{' or more' * (largest == _MOST)}",
     ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from stylegen.benchmarks.benchmark_report import Report, Table, kibi
+from stylegen.benchmarks.benchmark_report import Report, Table, binary_size
 from stylegen.benchmarks.machine import describe_machine, matmul_rate, one_line
 from stylegen.benchmarks.memory_use import check_fits
 from stylegen.benchmarks.step_cost import PhaseCost, StepCost, ratio, step_costs
@@ -72,7 +72,7 @@ def _phases(subject: Subject, cost: StepCost, rate: float, predicted: int) -> Ta
             f"{subject.threads} thread(s), {'compiled' if subject.compiled else 'eager'}",
             *(f"note: {note}" for note in subject.notes),
             f"{speed} images/s, {per_image.times(1000)} s/kimg, first step {cost.first_seconds:.2f} s{launches}",
-            f"peak memory {kibi(cost.peak_bytes)}, predicted {kibi(predicted)}",
+            f"peak memory {binary_size(cost.peak_bytes)}, predicted {binary_size(predicted)}",
             f"matrix products {rate / 1e9:.4g} GFLOP/s",
             "step: phases at their intervals; median and quartiles of "
             f"{per_image.count} repetitions; operations: without views",
