@@ -79,7 +79,7 @@ def test_an_experiments_values_stand() -> None:
     config = compose_config("train", ["auto=true"])  # the default experiment sets everything else
     plain = compose_config("train", [])
     assert config.discriminator.mbstd_group_size == plain.discriminator.mbstd_group_size
-    assert (config.batch_size, config.generator.channel_base, config.regularizers.r1.gamma) == (16, 1024, 1.0)
+    assert (config.batch_size, config.generator.channel_base, config.regularizers.r1.gamma) == (8, 1024, 1.0)
     assert config.w_avg_decay == 0.995
 
 
