@@ -36,7 +36,7 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.split() == [str(tmp_path / "installed" / "stylegen" / "conf"), "16"]
+    assert done.stdout.split() == [str(tmp_path / "installed" / "stylegen" / "conf"), "8"]
 
 
 def test_the_pinned_versions_satisfy_the_requirements() -> None:

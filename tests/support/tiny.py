@@ -18,7 +18,7 @@ def tiny_generator(resolution: int = 16, seed: int = 0, name: str = "stylegan2",
     return generator.requires_grad_(False)
 
 
-# Overrides that reduce the default experiment to seconds.
+# Overrides that reduce the default experiment to seconds, with noise inputs and constant rates.
 TINY_RUN = [
     "compile=false",
     "data.resolution=16",
@@ -28,8 +28,14 @@ TINY_RUN = [
     "generator.w_dim=8",
     "generator.channel_base=128",
     "generator.channel_max=8",
+    "generator.use_noise=true",
     "discriminator.channel_base=128",
     "discriminator.channel_max=8",
+    "optimizer.g_lr=0.0025",
+    "optimizer.decay=none",
+    "optimizer.decay_start_kimg=0",
+    "optimizer.decay_kimg=0",
+    "optimizer.decay_to=0",
     "sample_count=4",
     "evaluation=none",
     "threads=1",
