@@ -18,7 +18,7 @@ VERBS = {
     "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip resolution=256",
     "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
-    "bench": "measure this machine: bench what=train|sample|memory|startup|data experiment=NAME",
+    "bench": "measure this machine: bench what=train|sample|memory|roofline|startup|data experiment=NAME",
 }
 HELP = f"""stylegen {__version__}: train, sample and evaluate StyleGANs.
 
