@@ -16,7 +16,7 @@ from stylegen.files import replacing
 
 CAPTION_PX = 24
 MAX_FIGURE_PIXELS = 2**28  # figures are built in memory
-_WRITERS = 4  # threads that write PNGs while the network generates the next images
+_WRITERS = 2  # threads that write PNGs while the network generates the next images
 _MAX_WAITING = 64  # images in memory for them
 
 
@@ -56,30 +56,42 @@ def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> N
     Args:
         caption: a line of text below the image.
     """
-    enlarged = to_pil(image)
-    if scale > 1:
-        enlarged = enlarged.resize((enlarged.width * scale, enlarged.height * scale), Image.Resampling.NEAREST)
+    enlarged = _enlarged(image, scale)
     result = _captioned(enlarged, caption) if caption else enlarged
-    try:
-        with replacing(path) as partial:
-            result.save(partial, format="PNG")
-    except OSError as error:  # the error of a full disk does not name the file
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    with replacing(path) as partial:
+        _save(result, partial, path)
 
 
 def write_pngs(images: Iterable[tuple[Path, Tensor]], scale: int = 1) -> list[Path]:
-    """Write uint8 CHW images in threads, while the next ones are generated -> the paths, in order; see `write_png`."""
+    """Write uint8 CHW images in threads, while the next ones are generated -> the paths, in order.
+
+    Not atomic, unlike `write_png`: for a folder that is moved as a whole when it is complete.
+    """
     paths: list[Path] = []
     waiting: deque[Future[None]] = deque()
     with ThreadPoolExecutor(_WRITERS) as pool:
         for path, image in images:
             paths.append(path)
-            waiting.append(pool.submit(write_png, path, image, scale))
+            waiting.append(pool.submit(lambda image, path: _save(_enlarged(image, scale), path, path), image, path))
             if len(waiting) > _MAX_WAITING:
                 waiting.popleft().result()
         for future in waiting:
             future.result()
     return paths
+
+
+def _enlarged(image: Tensor, scale: int) -> Image.Image:
+    pixels = to_pil(image)
+    if scale == 1:
+        return pixels
+    return pixels.resize((pixels.width * scale, pixels.height * scale), Image.Resampling.NEAREST)
+
+
+def _save(image: Image.Image, path: Path, named: Path) -> None:
+    try:
+        image.save(path, format="PNG")
+    except OSError as error:  # the error of a full disk does not name the file
+        raise OSError(error.errno, error.strerror or str(error), str(named)) from error
 
 
 def _captioned(image: Image.Image, text: str) -> Image.Image:
