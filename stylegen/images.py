@@ -15,6 +15,7 @@ from torch import Tensor
 from stylegen.files import replacing
 
 CAPTION_PX = 24
+PADDING = 2  # between the images of a grid
 MAX_FIGURE_PIXELS = 2**28  # figures are built in memory
 _WRITERS = 2  # threads that write PNGs while the network generates the next images
 _MAX_WAITING = 64  # images in memory for them
@@ -30,7 +31,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8)
 
 
-def make_grid(images: Tensor, columns: int, padding: int = 2, background: int = 255) -> Tensor:
+def make_grid(images: Tensor, columns: int, padding: int = PADDING, background: int = 255) -> Tensor:
     """uint8 NCHW -> uint8 CHW: the images row by row, with `padding` pixels of `background` in between."""
     count, channels, height, width = images.shape
     rows = -(-count // columns)
@@ -56,10 +57,9 @@ def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> N
     Args:
         caption: a line of text below the image.
     """
-    enlarged = _enlarged(image, scale)
-    result = _captioned(enlarged, caption) if caption else enlarged
+    pixels = enlarged(image, scale)
     with replacing(path) as partial:
-        _save(result, partial, path)
+        save_png(_captioned(pixels, caption) if caption else pixels, partial, path)
 
 
 def write_pngs(images: Iterable[tuple[Path, Tensor]], scale: int = 1) -> list[Path]:
@@ -72,7 +72,7 @@ def write_pngs(images: Iterable[tuple[Path, Tensor]], scale: int = 1) -> list[Pa
     with ThreadPoolExecutor(_WRITERS) as pool:
         for path, image in images:
             paths.append(path)
-            waiting.append(pool.submit(lambda image, path: _save(_enlarged(image, scale), path, path), image, path))
+            waiting.append(pool.submit(lambda image, path: save_png(enlarged(image, scale), path), image, path))
             if len(waiting) > _MAX_WAITING:
                 waiting.popleft().result()
         for future in waiting:
@@ -80,18 +80,20 @@ def write_pngs(images: Iterable[tuple[Path, Tensor]], scale: int = 1) -> list[Pa
     return paths
 
 
-def _enlarged(image: Tensor, scale: int) -> Image.Image:
+def enlarged(image: Tensor, scale: int) -> Image.Image:
+    """uint8 CHW -> Pillow image, each pixel as a square of `scale` pixels."""
     pixels = to_pil(image)
     if scale == 1:
         return pixels
     return pixels.resize((pixels.width * scale, pixels.height * scale), Image.Resampling.NEAREST)
 
 
-def _save(image: Image.Image, path: Path, named: Path) -> None:
+def save_png(image: Image.Image, path: Path, named: Path | None = None) -> None:
+    """Write `path`, not atomically; errors name the file `named`."""
     try:
         image.save(path, format="PNG")
     except OSError as error:  # the error of a full disk does not name the file
-        raise OSError(error.errno, error.strerror or str(error), str(named)) from error
+        raise OSError(error.errno, error.strerror or str(error), str(named or path)) from error
 
 
 def _captioned(image: Image.Image, text: str) -> Image.Image:

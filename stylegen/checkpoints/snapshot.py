@@ -6,6 +6,7 @@ The SHA-256 of the content is verified; see `stylegen.checkpoints.snapshot_file`
 """
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from stylegen.checkpoints.snapshot_file import damaged, read_snapshot_file, write_snapshot_file
-from stylegen.errors import UserError
+from stylegen.errors import UserError, unknown_choice
 from stylegen.networks import Level, StyleGenerator, build_generator
 
 
@@ -27,6 +28,21 @@ class Snapshot:
     generator: StyleGenerator
     info: dict[str, Any]
     path: Path
+
+    def class_index(self, label: str | None) -> int | None:
+        """The index of the class `label`; a number is an index, even if a class has that name.
+
+        Raises:
+            UserError: a name that is not among the class names.
+        """
+        if label is None or re.fullmatch(r"-?\d{1,9}", label):
+            return None if label is None else int(label)
+        names = self.info.get("class_names")
+        if not isinstance(names, list):
+            raise UserError(f"class={label}", rule="this snapshot has no class names", fix="Use the index of the class")
+        if label not in names:
+            raise unknown_choice("class", label, map(str, names))
+        return names.index(label)
 
 
 def kimg_name(images_seen: int) -> str:

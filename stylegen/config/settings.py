@@ -44,6 +44,7 @@ class SampleSettings:
         None, Range(1, 64), help="enlarge each pixel to scale x scale; null enlarges small images in figures to 64 px"
     )
     columns: int | None = setting(None, Range(1, 10000), help="columns of a grid; null for a square")
+    captions: bool = setting(True, help="print seeds, psi and layers along the edges of a figure")
     out: FilePath | None = setting(
         None,
         help="file or folder; null for sampled/ in the snapshot's run, named after kimg, psi and seeds. Files with "

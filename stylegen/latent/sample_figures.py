@@ -1,20 +1,53 @@
-"""Figures as in the StyleGAN papers: grid, truncation, style mixing, noise; each as cells [N, C, H, W] and columns."""
+"""Single images, and figures as in the StyleGAN papers, with seeds, psi and layers along the edges: grid, truncation,
+style mixing, noise."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from stylegen.captions import Captions, add_captions
 from stylegen.errors import UserError
-from stylegen.images import MAX_FIGURE_PIXELS
+from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, save_png, write_pngs
 from stylegen.latent.sampler import Sampler, mix
-from stylegen.latent.seeds import parse_layers
+from stylegen.latent.seeds import LAYER_RANGES, parse_layers
 
 NOISE_SAMPLES = 100
 
-Cells = tuple[Tensor, int]  # uint8 [N, C, H, W], and the number of columns
+
+@dataclass(frozen=True)
+class Cells:
+    """The images of a figure.
+
+    Args:
+        images: uint8 [N, C, H, W], row by row.
+        columns: number of columns.
+        captions: labels of rows, columns or images, and a note.
+    """
+
+    images: Tensor
+    columns: int
+    captions: Captions
+
+
+@dataclass(frozen=True)
+class SampleImages:
+    """Single images, one file per seed."""
+
+    seeds: list[int]
+
+    def check_size(self, side: int) -> None:
+        """A folder may have any size."""
+
+    def write(self, sampler: Sampler, scale: int, path: Path) -> None:
+        """Write the new folder `path` with seed<number>.png, each pixel as a square of `scale` pixels."""
+        path.mkdir()
+        batches = itertools.chain.from_iterable(batch.cpu() for batch in sampler.batches(self.seeds))
+        write_pngs(((path / f"seed{n:06d}.png", image) for n, image in zip(self.seeds, batches, strict=True)), scale)
 
 
 @dataclass(frozen=True)
@@ -28,6 +61,7 @@ class SampleFigure:
         psis: columns of the truncation figure.
         others: seeds of the columns of the mixing figure.
         layers: styles that the mixing figure copies; see `latent.seeds.parse_layers`.
+        captions: print seeds, psi and layers along the edges.
     """
 
     mode: str
@@ -36,6 +70,7 @@ class SampleFigure:
     psis: Sequence[float]
     others: list[int]
     layers: str
+    captions: bool = True
 
     def check_size(self, side: int) -> None:
         """Raise UserError for a figure that is too large for memory or PNG viewers, with cells of `side` pixels."""
@@ -55,19 +90,41 @@ class SampleFigure:
                 fix="Use fewer seeds or columns, scale=1, or mode=images",
             )
 
+    def write(self, sampler: Sampler, scale: int, path: Path) -> None:
+        """Sample the figure and write it as PNG, each pixel as a square of `scale` pixels."""
+        cells = self.cells(sampler)
+        image = enlarged(make_grid(cells.images, cells.columns), scale)
+        if self.captions:
+            image = add_captions(image, cells.images.shape[-1] * scale, PADDING * scale, cells.captions)
+        save_png(image, path)
+
     def cells(self, sampler: Sampler) -> Cells:
         """Sample the figure."""
         figures = {"grid": self._grid, "truncation": self._truncation, "mixing": self._mixing, "noise": self._noise}
         return figures[self.mode](sampler)
 
     def _grid(self, sampler: Sampler) -> Cells:
-        return sampler.images(self.seeds), self.columns or math.ceil(math.sqrt(len(self.seeds)))
+        columns = self.columns or math.ceil(math.sqrt(len(self.seeds)))
+        return Cells(sampler.images(self.seeds), columns, self._grid_captions(columns, _sampling(sampler)))
+
+    def _grid_captions(self, columns: int, sampling: str) -> Captions:
+        """Consecutive seeds are labelled once a row, by their range; others below each image."""
+        first, last = self.seeds[0], self.seeds[-1]
+        if self.seeds != list(range(first, last + 1)):
+            return Captions(cells=[str(seed) for seed in self.seeds], note=f"numbers are seeds, {sampling}")
+        rows = [self.seeds[i : i + columns] for i in range(0, len(self.seeds), columns)]
+        return Captions(rows=[_range(row) for row in rows], note=f"seeds {_range(self.seeds)}, {sampling}")
+
+    def _seed_rows(self) -> list[str]:
+        return [f"seed {seed}" for seed in self.seeds]
 
     def _truncation(self, sampler: Sampler) -> Cells:
         """Rows are seeds, columns psi; the sampler's cutoff applies to all."""
         ws = sampler.ws(self.seeds)
         columns = [sampler.render(ws, self.seeds, psi) for psi in self.psis]
-        return torch.stack(columns, dim=1).flatten(0, 1), len(self.psis)
+        labels = [f"psi {psi:g}" for psi in self.psis]
+        captions = Captions(rows=self._seed_rows(), columns=labels, note=_sampling(sampler, psi=False))
+        return Cells(torch.stack(columns, dim=1).flatten(0, 1), len(self.psis), captions)
 
     def _mixing(self, sampler: Sampler) -> Cells:
         """Sources in the first row and column; each cell is the row's image with the column's `layers` (figure 3)."""
@@ -85,7 +142,20 @@ class SampleFigure:
         for i, seed in enumerate(seeds):
             mixed = mix(rows[i : i + 1].expand_as(columns), columns, layers)
             cells += [left[i : i + 1], sampler.render(mixed, [seed] * len(others))]
-        return torch.cat(cells), len(others) + 1
+        captions = Captions(
+            rows=["", *self._seed_rows()],
+            columns=["", *[f"seed {seed}" for seed in others]],
+            note=f"{self._named_layers(layers)} from the column, all others from the row, {_sampling(sampler)}",
+        )
+        return Cells(torch.cat(cells), len(others) + 1, captions)
+
+    def _named_layers(self, layers: list[int]) -> str:
+        """ "coarse styles (4-8 px, layers 0-3)" or "styles of layers 2,5"."""
+        numbers = _range(layers) if layers == list(range(layers[0], layers[-1] + 1)) else ",".join(map(str, layers))
+        if self.layers not in LAYER_RANGES:
+            return f"styles of layers {numbers}"
+        low, high = LAYER_RANGES[self.layers]
+        return f"{self.layers} styles ({low}-{high} px, layers {numbers})"
 
     def _noise(self, sampler: Sampler) -> Cells:
         """Rows are seeds; columns: no noise, three noise samples, deviation over 100 samples (figures 4 and 5).
@@ -104,6 +174,28 @@ class SampleFigure:
         ws = sampler.ws(self.seeds)
         samples = [sampler.render(ws, [number] * len(self.seeds), noise="random") for number in range(NOISE_SAMPLES)]
         deviation = torch.stack(samples).float().mean(dim=2, keepdim=True).std(dim=0)
-        white = (deviation / deviation.max().clamp(min=1e-8) * 255).to(torch.uint8)
+        largest = deviation.max().clamp(min=1e-8)
+        white = (deviation / largest * 255).to(torch.uint8)
         columns = [sampler.render(ws, self.seeds, noise="none"), *samples[:3], white.expand_as(samples[0])]
-        return torch.stack(columns, dim=1).flatten(0, 1), len(columns)
+        captions = Captions(
+            rows=self._seed_rows(),
+            columns=["no noise", "noise 1", "noise 2", "noise 3", "deviation"],
+            note=f"deviation over {NOISE_SAMPLES} noise samples, white is {largest:.3g} gray levels, "
+            + _sampling(sampler, noise=False),
+        )
+        return Cells(torch.stack(columns, dim=1).flatten(0, 1), len(columns), captions)
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """Consecutive numbers as settings take them: "0-7", or "3"."""
+    return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+
+
+def _sampling(sampler: Sampler, psi: bool = True, noise: bool = True) -> str:
+    """The settings of the sampler that change the images: "psi 0.7 in layers 0-3, class 2"."""
+    parts = [f"psi {sampler.psi:g}"] if psi else []
+    if sampler.cutoff is not None:
+        parts += [f"truncation in the first {sampler.cutoff} layers"]
+    parts += [f"class {sampler.label}"] * (sampler.label is not None)
+    parts += [f"noise {sampler.noise}"] * (noise and sampler.noise != "const")
+    return ", ".join(parts)

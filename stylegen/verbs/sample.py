@@ -1,23 +1,20 @@
 """Sample images from a snapshot: single images, or the figures of grid, truncation, style mixing and noise."""
 
-import itertools
-import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
+from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.settings import SampleSettings
 from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
-from stylegen.errors import UserError, unknown_choice
-from stylegen.images import make_grid
-from stylegen.latent.sample_figures import SampleFigure
+from stylegen.latent.sample_figures import SampleFigure, SampleImages
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_seeds
-from stylegen.verbs.outputs import find_output, write_images
+from stylegen.verbs.outputs import find_output
+from stylegen.verbs.placement import place
 
 FIGURE_CELL_PX = 64  # figures enlarge smaller images to this size
 
@@ -52,33 +49,27 @@ def run(settings: SampleSettings) -> SampleResult:
         psi=settings.truncation_psi,
         cutoff=settings.truncation_cutoff,
         noise=settings.noise,
-        label=_class_index(settings.label, snapshot),
+        label=snapshot.class_index(settings.label),
         batch_size=settings.batch_size,
     )
     out = find_output(settings, snapshot)
-    resolution, scale = sampler.generator.level.resolution, settings.scale or 1
-    images: Iterable[tuple[str, torch.Tensor]] = _images(sampler, seeds)
-    if settings.mode != "images":
-        scale = settings.scale or max(1, FIGURE_CELL_PX // resolution)
-        figure = SampleFigure(settings.mode, seeds, settings.columns, settings.psis, others, settings.layers)
-        figure.check_size(resolution * scale)
-        images = [("", make_grid(*figure.cells(sampler)))]
-    return SampleResult(write_images(images, out, scale, keep_both=settings.out is None), resolution, scale)
+    resolution = sampler.generator.level.resolution
+    scale = settings.scale or (1 if settings.mode == "images" else max(1, FIGURE_CELL_PX // resolution))
+    output = _output(settings, seeds, others)
+    output.check_size(resolution * scale)
+    paths = place(partial(output.write, sampler, scale), out, keep_both=settings.out is None)
+    return SampleResult(paths, resolution, scale)
 
 
-def _class_index(label: str | None, snapshot: Snapshot) -> int | None:
-    """The index of the class `label`; a number is an index, even if a class has that name."""
-    if label is None or re.fullmatch(r"-?\d{1,9}", label):
-        return None if label is None else int(label)
-    names = snapshot.info.get("class_names")
-    if not isinstance(names, list):
-        raise UserError(f"class={label}", rule="this snapshot has no class names", fix="Use the index of the class")
-    if label not in names:
-        raise unknown_choice("class", label, map(str, names))
-    return names.index(label)
-
-
-def _images(sampler: Sampler, seeds: list[int]) -> Iterator[tuple[str, torch.Tensor]]:
-    names = (f"seed{seed:06d}.png" for seed in seeds)
-    for batch in sampler.batches(seeds):
-        yield from zip(itertools.islice(names, len(batch)), batch.cpu(), strict=True)
+def _output(settings: SampleSettings, seeds: list[int], others: list[int]) -> SampleImages | SampleFigure:
+    if settings.mode == "images":
+        return SampleImages(seeds)
+    return SampleFigure(
+        mode=settings.mode,
+        seeds=seeds,
+        columns=settings.columns,
+        psis=settings.psis,
+        others=others,
+        layers=settings.layers,
+        captions=settings.captions,
+    )

@@ -50,7 +50,7 @@ def test_images_are_the_same_bytes_again(run_folder: Path, tmp_path: Path) -> No
 )
 def test_figures(overrides: list[str], cells: tuple[int, int], run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
-    assert main(["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", *overrides]) == 0
+    assert main(["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", "captions=false", *overrides]) == 0
     with Image.open(out) as picture:
         assert picture.size == tuple(n * (16 + 2) - 2 for n in reversed(cells))
 
@@ -58,7 +58,7 @@ def test_figures(overrides: list[str], cells: tuple[int, int], run_folder: Path,
 def test_mixing_all_layers_copies_the_column_and_none_keeps_the_row(run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
     arguments = ["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", "mode=mixing", "seeds=0", "mix_seeds=1"]
-    assert main([*arguments, "layers=0-5"]) == 0
+    assert main([*arguments, "layers=0-5", "captions=false"]) == 0
     with Image.open(out) as picture:
         column, cell = picture.crop((18, 0, 34, 16)), picture.crop((18, 18, 34, 34))
     assert column.tobytes() == cell.tobytes()

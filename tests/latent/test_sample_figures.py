@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from stylegen.captions import Captions
+from stylegen.images import make_grid, write_png
+from stylegen.latent.sample_figures import SampleFigure
+from stylegen.latent.sampler import Sampler
+from tests.support.tiny import tiny_generator
+
+
+def figure(
+    mode: str, seeds: list[int], columns: int | None = None, layers: str = "coarse", **flags: bool
+) -> SampleFigure:
+    return SampleFigure(mode, seeds, columns, psis=[-1, 0.5], others=[5, 7], layers=layers, **flags)
+
+
+def captions(made: SampleFigure, **settings: object) -> Captions:
+    return made.cells(Sampler(tiny_generator(), **{"psi": 0.7, **settings})).captions
+
+
+def test_consecutive_seeds_are_labelled_by_row() -> None:
+    assert captions(figure("grid", list(range(8, 16)), columns=3)) == Captions(
+        rows=["8-10", "11-13", "14-15"], note="seeds 8-15, psi 0.7"
+    )
+    assert captions(figure("grid", [4])) == Captions(rows=["4"], note="seeds 4, psi 0.7")
+
+
+@pytest.mark.parametrize("seeds", [[0, 5, 9], [3, 2, 1], [1, 1, 2]])
+def test_other_seeds_are_labelled_one_by_one(seeds: list[int]) -> None:
+    assert captions(figure("grid", seeds)).cells == [str(seed) for seed in seeds]
+
+
+def test_truncation_names_psi_and_seeds() -> None:
+    assert captions(figure("truncation", [0, 3]), cutoff=2) == Captions(
+        rows=["seed 0", "seed 3"], columns=["psi -1", "psi 0.5"], note="truncation in the first 2 layers"
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "named"),
+    [
+        ("coarse", "coarse styles (4-8 px, layers 0-3)"),
+        ("2-3", "styles of layers 2-3"),
+        ("0,2-3", "styles of layers 0,2,3"),
+    ],
+)
+def test_mixing_names_the_layers(layers: str, named: str) -> None:
+    found = captions(figure("mixing", [0], layers=layers), noise="none")
+    assert found.rows == ["", "seed 0"]
+    assert found.columns == ["", "seed 5", "seed 7"]
+    assert found.note == f"{named} from the column, all others from the row, psi 0.7, noise none"
+
+
+def test_without_captions_the_file_is_the_bare_grid(tmp_path: Path) -> None:
+    sampler = Sampler(tiny_generator())
+    figure("grid", [0, 1, 2, 3], captions=False).write(sampler, 3, tmp_path / "bare.png")
+    write_png(tmp_path / "grid.png", make_grid(sampler.images([0, 1, 2, 3]), 2), scale=3)
+    assert (tmp_path / "bare.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
+
+
+def test_captions_are_the_same_bytes_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with torch.no_grad():
+            figure("mixing", [0, 1]).write(Sampler(tiny_generator()), 3, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
