@@ -1,4 +1,6 @@
-"""Figures by matplotlib, as SVG for reports; imported with the first figure. Equal content gives equal bytes."""
+"""Figures by matplotlib, as SVG for reports and PNG for run folders; imported with the first figure.
+
+Equal content gives equal bytes."""
 
 import io
 from typing import TYPE_CHECKING, Any
@@ -6,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, GREY = "#1f77b4", "#777777"
+BLUE, ORANGE, GREY = "#1f77b4", "#ff7f0e", "#777777"
 _SETTINGS: Any = {
     "svg.hashsalt": "stylegen",  # ids would otherwise be random
     "svg.fonttype": "none",  # text stays text, so that the bytes do not depend on the machine's fonts
@@ -33,6 +35,16 @@ def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **
     with rc_context(_SETTINGS):
         figure = Figure(figsize=size, layout="constrained")
         return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def to_png(figure: "Figure", dpi: int = 100) -> bytes:
+    """The figure as PNG, in the font that comes with matplotlib."""
+    from matplotlib import rc_context
+
+    content = io.BytesIO()
+    with rc_context(_SETTINGS):
+        figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+    return content.getvalue()
 
 
 def to_svg(figure: "Figure") -> str:

@@ -59,7 +59,7 @@ def write_png(path: Path, image: Tensor, scale: int = 1, caption: str = "") -> N
     """
     pixels = enlarged(image, scale)
     with replacing(path) as partial:
-        save_png(_captioned(pixels, caption) if caption else pixels, partial, path)
+        save_png(add_caption(pixels, caption) if caption else pixels, partial, path)
 
 
 def write_pngs(images: Iterable[tuple[Path, Tensor]], scale: int = 1) -> list[Path]:
@@ -96,7 +96,8 @@ def save_png(image: Image.Image, path: Path, named: Path | None = None) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(named or path)) from error
 
 
-def _captioned(image: Image.Image, text: str) -> Image.Image:
+def add_caption(image: Image.Image, text: str) -> Image.Image:
+    """The image with a line of text below it, as RGB."""
     canvas = Image.new("RGB", (image.width, image.height + CAPTION_PX), "white")
     canvas.paste(image, (0, 0))
     font = ImageFont.load_default(CAPTION_PX * 0.7)

@@ -18,6 +18,7 @@ FLOORS = [
         "spec",
         "images",
         "captions",
+        "animation",
         "one_hot",
         "randomness",
         "distributed",

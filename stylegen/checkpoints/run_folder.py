@@ -2,6 +2,7 @@
 
 runs/<name>/
     config.yaml   log.txt   metrics.jsonl   samples/<kimg>.png   snapshots/<kimg>.safetensors   checkpoints/last.ckpt
+    metrics.png   samples.webp
 """
 
 import contextlib
@@ -42,6 +43,10 @@ class RunFolder:
         return self.root / "metrics.jsonl"
 
     @property
+    def metrics_plot(self) -> Path:
+        return self.root / "metrics.png"
+
+    @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoints" / "last.ckpt"
 
@@ -61,6 +66,15 @@ class RunFolder:
 
     def sample(self, images_seen: int) -> Path:
         return self.root / "samples" / f"{kimg_name(images_seen)}.png"
+
+    def samples(self) -> list[Path]:
+        """samples/<kimg>.png, oldest first."""
+        return sorted(_named(self.root / "samples", ".png"))
+
+    @property
+    def animation(self) -> Path:
+        """The sample grids one after the other."""
+        return self.root / "samples.webp"
 
     @property
     def reals(self) -> Path:
@@ -125,7 +139,7 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def _results(self) -> Iterator[Path]:
-        yield from (self.metrics, self.saved, self.reals)
+        yield from (self.metrics, self.saved, self.reals, self.metrics_plot, self.animation)
         yield from (self.root / "best.safetensors", self.root / "best.metrics.json")
         yield from _named(self.root / "samples", ".png")
         for suffix in (".safetensors", ".metrics.json"):

@@ -99,6 +99,9 @@ class TrainSettings:
     snapshot_every_kimg: Kimg = setting(200.0, help="interval of snapshots; 0 for the end only", resume="free")
     checkpoint_every_kimg: Kimg = setting(200.0, help="interval of checkpoints; 0 for the end only", resume="free")
     sample_count: Count = setting(64, help="images in a sample grid", resume="free")
+    figures: bool = setting(
+        True, help="plot the metrics in metrics.png, and animate the sample grids in samples.webp", resume="free"
+    )
     checkpoints: int = setting(2, Range(1, 10000), help="number of newest checkpoints to keep", resume="free")
     max_hours: float | None = setting(
         None, Range(0, 1e6), help="save and stop with status 0 after this time; null for no limit", resume="free"

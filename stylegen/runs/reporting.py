@@ -14,6 +14,7 @@ from stylegen.training.observers.metrics_log import MetricsLog
 from stylegen.training.observers.opening import Opening
 from stylegen.training.observers.periodic_evaluation import PeriodicEvaluation
 from stylegen.training.observers.progress_bar import ProgressBar
+from stylegen.training.observers.run_figures import RunFigures
 from stylegen.training.observers.samples import SampleGrids, Snapshots
 from stylegen.training.observers.schedule import Intervals, Observers, Outputs
 from stylegen.training.observers.stop import StopRequest
@@ -49,6 +50,7 @@ def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunF
         snapshots=Snapshots(folder, info),
         checkpoints=Checkpoints(folder, settings.checkpoints),
         evaluation=PeriodicEvaluation(folder, evaluation, info, settings.evaluation.max_share),
+        figures=RunFigures(folder, log, settings.figures),
     )
     intervals = Intervals(
         total=settings.total_kimg,

@@ -151,7 +151,7 @@ def test_settings_that_may_change_when_a_run_is_resumed() -> None:
     groups = ("trainer.", "logger.", "evaluation.")
     assert {key for key in free if not key.startswith(groups)} == {
         *("total_kimg", "resume", "output_dir", "init", "auto", "batch_per_device", "bad_steps", "attempts"),
-        *("sample_count", "checkpoints", "max_hours", "threads", "compile", "data.path", "data.workers"),
+        *("sample_count", "figures", "checkpoints", "max_hours", "threads", "compile", "data.path", "data.workers"),
         "data.cache",
         *(f"{what}_every_kimg" for what in ("log", "sample", "snapshot", "checkpoint")),
     }

@@ -38,5 +38,6 @@ TINY_RUN = [
     "optimizer.decay_to=0",
     "sample_count=4",
     "evaluation=none",
+    "figures=false",
     "threads=1",
 ]

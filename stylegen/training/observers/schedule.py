@@ -12,6 +12,7 @@ from stylegen.training.observers.metrics_log import MetricsLog
 from stylegen.training.observers.opening import Opening
 from stylegen.training.observers.periodic_evaluation import PeriodicEvaluation
 from stylegen.training.observers.progress_bar import ProgressBar
+from stylegen.training.observers.run_figures import RunFigures
 from stylegen.training.observers.samples import SampleGrids, Snapshots
 from stylegen.training.observers.stop import StopRequest
 from stylegen.training.observers.wandb import WandbRun
@@ -61,6 +62,7 @@ class Outputs:
     snapshots: Snapshots
     checkpoints: Checkpoints
     evaluation: PeriodicEvaluation
+    figures: RunFigures
 
 
 class Observers:
@@ -114,6 +116,7 @@ class Observers:
             out.snapshots.write(step)
         if evaluated := "evaluation" in due and self._may_evaluate(step):
             self._evaluate(step)
+        self._draw(evaluated, last=self._is_last(step))
         if "checkpoint" in due or evaluated:
             self._save(step)
         stop = self.stop.agreed(step) and not self._is_last(step)
@@ -149,6 +152,12 @@ class Observers:
     def _write_grid(self, step: TrainingStep) -> None:
         if is_first():
             self.outputs.wandb.log_grid(step.images_seen / 1000, self.outputs.grids.write(step))
+
+    def _draw(self, evaluated: bool, last: bool) -> None:
+        if is_first() and (evaluated or last):
+            self.outputs.figures.plot()
+        if is_first() and last:
+            self.outputs.figures.animate()
 
     def _save(self, step: TrainingStep) -> None:
         content = step.state_dict() | {"fingerprint": self.fingerprint, "observers": self.state_dict()}

@@ -65,6 +65,7 @@ def make(folder: Path, keep: int = 2, every: float = 0.01) -> tuple[Observers, A
         snapshots=silent,
         checkpoints=Checkpoints(RunFolder(folder), keep),
         evaluation=Evaluation(folder),
+        figures=silent,
     )
     intervals = Intervals(total=1.0, log=0, sample=0, snapshot=0, checkpoint=every, evaluation=0)
     return Observers(intervals, outputs, StopRequest(StopSignals()), "00"), Step()

@@ -67,6 +67,7 @@ def test_everything_that_is_due_runs_in_the_written_order(observers: Observers, 
         "grids.write",
         "snapshots.write",
         *("evaluation.mark_pending", "checkpoints.save", "evaluation.evaluate", "log.write", "wandb.log"),
+        *("figures.plot", "figures.animate"),
         "checkpoints.save",
     ]
 

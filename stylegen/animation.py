@@ -1,0 +1,33 @@
+"""Looping animations: WebP and GIF. Equal frames give equal bytes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+SUFFIXES = (".webp", ".gif")
+MAX_WEBP_SIDE = 16383  # pixels, of the format
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ".webp": {"format": "WEBP", "quality": 90, "method": 4},
+    ".gif": {"format": "GIF", "disposal": 1},
+}
+
+
+def write_animation(
+    path: Path, frames: Sequence[Image.Image], milliseconds: int | Sequence[int], suffix: str | None = None
+) -> None:
+    """Write an endless loop, not atomically.
+
+    Args:
+        frames: of one size; at least one.
+        milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10.
+        suffix: of the format, in `SUFFIXES`; None for that of `path`.
+    """
+    durations = [milliseconds] * len(frames) if isinstance(milliseconds, int) else list(milliseconds)
+    first, *rest = frames
+    options = _OPTIONS[suffix or path.suffix.lower()]
+    try:
+        first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, **options)
+    except OSError as error:  # the error of a full disk does not name the file
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
