@@ -34,7 +34,7 @@ FLOORS = [
     {"training"},
     {"config"},
     {"runs"},
-    {"studies", "benchmarks"},
+    {"studies", "benchmarks", "diagnosis"},
     {"verbs"},
     {"__main__"},
 ]

@@ -1,4 +1,4 @@
-"""The settings of `sample`, `study` and `bench`, one row each. Imports no torch."""
+"""The settings of `sample`, `study`, `bench` and `diagnose`, one row each. Imports no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,18 @@ class BenchSettings:
     out: FilePath | None = setting(None, help="a .json file for all results; null for none")
 
 
+@dataclass(frozen=True)
+class DiagnoseSettings:
+    """`python -m stylegen diagnose`."""
+
+    run: FilePath = setting(REQUIRED, help="the folder of a run, finished or not")
+    num_samples: int = setting(
+        256, Range(0, 10000), help="samples of each snapshot, whose diversity is compared with the data's; 0 for none"
+    )
+    out: FilePath | None = setting(None, help="a .json file for the findings; null prints them as the last line")
+    device: Device = setting("auto", help="device of the generator")
+
+
 ROOTS = {  # verb -> its settings dataclass
     "train": "stylegen.config.train_settings:TrainSettings",
     "sample": "stylegen.config.settings:SampleSettings",
@@ -121,5 +133,6 @@ ROOTS = {  # verb -> its settings dataclass
     "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",
+    "diagnose": "stylegen.config.settings:DiagnoseSettings",
     "prepare": "stylegen.config.prepare_settings:PrepareSettings",
 }

@@ -1,0 +1,115 @@
+"""Diagnoses a run: gathers evidence, applies all rules, and reports the findings in order of severity."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.config.train_settings import TrainSettings
+from stylegen.data.dataset import ImageDataset
+from stylegen.diagnosis import cause_rules, curve_rules, sample_rules
+from stylegen.diagnosis.evidence import SEVERITIES, Evidence, Finding
+from stylegen.diagnosis.image_facts import Diversity, data_facts
+from stylegen.diagnosis.run_records import count_recoveries, open_run, plain_settings, read_records
+from stylegen.errors import UserError
+
+RULES: Sequence[Callable[[Evidence], list[Finding]]] = (  # of equal severity, causes before symptoms
+    cause_rules.rate_too_high,
+    cause_rules.classes_without_images,
+    cause_rules.r1_missing,
+    cause_rules.too_few_images,
+    cause_rules.repeated_images,
+    curve_rules.rate_is_zero,
+    curve_rules.steps_skipped,
+    curve_rules.r1_out_of_range,
+    curve_rules.discriminator_wins,
+    curve_rules.discriminator_guesses,
+    curve_rules.augmentation_behind,
+    curve_rules.path_length_unsettled,
+    curve_rules.metric_rises,
+    sample_rules.samples_collapse,
+    sample_rules.classes_collapse,
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The findings of a run, and what could not be checked."""
+
+    run: str
+    kimg: float
+    findings: Sequence[Finding]
+    unchecked: Sequence[str]
+
+    def lines(self) -> list[str]:
+        """Text for the terminal."""
+        head = f"run {self.run}, {self.kimg:g} kimg"
+        numbered = [f"{number}. {finding}" for number, finding in enumerate(self.findings, 1)]
+        return [head, *(numbered or ["nothing found"]), *[f"not checked: {what}" for what in self.unchecked]]
+
+    def to_json(self, indent: int | None = None) -> str:
+        """One JSON object."""
+        values: dict[str, Any] = {"run": self.run, "kimg": self.kimg}
+        values |= {"findings": [f.to_dict() for f in self.findings], "not_checked": list(self.unchecked)}
+        return json.dumps(values, indent=indent)
+
+
+def diagnose(run: str, count: int, device: torch.device) -> Diagnosis:
+    """The diagnosis of a run folder.
+
+    Args:
+        count: samples of each snapshot, to compare their diversity with the data's; 0 for none.
+        device: of the generator.
+
+    Raises:
+        UserError: not a run, or damaged records.
+    """
+    folder, settings = open_run(run)
+    records = read_records(folder.metrics)
+    evidence = Evidence(records, plain_settings(settings), count_recoveries(folder.log))
+    unchecked: list[str] = []
+    try:
+        evidence = with_images(evidence, folder, settings, count, device)
+    except (UserError, OSError) as error:  # records are diagnosed without images too
+        unchecked.append(f"training images and samples ({error})")
+    if count and evidence.data is not None and not evidence.samples:
+        unchecked.append("samples (the run has no snapshot)")
+    return Diagnosis(str(folder.root), evidence.kimg, findings(evidence), unchecked)
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """The findings of all rules, in order of severity."""
+    found = [finding for rule in RULES for finding in rule(evidence)]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def with_images(
+    evidence: Evidence, folder: RunFolder, settings: TrainSettings, count: int, device: torch.device
+) -> Evidence:
+    """The evidence with facts of the training images, and of the newest and two earlier snapshots.
+
+    Raises:
+        UserError: data or a snapshot that cannot be read.
+    """
+    arguments = {name: value for name, value in settings.data.items() if name != "workers"}
+    data = ImageDataset(**arguments | {"cache": "off"})
+    whole = settings.data["classes"] is None and settings.data["max_images"] is None
+    evidence = replace(evidence, data=data_facts(data, whole))
+    paths = chosen_snapshots(folder) if count else []
+    if not paths or evidence.data is None:
+        return evidence
+    diversity = Diversity(data, max(count, 2), device)
+    facts = [diversity.measure(path) for path in paths]
+    if evidence.data.class_counts:
+        facts[-1] = replace(facts[-1], class_spread=diversity.measure_classes(paths[-1], evidence.data.class_counts))
+    return replace(evidence, samples=facts)
+
+
+def chosen_snapshots(folder: RunFolder) -> list[Path]:
+    """The newest snapshot and the ones at a third and two thirds of the run, oldest first."""
+    paths = sorted((folder.root / "snapshots").glob("*.safetensors"))
+    return [paths[k] for k in sorted({len(paths) // 3, 2 * len(paths) // 3, len(paths) - 1})] if paths else []
