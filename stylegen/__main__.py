@@ -12,11 +12,11 @@ from stylegen.cpus import keep_freed_memory
 from stylegen.errors import RunError, Stopped, UserError, printable, unknown_choice
 
 VERBS = {
-    "train": "train a generator: train experiment=auto data.path=FOLDER_OR_ZIP",
+    "train": "train a generator: train data.path=FOLDER_OR_ZIP",
     "sample": "generate images: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "compute metrics of a snapshot or a set of images: evaluate snapshot=RUN metrics=[fid]",
     "diagnose": "what is wrong with a run, and how to fix it: diagnose run=RUN",
-    "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip resolution=256",
+    "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip",
     "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
     "bench": "measure this machine: bench what=train|sample|memory|roofline|startup|data experiment=NAME",

@@ -11,6 +11,11 @@ def is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
 
 
+def power_of_two_below(side: int) -> int:
+    """The largest resolution of at most `side`, from 8 to 2048."""
+    return min(max(1 << (side.bit_length() - 1), MIN_RESOLUTION), MAX_RESOLUTION)
+
+
 @dataclass(frozen=True)
 class ImageSpec:
     """Shape of an image and its label.

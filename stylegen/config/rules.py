@@ -54,7 +54,7 @@ def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
     if config.data.path != OPENMOJI and maps < _FEW_FEATURE_MAPS:
         found.append(
             f"generator.channel_base={config.generator.channel_base} leaves {maps} feature maps at "
-            f"{dataset.spec.resolution} px; experiment=none starts from StyleGAN2's own settings"
+            f"{dataset.spec.resolution} px; without experiment= the settings fit your images"
         )
     return found
 

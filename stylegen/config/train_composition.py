@@ -1,12 +1,12 @@
 """The settings of a training run, from the command line or the run that it resumes.
 
 A resumed run keeps the settings of its config.yaml, except those given on the command line. With `experiment=`, the
-whole recipe counts as given, so that every difference from the run is found.
+whole recipe counts as given, so that every difference from the run is found. A new run on the user's own images has
+settings chosen for them (`stylegen.config.own_images`).
 """
 
 import copy
 import functools
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of, refuse_renamed
 from stylegen.config.compose import compose_tree, plain, typed_values
+from stylegen.config.own_images import RECIPES, own_overrides
 from stylegen.config.schema import build_settings, check_config
 from stylegen.config.sections import flatten
 from stylegen.config.settings import CONF
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
-from stylegen.data.dataset import OPENMOJI
 from stylegen.errors import UserError
 
 _ALWAYS_GIVEN = ("output_dir", "resume", "max_hours")  # never from the run's config.yaml
@@ -34,7 +34,7 @@ def compose_train(overrides: Sequence[str]) -> TrainSettings:
         overrides: as typed, without flags.
 
     Raises:
-        UserError: a bad override; the demo's recipe with other data; a damaged config.yaml.
+        UserError: a bad override; data that cannot be opened; a damaged config.yaml.
     """
     return _frozen(_tree(overrides))
 
@@ -48,12 +48,12 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
     given = {key_of(override): override.partition("=")[2] for override in overrides}
     folder = _continued([override for override in overrides if key_of(override) in _ALWAYS_GIVEN])
     if folder is None:
-        config = compose_tree("train", overrides)
-        _refuse_demo_recipe(config, given)
-        return config
+        return compose_tree("train", _for_own_images(overrides))
     saved = _read_tree(folder.config)
-    if "experiment" in given:
-        return compose_tree("train", overrides)
+    if given.get("experiment") in RECIPES.values() and saved.auto:  # the run has its settings
+        overrides = [override for override in overrides if key_of(override) != "experiment"]
+    elif "experiment" in given:
+        return compose_tree("train", _for_own_images(overrides))
     try:
         config = compose_tree("train", overrides)
     except UserError:  # the setting may belong to a group that only the run has
@@ -63,6 +63,18 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
         for key in [*_ALWAYS_GIVEN, *_keys_of(given, config)]:
             OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return saved
+
+
+def _for_own_images(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with settings chosen for the user's images unless an experiment is named."""
+    values = typed_values("train", overrides)
+    if values is None:  # they depend on other settings
+        config, keys = compose_tree("train", overrides), {key_of(override) for override in overrides}
+        values = {key: OmegaConf.select(config, key) for key in keys}
+        values["experiment"] = next((o.partition("=")[2] for o in overrides if key_of(o) == "experiment"), None)
+    if "data.path" not in values and (CONF / "data" / f"{values.get('data')}.yaml").is_file():
+        values["data.path"] = load_yaml(CONF / "data" / f"{values['data']}.yaml").get("path")
+    return own_overrides(overrides, values)
 
 
 def output_root(settings: TrainSettings | DictConfig) -> Path | None:
@@ -156,14 +168,3 @@ def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
         assert isinstance(loaded, DictConfig)
         keys += flatten(plain(loaded))
     return keys
-
-
-def _refuse_demo_recipe(config: DictConfig, given: Mapping[str, str]) -> None:
-    if "experiment" in given or OmegaConf.is_missing(config.data, "path") or config.data.path == OPENMOJI:
-        return
-    path = shlex.quote(f"data.path={config.data.path}")
-    raise UserError(
-        f"data.path={config.data.path}",
-        rule="the default recipe, experiment=openmoji, is a tiny network for the OpenMoji portraits",
-        fix=f"Use experiment=auto {path} for settings that fit your images, or name a recipe with experiment=",
-    )

@@ -15,12 +15,13 @@ from stylegen.data.decoding import Header, check_alike, check_trainable, decode,
 from stylegen.data.labels import label_table, select
 from stylegen.data.metadata import Label, class_names, combine, image_digest
 from stylegen.data.pixel_cache import DecodedPixels, find_place, no_room, open_decoded
+from stylegen.data.prepare.on_demand import conversion_notices, converted_path
 from stylegen.data.sources import open_source
 from stylegen.errors import DamagedFile, UserError, unknown_choice
 from stylegen.one_hot import OneHot
 from stylegen.spec import ImageSpec
 
-OPENMOJI = "openmoji"
+OPENMOJI = openmoji.NAME
 CACHES = ("auto", "memmap", "device", "off")
 MAX_BYTES_IN_MEMORY = 2 * 2**30
 _SPOT_CHECKS = 64  # images
@@ -42,6 +43,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         classes: use images of these classes only, names or indices; the labels keep their indices.
         max_images: use a random subset of at most this size.
         subset_seed: seed of the random subset.
+        convert: crop each image to its centred square, resize it to `resolution` and convert it to these channels, as
+            `prepare` does, into the cache folder on first use. None uses the images as they are stored.
         cache: where decoded pixels are kept. auto: in memory below 2 GiB, else memmap if a disk has room, else off.
             memmap: in a file beside the dataset or in the cache folder, built on first use. device: on the training
             device. off: nowhere; images are decoded on each access.
@@ -67,12 +70,16 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         classes: Annotated[Sequence[str], Names((0, 65536))] | None = None,
         max_images: Annotated[int, Range(1, 2**40)] | None = None,
         subset_seed: Seed = 0,
+        convert: Annotated[str, Choice(("rgb", "gray"))] | None = None,
         cache: Annotated[str, Choice(("auto", "memmap", "device", "off")), Free()] = "auto",
     ) -> None:
         if cache not in CACHES:
             raise unknown_choice("data.cache", cache, CACHES)
         if str(path) == OPENMOJI:
             path = openmoji.dataset_path(openmoji.DEFAULT_RESOLUTION if resolution is None else resolution)
+        self._notices: list[str] = []
+        if convert is not None:
+            path = self._convert(path, resolution, convert)
         self.source = open_source(path)
         self.mirror, self.cache = mirror, cache
         keys = self._all_keys(path)
@@ -83,11 +90,10 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         self._labels = [labels[number] for number in self._numbers]
         self.num_images = len(self._keys)
         header = header_of(self.source, self._keys[0])
-        check_trainable(header, location(self.source, self._keys[0]), resolution)
+        check_trainable(header, self.source, self._keys[0], resolution)
         self._table = self._read_labels() if use_labels else None
         self.spec = ImageSpec(header.width, header.channels, 0 if self._table is None else self._table.shape[1])
         self.name = str(self.source.metadata.get("name") or self.source.path.stem)
-        self._notices: list[str] = []
         self._pixels: Tensor | None = None
         self._decoded: DecodedPixels | None = None
         self._digests, self._verified = self.source.digests(), bytearray(self.num_images)
@@ -203,11 +209,22 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             self._verified[number] = 1
         return image
 
+    def _convert(self, path: str | Path, resolution: int | None, channels: str) -> Path:
+        if resolution is None:
+            raise UserError(
+                f"data.convert={channels} without data.resolution",
+                rule="images are converted to one resolution",
+                fix="Add data.resolution=64, or another power of two",
+            )
+        converted = converted_path(path, resolution, channels)
+        self._notices += conversion_notices(converted)
+        return converted
+
     def _all_keys(self, path: str | Path) -> list[str]:
-        keys = self.source.keys()
+        keys, unread = self.source.keys(), len(self.source.unread)
         if not keys:
             raise UserError(
-                f"data.path={path} contains no images",
+                f"data.path={path} contains no images{f' (but {unread} of other formats)' * (unread > 0)}",
                 rule="images are .png, .jpg, .jpeg or .webp files, at any depth",
                 fix="Give the path of a folder or zip of images",
             )

@@ -5,6 +5,7 @@ are refused, and only the three training formats are ever parsed.
 """
 
 import io
+import shlex
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,11 +16,12 @@ from PIL import Image, ImageOps
 from stylegen.data.sources.formats import FORMATS, MAX_PIXELS
 from stylegen.data.sources.source import Source
 from stylegen.errors import UserError
-from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two
+from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two, power_of_two_below
 
 if TYPE_CHECKING:  # decoding workers avoid torch: importing it takes longer than their work
     from torch import Tensor
 
+PREPARED_PX = 256  # at most this is proposed for images that are resized anyway
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _HEAD_BYTES = 2**16  # enough for the header of nearly every file
 
@@ -102,19 +104,24 @@ def header_of(source: Source, key: str) -> Header:
         return read_header(source.read(key), where)
 
 
-def check_trainable(header: Header, where: str, resolution: int | None) -> None:
+def check_trainable(header: Header, source: Source, key: str, resolution: int | None) -> None:
     """Raises UserError for an image that is not square, not a power of two, or not of the requested resolution."""
+    where = location(source, key)
+    name = shlex.quote(f"out={source.path.stem}{_side_below(header)}.zip")
+    command = (
+        f"python -m stylegen prepare {shlex.quote(f'source={source.path}')} {name} resolution={_side_below(header)}"
+    )
     if header.width != header.height:
         raise UserError(
             f"{where} is {header.width}x{header.height}",
             rule="training images are square",
-            fix="Crop or pad them: python -m stylegen prepare source=... out=... crop=center",
+            fix=f"Leave experiment= out, which converts them, or crop them: {command}",
         )
     if not (is_power_of_two(header.width) and MIN_RESOLUTION <= header.width <= MAX_RESOLUTION):
         raise UserError(
             f"{where} is {header.width}x{header.height}",
             rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
-            fix="Resize them: python -m stylegen prepare source=... out=... resolution=256",
+            fix=f"Leave experiment= out, which converts them, or resize them: {command}",
         )
     if resolution not in (None, header.width):
         raise UserError(
@@ -130,8 +137,13 @@ def check_alike(where: str, header: Header, first_where: str, first: Header) -> 
         raise UserError(
             f"{where} is {header}, {first_where} is {first}",
             rule="all images of a dataset have the same size and channels",
-            fix="Prepare the dataset (python -m stylegen prepare), or remove one of them",
+            fix="Leave experiment= out, which converts them; or remove one of them, or prepare the dataset: "
+            f"python -m stylegen prepare source=DIR out=FILE.zip resolution={_side_below(first)}",
         )
+
+
+def _side_below(header: Header) -> int:
+    return min(power_of_two_below(min(header.width, header.height)), PREPARED_PX)
 
 
 def _open(data: bytes, name: str) -> Image.Image:

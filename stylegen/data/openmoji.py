@@ -23,6 +23,7 @@ from stylegen.errors import UserError, import_extra
 from stylegen.files import cache_folder, unwritable_cache
 from stylegen.spec import is_power_of_two
 
+NAME = "openmoji"  # in place of a path
 RULE_VERSION = 2  # increase with any change of selection, crop, order or rendering
 LICENCE = "CC BY-SA 4.0"
 ATTRIBUTION = (

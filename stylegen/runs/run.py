@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 
 from stylegen.checkpoints.run_folder import next_run_folder
+from stylegen.config.own_images import reasons
 from stylegen.config.rules import check_settings, device_type, notices
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
@@ -70,7 +71,8 @@ def train(settings: TrainSettings) -> TrainResult | None:
         start.folder.prepare(new=False)
         with RunLock(start.folder.root), explained_disk_errors(start.folder):
             _check_unchanged(settings, saved)
-            _open_folder(settings, start, [*notices(settings, dataset), *note, *threads_note, *compile_note])
+            notes = [*notices(settings, dataset), *note, *threads_note, *compile_note]
+            _open_folder(settings, start, notes, reasons(settings, dataset))
             if launches(settings.trainer.devices):
                 del dataset, step  # each worker has its own
                 with StopSignals(settings.trainer.requeue, shared=True) as signals:
@@ -103,14 +105,21 @@ def _check_unchanged(settings: TrainSettings, saved: int | None) -> None:
         )
 
 
-def _open_folder(settings: TrainSettings, start: Start, notes: list[str]) -> None:
-    """Write config.yaml and the first lines of the log; a new run removes the results of an earlier attempt."""
+def _open_folder(settings: TrainSettings, start: Start, notes: list[str], choice: list[str]) -> None:
+    """Write config.yaml and the first lines of the log; a new run removes the results of an earlier attempt.
+
+    Args:
+        choice: lines on the settings that were chosen for the images, for a new run.
+    """
     if start.checkpoint is None and start.folder.is_run():
         notes = [*notes, f"{start.folder.root} holds an attempt without a checkpoint; training starts at 0 kimg again"]
     start.folder.prepare(new=start.checkpoint is None)
     write_text(start.folder.config, dump_yaml(as_dict(settings)))
+    log = RunLog(start.folder.log)
+    for line in choice if start.checkpoint is None else ():
+        log.say(f"{'auto':11s}{line}")
     for note in notes:
-        RunLog(start.folder.log).say(f"note: {note}")
+        log.say(f"note: {note}")
 
 
 def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> int:

@@ -27,7 +27,7 @@ from stylegen.training.phases import build_phases, lazy_correction
 from tests.support.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
 from tests.support.published_settings import PUBLISHED, Row
 
-OURS = ("auto", "none", "openmoji", "openmoji_ada", "openmoji_conditional", "openmoji_stylegan1")
+OURS = ("auto", "auto_cpu", "none", "openmoji", "openmoji_ada", "openmoji_conditional", "openmoji_stylegan1")
 TRAINED = [name for name in NAMES if name != "none"]
 _PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
 
@@ -35,7 +35,7 @@ _PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
 @functools.cache
 def compose(name: str) -> TrainSettings:
     """Cached: do not modify the result."""
-    data = "data.path=openmoji" if name == "auto" else "data.path=x"  # `auto` chooses settings by the images
+    data = "data.path=openmoji" if name.startswith("auto") else "data.path=x"  # `auto` reads the images
     return compose_config("train", [f"experiment={name}", data])
 
 

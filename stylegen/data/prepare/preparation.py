@@ -86,7 +86,7 @@ def prepare(
     found = find_labels(labels, source)
     if strict and source.unread:
         raise _fatal(source.unread[0], why_not_read(source.unread[0]))
-    with exclusive(out, wait=False), _unfinished(out, _identity(source, recipe, keys), len(keys)) as spool:
+    with exclusive(out, wait=False), _unfinished(out, identity(source, recipe, keys), len(keys)) as spool:
         continued = len(spool.entries)
         _fill(spool, _Job(source, recipe), keys, strict, processes)
         metadata = _metadata(spool, source, recipe, keys, found, out)
@@ -186,12 +186,7 @@ def _finish(spool: Spool, out: Path, metadata: dict[str, Any], report: Path) -> 
 def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> list[str]:
     keys = source.keys()
     if not keys:
-        others = f" (but {len(source.unread)} of other formats)" if source.unread else ""
-        raise UserError(
-            f"source={source.path} contains no images{others}",
-            rule="images are .png, .jpg, .jpeg, .webp, .tif, .gif or .bmp files, at any depth",
-            fix="Give the path of a folder or archive of images",
-        )
+        raise no_images("source", source)
     if max_images is None or max_images >= len(keys):
         return keys
     if max_images < 1:
@@ -202,7 +197,17 @@ def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> lis
     return [keys[i] for i in sorted(chosen.tolist())]
 
 
-def _identity(source: Source, recipe: Recipe, keys: Sequence[str]) -> str:
+def no_images(setting: str, source: Source) -> UserError:
+    """The error for a source without images in a format that is read."""
+    others = f" (but {len(source.unread)} of other formats)" if source.unread else ""
+    return UserError(
+        f"{setting}={source.path} contains no images{others}",
+        rule="images are .png, .jpg, .jpeg, .webp, .tif, .gif or .bmp files, at any depth",
+        fix="Give the path of a folder or archive of images",
+    )
+
+
+def identity(source: Source, recipe: Recipe, keys: Sequence[str]) -> str:
     """Hash of everything that determines the images; labels do not."""
     parts = [_VERSION, PIL.__version__, dataclasses.asdict(recipe), source.stamp(), len(keys)]
     text = json.dumps(parts) + "\n".join(keys)
