@@ -1,13 +1,14 @@
 """Looping animations: WebP and GIF. Equal frames give equal bytes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 SUFFIXES = (".webp", ".gif")
-MAX_WEBP_SIDE = 16383  # pixels, of the format
+MAX_SIDE = 16383  # pixels, of WebP
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".webp": {"format": "WEBP", "quality": 90, "method": 4},
     ".gif": {"format": "GIF", "disposal": 1},
@@ -21,7 +22,7 @@ def write_animation(
 
     Args:
         frames: of one size; at least one.
-        milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10.
+        milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10 ms.
         suffix: of the format, in `SUFFIXES`; None for that of `path`.
     """
     durations = [milliseconds] * len(frames) if isinstance(milliseconds, int) else list(milliseconds)
@@ -31,3 +32,10 @@ def write_animation(
         first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, **options)
     except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def frame_times(count: int, fps: float, suffix: str) -> list[int]:
+    """Milliseconds of each frame, in the format's unit of 1 or 10 ms; rounding errors do not add up."""
+    unit = 10 if suffix.lower() == ".gif" else 1
+    ends = [round(i * 1000 / fps / unit) * unit for i in range(count + 1)]
+    return [b - a for a, b in pairwise(ends)]

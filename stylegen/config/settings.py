@@ -15,9 +15,15 @@ class SampleSettings:
 
     snapshot: FilePath = setting(REQUIRED, help="a .safetensors file, or a run folder (its newest)")
     mode: str = setting(
-        "images", Choice(("images", "grid", "truncation", "mixing", "noise")), help="single images or a figure"
+        "images",
+        Choice(("images", "grid", "truncation", "mixing", "noise", "interpolation", "video")),
+        help="single images, a figure, or a looping animation",
     )
-    seeds: str = setting("0-15", help="seeds and ranges; rows of the truncation, mixing and noise figures", quoted=True)
+    seeds: str = setting(
+        "0-15",
+        help="seeds and ranges; rows of truncation, mixing and noise figures; path of interpolations and videos",
+        quoted=True,
+    )
     mix_seeds: str = setting(
         "100-107", help="seeds of the columns of the mixing figure; their styles are copied", quoted=True
     )
@@ -43,12 +49,19 @@ class SampleSettings:
     scale: int | None = setting(
         None, Range(1, 64), help="enlarge each pixel to scale x scale; null enlarges small images in figures to 64 px"
     )
-    columns: int | None = setting(None, Range(1, 10000), help="columns of a grid; null for a square")
+    columns: int | None = setting(
+        None, Range(1, 10000), help="columns of a grid, or of a video's tiles; null for a square"
+    )
+    frames: int | None = setting(
+        None, Range(1, 1000), help="steps from one seed to the next; null for 8 in an interpolation, 24 in a video"
+    )
+    fps: float = setting(24.0, Range(1, 50), help="frames per second of a video")
+    tiles: Count = setting(1, help="number of images in a video, each with its own part of the seeds")
     captions: bool = setting(True, help="print seeds, psi and layers along the edges of a figure")
     out: FilePath | None = setting(
         None,
-        help="file or folder; null for sampled/ in the snapshot's run, named after kimg, psi and seeds. Files with "
-        "other contents are never overwritten",
+        help="folder of single images, or file: .png of a figure, .webp or .gif of a video; null for sampled/ in the "
+        "snapshot's run, named after kimg, psi and seeds. Files with other contents are never overwritten",
     )
     device: Device = setting("auto", help="device of the generator")
 

@@ -1,5 +1,5 @@
 """Single images, and figures as in the StyleGAN papers, with seeds, psi and layers along the edges: grid, truncation,
-style mixing, noise."""
+style mixing, noise, interpolation."""
 
 import itertools
 import math
@@ -13,6 +13,7 @@ from torch import Tensor
 from stylegen.captions import Captions, add_captions
 from stylegen.errors import UserError
 from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, save_png, write_pngs
+from stylegen.latent.interpolation import lerp
 from stylegen.latent.sampler import Sampler, mix
 from stylegen.latent.seeds import LAYER_RANGES, parse_layers
 
@@ -55,12 +56,13 @@ class SampleFigure:
     """A figure with one row per seed; a grid has one cell per seed.
 
     Args:
-        mode: "grid", "truncation", "mixing" or "noise".
-        seeds: of the rows.
+        mode: "grid", "truncation", "mixing", "noise" or "interpolation".
+        seeds: of the rows; an interpolation has a row for each two consecutive seeds.
         columns: of a grid; None for a square.
         psis: columns of the truncation figure.
         others: seeds of the columns of the mixing figure.
         layers: styles that the mixing figure copies; see `latent.seeds.parse_layers`.
+        frames: steps of an interpolation between two seeds.
         captions: print seeds, psi and layers along the edges.
     """
 
@@ -70,6 +72,7 @@ class SampleFigure:
     psis: Sequence[float]
     others: list[int]
     layers: str
+    frames: int = 8
     captions: bool = True
 
     def check_size(self, side: int) -> None:
@@ -80,6 +83,7 @@ class SampleFigure:
             "truncation": len(self.psis),
             "mixing": len(self.others) + 1,
             "noise": NOISE_SAMPLES,  # all are in memory at once
+            "interpolation": self.frames + 1,
         }[self.mode]
         rows = -(-seeds // columns) if self.mode == "grid" else seeds + 1
         pixels = rows * columns * side**2
@@ -100,8 +104,13 @@ class SampleFigure:
 
     def cells(self, sampler: Sampler) -> Cells:
         """Sample the figure."""
-        figures = {"grid": self._grid, "truncation": self._truncation, "mixing": self._mixing, "noise": self._noise}
-        return figures[self.mode](sampler)
+        return {
+            "grid": self._grid,
+            "truncation": self._truncation,
+            "mixing": self._mixing,
+            "noise": self._noise,
+            "interpolation": self._interpolation,
+        }[self.mode](sampler)
 
     def _grid(self, sampler: Sampler) -> Cells:
         columns = self.columns or math.ceil(math.sqrt(len(self.seeds)))
@@ -184,6 +193,23 @@ class SampleFigure:
             + _sampling(sampler, noise=False),
         )
         return Cells(torch.stack(columns, dim=1).flatten(0, 1), len(columns), captions)
+
+    def _interpolation(self, sampler: Sampler) -> Cells:
+        """Each row goes from a seed to the next, both included, on the line w = (1 - t) w_a + t w_b."""
+        if len(self.seeds) < 2:
+            raise UserError(
+                "mode=interpolation with one seed", rule="a line has two ends", fix="Use two or more, as in seeds=0-3"
+            )
+        ws, t = sampler.ws(self.seeds), torch.linspace(0, 1, self.frames + 1, device=sampler.device)
+        pairs = list(itertools.pairwise(self.seeds))
+        rows = [lerp(a, b, t.to(ws.dtype)) for a, b in itertools.pairwise(ws)]
+        images = sampler.render(torch.cat(rows), [a for a, _ in pairs for _ in t])
+        captions = Captions(
+            rows=[f"{a} to {b}" for a, b in pairs],
+            columns=[f"{k / self.frames:.3g}" for k in range(self.frames + 1)],
+            note=f"seeds, linear in w, {_sampling(sampler)}",
+        )
+        return Cells(images, self.frames + 1, captions)
 
 
 def _range(numbers: Sequence[int]) -> str:

@@ -1,13 +1,13 @@
 """Output files of `sample`: named after the settings, checked before sampling."""
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
 from stylegen.config.settings import SampleSettings
 from stylegen.errors import UserError
-from stylegen.verbs.placement import existing_folder
+from stylegen.verbs.placement import check_writable
+from stylegen.verbs.sample_modes import suffixes
 
 _LONG = 32  # characters of a setting's value in a file name
 
@@ -29,6 +29,8 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     if settings.mode != "images":  # files of single images are named after their seeds
         parts += ["raw"] * (not settings.captions)
         parts.append("seeds" + _short(settings.seeds))
+    parts += [f"tiles{settings.tiles}"] * (settings.mode == "video" and settings.tiles > 1)
+    parts += [f"frames{settings.frames}"] * (settings.frames is not None)
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
     return "-".join(parts)
@@ -48,28 +50,20 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     Raises:
         UserError: a folder that is not writable, a file where a folder is needed, or the reverse.
     """
-    several = settings.mode == "images"
+    allowed = suffixes(settings.mode)
+    several = not allowed
     if settings.out is None:
         folder = snapshot.path.parent
         folder = folder.parent if folder.name == "snapshots" else folder
-        out = folder / "sampled" / (default_name(settings, snapshot) + ("" if several else ".png"))
+        out = folder / "sampled" / (default_name(settings, snapshot) + "".join(allowed[:1]))
     else:
         out = Path(settings.out).expanduser()
-    if not several and out.suffix.lower() != ".png":
-        raise UserError(f"out={out}", rule=f"mode={settings.mode} writes one PNG file", fix=f"Use out={out}.png")
-    try:
-        if out.exists() and out.is_dir() != several:
-            kind = "a folder" if several else "one file"
-            raise UserError(
-                f"out={out}",
-                rule=f"mode={settings.mode} writes {kind}, and this is {'one file' if several else 'a folder'}",
-                fix="Use another out=PATH",
-            )
-        with tempfile.TemporaryFile(dir=existing_folder(out if several else out.parent)):
-            pass
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    if not several and out.suffix.lower() not in allowed:
+        stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
         raise UserError(
-            f"out={out}", rule=f"it cannot be written ({reason})", fix="Use out=PATH in a writable folder"
-        ) from error
+            f"out={out}",
+            rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file",
+            fix=f"Use out={stem}{allowed[0]}",
+        )
+    check_writable(out, several, settings.mode)
     return out

@@ -9,6 +9,25 @@ from pathlib import Path
 from stylegen.errors import UserError
 
 
+def check_writable(out: Path, several: bool, mode: str) -> None:
+    """Raise UserError for a folder that is not writable, a file where a folder is needed, or the reverse."""
+    try:
+        if out.exists() and out.is_dir() != several:
+            kind = "a folder" if several else "one file"
+            raise UserError(
+                f"out={out}",
+                rule=f"mode={mode} writes {kind}, and this is {'one file' if several else 'a folder'}",
+                fix="Use another out=PATH",
+            )
+        with tempfile.TemporaryFile(dir=existing_folder(out if several else out.parent)):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(
+            f"out={out}", rule=f"it cannot be written ({reason})", fix="Use out=PATH in a writable folder"
+        ) from error
+
+
 def place(write: Callable[[Path], None], out: Path, keep_both: bool) -> list[Path]:
     """Write the file `out`, or the files of the folder `out` -> their paths.
 

@@ -1,4 +1,4 @@
-"""Sample images from a snapshot: single images, or the figures of grid, truncation, style mixing and noise."""
+"""Sample images from a snapshot: single images, a figure, or a looping animation."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +10,11 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.settings import SampleSettings
 from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
-from stylegen.latent.sample_figures import SampleFigure, SampleImages
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_seeds
 from stylegen.verbs.outputs import find_output
 from stylegen.verbs.placement import place
+from stylegen.verbs.sample_modes import choose_output
 
 FIGURE_CELL_PX = 64  # figures enlarge smaller images to this size
 
@@ -36,7 +36,7 @@ class SampleResult:
 
 
 def run(settings: SampleSettings) -> SampleResult:
-    """Load the snapshot, sample, write PNGs.
+    """Load the snapshot, sample, write PNGs or an animation.
 
     Raises:
         UserError: a bad snapshot, seed, layer, class, or an output that cannot be written.
@@ -55,21 +55,7 @@ def run(settings: SampleSettings) -> SampleResult:
     out = find_output(settings, snapshot)
     resolution = sampler.generator.level.resolution
     scale = settings.scale or (1 if settings.mode == "images" else max(1, FIGURE_CELL_PX // resolution))
-    output = _output(settings, seeds, others)
+    output = choose_output(settings, seeds, others)
     output.check_size(resolution * scale)
     paths = place(partial(output.write, sampler, scale), out, keep_both=settings.out is None)
     return SampleResult(paths, resolution, scale)
-
-
-def _output(settings: SampleSettings, seeds: list[int], others: list[int]) -> SampleImages | SampleFigure:
-    if settings.mode == "images":
-        return SampleImages(seeds)
-    return SampleFigure(
-        mode=settings.mode,
-        seeds=seeds,
-        columns=settings.columns,
-        psis=settings.psis,
-        others=others,
-        layers=settings.layers,
-        captions=settings.captions,
-    )

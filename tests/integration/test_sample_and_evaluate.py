@@ -46,6 +46,7 @@ def test_images_are_the_same_bytes_again(run_folder: Path, tmp_path: Path) -> No
         (["mode=grid", "seeds=0-8", "columns=9"], (1, 9)),
         (["mode=truncation", "seeds=0-1"], (2, 7)),
         (["mode=mixing", "seeds=0-2", "mix_seeds=5,7", "layers=2-3"], (4, 3)),
+        (["mode=interpolation", "seeds=0-2", "frames=4"], (2, 5)),
     ],
 )
 def test_figures(overrides: list[str], cells: tuple[int, int], run_folder: Path, tmp_path: Path) -> None:
@@ -99,6 +100,15 @@ def test_what_differs_is_not_overwritten(run_folder: Path, tmp_path: Path, capsy
     assert main(arguments) == main([*arguments, "columns=1"]) == 0
     names = sorted(path.name for path in (run_folder / "sampled").iterdir())
     assert names == ["000001.000-grid-psi0.7-seeds0-3.png", "000001.000-grid-psi0.7-seeds0-3_2.png"]
+
+
+def test_a_video_is_webp_by_default_and_gif_on_request(run_folder: Path, tmp_path: Path) -> None:
+    arguments = ["sample", f"snapshot={run_folder}", "mode=video", "seeds=0-5", "tiles=2", "frames=2"]
+    assert main(arguments) == main([*arguments, f"out={tmp_path / 'a.gif'}", "fps=10"]) == 0
+    webp = run_folder / "sampled" / "000001.000-video-psi0.7-seeds0-5-tiles2-frames2.webp"
+    for path in (webp, tmp_path / "a.gif"):
+        with Image.open(path) as animation:
+            assert (animation.n_frames, animation.size) == (6, (4 * 34, 4 * 16))
 
 
 def test_class_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,3 +65,16 @@ def test_captions_are_the_same_bytes_again(tmp_path: Path) -> None:
         with torch.no_grad():
             figure("mixing", [0, 1]).write(Sampler(tiny_generator()), 3, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_interpolation_goes_from_seed_to_seed() -> None:
+    sampler = Sampler(tiny_generator(), psi=0.7)
+    cells = figure("interpolation", [0, 3, 7]).cells(sampler)
+    assert cells.columns == 9
+    assert cells.captions.rows == ["0 to 3", "3 to 7"]
+    assert cells.captions.columns[:3] == ["0", "0.125", "0.25"]
+    ends = cells.images[[0, 8, 9, 17]]
+    assert (ends.int() - sampler.images([0, 3, 3, 7]).int()).abs().max() <= 1
+    ws = sampler.ws([0, 3])
+    middle = sampler.render(ws.mean(dim=0, keepdim=True), [0])
+    assert (cells.images[4].int() - middle[0].int()).abs().max() <= 1

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from stylegen import randomness
 from stylegen.features import PairDistance, ieee_float32
+from stylegen.latent.interpolation import slerp
 from stylegen.latent.seeds import random_labels
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
@@ -78,19 +79,6 @@ def _path_ends(
         images = functional.avg_pool2d(images, images.shape[-1] // SIDE)
     first, second = images.chunk(2)
     return first, second
-
-
-def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Spherical interpolation (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o the angle of a and b.
-
-    Args:
-        a, b: [N, D]; normalized to unit length first, as the mapping network does.
-        t: [N, 1].
-    """
-    a, b = functional.normalize(a, dim=1).double(), functional.normalize(b, dim=1).double()
-    angle = (a * b).sum(dim=1, keepdim=True).clamp(-1, 1).acos()
-    mixed = ((1 - t.double()) * angle).sin() * a + (t.double() * angle).sin() * b
-    return (mixed / angle.sin()).float()
 
 
 def trimmed_mean(values: Tensor) -> float:

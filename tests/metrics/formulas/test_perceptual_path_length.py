@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from stylegen.errors import UserError
 from stylegen.features import build_extractor
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.fakes import GeneratedImages
-from stylegen.metrics.formulas.perceptual_path_length import EPSILON, Walk, path_distances, slerp, trimmed_mean
+from stylegen.metrics.formulas.perceptual_path_length import EPSILON, Walk, path_distances, trimmed_mean
 from stylegen.metrics.protocol.registry import METRICS
 from tests.support.metric_images import Reals, SquaredDifference, evaluation_of
 from tests.support.tiny import tiny_generator
@@ -21,14 +19,6 @@ def test_trimmed_mean_is_that_of_numpys_percentiles() -> None:
         array = values.double().numpy()
         low, high = (np.percentile(array, q, method=m) for q, m in ((1, "lower"), (99, "higher")))
         assert trimmed_mean(values) == pytest.approx(array[(array >= low) & (array <= high)].mean(), rel=1e-12)
-
-
-def test_slerp_goes_along_the_great_circle() -> None:
-    a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]])
-    for t in (0.0, 0.25, 1.0):
-        angle = t * math.pi / 2
-        found = slerp(a, b, torch.tensor([[t]]))[0].tolist()
-        assert found == pytest.approx([math.cos(angle), math.sin(angle)], abs=1e-6)
 
 
 @pytest.mark.parametrize("space", ["w", "z"])
