@@ -1,6 +1,7 @@
 """The result of a training run, or the exception of a run that stopped early."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class TrainResult:
         grid, snapshot: paths of the last ones.
         metrics: the last evaluation, one line per metric.
         kimg: length of the run.
+        figures: plot of the metrics and animation of the samples, if they exist.
         finished_before: the run had reached its end before this command.
     """
 
@@ -30,6 +32,7 @@ class TrainResult:
     snapshot: Path
     metrics: list[str]
     kimg: float
+    figures: Sequence[Path] = ()
     finished_before: bool = False
 
     def __str__(self) -> str:
@@ -38,6 +41,7 @@ class TrainResult:
         lines = [
             f"run       {self.folder}{finished if self.finished_before else ''}",
             f"samples   {self.grid}",
+            *[f"figures   {', '.join(map(str, self.figures))}"] * bool(self.figures),
             f"snapshot  {self.snapshot}",
             f"metrics   {'; '.join(self.metrics) or f'python -m stylegen evaluate snapshot={where} computes them'}",
             f"next      python sample.py snapshot={where} mode=mixing layers=coarse",
@@ -54,6 +58,7 @@ def read_result(folder: RunFolder, images_seen: int, finished_before: bool = Fal
         snapshot=folder.snapshot(images_seen),
         metrics=describe(card) if card else [],
         kimg=images_seen / 1000,
+        figures=[path for path in (folder.metrics_plot, folder.animation) if path.exists()],
         finished_before=finished_before,
     )
 

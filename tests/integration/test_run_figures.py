@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from stylegen.__main__ import main
@@ -15,9 +16,10 @@ def frames(folder: Path) -> int:
         return animation.n_frames
 
 
-def test_a_continued_run_has_the_figures_of_all_parts(tmp_path: Path) -> None:
+def test_a_continued_run_has_the_figures_of_all_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *RUN, f"output_dir={tmp_path}", "total_kimg=0.016"]) == 0
     assert frames(tmp_path) == 3
+    assert f"figures   {tmp_path / 'metrics.png'}, {tmp_path / 'samples.webp'}\n" in capsys.readouterr().out
     first = (tmp_path / "metrics.png").read_bytes()
     assert main(["train", *RUN, f"output_dir={tmp_path}", "total_kimg=0.024"]) == 0
     assert frames(tmp_path) == 4
