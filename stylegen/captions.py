@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-_SHARE = 0.2  # of the cell's width: size of the font
-_SMALLEST, _LARGEST = 12, 32  # sizes in pixels
+_SHARE = 0.16  # of the cell's width: size of the font
+_SMALLEST, _LARGEST = 12, 24  # sizes in pixels
 _GAP = 4  # pixels around a label
 
 
@@ -31,16 +31,17 @@ class Captions:
 def add_captions(grid: Image.Image, cell: int, padding: int, captions: Captions) -> Image.Image:
     """The grid with its captions, in the same mode; pixels of the images are unchanged.
 
-    Labels above or below an image that are wider than it are rotated; where they would overlap, some are left out.
+    Labels above or below an image are printed smaller if one is wider than it, and rotated if that does not suffice.
+    Where they would still overlap, some are left out.
 
     Args:
         cell: width and height of an image in pixels.
         padding: pixels between two images.
     """
-    font = _Font(min(max(cell * _SHARE, _SMALLEST), _LARGEST))
+    font = _Font.fitting([*captions.columns, *captions.cells], cell)
     columns, rows = ((side + padding) // (cell + padding) for side in grid.size)
     left = font.widest(captions.rows)
-    above, below = font.strip_height(captions.columns, cell), font.strip_height(captions.cells, cell)
+    above, below = font.strip_height(captions.columns), font.strip_height(captions.cells)
     width = max(left + grid.width, font.widest(captions.note.split()))
     note = font.wrapped(captions.note, width - 2 * _GAP)
     pitch = cell + padding + below
@@ -50,10 +51,10 @@ def add_captions(grid: Image.Image, cell: int, padding: int, captions: Captions)
         top = above + i * pitch
         paper.copy_rows(i * (cell + padding), cell, (left, top))
         if i % math.ceil(font.height / pitch) == 0:
-            paper.put(font.images(captions.rows[i : i + 1]), left // 2, top + cell // 2)
-        strip = font.images(captions.cells[i * columns : (i + 1) * columns], cell)
+            paper.put([font.image(label) for label in captions.rows[i : i + 1]], left // 2, top + cell // 2)
+        strip = font.strip(captions.cells[i * columns : (i + 1) * columns])
         paper.put(strip, left + cell // 2, top + cell + below // 2, cell + padding)
-    paper.put(font.images(captions.columns, cell), left + cell // 2, above // 2, cell + padding)
+    paper.put(font.strip(captions.columns), left + cell // 2, above // 2, cell + padding)
     for i, line in enumerate(note):
         image = font.image(line)
         paper.put([image], _GAP + image.width // 2, bottom + _GAP + i * font.height + font.height // 2)
@@ -63,25 +64,32 @@ def add_captions(grid: Image.Image, cell: int, padding: int, captions: Captions)
 class _Font:
     """Pillow's own font, so that the bytes do not depend on the fonts of a machine."""
 
-    def __init__(self, size: float) -> None:
+    def __init__(self, size: float, rotated: bool = False) -> None:
         font = ImageFont.load_default(size)
         assert isinstance(font, ImageFont.FreeTypeFont)  # of every Pillow that is built with FreeType, as wheels are
-        self.font, self.height = font, sum(font.getmetrics())
+        self.font, self.height, self.rotated = font, sum(font.getmetrics()), rotated
+
+    @classmethod
+    def fitting(cls, labels: Sequence[str], cell: int) -> "_Font":
+        """The largest font in which no label is wider than `cell`; if there is none, the smallest one, rotated."""
+        for size in range(min(max(round(cell * _SHARE), _SMALLEST), _LARGEST), _SMALLEST - 1, -1):
+            font = cls(size)
+            if all(font._width(label) <= cell for label in labels):
+                return font
+        return cls(_SMALLEST, rotated=True)
 
     def widest(self, labels: Sequence[str]) -> int:
         """Width of the widest label with its margins; 0 without labels."""
         return max((self._width(label) for label in labels), default=-2 * _GAP) + 2 * _GAP
 
-    def strip_height(self, labels: Sequence[str], cell: int) -> int:
-        """Height of a row of labels above or below images of this width; 0 without labels."""
-        return max((image.height for image in self.images(labels, cell)), default=-2 * _GAP) + 2 * _GAP
+    def strip_height(self, labels: Sequence[str]) -> int:
+        """Height of a row of labels above or below images; 0 without labels."""
+        return max((image.height for image in self.strip(labels)), default=-2 * _GAP) + 2 * _GAP
 
-    def images(self, labels: Sequence[str], cell: int | None = None) -> list[Image.Image]:
-        """Each label as an image, white on black; all are rotated if one is wider than `cell`."""
+    def strip(self, labels: Sequence[str]) -> list[Image.Image]:
+        """Labels above or below images, white on black."""
         images = [self.image(label) for label in labels]
-        if cell is not None and any(image.width > cell for image in images):
-            return [image.transpose(Image.Transpose.ROTATE_90) for image in images]
-        return images
+        return [image.transpose(Image.Transpose.ROTATE_90) for image in images] if self.rotated else images
 
     def image(self, text: str) -> Image.Image:
         """The text, white on black."""

@@ -80,3 +80,10 @@ def test_long_notes_are_wrapped_and_long_words_widen_the_figure() -> None:
     assert lines[0].width == lines[1].width == 2 * CELL + PADDING
     assert lines[1].height > lines[0].height + 20
     assert add_captions(grid(1, 2), CELL, PADDING, Captions(note="x" * 60)).width > 200
+
+
+def test_labels_are_printed_smaller_before_they_are_rotated() -> None:
+    def height(label: str) -> int:
+        return add_captions(grid(1, 2, cell=128), 128, PADDING, Captions(columns=["0", label])).height - 128
+
+    assert height("0" * 40) > 128 > 3 * height("0") > 3 * height("0" * 13) > 3 * 12
