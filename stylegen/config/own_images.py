@@ -24,6 +24,8 @@ CPU_PX = 64  # a CPU trains four times as long for twice the resolution
 FEW_IMAGES = 2000  # below, each is shown more than a hundred times in 200 kimg
 _CPU_BASE, _CPU_BATCH = 32, 8  # channel_base = 32 * resolution: the default recipe's 1024 at 32 px
 _CPU_WIDTHS = ("generator.channel_base", "discriminator.channel_base")
+# Settings that only StyleGAN2's networks have: fp32 needs no clamp; eight layers for a label would learn too slowly.
+_STYLEGAN2 = {"generator": {"conv_clamp": "null"}, "discriminator": {"conv_clamp": "null", "mapping_layers": 2}}
 _FEWEST_EVALUATED = 16
 _NUMBERS = (
     *("data.resolution", "data.max_images", "trainer.devices", "trainer.num_nodes", "batch_size", "total_kimg"),
@@ -88,6 +90,9 @@ def choose(survey: Survey, recipe: str, given: Mapping[str, Any]) -> dict[str, A
     if not on_cpu:
         return chosen | _on_gpus(resolution, items, processes, given.get("batch_size"))
     chosen |= _on_a_cpu(resolution, items, processes, given.get("batch_size"))
+    for network, own in _STYLEGAN2.items():
+        if given.get(network, "stylegan2") == "stylegan2":
+            chosen |= {f"{network}.{key}": value for key, value in own.items()}
     total = given.get("total_kimg")
     if total is not None and "optimizer.decay" not in given:
         chosen |= {"optimizer.decay_start_kimg": total * 5 / 8, "optimizer.decay_kimg": total * 3 / 8}

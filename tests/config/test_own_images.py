@@ -39,6 +39,7 @@ def test_twenty_images_of_40_px(tmp_path: Path) -> None:
     assert (config.augment.name, config.augment.speed_kimg) == ("ada", 50)
     assert (config.total_kimg, config.optimizer.g_lr, config.optimizer.d_lr) == (200, 0.01, 0.0025)
     assert "path_length" not in config.regularizers
+    assert config.generator.conv_clamp is config.discriminator.conv_clamp is None
     assert list(config.evaluation.metrics) == ["fd_efficientnet_lite0", "prdc_efficientnet_lite0"]
 
 
@@ -128,6 +129,13 @@ def test_what_is_given_is_kept(tmp_path: Path) -> None:
     assert (config.generator.channel_base, config.discriminator.channel_base, config.batch_size) == (512, 1024, 4)
     assert set(config.regularizers) == {"r1", "path_length"}
     assert (config.data.convert, config.augment, list(config.evaluation.metrics)) == ("gray", None, [])
+
+
+def test_other_networks(tmp_path: Path) -> None:
+    config = composed(images(tmp_path, 20, 40), CPU, "generator=stylegan1", "discriminator=stylegan1")
+    assert (config.generator.name, config.generator.channel_base, config.discriminator.channel_base) == (
+        *("stylegan1", 1024, 1024),
+    )
 
 
 @pytest.mark.parametrize("experiment", ["auto", "auto_cpu"])
