@@ -25,7 +25,10 @@ FEW_IMAGES = 2000  # below, each is shown more than a hundred times in 200 kimg
 _CPU_BASE, _CPU_BATCH = 32, 8  # channel_base = 32 * resolution: the default recipe's 1024 at 32 px
 _CPU_WIDTHS = ("generator.channel_base", "discriminator.channel_base")
 # Settings that only StyleGAN2's networks have: fp32 needs no clamp; eight layers for a label would learn too slowly.
-_STYLEGAN2 = {"generator": {"conv_clamp": "null"}, "discriminator": {"conv_clamp": "null", "mapping_layers": 2}}
+_STYLEGAN2: dict[str, dict[str, Any]] = {
+    "generator": {"conv_clamp": "null"},
+    "discriminator": {"conv_clamp": "null", "mapping_layers": 2},
+}
 _FEWEST_EVALUATED = 16
 _NUMBERS = (
     *("data.resolution", "data.max_images", "trainer.devices", "trainer.num_nodes", "batch_size", "total_kimg"),
