@@ -1,7 +1,7 @@
 """Diagnoses a run: gathers evidence, applies all rules, and reports the findings in order of severity."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,24 +38,26 @@ RULES: Sequence[Callable[[Evidence], list[Finding]]] = (  # of equal severity, c
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The findings of a run, and what could not be checked."""
+    """The findings of a run, the values that the rules compare, and what could not be checked."""
 
     run: str
     kimg: float
     findings: Sequence[Finding]
+    measured: Mapping[str, float]
     unchecked: Sequence[str]
 
     def lines(self) -> list[str]:
         """Text for the terminal."""
-        head = f"run {self.run}, {self.kimg:g} kimg"
+        values = ", ".join(f"{name} {value:.3g}" for name, value in self.measured.items())
+        head = [f"run {self.run}, {self.kimg:g} kimg", f"measured: {values}"]
         numbered = [f"{number}. {finding}" for number, finding in enumerate(self.findings, 1)]
-        return [head, *(numbered or ["nothing found"]), *[f"not checked: {what}" for what in self.unchecked]]
+        return [*head, *(numbered or ["nothing found"]), *[f"not checked: {what}" for what in self.unchecked]]
 
     def to_json(self, indent: int | None = None) -> str:
         """One JSON object."""
         values: dict[str, Any] = {"run": self.run, "kimg": self.kimg}
-        values |= {"findings": [f.to_dict() for f in self.findings], "not_checked": list(self.unchecked)}
-        return json.dumps(values, indent=indent)
+        values |= {"findings": [f.to_dict() for f in self.findings], "measured": dict(self.measured)}
+        return json.dumps(values | {"not_checked": list(self.unchecked)}, indent=indent)
 
 
 def diagnose(run: str, count: int, device: torch.device) -> Diagnosis:
@@ -78,13 +80,25 @@ def diagnose(run: str, count: int, device: torch.device) -> Diagnosis:
         unchecked.append(f"training images and samples ({error})")
     if count and evidence.data is not None and not evidence.samples:
         unchecked.append("samples (the run has no snapshot)")
-    return Diagnosis(str(folder.root), evidence.kimg, findings(evidence), unchecked)
+    return Diagnosis(str(folder.root), evidence.kimg, findings(evidence), measured(evidence), unchecked)
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The findings of all rules, in order of severity."""
     found = [finding for rule in RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def measured(evidence: Evidence) -> dict[str, float]:
+    """The values that the rules compare with their thresholds, in the last quarter of the run; only known ones."""
+    values = {
+        "certainty": curve_rules.certainty(evidence),
+        **{name: evidence.late(name) for name in ("score/real", "score/fake", "reg/r1", "reg/path_length")},
+        **{name: evidence.late(name) for name in ("augment/sign", "augment/p")},
+    }
+    if evidence.samples:
+        values |= {"spread": evidence.samples[-1].spread, "nearest": evidence.samples[-1].nearest}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def with_images(

@@ -1,6 +1,7 @@
 """The command `diagnose` on a tiny run: findings in order, output, what cannot be checked, bad input."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_the_findings_of_a_run(trained: Path, capsys: pytest.CaptureFixture[str]
     assert text.index("rule  rate_too_high: ") < text.index("fix   Use optimizer.g_lr=0.0025")
     assert values["not_checked"] == []
     assert values["kimg"] == 0.096
+    assert {"certainty", "reg/r1", "spread", "nearest"} <= set(values["measured"])
 
 
 def test_out_is_a_file(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,4 +116,7 @@ def test_a_healthy_run_has_no_findings() -> None:
     data = DataFacts(num_images=100, checked=100, effective=100)
     found = diagnosis.findings(Evidence(records, settings, data=data))
     assert found == []
-    assert diagnosis.Diagnosis("runs/a", 8, found, []).lines() == ["run runs/a, 8 kimg", "nothing found"]
+    measured = diagnosis.measured(Evidence(records, settings))
+    assert measured == {"certainty": pytest.approx(math.exp(-0.35)), "reg/r1": 0.15}
+    lines = diagnosis.Diagnosis("runs/a", 8, found, measured, []).lines()
+    assert lines == ["run runs/a, 8 kimg", "measured: certainty 0.705, reg/r1 0.15", "nothing found"]
