@@ -61,7 +61,10 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
         config = compose_tree("train", [*groups, *overrides])
     with open_dict(saved):
         for key in [*_ALWAYS_GIVEN, *_keys_of(given, config)]:
-            OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
+            if f"~{key}" in overrides:  # a regularizer
+                saved.regularizers.pop(key.rpartition(".")[2], None)
+            else:
+                OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return saved
 
 

@@ -59,6 +59,20 @@ def test_settings_of_a_group_that_only_the_run_has(
     assert main([*run, "loss.pairing=single", "total_kimg=0.016"]) == 0
 
 
+def test_a_run_without_a_regularizer(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["train", f"output_dir={tmp_path / 'run'}"]
+    assert main([*run, *RUN, f"data.path={data}", "~regularizers.r1"]) == 0
+    assert main([*run, "~regularizers.r1"]) == 0
+    assert "is already finished" in capsys.readouterr().out
+    assert main([*run, "regularizers.r1.gamma=2"]) == 2
+    assert "regularizers.r1.gamma: None -> 2" in capsys.readouterr().err
+
+
+def test_a_regularizer_of_the_run_cannot_be_removed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", f"output_dir={run}", "~regularizers.r1"]) == 2
+    assert "regularizers.r1.every: 16 -> None" in capsys.readouterr().err
+
+
 def test_resume_from_elsewhere_has_the_settings_of_that_run(run: Path, tmp_path: Path) -> None:
     assert main(["train", f"resume={run}", f"output_dir={tmp_path / 'other'}", "total_kimg=0.016"]) == 0
     assert yaml.safe_load((tmp_path / "other" / "config.yaml").read_text())["generator"]["name"] == "stylegan1"
