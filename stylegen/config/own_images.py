@@ -153,8 +153,9 @@ def reasons(settings: TrainSettings, dataset: ImageDataset) -> list[str]:
     on_gpu, side = device_type(settings.trainer.accelerator) == "cuda", dataset.spec.resolution
     full = _resolution(survey, on_cpu=False)
     small = side == _resolution(survey, on_cpu=True) < full
-    how = f"{side} px, as stored" if side == survey.stored else f"{side} px (data.convert={settings.data.convert})"
-    why = ": the largest power of two that they fill" * (side == full != survey.stored)
+    converted = settings.data.convert is not None
+    how = f"{side} px (data.convert={settings.data.convert})" if converted else f"{side} px, as stored"
+    why = ": the largest power of two that they fill" * (converted and side == full)
     if small and not on_gpu:
         why = ": about the most that a CPU trains in hours"
     larger = f"; data.resolution={2 * side} takes four times as long" * (side < full)
@@ -174,10 +175,9 @@ def _networks(settings: TrainSettings, side: int, on_gpu: bool) -> str:
     parts += [f"{settings.batch_per_device} per device at a time"] * (settings.batch_per_device is not None)
     parts += [f"{min(base // side, most)} to {min(base // 4, most)} feature maps"]
     parts += [f"r1.gamma={settings.regularizers.r1.gamma:g}"] * ("r1" in settings.regularizers)
-    origin = "found by search for CPUs at 32 px, scaled"
     if on_gpu:
-        origin = f"StyleGAN2-ADA's for {num_processes(settings)} GPU(s)"
-    return f"{', '.join(parts)}: {origin}"
+        return f"{', '.join(parts)}: StyleGAN2-ADA's for {num_processes(settings)} GPU(s)"
+    return ", ".join(parts) + ": found by search for CPUs at 32 px, scaled" * (base == _CPU_BASE * side)
 
 
 def _augmentation(settings: TrainSettings, dataset: ImageDataset) -> str:

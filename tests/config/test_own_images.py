@@ -12,6 +12,7 @@ from stylegen.config.auto import auto_settings
 from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
 from stylegen.errors import UserError
+from stylegen.spec import ImageSpec
 from tests.support.datasets import encode, write_folder
 from tests.support.runs import refused
 
@@ -161,6 +162,38 @@ def test_data_named_by_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_impossible_numbers_are_refused(override: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=override.partition("=")[0]):
         composed(images(tmp_path, 20, 40), CPU, override)
+
+
+class Opened:
+    """The training set as `reasons` sees it."""
+
+    def __init__(self, count: int, resolution: int) -> None:
+        self.count, self.spec = count, ImageSpec(resolution)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def test_what_is_said_about_a_reduced_resolution(tmp_path: Path) -> None:
+    path = images(tmp_path, 20, 512)
+    lines = own_images.reasons(composed(path, CPU), Opened(20, 64))
+    assert len(lines) == 5
+    hint = "about the most that a CPU trains in hours; data.resolution=128 takes four times as long"
+    assert lines[1] == f"64 px (data.convert=rgb): {hint}"
+    assert lines[2] == "batch 8, 32 to 64 feature maps, r1.gamma=4: found by search for CPUs at 32 px, scaled"
+    assert lines[4].endswith("at 512 px")
+    lines = own_images.reasons(composed(path, CPU, "data.resolution=256", "augment=none"), Opened(20, 256))
+    assert lines[1] == "256 px (data.convert=rgb); data.resolution=512 takes four times as long"
+    assert lines[3] == "augment=none"
+
+
+def test_what_is_said_on_a_gpu_and_of_other_recipes(tmp_path: Path) -> None:
+    path = images(tmp_path, 20, 32, 1)
+    lines = own_images.reasons(composed(path, GPU), Opened(20, 32))
+    assert lines[:2] == ["20 images of 32x32 px, gray, no labels", "32 px, as stored"]
+    assert lines[2].endswith(": StyleGAN2-ADA's for 1 GPU(s)")
+    assert len(lines) == 4
+    assert own_images.reasons(composed(path, "experiment=openmoji"), Opened(20, 32)) == []
 
 
 SMALL = ["z_dim", "w_dim", "channel_max"]
