@@ -10,8 +10,10 @@ from stylegen.metrics.protocol.registry import sense_of
 # D's certainty, the geometric mean of the probability that it gives the right answer, is 0.5 if it cannot distinguish
 # real from generated images, and 1 if it never errs. At 0.95 an image of G changes D's answer once in twenty times.
 WINNING = 0.95
-# Within 0.01 of guessing, D's gradient is noise.
+# Within 0.01 of guessing, D's gradient is noise. Below 0.25 = 0.5^2 its loss is more than twice that of a D that always
+# answers 0: its last steps made it worse than no D at all.
 GUESSING = 0.51
+DIVERGED = 0.25
 # Softplus terms in the discriminator's loss, by loss: each is -log of the probability of the right answer.
 TERMS = {"nonsaturating": 2, "relativistic": 1}
 # Scaling D's last layer by s scales its logits by s and the R1 term by s^2. Where D has settled, the derivative at
@@ -77,16 +79,35 @@ def discriminator_wins(evidence: Evidence) -> list[Finding]:
 def discriminator_guesses(evidence: Evidence) -> list[Finding]:
     """D cannot distinguish real from generated images; before the samples are perfect that means it does not learn."""
     sure, gamma = certainty(evidence), evidence.settings.get("regularizers.r1.gamma", 0)
-    if sure is None or sure >= GUESSING:
+    if sure is None or not DIVERGED <= sure < GUESSING:
         return []
     return [
         Finding(
             "discriminator_guesses",
             "failure",
             f"The discriminator guesses: its certainty is {sure:.3f}, so the generator learns nothing from it.",
-            f"certainty exp(-loss/D / terms) below {GUESSING:g} in the last quarter",
+            f"certainty exp(-loss/D / terms) from {DIVERGED:g} to {GUESSING:g} in the last quarter",
             f"Use regularizers.r1.gamma={gamma / 5:g}" if gamma > 10 else "Lower optimizer.g_lr and optimizer.d_lr",
             {"certainty": sure},
+        )
+    ]
+
+
+def scores_diverge(evidence: Evidence) -> list[Finding]:
+    """D is worse than one that always answers 0: steps overshoot, and scores grow without bound."""
+    sure, loss = certainty(evidence), evidence.late("loss/D")
+    if sure is None or sure >= DIVERGED:
+        return []
+    real, fake = evidence.late("score/real"), evidence.late("score/fake")
+    scores = [f"{what} {value:.3g}" for what, value in (("real", real), ("fake", fake)) if value is not None]
+    return [
+        Finding(
+            "scores_diverge",
+            "failure",
+            f"Training diverges: the discriminator's loss is {loss:.3g} (scores: {', '.join(scores)}).",
+            f"certainty exp(-loss/D / terms) below {DIVERGED:g} in the last quarter: twice the loss of guessing",
+            "Lower optimizer.g_lr and optimizer.d_lr by a factor of 4",
+            {"loss/D": loss, "score/real": real, "score/fake": fake},
         )
     ]
 

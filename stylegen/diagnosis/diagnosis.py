@@ -25,6 +25,7 @@ RULES: Sequence[Callable[[Evidence], list[Finding]]] = (  # of equal severity, c
     cause_rules.repeated_images,
     curve_rules.rate_is_zero,
     curve_rules.steps_skipped,
+    curve_rules.scores_diverge,
     curve_rules.r1_out_of_range,
     curve_rules.discriminator_wins,
     curve_rules.discriminator_guesses,

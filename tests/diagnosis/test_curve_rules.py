@@ -57,9 +57,18 @@ def test_an_unknown_loss_is_not_judged():
     assert not rules.discriminator_wins(run) + rules.discriminator_guesses(run) + rules.r1_out_of_range(run)
 
 
-@pytest.mark.parametrize(("certainty", "found"), [(0.511, []), (0.509, ["discriminator_guesses"])])
-def test_a_discriminator_that_guesses(certainty, found):
-    assert names(rules.discriminator_guesses(evidence(loss_D=loss_at(certainty)))) == found
+@pytest.mark.parametrize(
+    ("certainty", "found"),
+    [(0.511, []), (0.509, ["discriminator_guesses"]), (0.251, ["discriminator_guesses"]), (0.249, ["scores_diverge"])],
+)
+def test_a_discriminator_that_guesses_or_diverges(certainty, found):
+    run = evidence(loss_D=loss_at(certainty), score_real=1.0, score_fake=2.0)
+    assert names(rules.discriminator_guesses(run) + rules.scores_diverge(run)) == found
+
+
+def test_scores_of_any_size_diverge():
+    (finding,) = rules.scores_diverge(evidence(loss_D=5803.59, score_real=16.67, score_fake=-1057391.0))
+    assert "scores: real 16.7, fake -1.06e+06" in finding.text
 
 
 def test_a_discriminator_that_guesses_because_of_a_large_gamma():
