@@ -16,6 +16,9 @@ CAUSES = {
     "healthy0": None,
     "healthy1": None,
     "no_r1": "r1_missing",
+    "rate_times_20": "rate_too_high",
+    "twenty_images": "too_few_images",
+    "missing_class": "class_without_images",
 }
 
 
