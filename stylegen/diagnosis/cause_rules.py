@@ -68,7 +68,7 @@ def too_few_images(evidence: Evidence) -> list[Finding]:
             "too_few_images",
             "problem" if now > PASSES else "advice",
             f"{data.num_images} images{' and their mirror images' if mirror else ''} are shown {when}, without "
-            "augmentation: the discriminator learns them by heart.",
+            "augmentation: the discriminator may learn them by heart.",
             f"more than {PASSES} passes over the images without augmentation",
             "Add augment=ada (augment=ada_short below 100 kimg), more images, or init=RUN",
             {"images": data.num_images, "passes": now, "passes_at_end": end},
