@@ -13,10 +13,11 @@ from stylegen.errors import RunError, Stopped, UserError, printable, unknown_cho
 
 VERBS = {
     "train": "train a generator: train data.path=FOLDER_OR_ZIP",
-    "sample": "generate images: sample snapshot=RUN mode=images|grid|truncation|mixing seeds=0-15",
+    "sample": "generate images: sample snapshot=RUN_or_MODEL mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "compute metrics of a snapshot or a set of images: evaluate snapshot=RUN metrics=[fid]",
     "diagnose": "what is wrong with a run, and how to fix it: diagnose run=RUN",
     "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip",
+    "models": "list the trained models in the package: models name=portraits64",
     "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
     "bench": "measure this machine: bench what=train|sample|memory|roofline|startup|data experiment=NAME",

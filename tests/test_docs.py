@@ -46,3 +46,16 @@ def test_settings_exist() -> None:
 def test_linked_files_exist(page: str) -> None:
     links = LINK.findall(re.sub(r"```.*?```", "", PAGES[page].read_text(), flags=re.DOTALL))
     assert not [link for link in links if not (PAGES[page].parent / link).exists()]
+
+
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [name for name, path in PAGES.items() if "import stylegen\n" in path.read_text()])
+def test_python_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run in order, as in one session."""
+    monkeypatch.chdir(tmp_path)
+    session: dict[str, object] = {}
+    for block in PYTHON.findall(PAGES[page].read_text()):
+        exec(compile(block, page, "exec"), session)
+    assert list(tmp_path.glob("*.png"))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from stylegen.checkpoints.packaged import snapshot_path
 from stylegen.checkpoints.snapshot_file import damaged, read_snapshot_file, write_snapshot_file
 from stylegen.errors import UserError, unknown_choice
 from stylegen.networks import Level, StyleGenerator, build_generator
@@ -29,13 +30,13 @@ class Snapshot:
     info: dict[str, Any]
     path: Path
 
-    def class_index(self, label: str | None) -> int | None:
+    def class_index(self, label: str | int | None) -> int | None:
         """The index of the class `label`; a number is an index, even if a class has that name.
 
         Raises:
             UserError: a name that is not among the class names.
         """
-        if label is None or re.fullmatch(r"-?\d{1,9}", label):
+        if label is None or re.fullmatch(r"-?\d{1,9}", str(label)):
             return None if label is None else int(label)
         names = self.info.get("class_names")
         if not isinstance(names, list):
@@ -60,12 +61,12 @@ def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -
 
 
 def find_snapshot(path: str | Path) -> Path:
-    """The path itself, or the newest snapshot of a run folder.
+    """The path itself, the newest snapshot of a run folder, or a packaged model of this name.
 
     Raises:
-        UserError: no such file, or a folder without snapshots.
+        UserError: no such file or model, or a folder without snapshots.
     """
-    path = Path(path).expanduser()
+    path = snapshot_path(path)
     if path.is_dir():
         snapshots = sorted((path / "snapshots").glob("*.safetensors")) or sorted(path.glob("*.safetensors"))
         if not snapshots:
@@ -75,17 +76,11 @@ def find_snapshot(path: str | Path) -> Path:
                 fix="Use snapshot= with a .safetensors file or another run folder",
             )
         return snapshots[-1]
-    if not path.is_file():
-        raise UserError(
-            f"snapshot={path}",
-            rule="there is no such file",
-            fix="Use snapshot= with a .safetensors file or a run folder",
-        )
     return path
 
 
 def load_snapshot(path: str | Path) -> Snapshot:
-    """Load a snapshot, or the newest of a run folder.
+    """Load a snapshot, the newest of a run folder, or a packaged model by name.
 
     Raises:
         UserError: a file that is unreadable, damaged or not a snapshot; an unknown network; tensors that do not match

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stylegen.checkpoints.packaged import snapshot_path
 from stylegen.checkpoints.sealed import load_sealed
 from stylegen.checkpoints.snapshot import tensor_problems
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
@@ -41,12 +42,12 @@ class TrainedWeights:
 
 
 def read_weights(path: str | Path) -> TrainedWeights:
-    """Read a snapshot, a checkpoint, or the last checkpoint of a run folder, without executing any of it.
+    """Read a snapshot, a checkpoint, the last checkpoint of a run folder, or a packaged model; executes none of it.
 
     Raises:
         UserError: no such file, or a damaged or unsupported one.
     """
-    given = Path(path).expanduser()
+    given = snapshot_path(path, "init")
     file = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
     if not file.is_file():
         raise UserError(

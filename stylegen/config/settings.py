@@ -1,4 +1,4 @@
-"""The settings of `sample`, `study`, `bench` and `diagnose`, one row each. Imports no torch."""
+"""The settings of `sample`, `models`, `study`, `bench` and `diagnose`, one row each. Imports no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ CONF = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if pa
 class SampleSettings:
     """`python sample.py`."""
 
-    snapshot: FilePath = setting(REQUIRED, help="a .safetensors file, or a run folder (its newest)")
+    snapshot: FilePath = setting(
+        "portraits64", help="a .safetensors file, a run folder (its newest), or a model that `models` lists"
+    )
     mode: str = setting(
-        "images",
-        Choice(("images", "grid", "truncation", "mixing", "noise", "interpolation", "video")),
-        help="single images, a figure, or a looping animation",
+        "auto",
+        Choice(("auto", "images", "grid", "truncation", "mixing", "noise", "interpolation", "video")),
+        help="single images, a figure, or a looping animation; auto: images, or a grid of a packaged model",
     )
     seeds: str = setting(
         "0-15",
@@ -64,6 +66,13 @@ class SampleSettings:
         "snapshot's run, named after kimg, psi and seeds. Files with other contents are never overwritten",
     )
     device: Device = setting("auto", help="device of the generator")
+
+
+@dataclass(frozen=True)
+class ModelsSettings:
+    """`python -m stylegen models`."""
+
+    name: str | None = setting(None, help="a packaged model, to print its whole card; null lists all models")
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ ROOTS = {  # verb -> its settings dataclass
     "sample": "stylegen.config.settings:SampleSettings",
     "evaluate": "stylegen.config.evaluate_settings:EvaluateSettings",
     "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
+    "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",
     "diagnose": "stylegen.config.settings:DiagnoseSettings",

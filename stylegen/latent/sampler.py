@@ -53,13 +53,14 @@ class Sampler:
         _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
         self.noise, self.label, self.label_table, self.batch_size = noise, label, label_table, batch_size
-        self.device = next(generator.parameters()).device
+        weight = next(generator.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
 
     @torch.no_grad()
     def ws(self, seeds: list[int]) -> Tensor:
         """Styles [N, L, D], not truncated."""
         G = self.generator
-        w = G.mapping(latents(seeds, G.z_dim, self.device), self._labels(seeds))
+        w = G.mapping(latents(seeds, G.z_dim, self.device).to(self.dtype), self._labels(seeds))
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 
     @torch.no_grad()
@@ -100,7 +101,7 @@ class Sampler:
         sizes = self.generator.synthesis.noise_sizes
         indices = torch.tensor(seeds, device=self.device)
         requests = {f"sample/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
-        return list(randomness.generate(0, indices, requests).values())
+        return [noise.to(self.dtype) for noise in randomness.generate(0, indices, requests).values()]
 
 
 def _check_range(setting: str, value: int | None, count: int, what: str) -> None:

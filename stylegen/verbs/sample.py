@@ -1,11 +1,12 @@
 """Sample images from a snapshot: single images, a figure, or a looping animation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from stylegen.checkpoints.packaged import is_packaged
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.settings import SampleSettings
 from stylegen.cpus import use_default_threads
@@ -16,23 +17,29 @@ from stylegen.verbs.outputs import find_output
 from stylegen.verbs.placement import place
 from stylegen.verbs.sample_modes import choose_output
 
+NEXT = """
+next:
+  python sample.py mode=mixing seeds=0-4 mix_seeds=10-16
+  python sample.py mode=video seeds=0-7 out=walk.webp
+  python train.py data.path=FOLDER"""
 FIGURE_CELL_PX = 64  # figures enlarge smaller images to this size
 
 
 @dataclass(frozen=True)
 class SampleResult:
-    """The files written, and the scale of their pixels."""
+    """The files written, the scale of their pixels, and what to try next."""
 
     paths: list[Path]
     resolution: int
     scale: int
+    hints: str = ""
 
     def __str__(self) -> str:
         size = f"{self.resolution}x{self.resolution} px, scale {self.scale}"
         if self.scale == 1 and self.resolution < FIGURE_CELL_PX:
             size += f"; scale={FIGURE_CELL_PX // self.resolution} enlarges them"
         count = "" if len(self.paths) == 1 else f"{len(self.paths)} images in "
-        return f"{count}{self.paths[0] if len(self.paths) == 1 else self.paths[0].parent} ({size})"
+        return f"{count}{self.paths[0] if len(self.paths) == 1 else self.paths[0].parent} ({size}){self.hints}"
 
 
 def run(settings: SampleSettings) -> SampleResult:
@@ -44,6 +51,9 @@ def run(settings: SampleSettings) -> SampleResult:
     seeds, others = parse_seeds(settings.seeds), parse_seeds(settings.mix_seeds, "mix_seeds")
     use_default_threads()
     snapshot = load_snapshot(settings.snapshot)
+    first = settings.mode == "auto" and is_packaged(snapshot.path)
+    if settings.mode == "auto":
+        settings = replace(settings, mode="grid" if first else "images")
     sampler = Sampler(
         snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as in training
         psi=settings.truncation_psi,
@@ -58,4 +68,4 @@ def run(settings: SampleSettings) -> SampleResult:
     output = choose_output(settings, seeds, others)
     output.check_size(resolution * scale)
     paths = place(partial(output.write, sampler, scale), out, keep_both=settings.out is None)
-    return SampleResult(paths, resolution, scale)
+    return SampleResult(paths, resolution, scale, NEXT if first else "")

@@ -100,8 +100,8 @@ def test_an_earlier_name_in_a_runs_settings_is_refused_with_the_new_one(tmp_path
 
 
 def test_a_missing_value_is_named() -> None:
-    with pytest.raises(UserError, match="snapshot is missing"):
-        check_complete(compose_config("sample", []))
+    with pytest.raises(UserError, match="name is missing"):
+        check_complete(compose_config("study", []))
 
 
 def test_composing_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

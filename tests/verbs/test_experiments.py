@@ -217,7 +217,7 @@ def test_the_datasets_page_says_how_the_data_are_prepared() -> None:
 def test_transfer_begins_with_weights_or_not_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     config = compose_config("train", ["experiment=metfaces1024_transfer", "data.path=x"])
-    with pytest.raises(UserError, match=r"init=runs/ffhq1024: there is no file"):
+    with pytest.raises(UserError, match=r"init=runs/ffhq1024: there is no such file"):
         read_weights(config.init)
 
 

@@ -1,0 +1,196 @@
+"""`stylegen.load(...)`: a generator with the operations that people use, on tensors."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stylegen.bounds import DEVICES
+from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
+from stylegen.distributed import choose_device
+from stylegen.errors import UserError
+from stylegen.images import make_grid, to_pil, write_png
+from stylegen.latent.sampler import Sampler, mix, truncate
+from stylegen.latent.seeds import parse_layers, parse_seeds
+
+Seeds = int | str | Sequence[int]
+Label = int | str | None
+
+
+class Images(Tensor):
+    """uint8 images [N, C, H, W] in [0, 255]: a tensor that notebooks show as a grid.
+
+    Operations return plain tensors.
+    """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    def grid(self, columns: int | None = None) -> Tensor:
+        """uint8 [C, H, W]: the images row by row, in a square by default."""
+        return make_grid(self.as_subclass(Tensor).cpu(), columns or math.ceil(math.sqrt(len(self))))
+
+    def save(self, path: str | Path, columns: int | None = None, scale: int = 1) -> Path:
+        """Write the grid as PNG, each pixel as a square of `scale` pixels."""
+        write_png(Path(path).expanduser(), self.grid(columns), scale)
+        return Path(path)
+
+    def _repr_png_(self) -> bytes:
+        data = io.BytesIO()
+        to_pil(self.grid()).save(data, format="PNG")
+        return data.getvalue()
+
+
+class Model:
+    """A trained generator. Seeds give the same images as `sample.py`, at any batch size.
+
+    Where a method takes `seeds`, use a number, a sequence of numbers, or text such as "0-15,40". `psi` truncates
+    (Karras et al. 2019, appendix B): w_avg + psi (w - w_avg); 1 for none. `label` is the class, by index or name; None
+    for a random one per seed.
+
+    Attributes:
+        generator: the network, in evaluation mode; parameters need no gradients.
+        path: of the snapshot.
+        info: recorded at training, such as images_seen, dataset, class_names.
+
+    Raises:
+        stylegen.errors.UserError: by all methods, for a seed, class, or layer that does not exist.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.generator, self.path, self.info = snapshot.generator, snapshot.path, snapshot.info
+
+    @classmethod
+    def load(
+        cls, path_or_name: str | Path, device: torch.device | str = "auto", dtype: torch.dtype | None = None
+    ) -> "Model":
+        """See `stylegen.load`."""
+        chosen = choose_device(device) if device in DEVICES else torch.device(device)
+        return cls(load_snapshot(path_or_name)).to(chosen, dtype)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Model":
+        """Move or convert the network in place, and return the model.
+
+        Raises:
+            UserError: a dtype that is not floating-point.
+        """
+        if dtype is not None and not dtype.is_floating_point:
+            raise UserError(f"dtype={dtype}", rule="weights are floating-point", fix="Use dtype=torch.float32")
+        self.generator.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return next(self.generator.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.generator.parameters()).dtype
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self.generator.level.resolution
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes; empty for an unconditional model."""
+        return list(self.info.get("class_names", []))
+
+    @property
+    def num_ws(self) -> int:
+        """Number of styles L of an image."""
+        return self.generator.num_ws
+
+    def ws(self, seeds: Seeds, psi: float = 1.0, label: Label = None) -> Tensor:
+        """Styles [N, L, w_dim] of seeds."""
+        sampler, numbers = self._sampler(psi, label), _numbers(seeds)
+        return truncate(sampler.ws(numbers), self.generator.mapping.w_avg, psi)
+
+    def mapping(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0) -> Tensor:
+        """z [N, z_dim], labels c [N, num_classes] -> styles [N, L, w_dim]; differentiable."""
+        G = self.generator
+        labels = z.new_zeros(len(z), G.num_classes) if c is None else c
+        ws = G.mapping(z.to(self.device, self.dtype), labels.to(self.device)).unsqueeze(1).repeat(1, G.num_ws, 1)
+        return truncate(ws, G.mapping.w_avg, psi)
+
+    def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
+        """Styles [N, L, w_dim] -> images [N, C, H, W], about in [-1, 1]; differentiable.
+
+        Args:
+            noise: "const" for the noise stored with the weights, or "none".
+        """
+        return self.generator.synthesis(ws.to(self.device, self.dtype), noise)
+
+    def sample(self, seeds: Seeds, psi: float = 0.7, label: Label = None, noise: str = "const") -> Images:
+        """Images of seeds.
+
+        >>> import stylegen
+        >>> images = stylegen.load("portraits64").sample("0-7", psi=0.7)
+        >>> images.shape, images.dtype
+        (torch.Size([8, 3, 64, 64]), torch.uint8)
+
+        Args:
+            noise: "const", "none", or "random" for noise that depends on the seed.
+        """
+        return self._sampler(psi, label, noise).images(_numbers(seeds)).as_subclass(Images)
+
+    def render(self, ws: Tensor, noise: str = "const") -> Images:
+        """Styles [N, L, w_dim] -> uint8 images, in batches, without gradients."""
+        styles = ws.to(self.device, self.dtype)
+        return self._sampler(1.0, None, noise).render(styles, list(range(len(ws)))).as_subclass(Images)
+
+    def mix(self, seeds: Seeds, styles: Seeds, layers: str = "coarse", psi: float = 0.7, label: Label = None) -> Images:
+        """Style mixing (Karras et al. 2019, section 3.1): each image of `seeds` with `layers` of one of `styles`.
+
+        >>> import stylegen
+        >>> model = stylegen.load("portraits64")
+        >>> model.mix([0, 1], [10, 11], layers="coarse").shape
+        torch.Size([2, 3, 64, 64])
+
+        Args:
+            styles: seeds of the other sources; one for each of `seeds`, or one for all.
+            layers: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), or numbers such as "4-7".
+        """
+        ws, others = self.ws(seeds, psi, label), self.ws(styles, psi, label)
+        if len(others) not in (1, len(ws)):
+            raise UserError(
+                f"{len(ws)} seeds with {len(others)} styles",
+                rule="each seed is mixed with one source of styles",
+                fix=f"Give {len(ws)} seeds of styles, or one",
+            )
+        return self.render(mix(ws, others, parse_layers(layers, self.resolution, self.generator.num_active_ws)))
+
+    def interpolate(self, start: int, end: int, frames: int = 16, psi: float = 0.7, label: Label = None) -> Images:
+        """Images on the line between the w of two seeds, ends included.
+
+        >>> import stylegen
+        >>> stylegen.load("portraits64").interpolate(0, 1, frames=5).shape
+        torch.Size([5, 3, 64, 64])
+        """
+        a, b = self.ws([start, end], psi, label)
+        steps = torch.linspace(0, 1, frames, device=self.device, dtype=self.dtype)
+        return self.render(torch.stack([a.lerp(b, t) for t in steps]))
+
+    def __repr__(self) -> str:
+        size = sum(p.numel() for p in self.generator.parameters())
+        return (
+            f"Model({self.generator.name}, {self.resolution} px, {size / 1e6:.1f} M parameters, "
+            f"{self.info.get('dataset', 'unknown data')}, {self.device}, {self.dtype})"
+        )
+
+    def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
+        index = None if label is None else self._snapshot.class_index(label)
+        return Sampler(self.generator, psi=psi, noise=noise, label=index)
+
+
+def _numbers(seeds: Seeds) -> list[int]:
+    """Seeds as a checked list."""
+    if isinstance(seeds, (int, str)):
+        return parse_seeds(str(seeds))
+    return parse_seeds(",".join(str(int(seed)) for seed in seeds))

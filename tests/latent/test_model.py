@@ -1,0 +1,111 @@
+"""`stylegen.load`: the same images as the Sampler, dtypes, labels, mixing, errors."""
+
+import doctest
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import stylegen
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.errors import UserError
+from stylegen.latent import model as model_module
+from stylegen.latent.sampler import Sampler, mix
+from stylegen.networks import build_generator
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conditional snapshot with random weights."""
+    path = tmp_path_factory.mktemp("model") / "000001.000.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = build_generator(
+            "stylegan2", resolution=16, num_classes=3, z_dim=16, w_dim=16, channel_base=256, channel_max=16
+        )
+        generator.mapping.w_avg.normal_()
+    save_snapshot(path, generator, {"images_seen": 1000, "class_names": ["a", "b", "c"]})
+    return path
+
+
+def test_sample_gives_the_images_of_the_sampler(path: Path) -> None:
+    model = stylegen.load(path)
+    for seeds in ("0-2", [0, 1, 2], range(3)):
+        expected = Sampler(model.generator, psi=0.7, label=1).images([0, 1, 2])
+        assert torch.equal(model.sample(seeds, label="b").as_subclass(torch.Tensor), expected)
+    assert torch.equal(model.sample(2, label=1)[0], expected[2])
+    assert torch.equal(model.render(model.ws("0-2", psi=0.7, label=1)).float(), expected.float())
+
+
+def test_mapping_and_synthesis_are_the_networks(path: Path) -> None:
+    model = stylegen.load(path)
+    z = torch.randn(2, model.generator.z_dim, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    c = torch.eye(3)[:2]
+    ws = model.mapping(z, c, psi=0.5)
+    w, mean = model.generator.mapping(z, c), model.generator.mapping.w_avg
+    torch.testing.assert_close(ws, (mean + 0.5 * (w - mean))[:, None].expand(-1, model.num_ws, -1))
+    model.synthesis(ws).square().sum().backward()
+    assert z.grad is not None
+    assert z.grad.abs().min() > 0
+
+
+def test_mix_replaces_the_styles_of_the_layers(path: Path) -> None:
+    model = stylegen.load(path)
+    ws, other = model.ws([0, 1], 0.7, 0), model.ws(5, 0.7, 0)
+    expected = model.render(mix(ws, other, [0, 1]))
+    assert torch.equal(model.mix([0, 1], 5, "0-1", label=0).float(), expected.float())
+    with pytest.raises(UserError, match="2 seeds with 3 styles"):
+        model.mix([0, 1], [5, 6, 7])
+
+
+def test_interpolation_begins_and_ends_at_the_seeds(path: Path) -> None:
+    model = stylegen.load(path)
+    frames = model.interpolate(3, 4, frames=5, label=0).float()
+    torch.testing.assert_close(frames[[0, 4]], model.sample([3, 4], label=0).float(), atol=1, rtol=0)
+    middle = model.render(model.ws([3, 4], 0.7, 0).mean(0, keepdim=True)).float()
+    torch.testing.assert_close(frames[2:3], middle, atol=1, rtol=0)
+
+
+def test_dtypes(path: Path) -> None:
+    """float64 agrees with float32 to one level; half precision generates images, in its dtype."""
+    single = stylegen.load(path).sample([0, 1], label=0, noise="random")
+    double = stylegen.load(path, dtype=torch.float64)
+    assert double.synthesis(double.ws(0, label=0)).dtype == torch.float64
+    difference = double.sample([0, 1], label=0, noise="random").float() - single.float()
+    assert difference.abs().max() <= 1
+    half = stylegen.load(path, dtype=torch.bfloat16)
+    assert half.synthesis(half.ws(0, label=0)).dtype == torch.float32  # RGB images are added in float32
+    with pytest.raises(UserError, match="weights are floating-point"):
+        half.to(dtype=torch.int32)
+
+
+def test_images_show_and_save_a_grid(path: Path, tmp_path: Path) -> None:
+    images = stylegen.load(path).sample("0-4", label=0)
+    assert type(images.float()) is torch.Tensor
+    assert type(images[:2]) is torch.Tensor
+    with Image.open(io.BytesIO(images._repr_png_())) as shown:
+        side = 3 * images.shape[-1] + 2 * 2  # three columns, two gaps
+        assert shown.size[0] == side
+    with Image.open(images.save(tmp_path / "grid.png", columns=5, scale=2)) as saved:
+        assert saved.size == (2 * (5 * images.shape[-1] + 4 * 2), 2 * images.shape[-1])
+
+
+def test_errors(path: Path) -> None:
+    model = stylegen.load(path)
+    with pytest.raises(UserError, match=r"class=d: no such class.*a, b, c"):
+        model.sample(0, label="d")
+    with pytest.raises(UserError, match="seeds=-1"):
+        model.sample([-1])
+    with pytest.raises(UserError, match="no such file or packaged model"):
+        stylegen.load("nothing")
+    with pytest.raises(AttributeError):
+        stylegen.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [stylegen, model_module])
+def test_docstrings_run(module: object) -> None:
+    results = doctest.testmod(module)  # type: ignore[arg-type]
+    assert results.attempted > 0
+    assert results.failed == 0
