@@ -15,7 +15,8 @@ _LONG = 32  # characters of a setting's value in a file name
 
 def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     """kimg, mode and the choices that change the images: "000064.000-grid-psi0.7-seeds0-63"."""
-    images_seen = snapshot.info.get("images_seen")
+    images_seen = None if is_packaged(snapshot.path) else snapshot.info.get("images_seen")
+    parts = [kimg_name(images_seen) if isinstance(images_seen, int) else snapshot.path.stem, settings.mode]
     if settings.mode == "truncation":
         parts.append("psis" + _short(",".join(f"{psi:g}" for psi in settings.psis)))
     else:

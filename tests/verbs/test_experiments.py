@@ -27,7 +27,16 @@ from stylegen.training.phases import build_phases, lazy_correction
 from tests.support.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
 from tests.support.published_settings import PUBLISHED, Row
 
-OURS = ("auto", "auto_cpu", "none", "openmoji", "openmoji_ada", "openmoji_conditional", "openmoji_stylegan1")
+OURS = (
+    "auto",
+    "auto_cpu",
+    "none",
+    "openmoji",
+    "openmoji64",
+    "openmoji_ada",
+    "openmoji_conditional",
+    "openmoji_stylegan1",
+)
 TRAINED = [name for name in NAMES if name != "none"]
 _PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
 
