@@ -13,6 +13,7 @@ from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError
 from stylegen.images import make_grid, to_pil, write_png
+from stylegen.latent.interpolation import lerp
 from stylegen.latent.sampler import Sampler, mix, truncate
 from stylegen.latent.seeds import parse_layers, parse_seeds
 
@@ -175,7 +176,7 @@ class Model:
         """
         a, b = self.ws([start, end], psi, label)
         steps = torch.linspace(0, 1, frames, device=self.device, dtype=self.dtype)
-        return self.render(torch.stack([a.lerp(b, t) for t in steps]))
+        return self.render(lerp(a, b, steps))
 
     def __repr__(self) -> str:
         size = sum(p.numel() for p in self.generator.parameters())
@@ -185,8 +186,7 @@ class Model:
         )
 
     def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
-        index = None if label is None else self._snapshot.class_index(label)
-        return Sampler(self.generator, psi=psi, noise=noise, label=index)
+        return Sampler(self.generator, psi=psi, noise=noise, label=self._snapshot.class_index(label))
 
 
 def _numbers(seeds: Seeds) -> list[int]:

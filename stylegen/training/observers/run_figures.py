@@ -48,7 +48,7 @@ class RunFigures:
         """Write metrics.png from metrics.jsonl."""
         if self.enabled:
             with self._tolerated(self.folder.metrics_plot):
-                plot_records(read_records(self.folder.metrics), self.folder.metrics_plot)
+                plot_records(usable_records(self.folder.metrics), self.folder.metrics_plot)
 
     def animate(self) -> None:
         """Write samples.webp from the sample grids, those of earlier parts of the run included."""
@@ -64,7 +64,7 @@ class RunFigures:
             self.run_log.say(f"note: {path.name} was not written ({error})")
 
 
-def read_records(path: Path) -> list[Record]:
+def usable_records(path: Path) -> list[Record]:
     """The records of metrics.jsonl; lines that are no records are skipped."""
     records = []
     for line in path.read_bytes().splitlines() if path.exists() else []:

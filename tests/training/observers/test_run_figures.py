@@ -15,7 +15,7 @@ from stylegen.training.observers.run_figures import (
     curve,
     evenly_spaced,
     plot_records,
-    read_records,
+    usable_records,
 )
 from stylegen.training.run_log import RunLog
 
@@ -78,8 +78,8 @@ def test_values_that_are_not_finite_are_left_out() -> None:
 
 def test_lines_that_are_no_records_are_skipped(folder: RunFolder) -> None:
     folder.metrics.write_text('{"kimg": 1, "a": 2}\n[3]\n{"kimg": "x"}\n{"ki')
-    assert read_records(folder.metrics) == [{"kimg": 1, "a": 2}]
-    assert read_records(folder.root / "none.jsonl") == []
+    assert usable_records(folder.metrics) == [{"kimg": 1, "a": 2}]
+    assert usable_records(folder.root / "none.jsonl") == []
     plot_records([], folder.metrics_plot)
     assert not folder.metrics_plot.exists()
 
