@@ -4,9 +4,12 @@ import inspect
 from pathlib import Path
 
 import pytest
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
 from stylegen.augment import AUGMENTS, Controller
-from stylegen.config.compose import check_complete, compose_config
+from stylegen.config.compose import _by_hydra, _composed, check_complete, compose_config
+from stylegen.config.schema import register_schema
 from stylegen.config.settings import CONF
 from stylegen.config.train_composition import read_run_settings
 from stylegen.data.dataset import ImageDataset
@@ -102,6 +105,33 @@ def test_an_earlier_name_in_a_runs_settings_is_refused_with_the_new_one(tmp_path
 def test_a_missing_value_is_named() -> None:
     with pytest.raises(UserError, match="name is missing"):
         check_complete(compose_config("study", []))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["experiment=ffhq1024_stylegan2", "batch_size=7", "generator.channel_base=64", "batch_size=8", "growth=none"],
+        [
+            "generator.z_dim=8",
+            "generator=stylegan1",
+            "growth=stylegan1",
+            "growth.batch_sizes=[16,8]",
+            "data.path='a b'",
+        ],
+        ["regularizers=r1", "regularizers.r1={gamma:3}", "trainer=slurm", "output_dir=${data.path}"],
+        ["augment=ada", "batch_size=4", "~regularizers.r1", "++generator.z_dim=8"],
+    ],
+)
+def test_settings_are_merged_as_hydra_merges_them(overrides: list[str]) -> None:
+    register_schema("train")
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        expected, choices = _by_hydra("train", overrides)
+        for _ in range(2):
+            config, chosen = _composed("train", overrides)
+            assert chosen == choices
+            assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(expected)  # the order of keys too
+            assert OmegaConf.is_struct(config)
+            config.regularizers = {}  # the next composition does not have this
 
 
 def test_composing_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
