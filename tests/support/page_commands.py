@@ -1,0 +1,60 @@
+"""The commands of a page of documentation in small: tiny networks, few images, stand-ins for files that the page does not make."""
+
+import glob
+import re
+import shlex
+from pathlib import Path
+
+from tests.support.datasets import encode, write_archive, write_folder
+from tests.support.tiny import TINY_RUN
+
+BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
+IMAGES = {f"{kind}/{i}.png": encode(i, (16, 16)) for kind in "ab" for i in range(4)}
+LABELS = {"labels": [[name, int(name.startswith("b"))] for name in IMAGES]}
+
+
+def block_commands(text: str) -> list[list[str]]:
+    """Each command of the shell blocks, in order, as arguments of `stylegen`; without the two set-up lines."""
+    found = []
+    for block in BLOCK.findall(text):
+        for line in re.sub(r"\s*\\\n\s*", " ", block).strip().splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "python":
+                found.append(words[3:] if words[1] == "-m" else [Path(words[1]).stem, *words[2:]])
+    return found
+
+
+def in_small(command: list[str], run: Path) -> list[str]:
+    """The command for the current folder; `run` stands in for runs and snapshots that are not there."""
+    verb, *settings = command
+    settings = [_stand_in(setting, run) for setting in settings]
+    return [verb, *_SMALL.get(verb, list)(settings)]
+
+
+def _stand_in(setting: str, run: Path) -> str:
+    name, _, value = setting.partition("=")
+    if value in ("openmoji", "portraits64") or glob.glob(str(Path(value).expanduser())):
+        return setting
+    if name in ("snapshot", "run", "init"):
+        return f"{name}={run}"
+    if name in ("data.path", "images"):
+        return f"{name}={write_archive(Path('stand-in.zip'), IMAGES, LABELS)}"
+    if name == "source":
+        return f"{name}={write_folder(Path('stand-in'), IMAGES, LABELS)}"
+    return setting
+
+
+def _train(settings: list[str]) -> list[str]:
+    kept = [s for s in settings if not s.startswith("total_kimg=")]
+    own = any(s.startswith("data.path=") for s in kept) and not any(s.startswith("experiment=") for s in kept)
+    small = ["compile=false", "threads=1", "evaluation=none"] if own else TINY_RUN
+    growth = ["growth.stable_kimg=0.004", "growth.fade_kimg=0.004"] if "experiment=openmoji_stylegan1" in kept else []
+    return [*kept, *small, *growth, "total_kimg=0.016"]
+
+
+def _evaluate(settings: list[str]) -> list[str]:
+    kept = [s for s in settings if not s.startswith(("metrics=", "num_samples="))]
+    return [*kept, "metrics=[fd_random_vgg16]", "num_samples=8", "evaluation.calibrate=false"]
+
+
+_SMALL = {"train": _train, "evaluate": _evaluate}
