@@ -1,6 +1,5 @@
-"""The commands of a page of documentation in small: tiny networks, few images, stand-ins for files that the page does not make."""
+"""The commands of a page in small: tiny networks, few images, stand-ins for files that the page does not make."""
 
-import glob
 import re
 import shlex
 from pathlib import Path
@@ -33,15 +32,17 @@ def in_small(command: list[str], run: Path) -> list[str]:
 
 def _stand_in(setting: str, run: Path) -> str:
     name, _, value = setting.partition("=")
-    if value in ("openmoji", "portraits64") or glob.glob(str(Path(value).expanduser())):
+    make = {
+        "snapshot": lambda: run,
+        "run": lambda: run,
+        "init": lambda: run,
+        "data.path": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
+        "images": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
+        "source": lambda: write_folder(Path("stand-in"), IMAGES, LABELS),
+    }.get(name)
+    if make is None or value in ("openmoji", "portraits64") or any(Path().glob(value)):
         return setting
-    if name in ("snapshot", "run", "init"):
-        return f"{name}={run}"
-    if name in ("data.path", "images"):
-        return f"{name}={write_archive(Path('stand-in.zip'), IMAGES, LABELS)}"
-    if name == "source":
-        return f"{name}={write_folder(Path('stand-in'), IMAGES, LABELS)}"
-    return setting
+    return f"{name}={make()}"
 
 
 def _train(settings: list[str]) -> list[str]:
