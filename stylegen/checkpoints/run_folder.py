@@ -84,6 +84,10 @@ class RunFolder:
     def snapshot(self, images_seen: int) -> Path:
         return self.root / "snapshots" / f"{kimg_name(images_seen)}.safetensors"
 
+    def snapshots(self) -> list[Path]:
+        """snapshots/<kimg>.safetensors, oldest first."""
+        return sorted(_named(self.root / "snapshots", ".safetensors"))
+
     def metric_card(self, images_seen: int) -> Path:
         """<snapshot>.metrics.json, in the same folder."""
         return self.snapshot(images_seen).with_suffix(".metrics.json")

@@ -57,7 +57,8 @@ class Survey:
         """Number, size, colors and labels, for the user."""
         first, last = self.sizes[0], self.sizes[-1]
         sizes = f"{first[0]}x{first[1]}" if first == last else f"{first[0]}x{first[1]} to {last[0]}x{last[1]}"
-        return f"{self.count:,} images of {sizes} px, {'gray' if self.gray else 'color'}, {self.labels or 'no labels'}"
+        colors = "gray" if self.gray else "color"
+        return f"{self.count:,} image{'s' * (self.count > 1)} of {sizes} px, {colors}, {self.labels or 'no labels'}"
 
 
 def chosen_resolution(survey: Survey) -> int:
@@ -65,16 +66,17 @@ def chosen_resolution(survey: Survey) -> int:
     return survey.side or min(survey.natural, PREPARED_PX)
 
 
-def survey_images(path: str, setting: str = "data.path") -> Survey | None:
+def survey_images(path: str, setting: str = "data.path", resolution: int | None = None) -> Survey | None:
     """The survey of a folder, .zip, .lmdb or .parquet, or of openmoji; None if no image can be read.
 
     Args:
         setting: name of the setting with the path, for errors.
+        resolution: of openmoji, which is rendered in any; null for its own.
 
     Raises:
         UserError: no such path, or another kind of file; a damaged archive.
     """
-    place = openmoji.dataset_path() if path == openmoji.NAME else path
+    place = openmoji.dataset_path(resolution or openmoji.DEFAULT_RESOLUTION) if path == openmoji.NAME else path
     source = open_source(place, setting, CONVERTIBLE_SUFFIXES)
     try:
         return _survey(source)

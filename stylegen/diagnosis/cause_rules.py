@@ -1,14 +1,12 @@
 """Rules over settings and training images: causes, which are listed before the symptoms in the curves."""
 
+from stylegen.config.own_images import PASSES
 from stylegen.diagnosis.evidence import Evidence, Finding
 
 # Equalized layers keep their weights at unit variance, and Adam moves each by about the rate: at 0.025, ten times the
 # published 0.0025, forty steps replace a weight. The demo's recipe trained at 0.02 for G and 0.01 for D.
 RATE_PUBLISHED = 0.0025
 RATE_MOST = 0.025
-# Without augmentation the metric turns after some hundred passes over the images (Karras et al. 2020a, arXiv
-# 2006.06676, figure 1); FFHQ's 70,000 and their mirror images are seen 180 times in 25,000 kimg.
-PASSES = 200
 # Repeated images are drawn more often than others. At 3/4 of the effective number the run learns from a data set that
 # is a quarter smaller. (The portraits have 0.86, 72 pairs among 894 images, and train well.)
 EFFECTIVE_LEAST = 0.75

@@ -9,9 +9,9 @@ from dataclasses import replace
 from torch import nn
 
 from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
+from stylegen.config.initial_networks import settings_of_run
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
-from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 from stylegen.runs.build import new_discriminator, new_generator
 from stylegen.spec import ImageSpec
@@ -46,17 +46,6 @@ def initialize(settings: TrainSettings, step: TrainingStep, spec: ImageSpec) -> 
 
 def _with_settings(weights: TrainedWeights) -> TrainedWeights:
     """Add the networks' settings from the config.yaml of the checkpoint's run, if it exists."""
-    path = weights.path.parent.parent / "config.yaml"
-    if weights.settings or not path.is_file():
+    if weights.settings:
         return weights
-    try:
-        loaded = load_yaml(path)
-        assert isinstance(loaded, dict)
-        settings = {network: dict(loaded[network]) for network in ("generator", "discriminator")}
-    except Exception as error:  # the parser raises many kinds
-        raise UserError(
-            f"init={weights.path}",
-            rule=f"{path} is not the configuration of a run",
-            fix="Restore it, or move the checkpoint elsewhere",
-        ) from error
-    return replace(weights, settings=settings)
+    return replace(weights, settings=settings_of_run(weights.path.parent.parent / "config.yaml", weights.path))

@@ -1,7 +1,8 @@
 """Estimates the length of a training before its first step, from the time of single forward passes.
 
 A backward pass takes about two forward passes (one if the weights get no gradient), a term with double
-backward about seven. Evaluations, samples and checkpoints are not included.
+backward about seven. Adaptive augmentation counts as if p were not 0. Evaluations, samples and checkpoints are not
+included.
 """
 
 import time
@@ -9,11 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stylegen.training.random_inputs import InputSpec
 from stylegen.training.step import TrainingStep
 
 _MAIN_G, _MAIN_D = 4, 8  # forward passes of both main phases: G 1 + 2 + 1; D 1 + 1 and 2 + 2 * 2
+_AUGMENTED = 5  # of the augmentation: G 1 + 2; D 1 and 1, without gradients
+_LEAST_P = 0.1  # adaptive augmentation starts at 0, where it costs nothing
 _TWICE = 7  # forward, backward, and the backward passes of both
 _MOMENTS = 16  # samples of the growth schedule
 _MAX_IMAGES = 16  # of a timed pass
@@ -52,29 +56,44 @@ def seconds_left(step: TrainingStep, total_images: int, batch_size: int, process
 
 def _seconds_per_image(step: TrainingStep, share: int) -> float:
     """Estimated seconds per image of a training step on one rank."""
-    generator, discriminator = _timed_passes(step, 1)
+    seconds = _timed_passes(step, 1)
     count = min(share, _MAX_IMAGES)
-    if generator + discriminator < _SLOW:  # the first pass warms up
-        generator, discriminator = (seconds / count for seconds in _timed_passes(step, count))
-    passes = {"G": float(_MAIN_G), "D": float(_MAIN_D)}
+    if sum(seconds.values()) < _SLOW:  # the first pass warms up
+        first, second = _timed_passes(step, count), _timed_passes(step, count)
+        seconds = {name: min(first[name], second[name]) / count for name in first}  # other processes delay one
+    passes = {"G": float(_MAIN_G), "D": float(_MAIN_D), "augment": float(_AUGMENTED)}
     regularizers: Iterable[Any] = step.regularizers.values()
     for regularizer in regularizers:
         passes[regularizer.network] += _TWICE / (regularizer.every * regularizer.batch_shrink)
-    return passes["G"] * generator + passes["D"] * discriminator
+    return sum(passes[name] * seconds[name] for name in seconds)
 
 
-def _timed_passes(step: TrainingStep, count: int) -> tuple[float, float]:
-    """Seconds of one forward pass of G_ema and one of D, with `count` images."""
+def _timed_passes(step: TrainingStep, count: int) -> dict[str, float]:
+    """Seconds of one forward pass of G_ema ("G"), one of D, and one of the augmentation, with `count` images."""
     G, D, draws = step.G_ema, step.D, step.draws
     indices = torch.arange(count, device=step.device)
-    begun = _now(step.device)
+    times = [_now(step.device)]
     inputs = draws.inputs("estimate", indices, InputSpec(count, noise_sizes=G.synthesis.noise_sizes)).synthesis
     assert inputs is not None
     w = G.mapping(inputs.z, inputs.labels)
     images = G.synthesis(w.unsqueeze(1).repeat(1, G.num_ws, 1), inputs.noise)
-    generated = _now(step.device)
+    times.append(_now(step.device))
     D(images, inputs.labels)
-    return generated - begun, _now(step.device) - generated
+    times.append(_now(step.device))
+    if step.augment is not None:
+        _augmented(step, images, indices)
+    times.append(_now(step.device))
+    return {name: end - begin for name, begin, end in zip(("G", "D", "augment"), times, times[1:], strict=False)}
+
+
+def _augmented(step: TrainingStep, images: Tensor, indices: Tensor) -> Tensor:
+    """The images as the discriminator may see them later."""
+    assert step.augment is not None
+    pipeline, controller = step.augment.pipeline, step.augment.controller
+    spec = InputSpec(image_shape=images.shape[1:], augmented=("fake",), image_noise=pipeline.uses_image_noise)
+    draws = step.draws.inputs("estimate", indices, spec).fake
+    assert draws is not None
+    return pipeline(images, controller.p if controller.target is None else max(controller.p, _LEAST_P), draws)
 
 
 def _now(device: torch.device) -> float:

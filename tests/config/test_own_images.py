@@ -11,6 +11,8 @@ from stylegen.config import own_images
 from stylegen.config.auto import auto_settings
 from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
+from stylegen.diagnosis.cause_rules import too_few_images
+from stylegen.diagnosis.evidence import DataFacts, Evidence
 from stylegen.errors import UserError
 from stylegen.spec import ImageSpec
 from tests.support.datasets import encode, write_folder
@@ -48,16 +50,36 @@ def test_five_hundred_of_512_px(tmp_path: Path) -> None:
     path = images(tmp_path, 500, 512)
     config = composed(path, CPU)
     assert (config.data.resolution, config.data.convert) == (64, "rgb")
-    assert networks(config) == (2048, 2048, 4.0)
+    assert networks(config) == (1024, 1024, 2.0)
+    for network in (config.generator, config.discriminator):
+        assert network.channel_max == 128
+    assert (config.generator.z_dim, config.generator.w_dim) == (128, 128)
+    portraits = compose_train(["experiment=openmoji64"])
+    assert networks(config) == networks(portraits)
+    assert config.generator == portraits.generator
     larger = composed(path, CPU, "data.resolution=128")
     assert (larger.data.resolution, larger.data.convert) == (128, "rgb")
-    assert networks(larger) == (4096, 4096, 16.0)
+    assert networks(larger) == (2048, 2048, 4.0)
     stored = composed(path, CPU, "data.resolution=512")
     assert stored.data.convert is None
 
 
+@pytest.mark.parametrize(
+    ("count", "total", "name"), [(999, None, "ada"), (1000, None, None), (20, 4, None), (20, 4.1, "ada")]
+)
+def test_images_that_are_shown_often_are_augmented(
+    count: int, total: float | None, name: str | None, tmp_path: Path
+) -> None:
+    """Where `diagnose` would report `too_few_images` without augmentation."""
+    config = composed(images(tmp_path, count, 16), CPU, *([] if total is None else [f"total_kimg={total}"]))
+    assert getattr(config.augment, "name", None) == name
+    plain = {"data.mirror": False, "total_kimg": config.total_kimg, "regularizers.r1.gamma": 1}
+    evidence = Evidence((), plain, data=DataFacts(count))
+    assert bool(too_few_images(evidence)) == (name is not None)
+
+
 def test_many_images_are_not_augmented(tmp_path: Path) -> None:
-    config = composed(images(tmp_path, 2000, 16), CPU)
+    config = composed(images(tmp_path, 1000, 16), CPU)
     assert config.augment is None
     assert (config.data.resolution, config.data.convert) == (16, None)
     assert composed(tmp_path / "mine", CPU, "data.max_images=100").augment.name == "ada"
@@ -180,11 +202,20 @@ def test_what_is_said_about_a_reduced_resolution(tmp_path: Path) -> None:
     assert len(lines) == 5
     hint = "about the most that a CPU trains in hours; data.resolution=128 takes four times as long"
     assert lines[1] == f"64 px (data.convert=rgb): {hint}"
-    assert lines[2] == "batch 8, 32 to 64 feature maps, r1.gamma=4: found by search for CPUs at 32 px, scaled"
+    assert lines[2] == "batch 8, 16 to 128 feature maps, r1.gamma=2: as for the portraits at 64 px"
+    often = "each image is shown 10,000 times; above 200, the discriminator may learn them by heart"
+    assert lines[3] == f"augment=ada: {often}"
     assert lines[4].endswith("at 512 px")
     lines = own_images.reasons(composed(path, CPU, "data.resolution=256", "augment=none"), Opened(20, 256))
     assert lines[1] == "256 px (data.convert=rgb); data.resolution=512 takes four times as long"
     assert lines[3] == "augment=none"
+
+
+def test_what_is_said_about_the_portraits() -> None:
+    config = compose_train(["experiment=auto", "data.path=openmoji", "data.resolution=16", CPU])
+    lines = own_images.reasons(config, Opened(894, 16))
+    assert lines[0].startswith("894 images of 16x16 px, color, ")
+    assert lines[1] == "16 px, as stored"
 
 
 def test_what_is_said_on_a_gpu_and_of_other_recipes(tmp_path: Path) -> None:
@@ -214,8 +245,8 @@ def test_a_folder_of_photographs_trains_and_continues(tmp_path: Path, capsys: py
     assert all(line in log for line in lines)
     assert lines[0] == "10 images of 20x30 to 28x30 px, color, no labels"
     assert lines[1] == "16 px (data.convert=rgb): the largest power of two that they fill"
-    assert lines[2].startswith("batch 8, 8 to 8 feature maps, r1.gamma=0.25: ")
-    assert lines[3].startswith("augment=ada: fewer than 2,000 images")
+    assert lines[2] == "batch 8, 8 to 8 feature maps, r1.gamma=0.5"
+    assert lines[3].startswith("augment=none: each image is shown once; ")
     assert lines[4].startswith("warning: networks for ")
     assert "2 images left out (broken.jpg: not a PNG" in err
     assert "data       holiday, 9 images of 16x16 px, 3 channels, no classes" in log

@@ -68,7 +68,7 @@ class Opening:
         spec, mirrored = self.dataset.spec, " and their mirror images" if self.dataset.mirror else ""
         classes = f"{spec.num_classes} classes" if spec.num_classes else "no classes"
         return (
-            f"{self.dataset.name}, {self.dataset.num_images:,} images{mirrored} of "
+            f"{self.dataset.name}, {self.dataset.num_images:,} image{'s' * (self.dataset.num_images > 1)}{mirrored} of "
             f"{spec.resolution}x{spec.resolution} px, {spec.channels} channel{'s' * (spec.channels > 1)}, {classes}"
         )
 

@@ -1,5 +1,6 @@
 """The first lines of a training, and lines while steps are slow."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,36 @@ def test_the_estimate_counts_passes_and_changes_nothing(growth: list[str], monke
     step = build_step(config, build_dataset(config))
     before = {name: tensor.clone() for name, tensor in step.modules.state_dict().items()}
     level = step.G_ema.level
-    passes = {8: (1.0, 2.0), 16: (10.0, 20.0)}
+    passes = {8: {"G": 1.0, "D": 2.0, "augment": 0.5}, 16: {"G": 10.0, "D": 20.0, "augment": 5.0}}
     monkeypatch.setattr(estimate, "_timed_passes", lambda step, count: passes[step.G_ema.level.resolution])
-    # 4 passes of G, 8 of D, and 7 / 16 for R1 at every 16th step; growing: 5 of the 16 moments at 8 px.
-    at_16 = 4 * 10 + (8 + 7 / 16) * 20
+    # 4 passes of G, 8 of D, 7 / 16 for R1 at every 16th step, 5 of the augmentation; growing: 5 of 16 moments at 8 px.
+    at_16 = 4 * 10 + (8 + 7 / 16) * 20 + 5 * 5
     expected = (5 / 10 + 11) / 16 * at_16 * 32 if growth else at_16 * 16
     assert estimate.seconds_left(step, 32 if growth else 16, 8, 1) == pytest.approx(expected)
     assert step.G_ema.level == level
     assert all(torch.equal(tensor, before[name]) for name, tensor in step.modules.state_dict().items())
+
+
+@pytest.mark.parametrize(("augment", "least"), [("none", 0.0), ("ada", 0.01), ("diffaugment", 0.01)])
+def test_the_estimate_includes_augmentation(augment: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ADA starts at p = 0, where it costs nothing, but does not stay there."""
+    config = compose_config("train", [*RUN, f"augment={augment}"])
+    step = build_step(config, build_dataset(config))
+    clock, seen = itertools.count(), []
+    monkeypatch.setattr(estimate, "_now", lambda device: next(clock))
+
+    def pipeline(images: torch.Tensor, p: float, draws: Any) -> torch.Tensor:
+        seen.append(p)
+        clock.__next__()
+        return images
+
+    if step.augment is not None:
+        pipeline.uses_image_noise = False  # type: ignore[attr-defined]
+        step.augment.pipeline = pipeline  # type: ignore[assignment]
+    seconds = estimate.seconds_left(step, 8, 8, 1)
+    assert all(p >= least for p in seen)
+    # For each of 8 images a pass takes a second, and the augmentation one more than no augmentation.
+    assert seconds == pytest.approx(8 * (4 + 8 + 7 / 16 + 5 * (1 + (augment != "none"))))
 
 
 @pytest.mark.parametrize(("every", "seen", "due"), [(0, 0, 64), (10, 0, 10), (10, 10_000, 20), (10, 61_000, 64)])
