@@ -75,9 +75,8 @@ def initial_networks(init: str) -> InitialNetworks:
 
 def _of_snapshot(path: Path) -> InitialNetworks:
     file = read_snapshot_file(path, "init")
-    images = (file.settings.get(key) for key in ("resolution", "channels"))
-    settings = {"generator": {"name": file.network, **file.settings}}
-    return InitialNetworks(settings, *images, num_classes=file.settings.get("num_classes", 0))
+    own, settings = file.settings, {"generator": {"name": file.network, **file.settings}}
+    return InitialNetworks(settings, own.get("resolution"), own.get("channels"), own.get("num_classes", 0))
 
 
 def settings_of_run(config: Path, init: str | Path) -> dict[str, dict[str, Any]]:
