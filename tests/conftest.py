@@ -18,7 +18,7 @@ import torch
 from stylegen import features
 from tests.support.metric_images import Thumbnail
 
-LONG = ("integration", "training", "benchmarks", "runs", "studies")
+LONG = ("integration", "training", "benchmarks", "runs", "studies", "verbs", "tests")
 
 # The same examples every time, without a database that carries over between runs.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)

@@ -84,7 +84,8 @@ def test_an_evaluation_that_was_owed_is_that_of_its_moment(tmp_path: Path, monke
 
     monkeypatch.setattr(Evaluation, "measure_generator", measure)
     evaluated = [a for a in RUN if a != "evaluation=none"]
-    evaluated += ["evaluation=random_vgg16", "evaluation.every_kimg=0.2", "evaluation.max_share=1"]
+    evaluated += ["growth.stable_kimg=0.048", "growth.fade_kimg=0.08", "total_kimg=0.2"]
+    evaluated += ["evaluation=random_vgg16", "evaluation.every_kimg=0.12", "evaluation.max_share=1"]
     undisturbed = tmp_path / "undisturbed"
     assert main(["train", *evaluated, f"output_dir={undisturbed}"]) == 0
     for number in (1, 2):
@@ -94,7 +95,7 @@ def test_an_evaluation_that_was_owed_is_that_of_its_moment(tmp_path: Path, monke
             main(["train", *evaluated, f"output_dir={killed}"])
         assert main(["train", *evaluated, f"output_dir={killed}"]) == 0
         assert calls[number - 1] == calls[number]
-        assert calls[0].alpha == (200 - 96) / 160
+        assert calls[0].alpha == (120 - 48) / 80
         assert lines(killed) == lines(undisturbed)
         assert_equal(state(killed), state(undisturbed))
         calls.clear()

@@ -56,6 +56,7 @@ def resolution_of(name: str) -> int:
 def test_it_builds(name: str) -> None:
     config, resolution = compose(name), resolution_of(name)
     check_complete(config)
+    assert config.total_kimg > 0
     classes = 3 if config.data.use_labels else 0
     dataset = SimpleNamespace(spec=ImageSpec(resolution, 3, classes), labels=lambda: torch.zeros(1, classes))
     with torch.device("meta"):
