@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def alone(command: list[str]) -> bool:
-    """Whether one process runs it; tests/training/test_strategy.py and tests/runs/ start several."""
+    """Whether one process runs it; tests/training/test_ranks.py starts several."""
     return not any(setting.startswith("trainer") for setting in command)
 
 
