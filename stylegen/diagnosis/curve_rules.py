@@ -14,6 +14,9 @@ WINNING = 0.95
 # answers 0: its last steps made it worse than no D at all.
 GUESSING = 0.51
 DIVERGED = 0.25
+# sigmoid(-87) is the smallest normal float32: where a logit is beyond, D's loss has no gradient. Relativistic losses
+# depend on differences of logits, which may drift together.
+UNDERFLOW = 87.0
 # Softplus terms in the discriminator's loss, by loss: each is -log of the probability of the right answer.
 TERMS = {"nonsaturating": 2, "relativistic": 1}
 # Scaling D's last layer by s scales its logits by s and the R1 term by s^2. Where D has settled, the derivative at
@@ -94,20 +97,24 @@ def discriminator_guesses(evidence: Evidence) -> list[Finding]:
 
 
 def scores_diverge(evidence: Evidence) -> list[Finding]:
-    """D is worse than one that always answers 0: steps overshoot, and scores grow without bound."""
+    """D is worse than one that always answers 0, or its scores have left the range of its loss: steps overshoot."""
     sure, loss = certainty(evidence), evidence.late("loss/D")
-    if sure is None or sure >= DIVERGED:
+    scores = {name: evidence.late(f"score/{name}") for name in ("real", "fake")}
+    known = {name: value for name, value in scores.items() if value is not None}
+    alone = evidence.settings.get("loss.name") == "nonsaturating"
+    lost = alone and any(abs(value) > UNDERFLOW for value in known.values())
+    if sure is None or (sure >= DIVERGED and not lost):
         return []
-    real, fake = evidence.late("score/real"), evidence.late("score/fake")
-    scores = [f"{what} {value:.3g}" for what, value in (("real", real), ("fake", fake)) if value is not None]
+    named = ", ".join(f"{name} {value:.3g}" for name, value in known.items())
     return [
         Finding(
             "scores_diverge",
             "failure",
-            f"Training diverges: the discriminator's loss is {loss:.3g} (scores: {', '.join(scores)}).",
-            f"certainty exp(-loss/D / terms) below {DIVERGED:g} in the last quarter: twice the loss of guessing",
+            f"Training diverges: the discriminator's loss is {loss:.3g} (scores: {named}).",
+            f"certainty exp(-loss/D / terms) below {DIVERGED:g}, twice the loss of guessing, or a score beyond "
+            f"{UNDERFLOW:g}, where its loss has no gradient, in the last quarter",
             "Lower optimizer.g_lr and optimizer.d_lr by a factor of 4",
-            {"loss/D": loss, "score/real": real, "score/fake": fake},
+            {"loss/D": loss, "score/real": scores["real"], "score/fake": scores["fake"]},
         )
     ]
 

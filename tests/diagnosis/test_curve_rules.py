@@ -71,6 +71,15 @@ def test_scores_of_any_size_diverge():
     assert "scores: real 16.7, fake -1.06e+06" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("loss", "score", "found"),
+    [("nonsaturating", -86.0, []), ("nonsaturating", -88.0, ["scores_diverge"]), ("relativistic", -88.0, [])],
+)
+def test_scores_beyond_the_range_of_the_loss(loss, score, found):
+    run = evidence({"loss.name": loss}, loss_D=0.5, score_real=1.0, score_fake=score)
+    assert names(rules.scores_diverge(run)) == found
+
+
 def test_a_discriminator_that_guesses_because_of_a_large_gamma():
     (finding,) = rules.discriminator_guesses(evidence({"regularizers.r1.gamma": 1000.0}, loss_D=2 * math.log(2)))
     assert "regularizers.r1.gamma=200" in finding.fix

@@ -37,5 +37,9 @@ def test_the_first_finding_is_the_cause(name: str) -> None:
     assert found[:1] == [CAUSES[name]] * (CAUSES[name] is not None)
 
 
+def test_overshooting_steps_show_in_the_scores() -> None:
+    assert [finding.rule for finding in findings(recorded("rate_times_20"))] == ["rate_too_high", "scores_diverge"]
+
+
 def test_every_recorded_run_is_tested() -> None:
     assert {path.stem for path in RECORDED.glob("*.json")} == set(CAUSES)
