@@ -15,7 +15,7 @@ VERBS = {
     "train": "train a generator: train data.path=FOLDER_OR_ZIP",
     "sample": "generate images: sample snapshot=RUN_or_MODEL mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "compute metrics of a snapshot or a set of images: evaluate snapshot=RUN metrics=[fid]",
-    "diagnose": "what is wrong with a run, and how to fix it: diagnose run=RUN",
+    "diagnose": "findings about a run, with rules and fixes: diagnose run=RUN",
     "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip",
     "models": "list the trained models in the package: models name=portraits64",
     "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",

@@ -80,5 +80,6 @@ def snapshot_path(text: str | Path, setting: str = "snapshot") -> Path:
         rule="there is no such file or packaged model",
         fix=f"Did you mean {setting}={near[0]}?"
         if near
-        else f"Use {setting}= with a .safetensors file, a run folder, or one of {', '.join(names())}",
+        else f"Use {setting}= with a .safetensors file, a run folder, or a packaged model "
+        f"({', '.join(names()) or 'none is installed'})",
     )

@@ -94,10 +94,10 @@ def load_snapshot(path: str | Path) -> Snapshot:
         level = Level(generator.resolution) if file.level is None else Level(**file.level)
         generator.set_level(level.resolution, level.alpha)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise damaged(f"snapshot={path}", f"its settings are invalid ({error})") from error
+        raise damaged("snapshot", path, f"its settings are invalid ({error})") from error
     if problems := list(tensor_problems(file.tensors, generator.state_dict())):
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise damaged(f"snapshot={path}", f"its tensors do not match its settings: {'; '.join(problems[:3])}{more}")
+        raise damaged("snapshot", path, f"its tensors do not match its settings: {'; '.join(problems[:3])}{more}")
     generator = build_generator(generator.name, **generator.settings)  # with memory, and values of the FIR filters
     generator.load_state_dict(file.tensors)
     generator.set_level(level.resolution, level.alpha)

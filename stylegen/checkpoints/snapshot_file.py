@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from stylegen.checkpoints.packaged import is_packaged
 from stylegen.errors import DamagedFile, UserError
 from stylegen.files import parse_json, replacing
 
@@ -76,11 +77,11 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
             fix=f"Check its permissions, or use {setting}= with another file",
         ) from error
     except SafetensorError as error:
-        raise damaged(f"{setting}={path}", f"it is truncated or not a safetensors file ({error})") from error
+        raise damaged(setting, path, f"it is truncated or not a safetensors file ({error})") from error
     try:
         description = parse_json(text)
     except ValueError as error:
-        raise damaged(f"{setting}={path}", f"its metadata cannot be read ({error})") from error
+        raise damaged(setting, path, f"its metadata cannot be read ({error})") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise UserError(
             f"{setting}={path}",
@@ -89,14 +90,16 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
         )
     problem = _problem(description, tensors)
     if problem is not None:
-        raise damaged(f"{setting}={path}", problem)
+        raise damaged(setting, path, problem)
     info = description["info"] if "sha256" in description else description["info"] | {"integrity": NOT_HASHED}
     return SnapshotFile(description["network"], description["settings"], info, description.get("level"), tensors)
 
 
-def damaged(problem: str, rule: str) -> DamagedFile:
+def damaged(setting: str, path: Path, rule: str) -> DamagedFile:
     """The error for a snapshot that cannot be used."""
-    return DamagedFile(problem, rule=rule, fix="Use another snapshot of the run, or copy the file again")
+    packaged = is_packaged(path)
+    fix = "Install the package again" if packaged else "Use another snapshot of the run, or copy the file again"
+    return DamagedFile(f"{setting}={path}", rule=rule, fix=fix)
 
 
 def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str | None:

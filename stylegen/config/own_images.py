@@ -207,7 +207,7 @@ def _size(settings: TrainSettings, survey: Survey, side: int, on_gpu: bool, netw
         return f"{how}: the resolution of init={settings.init}{enlarged}"
     why = ": the largest power of two that they fill" * (converted and side == full != survey.side)
     if side == _resolution(survey, on_cpu=True) < full and not on_gpu:
-        why = ": about the most that a CPU trains in hours"
+        why = ": about the largest that a CPU trains in hours"
     times = "twice" if side == 32 and not on_gpu else "four times"  # `cpu_networks` has half of the maps from 64 px on
     return f"{how}{why}" + f"; data.resolution={2 * side} takes {times} as long" * (side < full)
 
@@ -232,4 +232,4 @@ def _augmentation(settings: TrainSettings, dataset: ImageDataset) -> str:
     if name != ("ada" if passes > PASSES else "none"):
         return f"augment={name}"
     times = f"{passes:,.0f} times" if passes >= 1.5 else "once"
-    return f"augment={name}: each image is shown {times}; above {PASSES}, the discriminator may learn them by heart"
+    return f"augment={name}: each image is shown {times}; above {PASSES}, the discriminator may memorize them"

@@ -7,7 +7,7 @@ from stylegen.diagnosis.evidence import Evidence, Finding
 # published 0.0025, forty steps replace a weight. The demo's recipe trained at 0.02 for G and 0.01 for D.
 RATE_PUBLISHED = 0.0025
 RATE_MOST = 0.025
-# Repeated images are drawn more often than others. At 3/4 of the effective number the run learns from a data set that
+# Repeated images are sampled more often than others. At 3/4 of the effective number the run learns from a dataset that
 # is a quarter smaller. (The portraits have 0.86, 72 pairs among 894 images, and train well.)
 EFFECTIVE_LEAST = 0.75
 # A class with a tenth of the average is in one of ten batches in which the others are.
@@ -51,7 +51,7 @@ def r1_missing(evidence: Evidence) -> list[Finding]:
 
 
 def too_few_images(evidence: Evidence) -> list[Finding]:
-    """Each image is shown so often that D learns the images by heart."""
+    """Each image is shown so often that D memorizes the images."""
     data, settings = evidence.data, evidence.settings
     if data is None or "augment.name" in settings:
         return []
@@ -66,7 +66,7 @@ def too_few_images(evidence: Evidence) -> list[Finding]:
             "too_few_images",
             "problem" if now > PASSES else "advice",
             f"{data.num_images} images{' and their mirror images' if mirror else ''} are shown {when}, without "
-            "augmentation: the discriminator may learn them by heart.",
+            "augmentation: the discriminator may memorize them.",
             f"more than {PASSES} passes over the images without augmentation",
             "Add augment=ada (augment=ada_short below 100 kimg), more images, or init=RUN",
             {"images": data.num_images, "passes": now, "passes_at_end": end},
@@ -111,7 +111,7 @@ def classes_without_images(evidence: Evidence) -> list[Finding]:
                 f"{_classes([name(k) for k in empty])} of {len(counts)} {'has' if len(empty) == 1 else 'have'} no "
                 "training image: what the generator shows for it is arbitrary.",
                 "each class has at least one image",
-                "Add images, or remove the class: prepare the data set again without it",
+                "Add images, or remove the class: prepare the dataset again without it",
                 {"classes": empty},
             )
         )
@@ -123,7 +123,7 @@ def classes_without_images(evidence: Evidence) -> list[Finding]:
                 "problem",
                 f"{_classes(numbers)} images, and {average:.0f} in an average class.",
                 f"each class has at least {FEW_OF_CLASS:g} of the average number of images",
-                "Add images of the class, or leave it out by data.classes=[...]",
+                "Add images of the class, or prepare the dataset again without it",
                 {"classes": scarce},
             )
         )

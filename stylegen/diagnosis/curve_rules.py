@@ -14,8 +14,8 @@ WINNING = 0.95
 # answers 0: its last steps made it worse than no D at all.
 GUESSING = 0.51
 DIVERGED = 0.25
-# sigmoid(-87) is the smallest normal float32: where a logit is beyond, D's loss has no gradient. Relativistic losses
-# depend on differences of logits, which may drift together.
+# exp(-87) is about the smallest normal float32: beyond it, a logit on the right side has no gradient left in D's loss.
+# Relativistic losses depend on differences of logits, which may drift together.
 UNDERFLOW = 87.0
 # Softplus terms in the discriminator's loss, by loss: each is -log of the probability of the right answer.
 TERMS = {"nonsaturating": 2, "relativistic": 1}
@@ -58,6 +58,13 @@ def certainty(evidence: Evidence) -> float | None:
     return None if loss is None or terms is None else math.exp(-loss / terms)
 
 
+def lower_rates(evidence: Evidence) -> str:
+    """The fix for steps that overshoot: a quarter of both rates."""
+    rates = {name: evidence.settings.get(f"optimizer.{name}") for name in ("g_lr", "d_lr")}
+    known = {name: rate for name, rate in rates.items() if rate}
+    return "Use " + " ".join(f"optimizer.{name}={rate / 4:g}" for name, rate in known.items())
+
+
 def discriminator_wins(evidence: Evidence) -> list[Finding]:
     """D is nearly always right: G gets a gradient that says "wrong", and no direction."""
     sure = certainty(evidence)
@@ -67,13 +74,18 @@ def discriminator_wins(evidence: Evidence) -> list[Finding]:
     scores = [f"{what} {value:.2g}" for what, value in (("real", real), ("fake", fake)) if value is not None]
     signs = "" if sign is None else f" Mean sign of the real logits: {sign:.2f}."
     few = "augment.name" not in evidence.settings
+    fix = (
+        "Add augment=ada (augment=ada_short below 100 kimg), or more images"
+        if few
+        else "Use more images, or a larger regularizers.r1.gamma"
+    )
     return [
         Finding(
             "discriminator_wins",
             "failure",
             f"The discriminator is right with certainty {sure:.3f} (scores: {', '.join(scores)}).{signs}",
             f"certainty exp(-loss/D / terms) above {WINNING:g} in the last quarter",
-            "Add augment=ada or more images" if few else "Use more images, or a larger regularizers.r1.gamma",
+            fix,
             {"certainty": sure, "score/real": real, "score/fake": fake, "augment/sign": sign},
         )
     ]
@@ -90,7 +102,7 @@ def discriminator_guesses(evidence: Evidence) -> list[Finding]:
             "failure",
             f"The discriminator guesses: its certainty is {sure:.3f}, so the generator learns nothing from it.",
             f"certainty exp(-loss/D / terms) from {DIVERGED:g} to {GUESSING:g} in the last quarter",
-            f"Use regularizers.r1.gamma={gamma / 5:g}" if gamma > 10 else "Lower optimizer.g_lr and optimizer.d_lr",
+            f"Use regularizers.r1.gamma={gamma / 5:g}" if gamma > 10 else lower_rates(evidence),
             {"certainty": sure},
         )
     ]
@@ -113,7 +125,7 @@ def scores_diverge(evidence: Evidence) -> list[Finding]:
             f"Training diverges: the discriminator's loss is {loss:.3g} (scores: {named}).",
             f"certainty exp(-loss/D / terms) below {DIVERGED:g}, twice the loss of guessing, or a score beyond "
             f"{UNDERFLOW:g}, where its loss has no gradient, in the last quarter",
-            "Lower optimizer.g_lr and optimizer.d_lr by a factor of 4",
+            lower_rates(evidence),
             {"loss/D": loss, "score/real": scores["real"], "score/fake": scores["fake"]},
         )
     ]
@@ -133,7 +145,7 @@ def r1_out_of_range(evidence: Evidence) -> list[Finding]:
                 "failure",
                 f"R1 is {r1:.3g}, {share:.2g} of the discriminator's loss: each step moves it too far to settle.",
                 f"reg/r1 above {most:.2f} in the last quarter, {R1_EXCESS:g} times the most at which it can settle",
-                "Lower optimizer.d_lr and optimizer.g_lr by a factor of 4",
+                lower_rates(evidence),
                 {"reg/r1": r1, "share": share},
             )
         ]
@@ -219,7 +231,7 @@ def steps_skipped(evidence: Evidence) -> list[Finding]:
             "failure" if lost or share > SKIPPED_MOST else "problem",
             f"{'; '.join(parts)}.",
             f"grad/nonfinite above {SKIPPED:g} in the mean, a restart, or a loss without a finite value",
-            "Use precision=fp32" if half else "Lower optimizer.g_lr and optimizer.d_lr by a factor of 4",
+            "Use precision=fp32" if half else lower_rates(evidence),
             {"share": share, "recoveries": evidence.recoveries},
         )
     ]
@@ -265,7 +277,7 @@ def augmentation_behind(evidence: Evidence) -> list[Finding]:
             "the discriminator overfits more than augmentation can prevent.",
             f"augment/sign above {SIGN_MOST:g} (target {target:g}) or augment/p above {P_MOST:g} after "
             "augment.speed_kimg",
-            "Use more images, init=RUN of a similar data set, or a larger regularizers.r1.gamma",
+            "Use more images, init=RUN of a similar dataset, or a larger regularizers.r1.gamma",
             {"augment/sign": sign, "augment/p": p},
         )
     ]

@@ -12,8 +12,8 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import ImageDataset
 from stylegen.diagnosis import cause_rules, curve_rules, sample_rules
-from stylegen.diagnosis.evidence import SEVERITIES, Evidence, Finding
-from stylegen.diagnosis.image_facts import Diversity, data_facts
+from stylegen.diagnosis.evidence import SEVERITIES, Evidence, Finding, SampleFacts
+from stylegen.diagnosis.image_facts import Diversity, class_counts, data_facts
 from stylegen.diagnosis.run_records import count_recoveries, open_run, plain_settings, read_records
 from stylegen.errors import UserError
 
@@ -75,12 +75,15 @@ def diagnose(run: str, count: int, device: torch.device) -> Diagnosis:
     records = read_records(folder.metrics)
     evidence = Evidence(records, plain_settings(settings), count_recoveries(folder.log))
     unchecked: list[str] = []
-    try:
-        evidence = with_images(evidence, folder, settings, count, device)
-    except (UserError, OSError) as error:  # records are diagnosed without images too
-        unchecked.append(f"training images and samples ({error})")
-    if count and evidence.data is not None and not evidence.samples:
-        unchecked.append("samples (the run has no snapshot)")
+    try:  # records are diagnosed without images too, images without samples
+        data = training_images(settings)
+        evidence = replace(evidence, data=data_facts(data, uses_all_images(settings)))
+        if count and not (paths := chosen_snapshots(folder)):
+            unchecked.append("samples (the run has no snapshot)")
+        elif count:
+            evidence = replace(evidence, samples=sample_facts(data, paths, count, device))
+    except (UserError, OSError) as error:
+        unchecked.append(f"{'samples' if evidence.data else 'training images and samples'} ({error})")
     return Diagnosis(str(folder.root), evidence.kimg, findings(evidence), measured(evidence), unchecked)
 
 
@@ -102,29 +105,35 @@ def measured(evidence: Evidence) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def with_images(
-    evidence: Evidence, folder: RunFolder, settings: TrainSettings, count: int, device: torch.device
-) -> Evidence:
-    """The evidence with facts of the training images, and of the newest and two earlier snapshots.
+def training_images(settings: TrainSettings) -> ImageDataset:
+    """The dataset of a run, opened for reading a few images.
 
     Raises:
-        UserError: data or a snapshot that cannot be read.
+        UserError: data that cannot be opened.
     """
     arguments = {name: value for name, value in settings.data.items() if name != "workers"}
-    data = ImageDataset(**arguments | {"cache": "off"})
-    whole = settings.data["classes"] is None and settings.data["max_images"] is None
-    evidence = replace(evidence, data=data_facts(data, whole))
-    paths = chosen_snapshots(folder) if count else []
-    if not paths or evidence.data is None:
-        return evidence
+    return ImageDataset(**arguments | {"cache": "off"})
+
+
+def uses_all_images(settings: TrainSettings) -> bool:
+    """Whether the run is trained on each image of its source."""
+    return settings.data["classes"] is None and settings.data["max_images"] is None
+
+
+def sample_facts(data: ImageDataset, paths: Sequence[Path], count: int, device: torch.device) -> list[SampleFacts]:
+    """The facts of snapshots, oldest first; classes are measured for the last.
+
+    Raises:
+        UserError: a damaged snapshot.
+    """
     diversity = Diversity(data, max(count, 2), device)
     facts = [diversity.measure(path) for path in paths]
-    if evidence.data.class_counts:
-        facts[-1] = replace(facts[-1], class_spread=diversity.measure_classes(paths[-1], evidence.data.class_counts))
-    return replace(evidence, samples=facts)
+    if counts := class_counts(data.labels()):
+        facts[-1] = replace(facts[-1], class_spread=diversity.measure_classes(paths[-1], counts))
+    return facts
 
 
 def chosen_snapshots(folder: RunFolder) -> list[Path]:
     """The newest snapshot and the ones at a third and two thirds of the run, oldest first."""
-    paths = sorted((folder.root / "snapshots").glob("*.safetensors"))
+    paths = folder.snapshots()
     return [paths[k] for k in sorted({len(paths) // 3, 2 * len(paths) // 3, len(paths) - 1})] if paths else []

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SEVERITIES = ("failure", "problem", "advice")  # no usable result; a worse one; a risk
-LATE_SHARE = 4  # the last quarter of the records is the current state: earlier ones show the start of training
+LATE_SHARE = 0.25  # the last quarter of the records is the current state: earlier ones show the start of training
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SampleFacts:
         kimg: of the snapshot.
         spread: of the mean distance of all pairs.
         nearest: of the median distance from the nearest other image.
-        class_spread: class -> `spread` within it; a class with fewer than two images is compared with all images.
+        class_spread: class -> `spread` within it, for the first classes with at least two images.
     """
 
     kimg: float
@@ -62,7 +62,8 @@ class Evidence:
         records: of metrics.jsonl, by kimg.
         settings: of config.yaml, by dotted key.
         recoveries: restarts after divergence.
-        data, samples: None if they could not be measured.
+        data: None if it could not be measured.
+        samples: of up to three snapshots, oldest first.
     """
 
     records: Sequence[Mapping[str, Any]]
@@ -82,7 +83,7 @@ class Evidence:
     def late(self, name: str) -> float | None:
         """The median of the last quarter of a series; None without a value."""
         values = [value for _, value in self.series(name)]
-        return statistics.median(values[-max(len(values) // LATE_SHARE, 1) :]) if values else None
+        return statistics.median(values[-max(int(len(values) * LATE_SHARE), 1) :]) if values else None
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def classes_collapse(evidence: Evidence) -> list[Finding]:
             "failure",
             f"Samples of one class are alike at {last.kimg:g} kimg: {classes} of the distance of its images.",
             f"mean distance in a class below {COLLAPSED:g} of that of its images",
-            "Add images of the class, or leave it out by data.classes=[...]",
+            "Add images of the class, or prepare the dataset again without it",
             {"classes": dict(alike)},
         )
     ]

@@ -199,10 +199,10 @@ def test_what_is_said_about_a_reduced_resolution(tmp_path: Path) -> None:
     path = images(tmp_path, 20, 512)
     lines = own_images.reasons(composed(path, CPU), Opened(20, 64))
     assert len(lines) == 5
-    hint = "about the most that a CPU trains in hours; data.resolution=128 takes four times as long"
+    hint = "about the largest that a CPU trains in hours; data.resolution=128 takes four times as long"
     assert lines[1] == f"64 px (data.convert=rgb): {hint}"
     assert lines[2] == "batch 8, 16 to 128 feature maps, r1.gamma=2: as for the portraits at 64 px"
-    often = "each image is shown 10,000 times; above 200, the discriminator may learn them by heart"
+    often = "each image is shown 10,000 times; above 200, the discriminator may memorize them"
     assert lines[3] == f"augment=ada: {often}"
     assert lines[4].endswith("at 512 px")
     lines = own_images.reasons(composed(path, CPU, "data.resolution=256", "augment=none"), Opened(20, 256))

@@ -63,6 +63,11 @@ def test_without_data_and_snapshots_the_records_are_diagnosed(
     shutil.rmtree(tmp_path / "run" / "snapshots")
     text, values = diagnosed(capsys, f"run={tmp_path / 'run'}")
     assert values["not_checked"] == ["samples (the run has no snapshot)"]
+    (tmp_path / "run" / "snapshots").mkdir()
+    (tmp_path / "run" / "snapshots" / "000000.096.safetensors").write_bytes(b"damaged")
+    text, values = diagnosed(capsys, f"run={tmp_path / 'run'}")
+    assert "class_without_images" in text  # of the training images, which can be read
+    assert values["not_checked"][0].startswith("samples (snapshot=")
     config = (tmp_path / "run" / "config.yaml").read_text()
     (tmp_path / "run" / "config.yaml").write_text(config.replace(str(trained / "data"), str(tmp_path / "gone")))
     text, values = diagnosed(capsys, f"run={tmp_path / 'run'}")

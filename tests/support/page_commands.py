@@ -8,14 +8,16 @@ from tests.support.datasets import encode, write_archive, write_folder
 from tests.support.tiny import TINY_RUN
 
 BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
+CAPTION = re.compile(r"^\*.*\*$", re.MULTILINE)  # of a figure, with the commands that made it
 IMAGES = {f"{kind}/{i}.png": encode(i, (16, 16)) for kind in "ab" for i in range(4)}
 LABELS = {"labels": [[name, int(name.startswith("b"))] for name in IMAGES]}
 
 
 def block_commands(text: str) -> list[list[str]]:
-    """Each command of the shell blocks, in order, as arguments of `stylegen`; without the two set-up lines."""
+    """Each command of captions and shell blocks as arguments of `stylegen`; without the two set-up lines."""
+    captions = [command for caption in CAPTION.findall(text) for command in re.findall("`([^`]+)`", caption)]
     found = []
-    for block in BLOCK.findall(text):
+    for block in captions + BLOCK.findall(text):
         for line in re.sub(r"\s*\\\n\s*", " ", block).strip().splitlines():
             words = shlex.split(line, comments=True)
             if words and words[0] == "python":
@@ -53,9 +55,13 @@ def _train(settings: list[str]) -> list[str]:
     return [*kept, *small, *growth, "total_kimg=0.016"]
 
 
+def _sample(settings: list[str]) -> list[str]:
+    return [*settings, *["frames=2"] * any(s.startswith("frames=") for s in settings)]
+
+
 def _evaluate(settings: list[str]) -> list[str]:
     kept = [s for s in settings if not s.startswith(("metrics=", "num_samples="))]
     return [*kept, "metrics=[fd_random_vgg16]", "num_samples=8", "evaluation.calibrate=false"]
 
 
-_SMALL = {"train": _train, "evaluate": _evaluate}
+_SMALL = {"train": _train, "sample": _sample, "evaluate": _evaluate}

@@ -1,5 +1,6 @@
 """Images that training converts by itself: what `prepare` would write, in the cache folder, made on first use."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -27,11 +28,16 @@ def converted_path(path: str | Path, resolution: int, channels: str) -> Path:
     Raises:
         UserError: a bad source; no image that can be read; a cache folder without space or permission.
     """
-    source, recipe = open_source(path, suffixes=CONVERTIBLE_SUFFIXES), Recipe(resolution, channels=channels)
-    if not source.keys():
-        raise no_images("data.path", source)
+    recipe = Recipe(resolution, channels=channels)
+    with contextlib.closing(open_source(path, suffixes=CONVERTIBLE_SUFFIXES)) as source:
+        if not source.keys():
+            raise no_images("data.path", source)
+        return _converted(source, recipe, path)
+
+
+def _converted(source: Source, recipe: Recipe, path: str | Path) -> Path:
     name = Path(path).expanduser().resolve().stem
-    folder = cache_folder() / "converted" / f"{_tag(source, recipe)}-{resolution}"
+    folder = cache_folder() / "converted" / f"{_tag(source, recipe)}-{recipe.resolution}"
     out = folder / f"{name}.zip"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +46,6 @@ def converted_path(path: str | Path, resolution: int, channels: str) -> Path:
                 prepare(source, out, recipe)
     except OSError as error:
         raise unwritable_cache(folder, error, "converted images are kept there") from error
-    source.close()
     return out
 
 

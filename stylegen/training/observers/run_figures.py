@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from stylegen.animation import write_animation
 from stylegen.checkpoints.run_folder import RunFolder
@@ -60,7 +60,7 @@ class RunFigures:
     def _tolerated(self, path: Path) -> Iterator[None]:
         try:
             yield
-        except (ImportError, ValueError, RuntimeError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        except (ImportError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
             self.run_log.say(f"note: {path.name} was not written ({error})")
 
 
@@ -132,13 +132,10 @@ def animate_grids(grids: Sequence[Path], path: Path) -> None:
     grids = evenly_spaced(grids, MAX_FRAMES)
     if len(grids) < 2:
         return
-    with Image.open(grids[-1]) as last:
-        factor = min(1.0, (MAX_PIXELS / len(grids) / (last.width * last.height)) ** 0.5)
-        size = max(1, int(last.width * factor)), max(1, int(last.height * factor))
-    frames = []
-    for grid in grids:
-        with Image.open(grid) as image:
-            frames.append(add_caption(_fitted(image.convert("RGB"), size), f"{float(grid.stem):g} kimg"))
+    last = _read(grids[-1])
+    factor = min(1.0, (MAX_PIXELS / len(grids) / (last.width * last.height)) ** 0.5)
+    size = max(1, int(last.width * factor)), max(1, int(last.height * factor))
+    frames = [add_caption(_fitted(_read(grid), size), f"{float(grid.stem):g} kimg") for grid in grids]
     each = min(max(_SHOWN_MS // len(frames), _SHORTEST_MS), _LONGEST_MS)
     with replacing(path) as partial:
         write_animation(partial, frames, [each] * (len(frames) - 1) + [_LAST_MS], path.suffix)
@@ -149,6 +146,14 @@ def evenly_spaced(items: Sequence[Path], count: int) -> list[Path]:
     if len(items) <= count:
         return list(items)
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def _read(grid: Path) -> Image.Image:
+    try:
+        with Image.open(grid) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError) as error:  # Pillow's errors for truncated files; an observer recovers from ValueError
+        raise ValueError(f"{grid.name}: {error}") from error
 
 
 def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -116,9 +116,10 @@ def test_long_runs_have_bounded_animations(folder: RunFolder, monkeypatch: pytes
     assert (chosen[0].name, chosen[-1].name) == ("0", "999")
 
 
-def test_a_figure_that_fails_ends_no_training(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kept", [0, 20, 60])
+def test_a_figure_that_fails_ends_no_training(folder: RunFolder, capsys: pytest.CaptureFixture[str], kept: int) -> None:
     grids = write_grids(folder, [(40, 30)] * 2)
-    grids[0].write_bytes(b"not an image")
+    grids[0].write_bytes(grids[0].read_bytes()[:kept] or b"not an image")
     RunFigures(folder, RunLog(folder.log)).animate()
     assert "note: samples.webp was not written (" in capsys.readouterr().err
     assert not folder.animation.exists()
