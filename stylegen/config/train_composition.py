@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from stylegen.bounds import FilePath, check
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of, refuse_renamed
 from stylegen.config.compose import compose_tree, plain, typed_values
@@ -25,6 +26,7 @@ from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 
 _ALWAYS_GIVEN = ("output_dir", "resume", "max_hours")  # never from the run's config.yaml
+_OPENED = ("data.path", "init", "evaluation.weights")  # to choose settings, before the schema's check
 
 
 def compose_train(overrides: Sequence[str]) -> TrainSettings:
@@ -75,8 +77,10 @@ def _for_own_images(overrides: Sequence[str]) -> list[str]:
         config, keys = compose_tree("train", overrides), {key_of(override) for override in overrides}
         values = {key: OmegaConf.select(config, key) for key in keys}
         values["experiment"] = next((o.partition("=")[2] for o in overrides if key_of(o) == "experiment"), None)
-    if "data.path" not in values and (CONF / "data" / f"{values.get('data')}.yaml").is_file():
+    if "data.path" not in values and values.get("data") in {path.stem for path in (CONF / "data").glob("*.yaml")}:
         values["data.path"] = load_yaml(CONF / "data" / f"{values['data']}.yaml").get("path")
+    for key in (key for key in _OPENED if values.get(key) is not None):
+        check(key, values[key], FilePath)
     return own_overrides(overrides, values)
 
 

@@ -102,6 +102,24 @@ def test_train(overrides: list[str], message: str, tmp_path: Path, capsys: pytes
     assert message in refused(arguments, tmp_path, capsys)
 
 
+@pytest.mark.parametrize("setting", ["data.path", "init", "evaluation.weights"])
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("~nosuchuser/x", "no user nosuchuser"), ("x" * 300, "at most 255 bytes"), ("a/" * 2000, "at most 3840 bytes")],
+)
+def test_paths_that_are_opened_to_choose_settings(
+    setting: str, path: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", f"{setting}={path}", f"output_dir={tmp_path / 'run'}", "trainer.accelerator=cpu"]
+    line = refused(arguments, tmp_path, capsys)
+    assert line.startswith(f"error: {setting}=")
+    assert message in line
+
+
+def test_a_long_name_of_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no such data" in refused(["train", f"data={'x' * 300}", f"output_dir={tmp_path / 'run'}"], tmp_path, capsys)
+
+
 @pytest.mark.parametrize(
     ("variables", "overrides", "message"),
     [
