@@ -6,6 +6,7 @@ networks, resolution and channels are those of the trained weights. What the use
 values, `config.yaml` records them, and a continued run does not choose again.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ def _is_positive(number: Any) -> bool:
 
 def _is_given(key: str, given: Collection[str]) -> bool:
     """Whether the user has set this key, or the part of a group without which it does not exist."""
-    parts = ("regularizers", "regularizers.r1") if key.startswith("regularizers.") else ()
+    parts = ("regularizers", key.rpartition(".")[0]) if key.startswith("regularizers.") else ()
     return key in given or any(part in given for part in parts)
 
 
@@ -148,9 +149,9 @@ def _on_a_cpu(resolution: int, items: int, processes: int, given: Mapping[str, A
     batch    = 8, less for fewer images
     ADA      = if each image is shown more than 200 times, at the speed of a short run
     """
-    batch = given.get("batch_size") or _batch_for(items, max(_CPU_BATCH, processes))
+    batch = given.get("batch_size") or _batch_for(items, max(_CPU_BATCH, processes), processes)
     chosen: dict[str, Any] = {"regularizers.r1.gamma": resolution / 32, "batch_size": batch}
-    chosen["discriminator.mbstd_group_size"] = max(min(4, batch // processes), 1)
+    chosen["discriminator.mbstd_group_size"] = math.gcd(4, max(batch // processes, 1))
     if 1000 * (given.get("total_kimg") or _CPU_KIMG) > PASSES * items:
         chosen["augment"] = "ada_short"
     if items < _FEWEST_EVALUATED or not is_present(_EXTRACTOR):
@@ -163,19 +164,25 @@ def _on_gpus(resolution: int, items: int, processes: int, batch_size: int | None
     batch = auto_settings(resolution, processes, batch_size)["batch_size"]
     chosen: dict[str, Any] = {}
     if batch > items:
-        batch = chosen["batch_size"] = _batch_for(items, batch)
+        batch = chosen["batch_size"] = _batch_for(items, batch, processes)
     gib = torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else _PUBLISHED_GIB
     share, group = batch // processes, max(min(batch // processes, 4), 1)
     while gib < _PUBLISHED_GIB * 0.9 and share % (2 * group) == 0:
         share, gib = share // 2, gib * 2
     if share < batch // processes:
         chosen["batch_per_device"] = share
+    if share == 1 < batch:
+        chosen["regularizers.path_length.batch_shrink"] = 1
     return chosen
 
 
-def _batch_for(items: int, most: int) -> int:
-    """The largest power of two that the images fill, at most `most`."""
-    return min(most, 1 << (items.bit_length() - 1))
+def _batch_for(items: int, most: int, processes: int) -> int:
+    """The largest power of two for each process that the images fill, at most `most` in all.
+
+    With fewer images than processes, a batch that is refused later.
+    """
+    share = min(items, most) // processes
+    return processes << (share.bit_length() - 1) if share else items
 
 
 def reasons(settings: TrainSettings, dataset: ImageDataset) -> list[str]:
