@@ -39,7 +39,8 @@ _NUMBERS = (  # positive, or refused later
     *("data.resolution", "data.max_images", "trainer.devices", "trainer.num_nodes", "batch_size", "total_kimg"),
 )
 _PUBLISHED_GIB = 12  # "at least 12 GB" (StyleGAN2-ADA's README)
-_EXTRACTOR = "efficientnet_lite0"
+_METRICS = {"inception": "fid50k_full", "efficientnet_lite0": "efficientnet_lite0"}  # by extractor, best first
+_CPU_METRICS = {"efficientnet_lite0": "efficientnet_lite0"}
 
 
 def recipe_of(experiment: str | None, path: str | None, accelerator: str) -> str | None:
@@ -113,6 +114,7 @@ def choose(
         chosen["data.use_labels"] = "true"
     count = min(int(given.get("data.max_images") or survey.count), survey.count)
     items = count * (2 if given.get("data.mirror") is True else 1)
+    chosen |= _evaluation(items, _CPU_METRICS if on_cpu else _METRICS, given)
     if not on_cpu:
         return chosen | _on_gpus(resolution, items, processes, given.get("batch_size")) | networks.overrides()
     chosen |= cpu_networks(resolution) | _on_a_cpu(resolution, items, processes, given)
@@ -154,9 +156,16 @@ def _on_a_cpu(resolution: int, items: int, processes: int, given: Mapping[str, A
     chosen["discriminator.mbstd_group_size"] = math.gcd(4, max(batch // processes, 1))
     if 1000 * (given.get("total_kimg") or _CPU_KIMG) > PASSES * items:
         chosen["augment"] = "ada_short"
-    if items < _FEWEST_EVALUATED or not is_present(_EXTRACTOR):
-        chosen["evaluation"] = "none"
     return chosen
+
+
+def _evaluation(items: int, metrics: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, str]:
+    """The first of the metrics whose weights are on this machine: without a network, a run must start too."""
+    if "evaluation.metrics" in given:
+        return {}
+    weights = given.get("evaluation.weights")
+    present = (name for extractor, name in metrics.items() if is_present(extractor, weights))
+    return {"evaluation": "none" if items < _FEWEST_EVALUATED else next(present, "none")}
 
 
 def _on_gpus(resolution: int, items: int, processes: int, batch_size: int | None) -> dict[str, Any]:

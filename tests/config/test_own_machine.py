@@ -58,3 +58,46 @@ def test_path_length_on_one_image_per_process(tmp_path: Path) -> None:
     assert composed(path, *eight, "regularizers.path_length.batch_shrink=2").regularizers.path_length.batch_shrink == 2
     assert "path_length" not in composed(path, *eight, "experiment=auto", "~regularizers.path_length").regularizers
     assert composed(path, GPU, "trainer.devices=4").regularizers.path_length.batch_shrink == 2
+
+
+BOTH = ("inception", "efficientnet_lite0")
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "present", "metrics"),
+    [
+        (GPU, 16, BOTH, ["fid50k_full"]),
+        (GPU, 16, BOTH[1:], ["fd_efficientnet_lite0", "prdc_efficientnet_lite0"]),
+        (GPU, 16, (), []),
+        (GPU, 15, BOTH, []),
+        (CPU, 16, BOTH, ["fd_efficientnet_lite0", "prdc_efficientnet_lite0"]),
+        (CPU, 16, BOTH[:1], []),
+        (CPU, 15, BOTH, []),
+    ],
+)
+def test_the_metric_is_one_whose_weights_are_here(
+    device: str,
+    count: int,
+    present: tuple[str, ...],
+    metrics: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own_images, "is_present", lambda extractor, weights: extractor in present)
+    config = composed(images(tmp_path, count, 16), device)
+    assert list(config.evaluation.metrics) == metrics
+    assert config.evaluation.every_kimg == (200 if device == GPU else 0)
+
+
+def test_given_metrics_and_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(own_images.torch.hub, "get_dir", lambda: str(tmp_path))
+    path = images(tmp_path, 16, 16)
+    given = composed(path, GPU, "evaluation.metrics=[fid]").evaluation
+    assert (list(given.metrics), given.num_samples) == (["fid"], 50000)
+    assert list(composed(path, GPU, "evaluation=fid50k_full").evaluation.metrics) == ["fid50k_full"]
+    (tmp_path / "own.pth").write_bytes(b"")
+    config = composed(path, GPU, f"evaluation.weights={tmp_path / 'own.pth'}")
+    assert list(config.evaluation.metrics) == ["fid50k_full"]
+    with pytest.raises(UserError, match=r"evaluation\.weights=/nowhere: no such file"):
+        composed(path, GPU, "evaluation.weights=/nowhere")
