@@ -49,6 +49,7 @@ def evaluate(snapshot: "Model | str | Path", **settings: Any) -> dict[str, Any]:
         snapshot: a model that was loaded from a file, or the path or name of one.
         settings: of the command, such as metrics, num_samples and out; with a dot, as
             `**{"data.path": "images.zip"}`. By default, metrics are computed against the model's training data.
+            Without `out`, the card is written beside the snapshot, or to the current folder for a packaged model.
 
     Raises:
         stylegen.errors.UserError: a setting that the command refuses.
@@ -59,11 +60,18 @@ def evaluate(snapshot: "Model | str | Path", **settings: Any) -> dict[str, Any]:
     from stylegen.verbs.evaluate import run
 
     path = snapshot if isinstance(snapshot, (str, Path)) else snapshot.path
-    overrides = [f"{key}={value}" for key, value in {"snapshot": path, **settings}.items()]
+    overrides = [f"{key}={_typed(value)}" for key, value in {"snapshot": path, **settings}.items()]
     composed = compose_config("evaluate", overrides)
     check_complete(composed)
     card: dict[str, Any] = json.loads(run(composed) or "{}")
     return card
+
+
+def _typed(value: Any) -> Any:
+    """The value as on a command line."""
+    if value is None:
+        return "null"
+    return list(value) if isinstance(value, tuple) else value
 
 
 def __getattr__(name: str) -> Any:

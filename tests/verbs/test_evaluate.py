@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import stylegen
 from stylegen import features
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
@@ -337,3 +338,15 @@ def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
     assert "Download https://github.com/toshas/torch-fidelity/releases/download" in message
     assert f"put it into {tmp_path / 'weights'}" in message
     assert not out.exists()
+
+
+@pytest.mark.parametrize("metrics", [[FD], (FD,)])
+def test_from_python(
+    metrics: list[str] | tuple[str, ...], run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    snapshot = max(run_folder.rglob("*.safetensors"))
+    card = stylegen.evaluate(snapshot, metrics=metrics, num_samples=16, out=None)
+    assert list(card["metrics"]) == [FD]
+    assert json.loads(snapshot.with_suffix(".metrics.json").read_text())["metrics"] == card["metrics"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "run"]
