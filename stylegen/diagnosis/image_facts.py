@@ -18,6 +18,7 @@ from stylegen.one_hot import OneHot, members
 
 SIDE = 16  # pixels: positions, colors and shapes, without the sharpness that a young network lacks
 MAX_BYTES = 2**30  # of images that are decoded to find repetitions, where no digests are stored
+BATCH = 32  # images in memory at full resolution
 PER_CLASS = 64  # images of each class
 MAX_CLASSES = 16
 
@@ -102,7 +103,7 @@ class Diversity:
     def __init__(self, data: ImageDataset, count: int, device: torch.device) -> None:
         self.data, self.count, self.device = data, count, device
         order = randomness.permutation(len(data), 0, "diagnosis/reals")[:count]
-        self.reals = shrunk(data.batch(order)[0].cpu())
+        self.reals = _reals(data, order)
         self.few = max(min(len(data) // 4, count, 128), 2)
         self.labels = data.labels()
 
@@ -114,8 +115,8 @@ class Diversity:
         """
         snapshot = load_snapshot(path)
         table = self.labels if self.data.spec.num_classes else None
-        sampler = Sampler(snapshot.generator.to(self.device), label_table=table, batch_size=32)
-        fakes = shrunk(sampler.images(list(range(self.count))).cpu())
+        sampler = Sampler(snapshot.generator.to(self.device), label_table=table, batch_size=BATCH)
+        fakes = _fakes(sampler, self.count)
         return SampleFacts(
             kimg=snapshot.info.get("images_seen", 0) / 1000,
             spread=_ratio(mean_distance(fakes), mean_distance(self.reals)),
@@ -127,10 +128,18 @@ class Diversity:
         generator = load_snapshot(path).generator.to(self.device)
         found = {}
         for label in [label for label, count in enumerate(counts) if count > 1][:MAX_CLASSES]:
-            real = shrunk(self.data.batch(members(self.labels, label)[:PER_CLASS])[0].cpu())
-            fake = shrunk(Sampler(generator, label=label, batch_size=32).images(list(range(PER_CLASS))).cpu())
+            real = _reals(self.data, members(self.labels, label)[:PER_CLASS])
+            fake = _fakes(Sampler(generator, label=label, batch_size=BATCH), PER_CLASS)
             found[label] = _ratio(mean_distance(fake), mean_distance(real))
         return found
+
+
+def _reals(data: ImageDataset, indices: Tensor) -> Tensor:
+    return torch.cat([shrunk(data.batch(part)[0].cpu()) for part in indices.split(BATCH)])
+
+
+def _fakes(sampler: Sampler, count: int) -> Tensor:
+    return torch.cat([shrunk(images.cpu()) for images in sampler.batches(list(range(count)))])
 
 
 def _ratio(fakes: float, reals: float) -> float:

@@ -1,12 +1,18 @@
 """Distances, repetitions and classes of small sets with known values."""
 
+import json
+
 import pytest
 import torch
 
+from stylegen import randomness
+from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.data.dataset import ImageDataset
 from stylegen.diagnosis import image_facts as facts
 from stylegen.images import write_png
+from stylegen.latent.sampler import Sampler
 from stylegen.one_hot import OneHot
+from tests.support.tiny import tiny_generator
 
 
 def test_distances_are_root_mean_squares_of_gray_levels():
@@ -47,3 +53,30 @@ def test_repeated_images_are_counted(whole, example, tmp_path):
     assert (found.num_images, found.checked, found.repeated) == (5, 5, 2)
     assert found.example == example
     assert found.effective == pytest.approx(25 / 11)
+
+
+def test_few_images_are_in_memory_at_full_resolution(tmp_path, monkeypatch):
+    names = [f"{number:02d}.png" for number in range(80)]
+    for name in names:
+        write_png(tmp_path / name, torch.randint(256, (3, 32, 32), dtype=torch.uint8))
+    labels = {"labels": [[name, 0] for name in names]}
+    (tmp_path / "dataset.json").write_text(json.dumps(labels))
+    save_snapshot(tmp_path / "1.safetensors", tiny_generator(32, num_classes=1), {"images_seen": 1000})
+    data, sizes, shrunk = ImageDataset(tmp_path, cache="off", use_labels=True), [], facts.shrunk
+
+    def recorded(images):
+        sizes.append(len(images))
+        return shrunk(images)
+
+    monkeypatch.setattr(facts, "shrunk", recorded)
+    diversity = facts.Diversity(data, 70, torch.device("cpu"))
+    found = diversity.measure(tmp_path / "1.safetensors")
+    classes = diversity.measure_classes(tmp_path / "1.safetensors", [80])
+    assert sizes == [32, 32, 6] * 2 + [32, 32] * 2
+
+    order = randomness.permutation(80, 0, "diagnosis/reals")[:70]
+    samples = Sampler(tiny_generator(32, num_classes=1), batch_size=32)
+    spread = facts.mean_distance(shrunk(samples.images(list(range(70)))))
+    assert found.spread == pytest.approx(spread / facts.mean_distance(shrunk(data.batch(order)[0])))
+    spread = facts.mean_distance(shrunk(samples.images(list(range(64)))))
+    assert classes[0] == pytest.approx(spread / facts.mean_distance(shrunk(data.batch(range(64))[0])))
