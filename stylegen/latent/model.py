@@ -2,20 +2,23 @@
 
 import io
 import math
+import operator
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from stylegen.bounds import DEVICES
+from stylegen.bounds import DEVICES, brief
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.distributed import choose_device
-from stylegen.errors import UserError
+from stylegen.errors import UserError, unknown_choice
 from stylegen.images import make_grid, to_pil, write_png
 from stylegen.latent.interpolation import lerp
 from stylegen.latent.sampler import Sampler, mix, truncate
-from stylegen.latent.seeds import parse_layers, parse_seeds
+from stylegen.latent.seeds import MAX_SEED, parse_layers, parse_seeds
+from stylegen.networks.generator import Noise
 
 Seeds = int | str | Sequence[int]
 Label = int | str | None
@@ -31,12 +34,14 @@ class Images(Tensor):
 
     def grid(self, columns: int | None = None) -> Tensor:
         """uint8 [C, H, W]: the images row by row, in a square by default."""
-        return make_grid(self.as_subclass(Tensor).cpu(), columns or math.ceil(math.sqrt(len(self))))
+        columns = math.ceil(math.sqrt(len(self))) if columns is None else _positive("columns", columns)
+        return make_grid(self.as_subclass(Tensor).cpu(), columns)
 
     def save(self, path: str | Path, columns: int | None = None, scale: int = 1) -> Path:
-        """Write the grid as PNG, each pixel as a square of `scale` pixels."""
-        write_png(Path(path).expanduser(), self.grid(columns), scale)
-        return Path(path)
+        """Write the grid as PNG, each pixel as a square of `scale` pixels -> the path, without `~`."""
+        path = Path(path).expanduser()
+        write_png(path, self.grid(columns), _positive("scale", scale))
+        return path
 
     def _repr_png_(self) -> bytes:
         data = io.BytesIO()
@@ -57,7 +62,7 @@ class Model:
         info: recorded at training, such as images_seen, dataset, class_names.
 
     Raises:
-        stylegen.errors.UserError: by all methods, for a seed, class, or layer that does not exist.
+        stylegen.errors.UserError: by all methods, for a seed, class, layer or device that does not exist.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -69,18 +74,19 @@ class Model:
         cls, path_or_name: str | Path, device: torch.device | str = "auto", dtype: torch.dtype | None = None
     ) -> "Model":
         """See `stylegen.load`."""
-        chosen = choose_device(device) if device in DEVICES else torch.device(device)
+        chosen = _existing(device)
         return cls(load_snapshot(path_or_name)).to(chosen, dtype)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Model":
         """Move or convert the network in place, and return the model.
 
         Raises:
-            UserError: a dtype that is not floating-point.
+            UserError: a device that this machine lacks; a dtype that is not floating-point.
         """
         if dtype is not None and not dtype.is_floating_point:
             raise UserError(f"dtype={dtype}", rule="weights are floating-point", fix="Use dtype=torch.float32")
-        self.generator.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        chosen = None if device is None else _existing(device)
+        self.generator.to(device=chosen, dtype=dtype).to(memory_format=torch.channels_last)
         return self
 
     @property
@@ -120,12 +126,15 @@ class Model:
         ws = G.mapping(z.to(self.device, self.dtype), labels.to(self.device)).unsqueeze(1).repeat(1, G.num_ws, 1)
         return truncate(ws, G.mapping.w_avg, psi)
 
-    def synthesis(self, ws: Tensor, noise: str = "const") -> Tensor:
+    def synthesis(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         """Styles [N, L, w_dim] -> images [N, C, H, W], about in [-1, 1]; differentiable.
 
         Args:
-            noise: "const" for the noise stored with the weights, or "none".
+            noise: "const" for the noise stored with the weights, "none", or one [N, 1, r, r] for each r in
+                `generator.synthesis.noise_sizes`.
         """
+        if isinstance(noise, str) and noise not in ("const", "none"):  # "random" needs seeds: see `sample`
+            raise unknown_choice("noise", noise, ("const", "none"))
         return self.generator.synthesis(ws.to(self.device, self.dtype), noise)
 
     def sample(self, seeds: Seeds, psi: float = 0.7, label: Label = None, noise: str = "const") -> Images:
@@ -175,7 +184,7 @@ class Model:
         torch.Size([5, 3, 64, 64])
         """
         a, b = self.ws([start, end], psi, label)
-        steps = torch.linspace(0, 1, frames, device=self.device, dtype=self.dtype)
+        steps = torch.linspace(0, 1, _positive("frames", frames), device=self.device, dtype=self.dtype)
         return self.render(lerp(a, b, steps))
 
     def __repr__(self) -> str:
@@ -189,8 +198,40 @@ class Model:
         return Sampler(self.generator, psi=psi, noise=noise, label=self._snapshot.class_index(label))
 
 
-def _numbers(seeds: Seeds) -> list[int]:
-    """Seeds as a checked list."""
-    if isinstance(seeds, (int, str)):
-        return parse_seeds(str(seeds))
-    return parse_seeds(",".join(str(int(seed)) for seed in seeds))
+def _existing(device: torch.device | str) -> torch.device:
+    """The device of a name, such as "auto" or "cuda:1"; UserError if this machine lacks it."""
+    if device in DEVICES:
+        return choose_device(str(device))
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # the latter: this torch is built without such devices
+        fix = "Use device=auto or device=cpu"
+        raise UserError(f"device={device}", rule="this machine has no such device", fix=fix) from error
+
+
+def _positive(name: str, number: int) -> int:
+    try:
+        value = operator.index(number)
+    except TypeError:
+        value = 0
+    if value < 1:
+        raise UserError(f"{name}={brief(number)}", rule="it is a whole number from 1", fix=f"Use {name}=1 or more")
+    return value
+
+
+def _numbers(seeds: Any) -> list[int]:
+    """`Seeds`, also those of NumPy and torch, as a checked list."""
+    if isinstance(seeds, str):
+        return parse_seeds(seeds)
+    try:
+        return parse_seeds(str(operator.index(seeds)))
+    except TypeError:  # several
+        pass
+    try:
+        return parse_seeds(",".join(str(operator.index(seed)) for seed in seeds))
+    except TypeError as error:
+        raise UserError(
+            f"seeds={brief(seeds)}",
+            rule=f"a seed is a whole number from 0 to {MAX_SEED}",
+            fix='Use a number, a sequence of numbers, or text such as "0-15,40"',
+        ) from error

@@ -4,6 +4,7 @@ import doctest
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -102,6 +103,57 @@ def test_errors(path: Path) -> None:
         stylegen.load("nothing")
     with pytest.raises(AttributeError):
         stylegen.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("seeds", [np.int64(2), np.array(2), np.array([2]), torch.tensor(2), torch.tensor([2]), "2"])
+def test_seeds_of_numpy_and_torch(path: Path, seeds: object) -> None:
+    model = stylegen.load(path)
+    assert torch.equal(model.ws(seeds), model.ws([2]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seeds", [0.7, [0.7], [0, None], None, torch.tensor([0.7]), [[0, 1]], []])
+def test_seeds_that_are_no_whole_numbers(path: Path, seeds: object) -> None:
+    with pytest.raises(UserError, match="seeds="):
+        stylegen.load(path).sample(seeds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "two words", torch.device("cuda", 99)])
+def test_devices_that_are_not_there(path: Path, device: torch.device | str) -> None:
+    with pytest.raises(UserError, match=f"device={device}: this machine has no such device"):
+        stylegen.load(path, device)
+    with pytest.raises(UserError, match=f"device={device}: this machine has no such device"):
+        stylegen.load(path).to(device)
+    assert stylegen.load(path, "cpu:0").to("cpu").device.type == "cpu"
+
+
+def test_noise_of_synthesis(path: Path) -> None:
+    model = stylegen.load(path)
+    ws = model.ws([0, 1])
+    for noise in ("foo", "random"):
+        with pytest.raises(UserError, match=f"noise={noise}: .*Known: const, none"):
+            model.synthesis(ws, noise)
+    zeros = [torch.zeros(2, 1, r, r) for r in model.generator.synthesis.noise_sizes]
+    torch.testing.assert_close(model.synthesis(ws, zeros), model.synthesis(ws, "none"))
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "many", None])
+def test_numbers_of_frames_columns_and_pixels(path: Path, number: int, tmp_path: Path) -> None:
+    model = stylegen.load(path)
+    with pytest.raises(UserError, match=f"frames={'null' if number is None else number}: it is a whole number from 1"):
+        model.interpolate(0, 1, frames=number)
+    images = model.interpolate(0, 1, frames=np.int64(2))
+    with pytest.raises(UserError, match="scale="):
+        images.save(tmp_path / "grid.png", scale=number)
+    if number is not None:
+        with pytest.raises(UserError, match="columns="):
+            images.save(tmp_path / "grid.png", columns=number)
+    assert not list(tmp_path.iterdir())
+
+
+def test_save_returns_the_path_of_the_file(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert stylegen.load(path).sample(0).save("~/grid.png") == tmp_path / "grid.png"
+    assert (tmp_path / "grid.png").is_file()
 
 
 @pytest.mark.parametrize("module", [stylegen, model_module])
