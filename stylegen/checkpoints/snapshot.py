@@ -89,7 +89,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
     path = find_snapshot(path)
     file = read_snapshot_file(path)
     try:
-        with _ShapesOnly():
+        with ShapesOnly():
             generator = build_generator(file.network, **file.settings)
         level = Level(generator.resolution) if file.level is None else Level(**file.level)
         generator.set_level(level.resolution, level.alpha)
@@ -104,7 +104,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
     return Snapshot(generator.eval().requires_grad_(False), file.info, path)
 
 
-class _ShapesOnly(TorchFunctionMode):
+class ShapesOnly(TorchFunctionMode):
     """Context manager: networks built in it have weights with shape and dtype, but no memory.
 
     `torch.device("meta")` does the same, but computes shapes of sums and products by decompositions in Python that

@@ -1,0 +1,65 @@
+"""Files of other StyleGAN code as values: pickles, and both formats of torch.save. Executes nothing of them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from stylegen.checkpoints.pickle_data import Budget, ByteReader, Refused
+from stylegen.checkpoints.pickle_names import NAMES
+from stylegen.checkpoints.safe_pickle import Machine
+from stylegen.checkpoints.torch_storages import MAGIC, read_legacy, read_zip
+from stylegen.errors import DamagedFile, UserError
+
+MAX_BYTES = 4 * 2**30  # the largest checkpoints, 1024-px networks with optimizer states, have 1 GB
+_SAFETENSORS_HEADER = b"{"
+
+
+def read_foreign(path: Path, setting: str = "source") -> Any:
+    """The content of a file: dicts, lists, numbers, texts, CPU tensors and `Record`s.
+
+    Args:
+        setting: name of the setting with the path, for error messages.
+
+    Raises:
+        UserError: the file cannot be read, is too large, or contains something that is not on the list of names.
+        DamagedFile: the file is truncated, damaged, or no such file at all.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise Refused(f"it has {size / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:.0f}")
+        with path.open("rb") as stream:
+            return _read(stream, size)
+    except Refused as error:
+        raise UserError(f"{setting}={path}", rule=f"it is not read: {error}", fix=_FIX) from error
+    except OSError as error:
+        raise UserError(
+            f"{setting}={path} cannot be read ({error.strerror or error})",
+            rule="the file must be readable",
+            fix=f"Check its permissions, or use {setting}= with another file",
+        ) from error
+    except Exception as error:  # a damaged pickle or archive raises many types
+        reason = f"{type(error).__name__}: {str(error).partition(os.linesep)[0][:100]}"
+        raise DamagedFile(f"{setting}={path}", rule=f"it is damaged, or no pickle ({reason})", fix=_FIX) from error
+
+
+_FIX = "Use a .pkl, .pt or .pth file as its authors published it; nothing of this file was executed"
+
+
+def _read(stream: Any, size: int) -> Any:
+    budget = Budget(size)
+    start = stream.read(len(MAGIC))
+    stream.seek(0)
+    if start.startswith(b"PK\x03\x04"):
+        return read_zip(stream, NAMES, budget)
+    if start[8:9] == _SAFETENSORS_HEADER:
+        raise Refused("it is a safetensors file, not a pickle")
+    if start.startswith(b"\x89HDF"):
+        raise Refused("it is an HDF5 file, not a pickle")
+    reader = ByteReader(stream, size)
+    if start == MAGIC:
+        return read_legacy(reader, NAMES, budget)
+    value = Machine(reader, NAMES, budget).run()
+    if reader.left:
+        raise Refused("data follow the end of its pickle")
+    return value
