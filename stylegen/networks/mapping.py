@@ -38,7 +38,7 @@ class Mapping(StyleMapping):
         z_dim: width of z; 0 for labels only (the discriminator's projection).
         num_classes: width of c; 0 for none.
         w_dim: width of w, the hidden layers and the label embedding.
-        num_layers: fully connected layers.
+        num_layers: fully connected layers; 0, for labels only, returns the normalized embedding.
         lr_multiplier: of the layers, not the label embedding.
         activation: see `layers.activation`.
 
@@ -55,7 +55,7 @@ class Mapping(StyleMapping):
         activation: str = "lrelu",
     ) -> None:
         super().__init__()
-        if z_dim + num_classes < 1 or w_dim < 1 or num_layers < 1:
+        if z_dim + num_classes < 1 or w_dim < 1 or num_layers < (1 if z_dim else 0):
             raise UserError(
                 f"z_dim={z_dim} w_dim={w_dim} mapping_layers={num_layers}",
                 rule="a mapping network has at least one input, one output and one layer",

@@ -1,0 +1,63 @@
+"""Pickled modules of NVIDIA's PyTorch code (`torch_utils.persistence`), as records: arguments, attributes, tensors."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from stylegen.checkpoints.pickle_data import Record, Refused
+from stylegen.checkpoints.pickle_names import PERSISTENT
+
+_MAX_MODULES = 10_000
+
+
+def is_module(value: Any) -> bool:
+    """Whether this is the record of a module of that code."""
+    return isinstance(value, Record) and value.module == PERSISTENT and isinstance(value.state, dict)
+
+
+def modules(root: Record) -> Iterator[tuple[str, Record]]:
+    """The module and its submodules by dotted name, "" for itself. The reader has bounded the depth."""
+    stack = [("", root)]
+    for _ in range(_MAX_MODULES):
+        if not stack:
+            return
+        name, module = stack.pop()
+        yield name, module
+        children = _part(module, "_modules")
+        stack += [(f"{name}.{key}".lstrip("."), child) for key, child in children.items() if is_module(child)]
+    raise Refused(f"a network has more than {_MAX_MODULES:,} modules")
+
+
+def tensors(root: Record) -> dict[str, Tensor]:
+    """Parameters and buffers by dotted name, as in a state dict."""
+    return {
+        f"{name}.{key}".lstrip("."): tensor
+        for name, module in modules(root)
+        for part in ("_parameters", "_buffers")
+        for key, tensor in _part(module, part).items()
+        if isinstance(tensor, Tensor)
+    }
+
+
+def arguments(module: Record, names: tuple[str, ...]) -> dict[str, Any]:
+    """The constructor's arguments by name; `names` are those of positional ones, in order."""
+    positional = module.state.get("_init_args") or ()
+    keywords = module.state.get("_init_kwargs") or {}
+    return dict(zip(names, positional, strict=False)) | {str(key): value for key, value in keywords.items()}
+
+
+def attribute(root: Record, path: str, default: Any = None) -> Any:
+    """A plain attribute of a submodule: "synthesis.b4.conv1.conv_clamp"."""
+    module: Any = root
+    *parents, name = path.split(".")
+    for parent in parents:
+        module = _part(module, "_modules").get(parent)
+        if not is_module(module):
+            return default
+    return module.state.get(name, default)
+
+
+def _part(module: Record, name: str) -> Mapping[str, Any]:
+    part = module.state.get(name)
+    return part if isinstance(part, dict) else {}
