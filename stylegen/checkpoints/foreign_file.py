@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from stylegen.checkpoints.pickle_data import Budget, ByteReader, Refused
 from stylegen.checkpoints.pickle_names import NAMES
@@ -25,28 +25,35 @@ def read_foreign(path: Path, setting: str = "source") -> Any:
         DamagedFile: the file is truncated, damaged, or no such file at all.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise Refused(f"it has {size / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:.0f}")
         with path.open("rb") as stream:
-            return _read(stream, size)
-    except Refused as error:
-        raise UserError(f"{setting}={path}", rule=f"it is not read: {error}", fix=_FIX) from error
+            return read_stream(stream, path.stat().st_size, f"{setting}={path}")
     except OSError as error:
         raise UserError(
             f"{setting}={path} cannot be read ({error.strerror or error})",
             rule="the file must be readable",
             fix=f"Check its permissions, or use {setting}= with another file",
         ) from error
+
+
+def read_stream(stream: IO[bytes], size: int, name: str) -> Any:
+    """The same from a stream of `size` bytes; `name` is for error messages."""
+    try:
+        if size > MAX_BYTES:
+            raise Refused(f"it has {size / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:.0f}")
+        return _read(stream, size)
+    except Refused as error:
+        raise UserError(name, rule=f"it is not read: {error}", fix=_FIX) from error
+    except OSError:
+        raise
     except Exception as error:  # a damaged pickle or archive raises many types
         reason = f"{type(error).__name__}: {str(error).partition(os.linesep)[0][:100]}"
-        raise DamagedFile(f"{setting}={path}", rule=f"it is damaged, or no pickle ({reason})", fix=_FIX) from error
+        raise DamagedFile(name, rule=f"it is damaged, or no pickle ({reason})", fix=_FIX) from error
 
 
 _FIX = "Use a .pkl, .pt or .pth file as its authors published it; nothing of this file was executed"
 
 
-def _read(stream: Any, size: int) -> Any:
+def _read(stream: IO[bytes], size: int) -> Any:
     budget = Budget(size)
     start = stream.read(len(MAGIC))
     stream.seek(0)

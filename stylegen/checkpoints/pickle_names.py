@@ -22,9 +22,10 @@ _KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"
 
 def _persistent(budget: Budget, meta: Any) -> Record:
     """In place of `_reconstruct_persistent_obj`, which executes `meta["module_src"]`."""
-    if not isinstance(meta, dict) or meta.get("type") != "class" or not isinstance(meta.get("state"), dict):
+    name, state = (meta.get(key) for key in ("class_name", "state")) if isinstance(meta, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(state, dict):
         raise Refused("a persistent object has no class or state")
-    return Record(PERSISTENT, str(meta.get("class_name")), (), meta["state"])
+    return Record(PERSISTENT, name, (), state)
 
 
 def _record(module: str, name: str) -> Callable[..., Record]:
@@ -47,7 +48,7 @@ def _set(budget: Budget, items: Any = ()) -> set[Any]:
 
 def _reconstruct_class(budget: Budget, kind: Any, base: Any, state: Any) -> Any:
     """In place of `copyreg._reconstructor`, of protocols 0 and 1."""
-    if not isinstance(kind, Global) or base != Global(base.module, "object") or state is not None:
+    if not isinstance(kind, Global) or not isinstance(base, Global) or base.name != "object" or state is not None:
         raise Refused("it reconstructs an object of unknown kind")
     return NAMES[kind.module, kind.name](budget)
 
@@ -62,13 +63,14 @@ def _encode(budget: Budget, text: Any, encoding: Any = "utf-8") -> bytes:
 
 def _dtype(budget: Budget, code: Any, *others: Any) -> Pending:
     """In place of `numpy.dtype`, followed by its state (version, byte order, ...)."""
-    if code not in _KINDS:
-        raise Refused(f"an array has the type {str(code)[:40]}")
+    if not isinstance(code, str) or code not in _KINDS:
+        raise Refused("an array has a type that is not numeric")
 
     def finish(state: Any) -> np.dtype[Any]:
-        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+        if order not in ("<", ">", "|", "="):
             raise Refused("an array has an unknown byte order")
-        return np.dtype(code).newbyteorder(state[1]) if state[1] in "<>" else np.dtype(code)
+        return np.dtype(code).newbyteorder(">" if order == ">" else "=")
 
     return Pending(finish)
 

@@ -16,11 +16,13 @@ from typing import Any
 
 from stylegen.checkpoints.pickle_data import MAX_OPERATIONS, Budget, ByteReader, Global, Pending, Record, Refused
 
+MAX_ITEMS = 2_000_000  # of all containers, written out
 MAX_DEPTH = 100  # of containers in containers; published files have about 25
 _LARGE = (
     4096  # bytes objects above this size are consumed once, so that raw and decoded data do not both stay in memory
 )
 _CONSUMED = object()
+_MAX_ARGUMENTS = 8  # of a call that consumes bytes
 _MAX_KEY = 2**31  # integers as keys: larger ones can be chosen to collide
 
 
@@ -48,7 +50,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        self._large: dict[int, int] = {}  # id of a large bytes object -> its key in the memo
+        self._large: dict[int, int] = {}  # id of large bytes, or of a tuple with them -> its key in the memo
 
     def run(self) -> Any:
         for operation, argument, _ in pickletools.genops(self.reader):  # type: ignore[arg-type]
@@ -62,7 +64,7 @@ class Machine:
             else:
                 raise Refused(f"it uses the pickle operation {operation.name}, which holds no data of a network")
         result = self.stack.pop()
-        check_depth(result)
+        check_nesting(result)
         return result
 
     def since_mark(self) -> list[Any]:
@@ -80,17 +82,16 @@ class Machine:
         return self.table[named.module, named.name](self.budget, *args)
 
     def _consume(self, args: Any) -> None:
-        """Forget large bytes objects among the arguments, which free their memory once they are decoded."""
-        for value in args if isinstance(args, tuple) else ():
+        """Forget large bytes objects among the arguments, so that their memory is free once they are decoded."""
+        for value in (*args, args) if isinstance(args, tuple) and len(args) <= _MAX_ARGUMENTS else ():
             if id(value) in self._large:
                 self.memo[self._large.pop(id(value))] = _CONSUMED
 
     def find(self, module: Any, name: Any) -> Global:
         """A name of the table; all others are refused."""
         if not isinstance(module, str) or not isinstance(name, str) or (module, name) not in self.table:
-            raise Refused(
-                f"it names {str(module)[:80]}.{str(name)[:80]}, which is not on the list of names of StyleGAN files"
-            )
+            named = f"{module[:80]}.{name[:80]}" if isinstance(module, str) and isinstance(name, str) else "no text"
+            raise Refused(f"it names {named}, which is not on the list of names of StyleGAN files")
         return Global(module, name)
 
     def memorize(self, key: int) -> None:
@@ -98,7 +99,10 @@ class Machine:
         self.memo[key] = value
         if isinstance(value, Pending):
             value.key = key
-        elif isinstance(value, bytes | bytearray) and len(value) > _LARGE:
+        elif isinstance(value, bytes | bytearray):
+            if len(value) > _LARGE:
+                self._large[id(value)] = key
+        elif isinstance(value, tuple) and len(value) <= _MAX_ARGUMENTS and any(id(v) in self._large for v in value):
             self._large[id(value)] = key
 
     def recall(self, key: int) -> None:
@@ -121,21 +125,29 @@ class Machine:
             raise Refused(f"it sets the state of a {type(value).__name__}")
 
 
-def check_depth(value: Any) -> None:
-    """Raise Refused for values nested in themselves or too deeply, so that others may recurse."""
-    heights: dict[int, int] = {}
+def check_nesting(value: Any) -> None:
+    """Raise Refused for values that contain themselves, or would be too large or too deep written out.
+
+    Others may then recurse, compare and print. Shared values count each time: a list of two references to a list of two
+    references, 60 times over, is small in memory and has 2^60 items.
+    """
+    measured: dict[int, tuple[int, int]] = {}  # id -> depth and number of items
     entered: set[int] = set()
     stack = [value]
     while stack:
         top = stack[-1]
         children = [child for child in _children(top) if isinstance(child, list | tuple | dict | Record)]
-        waiting = [child for child in children if id(child) not in heights]
-        if id(top) in heights:
+        waiting = [child for child in children if id(child) not in measured]
+        if id(top) in measured:
             stack.pop()
         elif not waiting:
-            heights[id(top)] = 1 + max((heights[id(child)] for child in children), default=0)
-            if heights[id(top)] > MAX_DEPTH:
-                raise Refused(f"its values are nested more than {MAX_DEPTH} deep")
+            depth = 1 + max((measured[id(child)][0] for child in children), default=0)
+            items = 1 + len(_children(top)) + sum(measured[id(child)][1] for child in children)
+            if depth > MAX_DEPTH or items > MAX_ITEMS:
+                raise Refused(
+                    f"its values are nested more than {MAX_DEPTH} deep, or have more than {MAX_ITEMS:,} items"
+                )
+            measured[id(top)] = (depth, items)
             stack.pop()
         elif id(top) in entered:
             raise Refused("its values contain themselves")

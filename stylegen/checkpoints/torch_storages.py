@@ -70,7 +70,7 @@ def read_legacy(reader: ByteReader, table: Table, budget: Budget) -> Any:
         raise Refused("its tensors are not little-endian")
     value = Machine(reader, table, budget, _loader(storages, make)).run()
     keys = Machine(reader, {}, budget).run()
-    if not isinstance(keys, list) or sorted(keys) != sorted(storages):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
         raise Refused("its list of storages does not match its tensors")
     for key in keys:
         data = storages[key].data
@@ -141,7 +141,12 @@ def _loader(storages: dict[str, Storage], make: Callable[[str, torch.dtype, int]
         if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
             raise Refused("it refers to data that is no storage of a tensor")
         kind, key, _, count = identity[1:5]
-        if not isinstance(kind, Global) or kind.module != "torch" or kind.name not in _DTYPES or identity[5:] > (None,):
+        if (
+            not isinstance(kind, Global)
+            or kind.module != "torch"
+            or kind.name not in _DTYPES
+            or identity[5:] not in ((), (None,))
+        ):
             raise Refused("a storage has an unknown type")
         if not isinstance(key, str) or not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise Refused("a storage has no key or size")
