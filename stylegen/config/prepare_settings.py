@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stylegen.bounds import REQUIRED, FilePath, setting
 from stylegen.config.sections import Arguments, inline
-from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.image_conversion import Recipe
 from stylegen.data.prepare.preparation import prepare
 
 

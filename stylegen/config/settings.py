@@ -148,11 +148,23 @@ class DiagnoseSettings:
     device: Device = setting("auto", help="device of the generator")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings:
+    """`python -m stylegen convert`."""
+
+    source: FilePath = setting(
+        REQUIRED,
+        help="a .pkl, .pt or .pth file of NVIDIA's StyleGAN, StyleGAN2 or StyleGAN2-ADA, rosinality or GenForce",
+    )
+    out: FilePath = setting(REQUIRED, help="the snapshot, a .safetensors file; a discriminator goes beside it")
+
+
 ROOTS = {  # verb -> its settings dataclass
     "train": "stylegen.config.train_settings:TrainSettings",
     "sample": "stylegen.config.settings:SampleSettings",
     "evaluate": "stylegen.config.evaluate_settings:EvaluateSettings",
     "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
+    "convert": "stylegen.config.settings:ConvertSettings",
     "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",

@@ -1,7 +1,7 @@
 """Decode one image for training exactly as it is stored, or refuse it.
 
-Palettes, CMYK and 16 bits need a decision by the user and are not converted here (see `prepare.convert`). Damaged files
-are refused, and only the three training formats are ever parsed.
+Palettes, CMYK and 16 bits need a decision by the user and are not converted here (see
+`prepare.image_conversion`). Damaged files are refused, and only the three training formats are ever parsed.
 """
 
 import io

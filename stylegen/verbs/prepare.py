@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylegen.config.prepare_settings import PrepareSettings
-from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.image_conversion import Recipe
 from stylegen.data.prepare.preparation import Prepared, prepare
 from stylegen.data.sources import Source, open_source
 from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES

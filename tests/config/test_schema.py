@@ -28,7 +28,7 @@ NETWORKS = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"
 COMMANDS = [
     ("train", [*TINY_RUN, "augment=ada", "regularizers=r1_path_length"]),
     ("train", [*TINY_RUN, *NETWORKS, "augment=diffaugment", "growth.batch_sizes=[8]"]),
-    *((verb, []) for verb in ("sample", "evaluate", "sensitivity", "prepare", "study", "bench")),
+    *((verb, []) for verb in ("sample", "evaluate", "sensitivity", "prepare", "convert", "study", "bench")),
 ]
 NEVER = [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**5000, {}, {"a": 1}]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.image_conversion import Recipe
 from stylegen.data.prepare.spool import Spool
 from stylegen.errors import UserError
 from tests.support.datasets import encode, write_archive

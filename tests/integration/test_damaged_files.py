@@ -23,8 +23,8 @@ from stylegen.config.sections import as_dict
 from stylegen.config.train_composition import read_run_settings
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.prepare.convert import Recipe
 from stylegen.data.prepare.find_labels import find_labels
+from stylegen.data.prepare.image_conversion import Recipe
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.sources import open_source
 from stylegen.data.sources.lmdb import _opened as opened_lmdb

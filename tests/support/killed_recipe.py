@@ -3,7 +3,7 @@
 import os
 import signal
 
-from stylegen.data.prepare.convert import Converted, Recipe
+from stylegen.data.prepare.image_conversion import Converted, Recipe
 from tests.support.datasets import encode
 
 FATAL = encode(9, (16, 16))

@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.image_conversion import Recipe
 from stylegen.data.prepare.preparation import identity, no_images, prepare
 from stylegen.data.sources import open_source
 from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES

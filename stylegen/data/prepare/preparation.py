@@ -21,8 +21,8 @@ import PIL
 from stylegen.bounds import FilePath, Range, Seed
 from stylegen.data.metadata import combine
 from stylegen.data.pool import ordered_map
-from stylegen.data.prepare.convert import Converted, Recipe, UnusableError, why_not_read
 from stylegen.data.prepare.find_labels import Labels, find_labels
+from stylegen.data.prepare.image_conversion import Converted, Recipe, UnusableError, why_not_read
 from stylegen.data.prepare.prepare_report import Prepared, notices, write_report
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.folder import FolderSource, write_folder

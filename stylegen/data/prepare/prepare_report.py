@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegen.data.prepare.convert import HEIC_NOT_READ, why_not_read
 from stylegen.data.prepare.find_labels import Labels
+from stylegen.data.prepare.image_conversion import HEIC_NOT_READ, why_not_read
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.source import Source
 from stylegen.files import write_text

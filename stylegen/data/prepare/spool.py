@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegen.data.metadata import FILE_NAME, dump_metadata
-from stylegen.data.prepare.convert import Converted
+from stylegen.data.prepare.image_conversion import Converted
 from stylegen.data.sources.zip import zip_entry
 from stylegen.files import move_durably, parse_json, write_text
 

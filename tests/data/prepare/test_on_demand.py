@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.prepare.convert import Recipe
+from stylegen.data.prepare.image_conversion import Recipe
 from stylegen.data.prepare.on_demand import converted_path
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.sources import open_source

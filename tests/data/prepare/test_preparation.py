@@ -19,7 +19,7 @@ from PIL import Image
 
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.prepare import preparation as module
-from stylegen.data.prepare.convert import Recipe, UnusableError
+from stylegen.data.prepare.image_conversion import Recipe, UnusableError
 from stylegen.data.prepare.preparation import prepare
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources import open_source
@@ -210,7 +210,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from stylegen.data.prepare import preparation as prepare
-from stylegen.data.prepare.convert import Recipe, UnusableError
+from stylegen.data.prepare.image_conversion import Recipe, UnusableError
 from stylegen.data.sources import open_source
 convert = Recipe.__call__
 journal = Path(sys.argv[2]).with_name(f".{Path(sys.argv[2]).name}.journal")
@@ -488,7 +488,7 @@ FINISHING = """
 import os, signal, sys
 from pathlib import Path
 from stylegen.data.prepare import preparation as prepare
-from stylegen.data.prepare.convert import Recipe, UnusableError
+from stylegen.data.prepare.image_conversion import Recipe, UnusableError
 from stylegen.data.sources import open_source
 from stylegen.data.prepare.spool import Spool
 images = Spool.images

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from stylegen.data.metadata import image_digest
-from stylegen.data.prepare.convert import Recipe, UnusableError, _eight_bits
+from stylegen.data.prepare.image_conversion import Recipe, UnusableError, _eight_bits
 from stylegen.errors import UserError
 from tests.support.messy_images import BAD, GOOD, photo, saved
 

@@ -1,0 +1,79 @@
+"""Converts a file of another program: a snapshot of G_ema, and the weights of all networks for `init=`."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from stylegen.checkpoints.importers.foreign_kinds import import_model
+from stylegen.checkpoints.importers.foreign_model import ForeignModel, Weights, save_weights
+from stylegen.checkpoints.sealed import save_sealed
+from stylegen.errors import UserError
+from stylegen.files import replacing
+
+_BLOCK = 2**20
+_NOT_PARAMETERS = ("noise_const", "noise.const", "w_avg")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Attributes:
+        model: the networks.
+        sha256: of the source file.
+        snapshot: of G_ema.
+        weights: G, D and G_ema for `init=`; None if the source has no D.
+    """
+
+    model: ForeignModel
+    sha256: str
+    snapshot: Path
+    weights: Path | None
+
+    def __str__(self) -> str:
+        G, settings = self.model.G_ema, self.model.G_ema.settings
+        size = sum(tensor.numel() for name, tensor in G.tensors.items() if not name.endswith(_NOT_PARAMETERS))
+        side, classes = settings["resolution"], settings["num_classes"]
+        labels = f"{classes} classes" if classes else "no classes"
+        facts = f"{G.network}, {side}x{side} px, {settings['channels']} channels, {labels}, {size:,} parameters"
+        lines = [f"{self.model.kind}: {facts}", f"sha256 {self.sha256}"]
+        lines += [f"note: {note}" for note in self.model.notes]
+        if self.weights is not None:
+            lines.append(f"{self.weights}: G, D and G_ema; python train.py init={self.weights} data.path=DATA")
+        return "\n".join([*lines, f"{self.snapshot}: python sample.py snapshot={self.snapshot}"])
+
+
+def convert_foreign(source: Path, out: Path) -> Converted:
+    """Write `out`, and beside it a `.ckpt` if the source has a discriminator. Executes nothing of the source.
+
+    Raises:
+        UserError: `out` is no .safetensors file; see `import_model`. Then nothing is written.
+    """
+    if out.suffix != ".safetensors":
+        raise UserError(f"out={out}", rule="a snapshot is a .safetensors file", fix=f"Use out={out}.safetensors")
+    model = import_model(source)
+    sha256 = _digest(source)
+    info = {"source": {"file": source.name, "sha256": sha256, "program": model.kind, "notes": list(model.notes)}}
+    weights = None
+    if model.D is not None:
+        weights = out.with_suffix(".ckpt")
+        parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
+        with replacing(weights) as partial, partial.open("wb") as file:
+            save_sealed({"weights": _joined(parts)}, file)
+    save_weights(out, model.G_ema, info)
+    return Converted(model, sha256, out, weights)
+
+
+def _joined(parts: dict[str, Weights]) -> dict[str, Tensor]:
+    """Tensors of all networks by part and name, as in a checkpoint."""
+    return {f"{part}.{name}": tensor for part, weights in parts.items() for name, tensor in weights.tensors.items()}
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

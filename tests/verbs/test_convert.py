@@ -1,0 +1,76 @@
+"""`python -m stylegen convert` from the command line: files, messages, errors, and what the results are used for."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from stylegen.__main__ import main
+from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.checkpoints.transfer import read_weights, transfer
+from stylegen.losses.nonsaturating import Nonsaturating
+from stylegen.networks import DISCRIMINATORS, build_generator
+from tests.support.foreign_files import dump, module_of, nvidia_file
+from tests.support.golden import assert_output, files, load
+from tests.support.hostile_pickles import CALLS, MARKER, program
+from tests.support.runs import refused
+
+GOLDEN = load(next(f.values[0] for f in files("stylegan2") if "conditional" in str(f.values[0])))
+
+
+def convert(source: Path, out: Path) -> int:
+    return main(["convert", f"source={source}", f"out={out}"])
+
+
+def test_report_and_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = nvidia_file(GOLDEN, tmp_path / "netwörk (1).pkl"), tmp_path / "x.safetensors"
+    assert convert(source, out) == 0
+    text, digest = capsys.readouterr().out, hashlib.sha256(source.read_bytes()).hexdigest()
+    for part in (
+        "NVIDIA StyleGAN2 (PyTorch)",
+        "stylegan2, 16x16 px, 3 channels, 5 classes",
+        digest,
+        "training_set_kwargs",
+    ):
+        assert part in text
+    snapshot = load_snapshot(out)
+    size = sum(parameter.numel() for parameter in snapshot.generator.parameters())
+    assert f"{size:,} parameters" in text
+    assert snapshot.info["source"]["sha256"] == digest
+    assert main(["sample", f"snapshot={out}", "seeds=0-1", "mode=grid", f"out={tmp_path / 'grid.png'}", "class=2"]) == 0
+    assert (tmp_path / "grid.png").exists()
+
+
+def test_the_weights_start_a_training(tmp_path: Path) -> None:
+    """`init=` copies G, D and G_ema: the first losses are the reference's."""
+    assert convert(nvidia_file(GOLDEN, tmp_path / "x.pkl"), tmp_path / "x.safetensors") == 0
+    weights = read_weights(tmp_path / "x.ckpt")
+    snapshot = load_snapshot(tmp_path / "x.safetensors").generator
+    G, G_ema = (build_generator("stylegan2", **snapshot.settings) for _ in range(2))
+    D = DISCRIMINATORS["stylegan2"](
+        resolution=16, num_classes=5, channel_base=256, channel_max=16, conv_clamp=256, mbstd_group_size=4
+    )
+    transfer(weights, {"G": G, "D": D, "G_ema": G_ema}, {"G": (), "D": (), "G_ema": ()}, {})
+    assert torch.equal(G.synthesis.blocks["4"].const, 1.5 * GOLDEN["G.synthesis.b4.const"])
+    c = GOLDEN["in.c"]
+    fake, real = D(G_ema(GOLDEN["in.z"], c), c), D(GOLDEN["in.real"], c)
+    assert_output(Nonsaturating().generator(fake), GOLDEN["out.loss_G"])
+    assert_output(Nonsaturating().discriminator(real, fake), GOLDEN["out.loss_D"])
+
+
+def test_a_generator_alone(tmp_path: Path) -> None:
+    module = module_of(GOLDEN.part("G."), GOLDEN.config["generator"], "Generator", "")
+    assert convert(dump({"G_ema": module}, tmp_path / "x.pkl"), tmp_path / "x.safetensors") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"x.pkl", "x.safetensors"}
+
+
+def test_hostile_and_unusable_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, status 2, nothing written, nothing executed."""
+    hostile, out = tmp_path / "x.pkl", tmp_path / "x.safetensors"
+    hostile.write_bytes(program(bytes(CALLS["os.system"](hostile))))
+    for source, message in ((hostile, "os.system"), (tmp_path / "none.pkl", "No such file"), (tmp_path, "directory")):
+        assert message in refused(["convert", f"source={source}", f"out={out}"], tmp_path, capsys)
+    valid = nvidia_file(GOLDEN, tmp_path / "y.pkl")
+    assert "safetensors file" in refused(["convert", f"source={valid}", f"out={tmp_path / 'x.png'}"], tmp_path, capsys)
+    assert not (tmp_path / MARKER).exists()
