@@ -1,8 +1,10 @@
 """Converts a file of another program: a snapshot of G_ema, and the weights of all networks for `init=`."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -61,9 +63,15 @@ def convert_foreign(source: Path, out: Path) -> Converted:
         weights = out.with_suffix(".ckpt")
         parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
         with replacing(weights) as partial, partial.open("wb") as file:
-            save_sealed({"weights": _joined(parts)}, file)
+            save_sealed({"weights": _joined(parts), "networks": _described(model.G_ema, model.D)}, file)
     save_weights(out, model.G_ema, info)
     return Converted(model, sha256, out, weights)
+
+
+def _described(generator: Weights, discriminator: Weights) -> dict[str, dict[str, Any]]:
+    """Name and settings of both networks, as `init=` reads them; lists in place of tuples, as in a config.yaml."""
+    networks = {"generator": generator, "discriminator": discriminator}
+    return json.loads(json.dumps({part: {"name": own.network, **own.settings} for part, own in networks.items()}))
 
 
 def _joined(parts: dict[str, Weights]) -> dict[str, Tensor]:

@@ -42,7 +42,8 @@ def read_stream(stream: IO[bytes], size: int, name: str) -> Any:
             raise Refused(f"it has {size / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:.0f}")
         return _read(stream, size)
     except Refused as error:
-        raise UserError(name, rule=f"it is not read: {error}", fix=_FIX) from error
+        program = next((f" ({text})" for start, text in _PROGRAMS.items() if f"names {start}." in str(error)), "")
+        raise UserError(name, rule=f"it is not read: {error}{program}", fix=_FIX) from error
     except OSError:
         raise
     except Exception as error:  # a damaged pickle or archive raises many types
@@ -50,6 +51,16 @@ def read_stream(stream: IO[bytes], size: int, name: str) -> Any:
         raise DamagedFile(name, rule=f"it is damaged, or no pickle ({reason})", fix=_FIX) from error
 
 
+# Modules that only programs pickle whose networks are not imported.
+_PROGRAMS = {
+    "timm": "as in StyleGAN-XL and Projected GAN, which are not supported",
+    "pg_modules": "as in StyleGAN-XL and Projected GAN, which are not supported",
+    "torch.nn.modules": "a whole module, as in StyleGAN-XL, Projected GAN and torch.save(network); a state dict is read",
+    "tfutil": "as in ProGAN, which is not supported",
+    "lightning": "as in checkpoints of Lightning",
+    "pytorch_lightning": "as in checkpoints of Lightning",
+    "omegaconf": "as in checkpoints of Lightning with Hydra",
+}
 _FIX = "Use a .pkl, .pt or .pth file as its authors published it; nothing of this file was executed"
 
 

@@ -80,7 +80,14 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
     missing = [part for part, tensors in networks.items() if not tensors]
     if missing:
         raise _unreadable(path, f"it lacks {' and '.join(missing)}")
-    return TrainedWeights(path, networks)
+    return TrainedWeights(path, networks, _described(checkpoint))
+
+
+def _described(checkpoint: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of a converted checkpoint's networks; a run's are in its config.yaml."""
+    found = checkpoint.get("networks", {})
+    described = found if isinstance(found, dict) else {}
+    return {part: own for part, own in described.items() if isinstance(own, dict) and isinstance(own.get("name"), str)}
 
 
 def label_dependent(build: Callable[[int], nn.Module]) -> set[str]:

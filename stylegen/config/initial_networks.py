@@ -9,6 +9,7 @@ from typing import Any
 from stylegen.checkpoints.packaged import snapshot_path
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
+from stylegen.checkpoints.transfer import read_weights
 from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS
@@ -56,7 +57,7 @@ class InitialNetworks:
 
 
 def initial_networks(init: str) -> InitialNetworks:
-    """The networks of a snapshot, a packaged model, or a run folder or checkpoint with its config.yaml.
+    """The networks of a snapshot, a packaged model, a run folder, or a checkpoint: of a run or converted.
 
     Empty for a file of unknown networks, which is refused or compared when its weights are read.
 
@@ -68,6 +69,8 @@ def initial_networks(init: str) -> InitialNetworks:
         return _of_snapshot(path)
     folder = RunFolder(path if path.is_dir() else path.parent.parent)
     settings = settings_of_run(folder.config, init)
+    if not settings and path.is_file():
+        return _of_converted(path)
     newest = max(folder.snapshots(), default=None) if settings else None
     found = InitialNetworks() if newest is None else _of_snapshot(newest)
     return InitialNetworks(settings, found.resolution, found.channels, found.num_classes)
@@ -76,6 +79,16 @@ def initial_networks(init: str) -> InitialNetworks:
 def _of_snapshot(path: Path) -> InitialNetworks:
     file = read_snapshot_file(path, "init")
     own, settings = file.settings, {"generator": {"name": file.network, **file.settings}}
+    return InitialNetworks(settings, own.get("resolution"), own.get("channels"), own.get("num_classes", 0))
+
+
+def _of_converted(path: Path) -> InitialNetworks:
+    """Of a checkpoint that `convert` wrote, which describes its networks."""
+    try:
+        settings = read_weights(path).settings
+    except UserError:  # raised again when the weights are read
+        return InitialNetworks()
+    own = settings.get("generator", {})
     return InitialNetworks(settings, own.get("resolution"), own.get("channels"), own.get("num_classes", 0))
 
 

@@ -142,6 +142,15 @@ def test_other_files(content: bytes, tmp_path: Path) -> None:
     refuse(tmp_path / "x.pkl")
 
 
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [("timm.models.layers", "StyleGAN-XL"), ("tfutil", "ProGAN"), ("torch.nn.modules.conv", "XL")],
+)
+def test_programs_known_by_a_name(module: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(program(f"c{module}\nNetwork\n".encode()))
+    assert message in refuse(tmp_path / "x.pkl")
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_foreign(tmp_path / "x.pkl")

@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 
 from tests.support.datasets import encode, write_archive, write_folder
+from tests.support.foreign_files import nvidia_file
+from tests.support.golden import files, load
 from tests.support.tiny import TINY_RUN
 
 BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
@@ -42,9 +44,16 @@ def _stand_in(setting: str, run: Path) -> str:
         "images": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
         "source": lambda: write_folder(Path("stand-in"), IMAGES, LABELS),
     }.get(name)
+    if name == "source" and value.endswith(".pkl"):
+        make = _foreign
     if make is None or value in ("openmoji", "portraits64") or any(Path().glob(value)):
         return setting
     return f"{name}={make()}"
+
+
+def _foreign() -> Path:
+    """A file of another program."""
+    return nvidia_file(load(next(f.values[0] for f in files("stylegan2") if "resnet" in f.id)), Path("stand-in.pkl"))
 
 
 def _train(settings: list[str]) -> list[str]:

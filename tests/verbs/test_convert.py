@@ -11,6 +11,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.transfer import read_weights, transfer
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks import DISCRIMINATORS, build_generator
+from tests.support.datasets import encode, write_folder
 from tests.support.foreign_files import dump, module_of, nvidia_file
 from tests.support.golden import assert_output, files, load
 from tests.support.hostile_pickles import CALLS, MARKER, program
@@ -57,6 +58,19 @@ def test_the_weights_start_a_training(tmp_path: Path) -> None:
     fake, real = D(G_ema(GOLDEN["in.z"], c), c), D(GOLDEN["in.real"], c)
     assert_output(Nonsaturating().generator(fake), GOLDEN["out.loss_G"])
     assert_output(Nonsaturating().discriminator(real, fake), GOLDEN["out.loss_D"])
+
+
+def test_a_run_has_the_networks_of_the_weights(tmp_path: Path) -> None:
+    """`init=x.ckpt` alone: architecture, widths and classes are those of the foreign networks."""
+    golden = load(next(f.values[0] for f in files("stylegan2") if "resnet_skip" in str(f.values[0])))
+    assert convert(nvidia_file(golden, tmp_path / "x.pkl"), tmp_path / "x.safetensors") == 0
+    data = write_folder(tmp_path / "data", {f"{i}.png": encode(i, (16, 16)) for i in range(8)})
+    settings = ["total_kimg=0.008", "sample_count=4", "logger.mode=disabled", "threads=1", "figures=false"]
+    settings += ["evaluation=none", "compile=false", "trainer.accelerator=cpu", f"init={tmp_path / 'x.ckpt'}"]
+    assert main(["train", f"data.path={data}", f"output_dir={tmp_path / 'run'}", *settings]) == 0
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert "architecture: resnet" in config
+    assert "architecture: skip" in config
 
 
 def test_a_generator_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What an importer returns: networks of ours, with tensors checked against their settings."""
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,9 +81,11 @@ def fit_discriminator(network: str, settings: Mapping[str, Any], named: "Renamed
     """The same for a discriminator."""
     constructor: Callable[..., nn.Module] = DISCRIMINATORS[network]
     check_arguments("discriminator", constructor, dict(settings))
+    bound = inspect.signature(constructor).bind(**settings)
+    bound.apply_defaults()
     with ShapesOnly():
-        discriminator = constructor(**settings)
-    return Weights(network, dict(settings), _fit(discriminator, named, "D"))
+        discriminator = constructor(**bound.arguments)
+    return Weights(network, dict(bound.arguments), _fit(discriminator, named, "D"))
 
 
 @dataclass(frozen=True)
