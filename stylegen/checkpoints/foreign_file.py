@@ -25,6 +25,8 @@ def read_foreign(path: Path, setting: str = "source") -> Any:
         DamagedFile: the file is truncated, damaged, or no such file at all.
     """
     try:
+        if path.exists() and not path.is_file():  # opening a pipe waits for its writer
+            raise UserError(f"{setting}={path}", rule="it is a directory or a device, not a file", fix="Use a file")
         with path.open("rb") as stream:
             return read_stream(stream, path.stat().st_size, f"{setting}={path}")
     except OSError as error:
@@ -55,7 +57,7 @@ def read_stream(stream: IO[bytes], size: int, name: str) -> Any:
 _PROGRAMS = {
     "timm": "as in StyleGAN-XL and Projected GAN, which are not supported",
     "pg_modules": "as in StyleGAN-XL and Projected GAN, which are not supported",
-    "torch.nn.modules": "a whole module, as in StyleGAN-XL, Projected GAN and torch.save(network); a state dict is read",
+    "torch.nn.modules": "a whole module, as in StyleGAN-XL and torch.save(network); state dicts are read",
     "tfutil": "as in ProGAN, which is not supported",
     "lightning": "as in checkpoints of Lightning",
     "pytorch_lightning": "as in checkpoints of Lightning",

@@ -33,6 +33,7 @@ _DTYPES = {
     "BoolStorage": torch.bool,
 }
 _MAX_ENTRIES = 100_000
+_MAX_DIRECTORY = 2**24  # bytes of the list of entries
 _MAX_PICKLE = 2**28  # bytes of data.pkl, which holds names only
 
 
@@ -92,6 +93,9 @@ def read_storage(budget: Budget, data: Any) -> Storage:
 
 def read_zip(stream: IO[bytes], table: Table, budget: Budget) -> Any:
     """The value of a zip archive of torch.save."""
+    end = zipfile._EndRecData(stream)  # type: ignore[attr-defined]  # before the library reads all entries into memory
+    if end is None or end[zipfile._ECD_SIZE] > _MAX_DIRECTORY:  # type: ignore[attr-defined]
+        raise Refused("its archive is truncated, or has too many entries")
     with zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
         names = [entry.filename for entry in entries]

@@ -118,7 +118,7 @@ class Discriminator(nn.Module):
         channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
         mbstd_group_size: images per group of the minibatch standard deviation.
         mbstd_num_channels: feature maps that it appends; 0 for none.
-        mapping_layers: fully connected layers of the label's mapping network.
+        mapping_layers: fully connected layers of the label's mapping network; 0 for the normalized embedding.
         activation: see `layers.activation`.
         conv_clamp: limit on magnitudes, 256 in the published half-precision settings; null for no limit.
         resample_taps: FIR filter of the down-sampling.

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -145,6 +146,49 @@ def test_genforce_stylegan1(golden: Golden, tmp_path: Path) -> None:
     assert_golden(model, golden, tmp_path / "y.safetensors")
 
 
+@pytest.mark.parametrize("golden", [f for f in STYLEGAN2 if "skip_resnet" in str(f.values[0])], indirect=True)
+def test_genforce_stylegan2(golden: Golden, tmp_path: Path) -> None:
+    state = {
+        "generator_smooth": foreign_files.genforce_stylegan2_names(golden.part("G.")),
+        "discriminator": foreign_files.genforce_stylegan2_discriminator_names(golden.part("D.")),
+    }
+    torch.save(state, tmp_path / "x.pth")
+    model = import_model(tmp_path / "x.pth")
+    assert model.D is not None
+    assert_golden(model, golden, tmp_path / "x.safetensors")
+    state["generator_smooth"]["mapping.label_weight"] = torch.zeros(3, 24)
+    torch.save(state, tmp_path / "y.pth")
+    with pytest.raises(UserError, match="concatenates labels"):
+        import_model(tmp_path / "y.pth")
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [("mapping/LabelConcat/weight", "concatenates labels"), ("synthesis/ToRGB_lod0/weight", "grow progressively")],
+)
+def test_other_networks_of_tensorflow_stylegan2(extra: str, message: str, tmp_path: Path) -> None:
+    variables = {"synthesis/4x4/Conv/mod_weight": np.zeros(1, np.float32), extra: np.zeros(1, np.float32)}
+    network = foreign_files.tensorflow_network(variables, {"resolution": 8}, "G_main")
+    with pytest.raises(UserError, match=message):
+        import_model(dump((network, network, network), tmp_path / "x.pkl"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mapping_kwargs": {"lr_multiplier": 0.1}}, "lr_multiplier"),
+        ({"epilogue_kwargs": {"activation": "relu"}}, "activation of a part"),
+        ({"augment": True}, "augment=true"),
+    ],
+)
+def test_a_discriminator_that_is_left_out(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    golden = load(next(f.values[0] for f in STYLEGAN2 if "conditional" in str(f.values[0])))
+    golden.config["discriminator"] |= change
+    model = import_model(foreign_files.nvidia_file(golden, tmp_path / "x.pkl"))
+    assert model.D is None
+    assert any("D left out" in note and message in note for note in model.notes)
+
+
 def nvidia(golden: Golden, path: Path, change: Any) -> Path:
     """A file of NVIDIA's PyTorch code whose G_ema has changed tensors."""
     state = golden.part("G.")
@@ -192,6 +236,15 @@ def test_other_programs_are_named_and_refused(content: Any, message: str, tmp_pa
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(UserError, match=message):
         import_model(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("name", ["synthesis.layer99999999999.bias", "synthesis.output99999999999.weight"])
+def test_impossible_layer_numbers(name: str, tmp_path: Path) -> None:
+    """Resolutions are powers of two of the layer's number."""
+    golden = load(next(f.values[0] for f in STYLEGAN1 if "stylegan1_32" in str(f.values[0])))
+    torch.save({"generator": golden.part("G.") | {name: torch.zeros(1)}}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match="99999999999"):
+        import_model(tmp_path / "x.pth")
 
 
 def test_stylegan3_is_named_and_refused(tmp_path: Path) -> None:

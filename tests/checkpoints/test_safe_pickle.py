@@ -1,8 +1,11 @@
 """Hostile and damaged files have no effect and give one line; valid ones are read whole."""
 
 import io
+import os
 import random
 import resource
+import subprocess
+import sys
 import time
 from argparse import Namespace
 from collections import OrderedDict
@@ -136,6 +139,28 @@ def test_every_prefix_is_refused(tmp_path: Path) -> None:
             read_stream(io.BytesIO(whole[:length]), length, "x.pkl")
 
 
+MEASURE = """
+import resource, sys, time
+from pathlib import Path
+from stylegen.checkpoints.foreign_file import read_foreign
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+content = read_foreign(Path(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - start)
+"""
+
+
+def test_time_and_memory_of_a_published_size(tmp_path: Path) -> None:
+    """30 million parameters: under 10 s, and memory of less than twice the file beyond the program's own."""
+    state = {f"synthesis.l{k}.weight": torch.zeros(300_000) for k in range(100)}
+    path = dump({"G_ema": foreign_files.module_of(state, {}, "Generator", "")}, tmp_path / "x.pkl")
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True, timeout=300
+    )
+    kilobytes, seconds = map(float, done.stdout.split())
+    assert kilobytes * 1024 < 2 * path.stat().st_size
+    assert seconds < 10
+
+
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"hello", b"GIF89a", b"\x10\0\0\0\0\0\0\0{}", b"N.N."])
 def test_other_files(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.pkl").write_bytes(content)
@@ -149,6 +174,12 @@ def test_other_files(content: bytes, tmp_path: Path) -> None:
 def test_programs_known_by_a_name(module: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.pkl").write_bytes(program(f"c{module}\nNetwork\n".encode()))
     assert message in refuse(tmp_path / "x.pkl")
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.pkl")
+    with pytest.raises(UserError, match="not a file"):
+        read_foreign(tmp_path / "x.pkl")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from stylegen.errors import UserError
 from stylegen.networks import build_generator
+from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan2_discriminator import Discriminator
 from tests.support.tiny import SMALL, tiny_generator
 
@@ -89,3 +90,14 @@ def test_conv_clamp_limits_the_output() -> None:
 def test_impossible_settings_are_refused(settings: dict) -> None:
     with pytest.raises(UserError):
         build_generator("stylegan2", **(SMALL | settings))
+
+
+def test_a_label_mapping_without_layers_is_the_normalized_embedding() -> None:
+    """The discriminators of StyleGAN2-ADA's TensorFlow code; a mapping of latents has at least one layer."""
+    mapping, c = Mapping(z_dim=0, num_classes=3, w_dim=8, num_layers=0), torch.eye(3)
+    assert mapping.embed is not None
+    embedded = mapping.embed(c).double()
+    expected = embedded / (embedded.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
+    assert torch.allclose(mapping(None, c).double(), expected, atol=1e-6)
+    with pytest.raises(UserError, match="mapping_layers=0"):
+        Mapping(z_dim=8, num_classes=3, w_dim=8, num_layers=0)

@@ -175,6 +175,38 @@ def rosinality_discriminator_names(state: Mapping[str, Tensor]) -> dict[str, Ten
     return found
 
 
+def genforce_stylegan2_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A generator under GenForce's names; up-sampling kernels are mirrored and styles lack their initial bias."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        match = re.fullmatch(r"synthesis\.b(\d+)\.(conv\d|torgb)\.(.+)", name)
+        if match is None:
+            name = name.replace("mapping.fc", "mapping.dense").replace("mapping.w_avg", "truncation.w_avg")
+            const = name == "synthesis.b4.const"
+            found["synthesis.early_layer.const" if const else name] = tensor[None] if const else tensor
+            continue
+        step, part = int(match[1]).bit_length() - 3, match[3].replace("affine", "style").replace("noise_const", "noise")
+        layer = f"output{step}" if match[2] == "torgb" else f"layer{2 * step - int(match[2] == 'conv0')}"
+        if match[2] == "conv0" and part == "weight":
+            tensor = tensor.flip(2, 3)
+        shaped = {"style.bias": tensor - 1, "noise": tensor[None, None]}.get(part, tensor)
+        found[f"synthesis.{layer}.{part}"] = shaped
+    return found | {"synthesis.upsample.kernel": torch.ones(1, 1, 4, 4)}
+
+
+def genforce_stylegan2_discriminator_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A residual discriminator under GenForce's names."""
+    sides = sorted({int(name.split(".")[0][1:]) for name in state}, reverse=True)
+    found = {}
+    for name, tensor in state.items():
+        side, layer, part = name.split(".")
+        step = sides.index(int(side[1:]))
+        number = {"conv0": 0, "conv1": 1, "conv": 0, "fc": 1, "out": 2}.get(layer, 0) + 2 * step
+        prefix = {"fromrgb": "input0", "skip": f"skip_layer{step}"}.get(layer, f"layer{number}")
+        found[f"{prefix}.{part}"] = tensor
+    return found
+
+
 def tensorflow_network(variables: Mapping[str, np.ndarray], arguments: Mapping[str, Any], function: str) -> Network:
     """A network of `dnnlib.tflib`; variables of components have their name as prefix ("synthesis/...")."""
     parts: dict[str, list[tuple[str, np.ndarray]]] = {"": [], "mapping": [], "synthesis": []}

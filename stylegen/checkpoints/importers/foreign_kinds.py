@@ -53,7 +53,7 @@ def import_model(path: Path, setting: str = "source") -> ForeignModel:
         raise UserError(f"{setting}={path}: {error.problem}", rule=error.rule, fix=error.fix) from error
     except Refused as error:
         raise UserError(f"{setting}={path}", rule=f"it is not read: {error}", fix="Use another file") from error
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}"
         raise DamagedFile(
             f"{setting}={path}", rule=f"its networks have impossible values ({reason})", fix="Use another file"

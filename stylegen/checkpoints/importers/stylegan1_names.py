@@ -52,7 +52,7 @@ def rename_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         if name.endswith("synthesis.lod"):
             continue
-        if match := re.fullmatch(r"mapping\.dense(\d+)\.(weight|bias)", name):
+        if match := re.fullmatch(r"mapping\.dense(\d{1,2})\.(weight|bias)", name):
             renamed[f"mapping.layers.{match[1]}.{match[2]}"] = tensor
         elif name == "mapping.label_weight":
             renamed["mapping.embedding"] = tensor
@@ -60,11 +60,11 @@ def rename_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             renamed["mapping.w_avg"] = tensor
         elif name == "synthesis.layer0.const":
             renamed["synthesis.input.const"] = tensor[0]
-        elif match := re.fullmatch(r"synthesis\.layer(\d+)\.(weight|bias|apply_noise\.\w+|style\.\w+)", name):
+        elif match := re.fullmatch(r"synthesis\.layer(\d{1,2})\.(weight|bias|apply_noise\.\w+|style\.\w+)", name):
             layer, part = int(match[1]), match[2].replace("style.", "conditioning.affine.")
             prefix = f"synthesis.blocks.{4 << layer // 2}.layer{layer % 2}"
             renamed[f"{prefix}.{parts.get(part, part)}"] = tensor[0, 0] if part == "apply_noise.noise" else tensor
-        elif match := re.fullmatch(r"synthesis\.output(\d+)\.(weight|bias)", name):
+        elif match := re.fullmatch(r"synthesis\.output(\d{1,2})\.(weight|bias)", name):
             renamed[f"synthesis.blocks.{4 << int(match[1])}.to_rgb.{match[2]}"] = tensor
         else:
             raise _unknown(name, "generator")
@@ -80,7 +80,7 @@ def rename_discriminator(state: Mapping[str, Tensor], resolution: int) -> dict[s
     for name, tensor in state.items():
         if name == "lod":
             continue
-        match = re.fullmatch(r"(input|layer)(\d+)\.(weight|bias)", name)
+        match = re.fullmatch(r"(input|layer)(\d{1,2})\.(weight|bias)", name)
         if match is None:
             raise _unknown(name, "discriminator")
         kind, number, part = match[1], int(match[2]), match[3]
