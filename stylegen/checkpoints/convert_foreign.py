@@ -11,7 +11,7 @@ from torch import Tensor
 from stylegen.checkpoints.importers.foreign_kinds import import_model
 from stylegen.checkpoints.importers.foreign_model import ForeignModel, Weights, save_weights
 from stylegen.checkpoints.sealed import save_sealed
-from stylegen.errors import UserError
+from stylegen.errors import UserError, printable
 from stylegen.files import replacing
 
 _BLOCK = 2**20
@@ -44,28 +44,37 @@ class Converted:
         lines += [f"note: {note}" for note in self.model.notes]
         if self.weights is not None:
             lines.append(f"{self.weights}: G, D and G_ema; python train.py init={self.weights} data.path=DATA")
-        return "\n".join([*lines, f"{self.snapshot}: python sample.py snapshot={self.snapshot}"])
+        return "\n".join(
+            printable(line) for line in [*lines, f"{self.snapshot}: python sample.py snapshot={self.snapshot}"]
+        )
 
 
 def convert_foreign(source: Path, out: Path) -> Converted:
     """Write `out`, and beside it a `.ckpt` if the source has a discriminator. Executes nothing of the source.
 
     Raises:
-        UserError: `out` is no .safetensors file; see `import_model`. Then nothing is written.
+        UserError: `out` is no .safetensors file, or would replace the source; see `import_model`. Then nothing is
+            written.
     """
     if out.suffix != ".safetensors":
         raise UserError(f"out={out}", rule="a snapshot is a .safetensors file", fix=f"Use out={out}.safetensors")
+    beside = out.with_suffix(".ckpt")
+    for path in (out, beside):
+        if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
+            what = "a folder" if path.is_dir() else "the source"
+            raise UserError(f"out={out}", rule=f"{path} is {what}, which is not replaced", fix="Use another name")
     model = import_model(source)
     sha256 = _digest(source)
     info = {"source": {"file": source.name, "sha256": sha256, "program": model.kind, "notes": list(model.notes)}}
-    weights = None
-    if model.D is not None:
-        weights = out.with_suffix(".ckpt")
-        parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
-        with replacing(weights) as partial, partial.open("wb") as file:
+    if model.D is None:
+        save_weights(out, model.G_ema, info)
+        return Converted(model, sha256, out, None)
+    parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
+    with replacing(beside) as partial:
+        with partial.open("wb") as file:
             save_sealed({"weights": _joined(parts), "networks": _described(model.G_ema, model.D)}, file)
-    save_weights(out, model.G_ema, info)
-    return Converted(model, sha256, out, weights)
+        save_weights(out, model.G_ema, info)  # both files, or none
+    return Converted(model, sha256, out, beside)
 
 
 def _described(generator: Weights, discriminator: Weights) -> dict[str, dict[str, Any]]:

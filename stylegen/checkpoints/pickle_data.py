@@ -58,6 +58,12 @@ class Budget:
         self.storage_bytes = self.view_bytes = 2 * file_size + 2**20
         self.operations = MAX_OPERATIONS
 
+    def take_operations(self, count: int) -> None:
+        """Raise Refused if the file has taken too many steps: one for each operation, and for each item it copies."""
+        self.operations -= count
+        if self.operations < 0:
+            raise Refused(f"it has more than {MAX_OPERATIONS:,} operations")
+
     def take_storage(self, num_bytes: int) -> None:
         """Raise Refused if memory of this size exceeds the limit."""
         if not 0 <= num_bytes <= self.storage_bytes:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from stylegen.checkpoints.pickle_data import Budget, Global, Pending, Record, Refused
-from stylegen.checkpoints.safe_pickle import Table
-from stylegen.checkpoints.torch_storages import STORAGE_TYPES, read_storage, rebuild_tensor
+from stylegen.checkpoints.safe_pickle import Table, check_key
+from stylegen.checkpoints.torch_storages import MAX_DIMENSIONS, STORAGE_TYPES, read_storage, rebuild_tensor
 
 PERSISTENT = "torch_utils.persistence"
 _KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
@@ -37,13 +37,22 @@ def _dict(budget: Budget, items: Any = ()) -> dict[Any, Any]:
         not isinstance(item, list | tuple) or len(item) != 2 or not isinstance(item[0], str) for item in items
     ):
         raise Refused("a dict has items that are not pairs")
-    return dict(items)
+    budget.take_operations(len(items))
+    return {check_key(key): value for key, value in items}
 
 
 def _set(budget: Budget, items: Any = ()) -> set[Any]:
     if not isinstance(items, list | tuple) or not all(isinstance(item, str | None) for item in items):
         raise Refused("a set has items that are not texts")
+    budget.take_operations(len(items))
     return set(items)
+
+
+def _size(budget: Budget, lengths: Any = ()) -> tuple[int, ...]:
+    """In place of `torch.Size`."""
+    if not isinstance(lengths, list | tuple) or len(lengths) > MAX_DIMENSIONS:
+        raise Refused("a shape is no list of lengths")
+    return tuple(lengths)
 
 
 def _reconstruct_class(budget: Budget, kind: Any, base: Any, state: Any) -> Any:
@@ -101,7 +110,7 @@ def _decode(budget: Budget, data: Any, dtype: Any, shape: Any, order: Any) -> Te
     if not isinstance(raw, bytes | bytearray) or not isinstance(dtype, np.dtype) or order not in ("C", "F"):
         raise Refused("an array has no data or type")
     lengths = shape if isinstance(shape, tuple) else (shape,)
-    if len(lengths) > 8 or any(type(n) is not int or not 0 <= n < 2**48 for n in lengths):
+    if len(lengths) > MAX_DIMENSIONS or any(type(n) is not int or not 0 <= n < 2**48 for n in lengths):
         raise Refused("an array has an impossible shape")
     if math.prod(lengths) * dtype.itemsize != len(raw):
         raise Refused(f"an array of shape {list(lengths)} has {len(raw)} bytes")
@@ -155,7 +164,7 @@ NAMES: Table = {
     ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
     ("torch.storage", "_load_from_bytes"): read_storage,
-    ("torch", "Size"): lambda budget, sizes: tuple(sizes),
+    ("torch", "Size"): _size,
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,
     ("copyreg", "_reconstructor"): _reconstruct_class,

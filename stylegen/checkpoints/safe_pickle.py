@@ -14,16 +14,21 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stylegen.checkpoints.pickle_data import MAX_OPERATIONS, Budget, ByteReader, Global, Pending, Record, Refused
+from torch import Tensor
+
+from stylegen.checkpoints.pickle_data import Budget, ByteReader, Global, Pending, Record, Refused
 
 MAX_ITEMS = 2_000_000  # of all containers, written out
+_TENSOR = 100  # items that a tensor counts for; published files have up to 2,000
+_TEXT = 16  # characters or bytes that count as an item
 MAX_DEPTH = 100  # of containers in containers; published files have about 25
 _LARGE = (
     4096  # bytes objects above this size are consumed once, so that raw and decoded data do not both stay in memory
 )
 _CONSUMED = object()
-_MAX_ARGUMENTS = 8  # of a call that consumes bytes
+_MAX_ARGUMENTS = 64  # of a call; they are copied
 _MAX_KEY = 2**31  # integers as keys: larger ones can be chosen to collide
+_MAX_KEY_LENGTH = 255  # of texts as keys: names of modules and tensors are joined from them
 
 
 Table = Mapping[tuple[str, str], Callable[..., Any]]
@@ -54,9 +59,7 @@ class Machine:
 
     def run(self) -> Any:
         for operation, argument, _ in pickletools.genops(self.reader):  # type: ignore[arg-type]
-            self.budget.operations -= 1
-            if self.budget.operations < 0:
-                raise Refused(f"it has more than {MAX_OPERATIONS:,} operations")
+            self.budget.take_operations(1)
             if operation.name in _ARGUMENTS:
                 self.stack.append(argument)
             elif operation.name in _OPERATIONS:
@@ -78,6 +81,8 @@ class Machine:
         """The value of a name applied to arguments."""
         if not isinstance(named, Global) or not isinstance(args, tuple):
             raise Refused("it calls something that is not a name")
+        if len(args) > _MAX_ARGUMENTS:
+            raise Refused(f"it calls {named} with {len(args)} arguments")
         self._consume(args)
         return self.table[named.module, named.name](self.budget, *args)
 
@@ -129,20 +134,22 @@ def check_nesting(value: Any) -> None:
     """Raise Refused for values that contain themselves, or would be too large or too deep written out.
 
     Others may then recurse, compare and print. Shared values count each time: a list of two references to a list of two
-    references, 60 times over, is small in memory and has 2^60 items.
+    references, 60 times over, is small in memory and has 2^60 items. Texts and tensors count by their size.
     """
     measured: dict[int, tuple[int, int]] = {}  # id -> depth and number of items
     entered: set[int] = set()
     stack = [value]
     while stack:
         top = stack[-1]
+        if id(top) in measured:  # before a look at its children: a list may hold it many times
+            stack.pop()
+            continue
         children = [child for child in _children(top) if isinstance(child, list | tuple | dict | Record)]
         waiting = [child for child in children if id(child) not in measured]
-        if id(top) in measured:
-            stack.pop()
-        elif not waiting:
+        if not waiting:
             depth = 1 + max((measured[id(child)][0] for child in children), default=0)
-            items = 1 + len(_children(top)) + sum(measured[id(child)][1] for child in children)
+            items = sum(map(_weight, _children(top))) + sum(measured[id(child)][1] for child in children)
+            items += sum(map(_weight, top)) if isinstance(top, dict) else 0
             if depth > MAX_DEPTH or items > MAX_ITEMS:
                 raise Refused(
                     f"its values are nested more than {MAX_DEPTH} deep, or have more than {MAX_ITEMS:,} items"
@@ -164,7 +171,17 @@ def _children(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _key(value: Any) -> Any:
+def _weight(value: Any) -> int:
+    """Number of items that a value counts for, without those in it."""
+    if isinstance(value, str | bytes | bytearray):
+        return 1 + len(value) // _TEXT
+    return _TENSOR if isinstance(value, Tensor) else 1
+
+
+def check_key(value: Any) -> Any:
+    """The value, if its hash is cheap. Raises Refused."""
+    if isinstance(value, str | bytes) and len(value) > _MAX_KEY_LENGTH:
+        raise Refused(f"it uses a text of {len(value):,} characters as the key of a dict or set")
     if not isinstance(value, str | bool | int | bytes | None) or (isinstance(value, int) and abs(value) >= _MAX_KEY):
         raise Refused(f"it uses a {type(value).__name__} as the key of a dict or set")
     return value
@@ -174,7 +191,7 @@ def _set_items(machine: Machine, items: list[Any]) -> None:
     target = machine.stack[-1]
     if not isinstance(target, dict) or len(items) % 2:
         raise Refused("it sets items of something that is not a dict")
-    target.update((_key(key), value) for key, value in zip(items[::2], items[1::2], strict=True))
+    target.update((check_key(key), value) for key, value in zip(items[::2], items[1::2], strict=True))
 
 
 def _set_item(machine: Machine, argument: None) -> None:
@@ -191,7 +208,7 @@ def _new_dict(machine: Machine, argument: None) -> None:
 def _extend(machine: Machine, items: list[Any]) -> None:
     target = machine.stack[-1]
     if isinstance(target, set):
-        target.update(_key(item) for item in items)
+        target.update(check_key(item) for item in items)
     elif isinstance(target, list):
         target.extend(items)
     else:
@@ -260,7 +277,7 @@ _OPERATIONS: dict[str, Callable[[Machine, Any], Any]] = {
     "APPEND": lambda machine, _: _extend(machine, [machine.stack.pop()]),
     "APPENDS": lambda machine, _: _extend(machine, machine.since_mark()),
     "ADDITEMS": lambda machine, _: _extend(machine, machine.since_mark()),
-    "FROZENSET": lambda machine, _: _push(machine, frozenset(map(_key, machine.since_mark()))),
+    "FROZENSET": lambda machine, _: _push(machine, frozenset(map(check_key, machine.since_mark()))),
     "SETITEM": _set_item,
     "SETITEMS": lambda machine, _: _set_items(machine, machine.since_mark()),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda machine, key: machine.memorize(key)),

@@ -32,6 +32,8 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+MAX_DIMENSIONS = 8
+_MAX_COUNT = 2**48  # values of a storage, or along an axis
 _MAX_ENTRIES = 100_000
 _MAX_DIRECTORY = 2**24  # bytes of the list of entries
 _MAX_PICKLE = 2**28  # bytes of data.pkl, which holds names only
@@ -71,7 +73,9 @@ def read_legacy(reader: ByteReader, table: Table, budget: Budget) -> Any:
         raise Refused("its tensors are not little-endian")
     value = Machine(reader, table, budget, _loader(storages, make)).run()
     keys = Machine(reader, {}, budget).run()
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise Refused("its list of storages is damaged")
+    if len(keys) != len(storages) or set(keys) != storages.keys():  # sorting would compare texts, of any length
         raise Refused("its list of storages does not match its tensors")
     for key in keys:
         data = storages[key].data
@@ -152,7 +156,7 @@ def _loader(storages: dict[str, Storage], make: Callable[[str, torch.dtype, int]
             or identity[5:] not in ((), (None,))
         ):
             raise Refused("a storage has an unknown type")
-        if not isinstance(key, str) or not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        if not isinstance(key, str) or type(count) is not int or not 0 <= count < _MAX_COUNT:
             raise Refused("a storage has no key or size")
         if key not in storages:
             return make(key, _DTYPES[kind.name], count)
@@ -179,7 +183,11 @@ def rebuild_tensor(budget: Budget, storage: Any, offset: Any, size: Any, stride:
     if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
         raise Refused("a tensor has no storage or shape")
     numbers = (offset, *size, *stride)
-    if len(size) != len(stride) or len(size) > 8 or any(type(n) is not int or not 0 <= n < 2**48 for n in numbers):
+    if (
+        len(size) != len(stride)
+        or len(size) > MAX_DIMENSIONS
+        or any(type(n) is not int or not 0 <= n < _MAX_COUNT for n in numbers)
+    ):
         raise Refused("a tensor has an impossible shape")
     count = 1
     for length in size:

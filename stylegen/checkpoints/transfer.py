@@ -14,11 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stylegen.bounds import brief, check, hints_of
 from stylegen.checkpoints.packaged import snapshot_path
 from stylegen.checkpoints.sealed import load_sealed
 from stylegen.checkpoints.snapshot import tensor_problems
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
 from stylegen.errors import UserError
+from stylegen.networks import DISCRIMINATORS, GENERATORS
 
 _PARTS = ("G", "D", "G_ema")
 # Settings that may differ between weights of the same shapes.
@@ -80,14 +82,27 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
     missing = [part for part, tensors in networks.items() if not tensors]
     if missing:
         raise _unreadable(path, f"it lacks {' and '.join(missing)}")
-    return TrainedWeights(path, networks, _described(checkpoint))
+    return TrainedWeights(path, networks, _described(checkpoint, path))
 
 
-def _described(checkpoint: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings of a converted checkpoint's networks; a run's are in its config.yaml."""
-    found = checkpoint.get("networks", {})
-    described = found if isinstance(found, dict) else {}
-    return {part: own for part, own in described.items() if isinstance(own, dict) and isinstance(own.get("name"), str)}
+def _described(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
+    """The settings of a converted checkpoint's networks; a run's are in its config.yaml.
+
+    They become settings of a run, so a file may only hold arguments of the networks, within their bounds.
+    """
+    found = checkpoint.get("networks")
+    if found is None:
+        return {}
+    try:
+        for part, known in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
+            own = dict(found[part])
+            network = known[own.pop("name")]
+            hints = hints_of(network)
+            for key, value in own.items():
+                check(key, value, hints[key])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, f"it describes its networks otherwise than convert does ({brief(error)})") from error
+    return {part: found[part] for part in ("generator", "discriminator")}
 
 
 def label_dependent(build: Callable[[int], nn.Module]) -> set[str]:

@@ -204,6 +204,8 @@ def nvidia(golden: Golden, path: Path, change: Any) -> Path:
         (lambda state: state.update(extra=torch.zeros(1)), "unexpected extra"),
         (lambda state: state.update({"mapping.w_avg": torch.zeros(3)}), r"mapping.w_avg \[3\] instead of"),
         (lambda state: state["mapping.w_avg"].fill_(torch.nan), "not finite"),
+        (lambda state: state.update({"mapping.w_avg": state["mapping.w_avg"].double() + 1e300}), "not finite"),
+        (lambda state: state.update({"mapping.w_avg": state["mapping.w_avg"].long()}), "type torch.int64"),
         (lambda state: state.pop("synthesis.b4.const"), "only StyleGAN2"),
         (lambda state: state.update({f"x{k}": torch.zeros(1) for k in range(9)}), "x0, x1, x2 and 6 more"),
     ],

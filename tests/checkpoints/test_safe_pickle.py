@@ -25,6 +25,7 @@ from stylegen.checkpoints.pickle_data import Record
 from stylegen.checkpoints.pickle_names import NAMES
 from stylegen.errors import UserError
 from tests.support import foreign_files
+from tests.support.expanding_pickles import EXHAUSTING, EXPANDING
 from tests.support.foreign_files import dump
 from tests.support.golden import files, load
 from tests.support.hostile_pickles import CALLS, MARKER, OTHERS, bombs, program, torch_archive
@@ -67,10 +68,17 @@ def dangerous(content: bytes) -> bool:
     return found.issues_count + found.suspicious_count > 0 or severity > fickling.analysis.Severity.LIKELY_SAFE
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", OTHERS | EXHAUSTING)
 def test_other_attacks(name: str, tmp_path: Path) -> None:
-    (tmp_path / "x.pkl").write_bytes(OTHERS[name](tmp_path / "x.pkl"))
+    (tmp_path / "x.pkl").write_bytes((OTHERS | EXHAUSTING)[name](tmp_path / "x.pkl"))
     refuse(tmp_path / "x.pkl")
+
+
+@pytest.mark.parametrize("name", EXPANDING)
+def test_files_whose_values_are_far_larger(name: str, tmp_path: Path) -> None:
+    content, message = EXPANDING[name]
+    (tmp_path / "x.pkl").write_bytes(content)
+    assert message in refuse(tmp_path / "x.pkl")
 
 
 def test_hostile_archives(tmp_path: Path) -> None:

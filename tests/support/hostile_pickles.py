@@ -150,7 +150,7 @@ def _bytes_of_length(count: int, operation: bytes) -> bytes:
     return program(operation + struct.pack("<Q", count) + b"abc")
 
 
-def _legacy(persistent: tuple[Any, ...], rest: bytes = b"") -> bytes:
+def legacy(persistent: tuple[Any, ...], rest: bytes = b"") -> bytes:
     """A file of torch.save before 1.6 whose pickle is one storage."""
     headers = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + pickle.dumps(1001, 2)
     headers += pickle.dumps({"little_endian": True, "protocol_version": 1001, "type_sizes": {}}, 2)
@@ -160,12 +160,12 @@ def _legacy(persistent: tuple[Any, ...], rest: bytes = b"") -> bytes:
 
 
 def _huge_storage(path: Path) -> bytes:
-    return _legacy(("FloatStorage", "0", "cpu", 2**40, None), pickle.dumps(["0"], 2))
+    return legacy(("FloatStorage", "0", "cpu", 2**40, None), pickle.dumps(["0"], 2))
 
 
-def _tensor(offset: Any, size: Any, stride: Any) -> Callable[[Path], bytes]:
+def rebuilt_tensor(offset: Any, size: Any, stride: Any) -> Callable[[Path], bytes]:
     def make(path: Path) -> bytes:
-        inner = _legacy(("FloatStorage", "0", "cpu", 2, None), pickle.dumps(["0"], 2) + struct.pack("<qff", 2, 1, 2))
+        inner = legacy(("FloatStorage", "0", "cpu", 2, None), pickle.dumps(["0"], 2) + struct.pack("<qff", 2, 1, 2))
         storage = Call("torch.storage", "_load_from_bytes", inner)
         return program(bytes(Call("torch._utils", "_rebuild_tensor_v2", storage, offset, size, stride, False, None)))
 
@@ -224,10 +224,10 @@ OTHERS: dict[str, Callable[[Path], bytes]] = {
     "a huge integer": lambda p: program(b"\x8b" + struct.pack("<i", 100_000) + b"\x7f" * 100_000),
     "digits": lambda p: b"I" + b"9" * 60_000 + b"\n.",
     "a huge storage": _huge_storage,
-    "a negative storage": lambda p: _legacy(("FloatStorage", "0", "cpu", -1, None)),
-    "a tensor of repeated values": _tensor(0, (2**20, 2**20), (0, 0)),
-    "a tensor beyond its storage": _tensor(1, (2,), (1,)),
-    "a tensor before its storage": _tensor(-1, (1,), (1,)),
+    "a negative storage": lambda p: legacy(("FloatStorage", "0", "cpu", -1, None)),
+    "a tensor of repeated values": rebuilt_tensor(0, (2**20, 2**20), (0, 0)),
+    "a tensor beyond its storage": rebuilt_tensor(1, (2,), (1,)),
+    "a tensor before its storage": rebuilt_tensor(-1, (1,), (1,)),
     "a huge array": _array((2**40,)),
     "a negative array": _array((-1,)),
     "an array of objects": lambda p: program(bytes(Call("numpy", "dtype", "O8", 0, 1))),

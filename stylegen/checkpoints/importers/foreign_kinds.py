@@ -48,7 +48,7 @@ def import_model(path: Path, setting: str = "source") -> ForeignModel:
     try:
         kind = next((kind for kind in KINDS if kind.recognizes(content)), None)
         if kind is not None:
-            return kind.convert(content)
+            return _checked(kind.convert(content))
     except UserError as error:
         raise UserError(f"{setting}={path}: {error.problem}", rule=error.rule, fix=error.fix) from error
     except Refused as error:
@@ -59,6 +59,17 @@ def import_model(path: Path, setting: str = "source") -> ForeignModel:
             f"{setting}={path}", rule=f"its networks have impossible values ({reason})", fix="Use another file"
         ) from error
     raise UserError(f"{setting}={path}", rule=_refusal(content), fix=f"Use a file of one of: {names()}")
+
+
+def _checked(model: ForeignModel) -> ForeignModel:
+    """The model, if its networks fit each other. Raises UserError."""
+    if model.G is not None and (model.G.network, model.G.settings) != (model.G_ema.network, model.G_ema.settings):
+        raise UserError("G and G_ema of the file", rule="their settings differ", fix="Use an unmodified file")
+    for key in ("resolution", "channels", "num_classes"):
+        if model.D is not None and model.D.settings[key] != model.G_ema.settings[key]:
+            both = f"{key} {model.D.settings[key]} of D, {model.G_ema.settings[key]} of G_ema"
+            raise UserError("D and G_ema of the file", rule=f"they do not fit: {both}", fix="Use an unmodified file")
+    return model
 
 
 def names() -> str:

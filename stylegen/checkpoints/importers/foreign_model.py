@@ -143,11 +143,10 @@ def _fit(module: nn.Module, named: Renamed, part: str) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     memory: set[int] = set()
     for name, theirs, _ in both:
-        if not theirs.isfinite().all():
-            raise UserError(
-                f"{part} of the file", rule=f"{name} has values that are not finite", fix="Use another file"
-            )
         tensor = theirs.detach().to(torch.float32).contiguous()
+        if not theirs.is_floating_point() or not tensor.isfinite().all():
+            rule = "values that are not finite" if theirs.is_floating_point() else f"values of type {theirs.dtype}"
+            raise UserError(f"{part} of the file", rule=f"{name} has {rule}", fix="Use another file")
         storage = tensor.untyped_storage()
         if storage.nbytes() != tensor.nbytes or storage.data_ptr() in memory:  # snapshots hold no shared memory
             tensor = tensor.clone()
@@ -167,6 +166,21 @@ def save_weights(path: Path, weights: Weights, info: Mapping[str, Any]) -> None:
     if weights.level is not None:
         description["level"] = dataclasses.asdict(weights.level)
     write_snapshot_file(path, description, weights.tensors)
+
+
+def check_plain(value: Any, name: str = "a setting of the foreign network") -> None:
+    """Raise Inexpressible for settings that are not texts, numbers, null, or lists and dicts of these.
+
+    Messages print settings, and to print a tensor takes time.
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_plain(item, str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_plain(item, name)
+    elif not isinstance(value, str | int | float | None) or (isinstance(value, int) and value.bit_length() > 64):
+        raise Inexpressible(name, f"it is no text, number of 64 bits or list, but of type {type(value).__name__}")
 
 
 def channel_settings(widths: Mapping[int, int]) -> dict[str, int]:

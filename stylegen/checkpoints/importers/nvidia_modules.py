@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from stylegen.checkpoints.importers.foreign_model import check_plain
 from stylegen.checkpoints.pickle_data import Record, Refused
 from stylegen.checkpoints.pickle_names import PERSISTENT
 
@@ -18,15 +19,15 @@ def is_module(value: Any) -> bool:
 
 def modules(root: Record) -> Iterator[tuple[str, Record]]:
     """The module and its submodules by dotted name, "" for itself. The reader has bounded the depth."""
-    stack = [("", root)]
-    for _ in range(_MAX_MODULES):
-        if not stack:
-            return
+    stack, count = [("", root)], 1
+    while stack:
         name, module = stack.pop()
         yield name, module
-        children = _part(module, "_modules")
-        stack += [(f"{name}.{key}".lstrip("."), child) for key, child in children.items() if is_module(child)]
-    raise Refused(f"a network has more than {_MAX_MODULES:,} modules")
+        children = {key: child for key, child in _part(module, "_modules").items() if is_module(child)}
+        count += len(children)
+        if count > _MAX_MODULES:
+            raise Refused(f"a network has more than {_MAX_MODULES:,} modules")
+        stack += [(f"{name}.{key}".lstrip("."), child) for key, child in children.items()]
 
 
 def tensors(root: Record) -> dict[str, Tensor]:
@@ -41,10 +42,12 @@ def tensors(root: Record) -> dict[str, Tensor]:
 
 
 def arguments(module: Record, names: tuple[str, ...]) -> dict[str, Any]:
-    """The constructor's arguments by name; `names` are those of positional ones, in order."""
+    """The constructor's arguments by name; `names` are those of positional ones, in order. Raises UserError."""
     positional = module.state.get("_init_args") or ()
     keywords = module.state.get("_init_kwargs") or {}
-    return dict(zip(names, positional, strict=False)) | {str(key): value for key, value in keywords.items()}
+    found = dict(zip(names, positional, strict=False)) | {str(key): value for key, value in keywords.items()}
+    check_plain(found)
+    return found
 
 
 def attribute(root: Record, path: str, default: Any = None) -> Any:

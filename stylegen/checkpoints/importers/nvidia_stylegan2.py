@@ -52,8 +52,7 @@ def _generator(module: Record, part: str) -> Weights:
         raise Inexpressible(f"{part} of the file, a {_network(state)}", "only StyleGAN2 of this program is imported")
     config = nvidia_modules.arguments(module, _GENERATOR_ARGUMENTS)
     clamp = nvidia_modules.attribute(module, "synthesis.b4.conv1.conv_clamp")  # the default differs between versions
-    config["synthesis_kwargs"] = {"conv_clamp": clamp} | dict(config.get("synthesis_kwargs") or {})
-    settings = stylegan2_names.generator_settings(config)
+    settings = stylegan2_names.generator_settings({"conv_clamp": clamp} | config)
     return fit_generator("stylegan2", settings, rename(state, stylegan2_names.GENERATOR_NAMES), part)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 from torch import Tensor
 
 from stylegen.bounds import brief
-from stylegen.checkpoints.importers.foreign_model import Inexpressible
+from stylegen.checkpoints.importers.foreign_model import Inexpressible, check_plain
 from stylegen.checkpoints.pickle_data import Record, Refused
 
 Rules = Mapping[str, Any]
+_MAX_VARIABLES = 20_000  # published networks have up to 500
 ANY = object()  # an argument that does not affect the trained network
 
 
@@ -32,6 +33,8 @@ def variables(network: Record, prefix: str = "") -> dict[str, Tensor]:
         if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
             raise Refused("a network has variables without names")
         if isinstance(pair[1], Tensor | float | int):
+            if len(found) >= _MAX_VARIABLES:
+                raise Refused(f"a network has more than {_MAX_VARIABLES:,} variables")
             found[prefix + pair[0]] = pair[1] if isinstance(pair[1], Tensor) else Tensor([pair[1]])[0]
     for name, component in components.items():
         if _is_network(component) and not prefix:  # a generator has two components, and these have none
@@ -50,7 +53,9 @@ def settings_of(network: Record, names: Mapping[str, str], fixed: Rules) -> dict
         Inexpressible: an argument without a counterpart.
     """
     settings = {}
-    for name, value in (network.state.get("static_kwargs") or {}).items():
+    arguments = network.state.get("static_kwargs") or {}
+    check_plain(arguments)
+    for name, value in arguments.items():
         if name in names:
             settings[names[name]] = value
         elif name not in fixed or (fixed[name] is not ANY and value != fixed[name]):
