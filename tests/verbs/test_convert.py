@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from stylegen.__main__ import main
+from stylegen.checkpoints.sealed import save_sealed
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.transfer import read_weights, transfer
+from stylegen.config.initial_networks import initial_networks
+from stylegen.errors import UserError
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks import DISCRIMINATORS, build_generator
 from tests.support.datasets import encode, write_folder
@@ -71,6 +74,57 @@ def test_a_run_has_the_networks_of_the_weights(tmp_path: Path) -> None:
     config = (tmp_path / "run" / "config.yaml").read_text()
     assert "architecture: resnet" in config
     assert "architecture: skip" in config
+
+
+def test_a_checkpoint_sets_nothing_but_its_networks(tmp_path: Path) -> None:
+    """What a file describes becomes settings of a run, so only networks within their bounds are read."""
+    assert convert(nvidia_file(GOLDEN, tmp_path / "x.pkl"), tmp_path / "x.safetensors") == 0
+    content = torch.load(tmp_path / "x.ckpt", weights_only=True)
+    described = content["networks"]
+    assert initial_networks(str(tmp_path / "x.ckpt")).settings == described
+    for wrong in (
+        described | {"generator": described["generator"] | {"foo": 1}},
+        described | {"generator": described["generator"] | {"w_dim": -1}},
+        described | {"generator": described["generator"] | {"w_dim": torch.zeros(1)}},
+        described | {"generator": described["generator"] | {"name": "foo"}},
+        {"generator": described["generator"]},
+        ["generator"],
+    ):
+        with (tmp_path / "y.ckpt").open("wb") as file:
+            save_sealed(content | {"networks": wrong}, file)
+        with pytest.raises(UserError, match="describes its networks otherwise"):
+            read_weights(tmp_path / "y.ckpt")
+        assert initial_networks(str(tmp_path / "y.ckpt")).overrides() == {}
+    with (tmp_path / "y.ckpt").open("wb") as file:
+        save_sealed(content | {"networks": described | {"output_dir": {"name": "/"}}}, file)
+    assert initial_networks(str(tmp_path / "y.ckpt")).settings == described
+
+
+def test_nothing_is_replaced_that_was_not_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The source itself, by the weights beside the snapshot or by a link; a folder."""
+    source = nvidia_file(GOLDEN, tmp_path / "x.ckpt")
+    (tmp_path / "y.safetensors").symlink_to(source)
+    (tmp_path / "z.ckpt").mkdir()
+    for name, message in (("x", "x.ckpt is the source"), ("y", "is the source"), ("z", "z.ckpt is a folder")):
+        arguments = ["convert", f"source={source}", f"out={tmp_path / name}.safetensors"]
+        assert message in refused(arguments, tmp_path, capsys)
+
+
+def test_both_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    source = nvidia_file(GOLDEN, tmp_path / "x.pkl")
+    monkeypatch.setattr("stylegen.checkpoints.convert_foreign.save_weights", full_disk)
+    assert convert(source, tmp_path / "x.safetensors") == 1
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_names_in_a_file_cannot_control_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = module_of(GOLDEN.part("G."), GOLDEN.config["generator"], "Generator", "")
+    source = dump({"G_ema": module, "\x1b[2J\n\udc80": 1}, tmp_path / "x.pkl")
+    assert convert(source, tmp_path / "x.safetensors") == 0
+    assert r"note: \x1b[2J\n\udc80 left out" in capsys.readouterr().out
 
 
 def test_a_generator_alone(tmp_path: Path) -> None:
