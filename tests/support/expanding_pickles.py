@@ -30,8 +30,8 @@ def module(children: bytes = b"}", setting: bytes = b"}", buffers: bytes = b"}")
 
 
 def _long_names(path: Path) -> bytes:
-    """Modules in modules, whose joined names are long, and 200,000 of them in the last one."""
-    inner = module(b"}(" + b"".join(value(str(k)) + b"h\x08" for k in range(200_000)) + b"u")
+    """Modules in modules, whose joined names are long, and 120,000 of them in the last one."""
+    inner = module(b"}(" + b"".join(value(str(k)) + b"h\x08" for k in range(120_000)) + b"u")
     for _ in range(25):
         inner = module(b"}" + b"h\x07" + inner + b"s")
     return program(value("k" * 255) + b"q\x070", module() + b"q\x080", b"}" + value("G_ema") + inner + b"s")
@@ -39,7 +39,7 @@ def _long_names(path: Path) -> bytes:
 
 def _long_storage_keys(path: Path) -> bytes:
     """A list of one long text, which takes hours to sort."""
-    keys = many(200_000, value("k" * 2_000_000))
+    keys = many(400_000, value("k" * 4_000_000))
     return legacy(("FloatStorage", "0", "cpu", 2, None), program(keys) + struct.pack("<qff", 2, 1, 2))
 
 
