@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
-MAX_OPERATIONS = 1_000_000  # a published file of three 1024-px networks has about 120,000
+MAX_OPERATIONS = 500_000  # a published file of three 1024-px networks has about 120,000
 MAX_LINE = 65536  # bytes of a text argument
 
 

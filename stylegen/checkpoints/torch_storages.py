@@ -87,7 +87,7 @@ def read_legacy(reader: ByteReader, table: Table, budget: Budget) -> Any:
 
 def read_storage(budget: Budget, data: Any) -> Storage:
     """In place of `torch.storage._load_from_bytes`, which opens `data` with the unrestricted pickle module."""
-    if not isinstance(data, bytes | bytearray):
+    if not isinstance(data, bytes):  # torch writes no bytearray, which the next line would copy each time
         raise Refused("the data of a storage are not bytes")
     value = read_legacy(ByteReader(io.BytesIO(data), len(data)), STORAGE_TYPES, budget)
     if not isinstance(value, Storage):

@@ -26,6 +26,10 @@ _PARTS = ("G", "D", "G_ema")
 # Settings that may differ between weights of the same shapes.
 _FREE = ("num_classes", "channel_base", "channel_max", "conv_clamp", "mbstd_group_size")
 _SHOWN = 3
+_KNOWN: Mapping[str, Mapping[str, Callable[..., nn.Module]]] = {
+    "generator": GENERATORS,
+    "discriminator": DISCRIMINATORS,
+}
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,14 @@ def _described(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str,
     if found is None:
         return {}
     try:
-        for part, known in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
+        for part, known in _KNOWN.items():
             own = dict(found[part])
-            network = known[own.pop("name")]
-            hints = hints_of(network)
+            hints = hints_of(known[own.pop("name")])
             for key, value in own.items():
                 check(key, value, hints[key])
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, f"it describes its networks otherwise than convert does ({brief(error)})") from error
-    return {part: found[part] for part in ("generator", "discriminator")}
+    return {part: found[part] for part in _KNOWN}
 
 
 def label_dependent(build: Callable[[int], nn.Module]) -> set[str]:

@@ -62,8 +62,8 @@ EXHAUSTING: dict[str, Callable[[Path], bytes]] = {  # time or memory
 NETWORK = ("dnnlib.tflib.network", "Network")
 PAIRS = b"(" + b"".join(value(str(k)) + b"N\x86" for k in range(1000)) + b"l"
 EXPANDING: dict[str, tuple[bytes, str]] = {  # small files, and values that would be large or slow
-    "copied dicts": (repeated(("collections", "OrderedDict"), PAIRS, 1100), "more than 1,000,000 operations"),
-    "copied sets": (repeated(("builtins", "set"), texts(1000), 1100), "more than 1,000,000 operations"),
+    "copied dicts": (repeated(("collections", "OrderedDict"), PAIRS, 1100), "more than 500,000 operations"),
+    "copied sets": (repeated(("builtins", "set"), texts(1000), 1100), "more than 500,000 operations"),
     "copied arguments": (program(global_(*NETWORK), b"(" + b"N" * 65 + b"tR"), "with 65 arguments"),
     "a shape of a text": (repeated(("torch", "Size"), value("a" * 1000), 1), "a shape is no list"),
     "a shape of many axes": (repeated(("torch", "Size"), b"(" + b"N" * 9 + b"l", 1), "a shape is no list"),
@@ -75,6 +75,10 @@ EXPANDING: dict[str, tuple[bytes, str]] = {  # small files, and values that woul
     "a long key of pairs": (
         repeated(("collections", "OrderedDict"), b"]" + value("x" * 256) + b"N\x86a", 1),
         "a text of 256 characters as the key",
+    ),
+    "a storage in a bytearray": (
+        repeated(("torch.storage", "_load_from_bytes"), b"\x96" + struct.pack("<Q", 4) + b"copy", 1),
+        "the data of a storage are not bytes",
     ),
     "a huge count": (huge_count(), "a storage has no key or size"),
 }
