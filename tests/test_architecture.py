@@ -24,6 +24,7 @@ FLOORS = [
         "distributed",
         "launching",
         "progress",
+        "downloads",
         "figures",
     },
     {"layers"},
@@ -45,6 +46,8 @@ ALLOWED = {
     ("bounds", "errors"),
     ("images", "files"),  # PNG files are written atomically
     ("files", "errors"),
+    ("downloads", "files"),
+    ("downloads", "progress"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
     ("launching", "distributed"),  # a lost connection is not the cause
     ("launching", "errors"),

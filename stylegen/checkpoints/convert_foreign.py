@@ -1,20 +1,21 @@
 """Converts a file of another program: a snapshot of G_ema, and the weights of all networks for `init=`."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from stylegen.checkpoints.foreign_file import sha256_of
 from stylegen.checkpoints.importers.foreign_kinds import import_model
 from stylegen.checkpoints.importers.foreign_model import ForeignModel, Weights, save_weights
+from stylegen.checkpoints.published_models import PublishedModel
 from stylegen.checkpoints.sealed import save_sealed
 from stylegen.errors import UserError, printable
 from stylegen.files import replacing
 
-_BLOCK = 2**20
 _NOT_PARAMETERS = ("noise_const", "noise.const", "w_avg")
 
 
@@ -49,31 +50,53 @@ class Converted:
         )
 
 
-def convert_foreign(source: Path, out: Path) -> Converted:
+def convert_foreign(
+    source: Path, out: Path, setting: str = "source", published: PublishedModel | None = None
+) -> Converted:
     """Write `out`, and beside it a `.ckpt` if the source has a discriminator. Executes nothing of the source.
 
+    Args:
+        setting: name of the setting with the source, for error messages.
+        published: the model that the source must hold; None for any.
+
     Raises:
-        UserError: `out` is no .safetensors file, or would replace the source; see `import_model`. Then nothing is
-            written.
+        UserError: see `check_output` and `import_model`; another network than the published one. Then nothing is written.
     """
+    check_output(out, source)
+    model = import_model(source, setting)
+    network = f"{model.G_ema.network} at {model.G_ema.settings['resolution']} px"
+    if published is not None and network != f"{published.network} at {published.resolution} px":
+        raise UserError(
+            f"{source} holds {network}",
+            rule=f"the published file holds {published.network} at {published.resolution} px",
+            fix=f"Delete it; download {published.url} again",
+        )
+    sha256 = sha256_of(source, setting)
+    info = {"source": {"file": source.name, "sha256": sha256, "program": model.kind, "notes": list(model.notes)}}
+    return write_networks(model, out, info, sha256)
+
+
+def check_output(out: Path, source: Path) -> None:
+    """Raise UserError if `out` is no .safetensors file, or would replace the source."""
     if out.suffix != ".safetensors":
         raise UserError(f"out={out}", rule="a snapshot is a .safetensors file", fix=f"Use out={out}.safetensors")
-    beside = out.with_suffix(".ckpt")
-    for path in (out, beside):
+    for path in (out, out.with_suffix(".ckpt")):
         if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
             what = "a folder" if path.is_dir() else "the source"
             raise UserError(f"out={out}", rule=f"{path} is {what}, which is not replaced", fix="Use another name")
-    model = import_model(source)
-    sha256 = _digest(source)
-    info = {"source": {"file": source.name, "sha256": sha256, "program": model.kind, "notes": list(model.notes)}}
+
+
+def write_networks(model: ForeignModel, out: Path, info: Mapping[str, Any], sha256: str) -> Converted:
+    """Write a snapshot with `info`, and beside it the weights for `init=` if there is a D: both files, or none."""
     if model.D is None:
         save_weights(out, model.G_ema, info)
         return Converted(model, sha256, out, None)
+    beside = out.with_suffix(".ckpt")
     parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
     with replacing(beside) as partial:
         with partial.open("wb") as file:
             save_sealed({"weights": _joined(parts), "networks": _described(model.G_ema, model.D)}, file)
-        save_weights(out, model.G_ema, info)  # both files, or none
+        save_weights(out, model.G_ema, info)
     return Converted(model, sha256, out, beside)
 
 
@@ -86,11 +109,3 @@ def _described(generator: Weights, discriminator: Weights) -> dict[str, dict[str
 def _joined(parts: dict[str, Weights]) -> dict[str, Tensor]:
     """Tensors of all networks by part and name, as in a checkpoint."""
     return {f"{part}.{name}": tensor for part, weights in parts.items() for name, tensor in weights.tensors.items()}
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

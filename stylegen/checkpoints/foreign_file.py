@@ -1,6 +1,10 @@
 """Files of other StyleGAN code as values: pickles, and both formats of torch.save. Executes nothing of them."""
 
+import contextlib
+import hashlib
+import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,11 +28,27 @@ def read_foreign(path: Path, setting: str = "source") -> Any:
         UserError: the file cannot be read, is too large, or contains something that is not on the list of names.
         DamagedFile: the file is truncated, damaged, or no such file at all.
     """
+    with _opened(path, setting) as stream:
+        return read_stream(stream, path.stat().st_size, f"{setting}={path}")
+
+
+def sha256_of(path: Path, setting: str = "source") -> str:
+    """SHA-256 of a file in hexadecimal.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with _opened(path, setting) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, setting: str) -> Iterator[io.BufferedReader]:
     try:
         if path.exists() and not path.is_file():  # opening a pipe waits for its writer
             raise UserError(f"{setting}={path}", rule="it is a directory or a device, not a file", fix="Use a file")
         with path.open("rb") as stream:
-            return read_stream(stream, path.stat().st_size, f"{setting}={path}")
+            yield stream
     except OSError as error:
         raise UserError(
             f"{setting}={path} cannot be read ({error.strerror or error})",

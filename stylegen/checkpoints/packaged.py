@@ -4,7 +4,6 @@ A model is a snapshot `models/<name>.safetensors` with its card `<name>.json`: h
 licence, its limits.
 """
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,25 +60,3 @@ def packaged_model(name: str) -> PackagedModel:
 def is_packaged(path: Path) -> bool:
     """Whether this file comes with the package, so that nothing should be written beside it."""
     return path.resolve().parent == FOLDER
-
-
-def snapshot_path(text: str | Path, setting: str = "snapshot") -> Path:
-    """The path itself if it exists, or the snapshot of the packaged model of this name.
-
-    Raises:
-        UserError: neither; the nearest name is offered.
-    """
-    path = Path(text).expanduser()
-    if path.exists():
-        return path
-    if str(text) in names():
-        return FOLDER / f"{text}.safetensors"
-    near = difflib.get_close_matches(str(text), names(), n=1)
-    raise UserError(
-        f"{setting}={text}",
-        rule="there is no such file or packaged model",
-        fix=f"Did you mean {setting}={near[0]}?"
-        if near
-        else f"Use {setting}= with a .safetensors file, a run folder, or a packaged model "
-        f"({', '.join(names()) or 'none is installed'})",
-    )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from stylegen.checkpoints.packaged import snapshot_path
+from stylegen.checkpoints.find_model import find_native
 from stylegen.checkpoints.snapshot_file import damaged, read_snapshot_file, write_snapshot_file
 from stylegen.errors import UserError, unknown_choice
 from stylegen.networks import Level, StyleGenerator, build_generator
@@ -29,6 +29,11 @@ class Snapshot:
     generator: StyleGenerator
     info: dict[str, Any]
     path: Path
+
+    @property
+    def seed_source(self) -> str:
+        """Of z from seeds: "numpy" for networks of another program, whose figures have such seeds."""
+        return "numpy" if "source" in self.info else "stylegen"
 
     def class_index(self, label: str | int | None) -> int | None:
         """The index of the class `label`; a number is an index, even if a class has that name.
@@ -61,12 +66,12 @@ def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -
 
 
 def find_snapshot(path: str | Path) -> Path:
-    """The path itself, the newest snapshot of a run folder, or a packaged model of this name.
+    """The snapshot that a path or a name stands for; of a run folder the newest. See `find_native`.
 
     Raises:
         UserError: no such file or model, or a folder without snapshots.
     """
-    path = snapshot_path(path)
+    path = find_native(path)
     if path.is_dir():
         snapshots = sorted((path / "snapshots").glob("*.safetensors")) or sorted(path.glob("*.safetensors"))
         if not snapshots:
@@ -80,7 +85,7 @@ def find_snapshot(path: str | Path) -> Path:
 
 
 def load_snapshot(path: str | Path) -> Snapshot:
-    """Load a snapshot, the newest of a run folder, or a packaged model by name.
+    """Load a snapshot: a file, the newest of a run folder, or a model by name; see `find_native`.
 
     Raises:
         UserError: a file that is unreadable, damaged or not a snapshot; an unknown network; tensors that do not match

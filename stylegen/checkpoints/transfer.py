@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import brief, check, hints_of
-from stylegen.checkpoints.packaged import snapshot_path
+from stylegen.checkpoints.find_model import find_native
 from stylegen.checkpoints.sealed import load_sealed
 from stylegen.checkpoints.snapshot import tensor_problems
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
@@ -53,7 +53,7 @@ def read_weights(path: str | Path) -> TrainedWeights:
     Raises:
         UserError: no such file, or a damaged or unsupported one.
     """
-    given = snapshot_path(path, "init")
+    given = find_native(path, "init", all_networks=True)
     file = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
     if not file.is_file():
         raise UserError(

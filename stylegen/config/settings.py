@@ -14,7 +14,9 @@ class SampleSettings:
     """`python sample.py`."""
 
     snapshot: FilePath = setting(
-        "portraits64", help="a .safetensors file, a run folder (its newest), or a model that `models` lists"
+        "portraits64",
+        help="a .safetensors file, a run folder (its newest), a model that `models` lists, hf:USER/NAME, or a file of "
+        "another program (see `convert`)",
     )
     mode: str = setting(
         "auto",
@@ -25,6 +27,11 @@ class SampleSettings:
         "0-15",
         help="seeds and ranges; rows of truncation, mixing and noise figures; path of interpolations and videos",
         quoted=True,
+    )
+    seed_source: str = setting(
+        "auto",
+        Choice(("auto", "stylegen", "numpy")),
+        help="z of a seed; numpy: RandomState(seed).randn, as in NVIDIA's figures; auto: numpy for imported networks",
     )
     mix_seeds: str = setting(
         "100-107", help="seeds of the columns of the mixing figure; their styles are copied", quoted=True
@@ -154,9 +161,11 @@ class ConvertSettings:
 
     source: FilePath = setting(
         REQUIRED,
-        help="a .pkl, .pt or .pth file of NVIDIA's StyleGAN, StyleGAN2 or StyleGAN2-ADA, rosinality or GenForce",
+        help="a .pkl, .pt or .pth file of NVIDIA's StyleGAN, StyleGAN2 or StyleGAN2-ADA, rosinality or GenForce; its "
+        "https:// address; or a published model that `models` lists",
     )
     out: FilePath = setting(REQUIRED, help="the snapshot, a .safetensors file; a discriminator goes beside it")
+    sha256: str | None = setting(None, help="SHA-256 that the source must have")
 
 
 ROOTS = {  # verb -> its settings dataclass

@@ -2,21 +2,15 @@
 
 import hashlib
 import os
-import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from stylegen.downloads import WrongHash, download
 from stylegen.errors import UserError
-
-_TIMEOUT_SECONDS = 30  # a firewall that drops packets must not hang a run
 
 
 @dataclass(frozen=True)
@@ -251,18 +245,14 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
     folder = _folders()[0]
     target = folder / published.filename
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _socket_timeout(_TIMEOUT_SECONDS):
-            torch.hub.download_url_to_file(
-                published.url, str(target), hash_prefix=published.hash_prefix, progress=sys.stderr.isatty()
-            )
-    except RuntimeError as error:  # torch.hub's error for a wrong hash
+        download(published.url, target, published.hash_prefix)
+    except WrongHash as error:
         raise UserError(
             f"the download of {published.url} is not the published file",
             rule=str(error),
             fix=f"Download it by other means and put it into {folder}",
         ) from error
-    except (OSError, HTTPException) as error:  # no network, refused, timed out, cut short
+    except OSError as error:
         raise UserError(
             missing,
             rule=f"{', '.join(map(str, _folders()))} do not contain them, and the download of "
@@ -271,14 +261,3 @@ def _download(extractor: str, published: PublishedWeights) -> Path:
             f"{alternative}",
         ) from error
     return target
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Context manager: default socket timeout, for libraries without such an argument (torch.hub)."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -60,6 +60,8 @@ class Model:
         generator: the network, in evaluation mode; parameters need no gradients.
         path: of the snapshot.
         info: recorded at training, such as images_seen, dataset, class_names.
+        seed_source: of z, "stylegen" or "numpy"; may be set. Imported networks have "numpy": a seed of NVIDIA's figures
+            gives the same image here.
 
     Raises:
         stylegen.errors.UserError: by all methods, for a seed, class, layer or device that does not exist.
@@ -68,6 +70,7 @@ class Model:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self.generator, self.path, self.info = snapshot.generator, snapshot.path, snapshot.info
+        self.seed_source = snapshot.seed_source
 
     @classmethod
     def load(
@@ -195,7 +198,8 @@ class Model:
         )
 
     def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
-        return Sampler(self.generator, psi=psi, noise=noise, label=self._snapshot.class_index(label))
+        label = self._snapshot.class_index(label)
+        return Sampler(self.generator, psi=psi, noise=noise, label=label, seed_source=self.seed_source)
 
 
 def _existing(device: torch.device | str) -> torch.device:

@@ -26,6 +26,7 @@ class Sampler:
         label: class index of all images; None for a random label per seed.
         label_table: [M, num_classes], the labels to sample from, such as a dataset's; None for uniform classes.
         batch_size: images per batch.
+        seed_source: of z, see `latents`.
 
     Raises:
         UserError: a setting out of range.
@@ -40,6 +41,7 @@ class Sampler:
         label: int | None = None,
         label_table: Tensor | OneHot | None = None,
         batch_size: int = 16,
+        seed_source: str = "stylegen",
     ) -> None:
         if noise not in NOISE_MODES:
             raise unknown_choice("noise", noise, NOISE_MODES)
@@ -53,6 +55,7 @@ class Sampler:
         _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
         self.noise, self.label, self.label_table, self.batch_size = noise, label, label_table, batch_size
+        self.seed_source = seed_source
         weight = next(generator.parameters())
         self.device, self.dtype = weight.device, weight.dtype
 
@@ -60,7 +63,7 @@ class Sampler:
     def ws(self, seeds: list[int]) -> Tensor:
         """Styles [N, L, D], not truncated."""
         G = self.generator
-        w = G.mapping(latents(seeds, G.z_dim, self.device).to(self.dtype), self._labels(seeds))
+        w = G.mapping(latents(seeds, G.z_dim, self.device, self.seed_source).to(self.dtype), self._labels(seeds))
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 
     @torch.no_grad()

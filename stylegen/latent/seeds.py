@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,8 @@ from stylegen.errors import UserError
 from stylegen.one_hot import OneHot
 
 MAX_SEED = 2**63 - 1
+_MAX_NUMPY_SEED = 2**32 - 1
+SEED_SOURCES = ("stylegen", "numpy")
 MAX_SEEDS = 1_000_000
 LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
 
@@ -73,9 +76,26 @@ def slot_resolution(slot: int, resolution: int) -> int:
     return min(4 * 2 ** (slot // 2), resolution)
 
 
-def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu") -> Tensor:
-    """z [N, z_dim], row i keyed by seed i."""
-    return randomness.normal(0, "sample/z", torch.tensor(seeds, device=device), (z_dim,))
+def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu", source: str = "stylegen") -> Tensor:
+    """z [N, z_dim], row i from seed i.
+
+    Args:
+        source: "stylegen" for the counter-based generator, on any device; "numpy" for ``RandomState(seed).randn``, the
+            z of this seed in NVIDIA's published figures.
+
+    Raises:
+        UserError: a seed that NumPy refuses.
+    """
+    if source == "stylegen":
+        return randomness.normal(0, "sample/z", torch.tensor(seeds, device=device), (z_dim,))
+    if seeds and max(seeds) > _MAX_NUMPY_SEED:
+        raise UserError(
+            f"seeds={brief(max(seeds))}",
+            rule=f"seed_source=numpy has the seeds 0 to {_MAX_NUMPY_SEED}",
+            fix="Use smaller seeds, or seed_source=stylegen",
+        )
+    rows = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    return torch.from_numpy(np.stack(rows) if rows else np.empty((0, z_dim))).to(device, torch.float32)
 
 
 def random_labels(seeds: list[int], table: Tensor | OneHot) -> Tensor:

@@ -1,17 +1,31 @@
-"""`models`: the trained models that come with the package, and their cards."""
+"""`models`: the trained models that come with the package, with their cards, and the published ones."""
 
 from stylegen.checkpoints.packaged import names, packaged_model
+from stylegen.checkpoints.published_models import PUBLISHED_MODELS
 from stylegen.config.settings import ModelsSettings
 
 
 def run(settings: ModelsSettings) -> str:
-    """A line for each model, or the whole card of one.
+    """A line for each model, or everything about one.
 
     Raises:
         UserError: an unknown name, or a damaged card.
     """
-    if settings.name is not None:
-        return str(packaged_model(settings.name))
-    width = max(map(len, names()), default=0)
-    lines = [f"{name:{width}s}  {packaged_model(name).card['title']}" for name in names()]
-    return "\n".join([*lines, "", "models name=NAME prints its card; snapshot=NAME and init=NAME use it"])
+    name = settings.name
+    if name in PUBLISHED_MODELS:
+        return f"{name}: {PUBLISHED_MODELS[name]}"
+    if name is not None:
+        return str(packaged_model(name))
+    own = {name: packaged_model(name).card["title"] for name in names()}
+    published = {name: model.title for name, model in PUBLISHED_MODELS.items()}
+    width = max(map(len, [*own, *published]))
+    return "\n".join(
+        [
+            *(f"{name:{width}s}  {title}" for name, title in own.items()),
+            "",
+            "downloaded and converted at first use; for non-commercial purposes:",
+            *(f"{name:{width}s}  {title}" for name, title in published.items()),
+            "",
+            "models name=NAME tells more; snapshot=NAME and init=NAME use it",
+        ]
+    )

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from stylegen.checkpoints.packaged import is_packaged
+from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
 from stylegen.config.settings import SampleSettings
 from stylegen.errors import UserError
@@ -15,7 +15,7 @@ _LONG = 32  # characters of a setting's value in a file name
 
 def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     """kimg, mode and the choices that change the images: "000064.000-grid-psi0.7-seeds0-63"."""
-    images_seen = None if is_packaged(snapshot.path) else snapshot.info.get("images_seen")
+    images_seen = None if is_shared(snapshot.path) else snapshot.info.get("images_seen")
     parts = [kimg_name(images_seen) if isinstance(images_seen, int) else snapshot.path.stem, settings.mode]
     if settings.mode == "truncation":
         parts.append("psis" + _short(",".join(f"{psi:g}" for psi in settings.psis)))
@@ -27,6 +27,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append("class" + _short(settings.label))
     if settings.noise != "const" and settings.mode != "noise":
         parts.append(f"noise-{settings.noise}")
+    parts += [settings.seed_source] * (settings.seed_source != "auto")
     if settings.mode != "images":  # files of single images are named after their seeds
         parts += ["raw"] * (not settings.captions)
         parts.append("seeds" + _short(settings.seeds))
@@ -54,7 +55,7 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     allowed = suffixes(settings.mode)
     several = not allowed
     if settings.out is None:
-        folder = Path() if is_packaged(snapshot.path) else snapshot.path.parent
+        folder = Path() if is_shared(snapshot.path) else snapshot.path.parent
         folder = folder.parent if folder.name == "snapshots" else folder
         out = folder / "sampled" / (default_name(settings, snapshot) + "".join(allowed[:1]))
     else:

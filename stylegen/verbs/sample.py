@@ -61,6 +61,7 @@ def run(settings: SampleSettings) -> SampleResult:
         noise=settings.noise,
         label=snapshot.class_index(settings.label),
         batch_size=settings.batch_size,
+        seed_source=snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source,
     )
     out = find_output(settings, snapshot)
     resolution = sampler.generator.level.resolution

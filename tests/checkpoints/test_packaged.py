@@ -7,7 +7,7 @@ import pytest
 
 from stylegen.__main__ import main
 from stylegen.checkpoints import packaged
-from stylegen.checkpoints.packaged import names, packaged_model, snapshot_path
+from stylegen.checkpoints.packaged import names, packaged_model
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.errors import DamagedFile, UserError
@@ -31,13 +31,6 @@ def test_models_are_complete(name: str) -> None:
 def test_the_default_model_exists() -> None:
     assert "portraits64" in names()
     assert read_weights("portraits64").networks["G_ema"]
-
-
-def test_a_path_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert snapshot_path("portraits64") == packaged.FOLDER / "portraits64.safetensors"
-    Path("portraits64").mkdir()
-    assert snapshot_path("portraits64") == Path("portraits64")
 
 
 def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -44,6 +45,14 @@ def test_missing_layers_are_refused_and_existing_ones_named(text: str, resolutio
 def test_a_latent_is_a_function_of_its_seed() -> None:
     assert torch.equal(latents([3, 9], 16)[1], latents([9], 16)[0])
     assert not torch.equal(latents([3], 16), latents([4], 16))
+
+
+def test_numpy_latents_are_those_of_published_figures() -> None:
+    z = latents([85, 3], 512, source="numpy")
+    assert torch.equal(z[:1], torch.from_numpy(np.random.RandomState(85).randn(1, 512)).float())
+    assert latents([], 8, source="numpy").shape == (0, 8)
+    with pytest.raises(UserError, match="seed_source=numpy"):
+        latents([2**32], 8, source="numpy")
 
 
 def test_labels_are_rows_of_the_table() -> None:

@@ -137,7 +137,7 @@ def test_hostile_and_unusable_files(tmp_path: Path, capsys: pytest.CaptureFixtur
     """One line, status 2, nothing written, nothing executed."""
     hostile, out = tmp_path / "x.pkl", tmp_path / "x.safetensors"
     hostile.write_bytes(program(bytes(CALLS["os.system"](hostile))))
-    for source, message in ((hostile, "os.system"), (tmp_path / "none.pkl", "No such file"), (tmp_path, "directory")):
+    for source, message in ((hostile, "os.system"), (tmp_path / "none.pkl", "no such file"), (tmp_path, "directory")):
         assert message in refused(["convert", f"source={source}", f"out={out}"], tmp_path, capsys)
     valid = nvidia_file(GOLDEN, tmp_path / "y.pkl")
     assert "safetensors file" in refused(["convert", f"source={valid}", f"out={tmp_path / 'x.png'}"], tmp_path, capsys)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stylegen import distributed, randomness
-from stylegen.checkpoints.packaged import is_packaged
+from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import find_snapshot, load_snapshot
 from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.errors import UserError
@@ -79,7 +79,7 @@ class SnapshotSubject(Subject):
         return cls(
             name=path.stem,
             setting=f"snapshot={path.stem}",
-            card=Path(f"{path.stem}.metrics.json") if is_packaged(path) else path.with_suffix(".metrics.json"),
+            card=Path(f"{path.stem}.metrics.json") if is_shared(path) else path.with_suffix(".metrics.json"),
             digest=sha256(path)[:32],
             spec=ImageSpec(G.resolution, G.channels, G.num_classes),
             resolution=G.level.resolution,

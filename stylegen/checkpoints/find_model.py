@@ -1,0 +1,137 @@
+"""Where trained networks are: a path, a packaged model, a published file, a repository on the Hugging Face Hub, or an
+address. Files of other programs are converted once, into the cache folder.
+"""
+
+import difflib
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from stylegen import __version__
+from stylegen.checkpoints import packaged
+from stylegen.checkpoints.published_models import PUBLISHED_MODELS, published_file
+from stylegen.downloads import download
+from stylegen.errors import UserError
+from stylegen.files import cache_folder, exclusive, unwritable_cache
+
+HUB_FILE = "model.safetensors"  # of a repository on the Hub
+_NATIVE = (".safetensors", ".ckpt")
+
+
+def find_model(text: str | Path, setting: str = "snapshot") -> Path:
+    """The file or folder that `text` names.
+
+    Args:
+        text: an existing path; a name that `models` lists; ``hf:USER/NAME``, optionally with ``@REVISION``; ``https://``
+            and the rest of an address.
+        setting: name of the setting, for error messages.
+
+    Raises:
+        UserError: nothing of that name, with the nearest one; a download that failed, with what to bring where.
+    """
+    path = Path(text).expanduser()
+    name = str(text)
+    if path.exists():
+        return path
+    if name in packaged.names():
+        return packaged.FOLDER / f"{name}.safetensors"
+    if name in PUBLISHED_MODELS:
+        return published_file(name)
+    if name.startswith("hf:"):
+        return _from_hub(name, setting)
+    if name.startswith(("https://", "http://")):
+        return _from_address(name, setting)
+    near = difflib.get_close_matches(name, [*packaged.names(), *PUBLISHED_MODELS], n=1)
+    raise UserError(
+        f"{setting}={text}",
+        rule="there is no such file or model",
+        fix=f"Did you mean {setting}={near[0]}?"
+        if near
+        else f"Use {setting}= with a file, a run folder, or a name that `python -m stylegen models` lists",
+    )
+
+
+def find_native(text: str | Path, setting: str = "snapshot", *, all_networks: bool = False) -> Path:
+    """`find_model`, and a file of another program as its conversion.
+
+    Args:
+        all_networks: prefer a checkpoint with G, D and G_ema, for `init=`, to a snapshot of G_ema.
+
+    Returns:
+        A .safetensors file, a .ckpt file, or a folder.
+
+    Raises:
+        UserError: see `find_model` and `convert_foreign`.
+    """
+    path = find_model(text, setting)
+    if path.is_dir() or path.suffix in _NATIVE:
+        return path
+    snapshot = _converted(path, str(text), setting)
+    checkpoint = snapshot.with_suffix(".ckpt")
+    return checkpoint if all_networks and checkpoint.exists() else snapshot
+
+
+def is_shared(path: Path) -> bool:
+    """Whether this file comes with the package or lies in a cache, so that nothing should be written beside it."""
+    caches = cache_folder().resolve(), Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")).resolve()
+    found = path.absolute()  # the Hub's files are links
+    return packaged.is_packaged(path) or any(found.is_relative_to(cache) for cache in caches)
+
+
+def _converted(path: Path, text: str, setting: str) -> Path:
+    """The snapshot of a foreign file in the cache, by its content."""
+    from stylegen.checkpoints.convert_foreign import convert_foreign  # a cycle, and modules that a snapshot needs not
+    from stylegen.checkpoints.foreign_file import sha256_of
+
+    folder = cache_folder() / "imported" / f"{sha256_of(path, setting)[:32]}-{__version__}"
+    name = path.stem
+    if text in PUBLISHED_MODELS:
+        name = text.replace("/", "-")
+        folder /= name  # of its own, because its network is compared with the published one
+    out = next(folder.glob("*.safetensors"), folder / f"{name}.safetensors")
+    try:
+        with exclusive(out, wait=True):
+            if not out.exists():
+                convert_foreign(path, out, setting, PUBLISHED_MODELS.get(text))
+    except OSError as error:
+        raise unwritable_cache(out.parent, error, "imported networks are kept there") from error
+    return out
+
+
+def _from_hub(name: str, setting: str) -> Path:
+    repository, _, revision = name.removeprefix("hf:").partition("@")
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise UserError(
+            f"{setting}={name}", rule="the package huggingface_hub is not installed", fix="pip install huggingface_hub"
+        ) from error
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, revision=revision or None))
+    except Exception as error:  # the library raises many types
+        raise UserError(
+            f"{setting}={name}",
+            rule=f"{HUB_FILE} of this repository could not be downloaded ({_first_line(error)})",
+            fix="Use hf:USER/NAME or hf:USER/NAME@REVISION of a repository that `export format=huggingface` wrote",
+        ) from error
+
+
+def _from_address(url: str, setting: str) -> Path:
+    """The file at this address, in the cache folder."""
+    name = Path(unquote(urlsplit(url).path)).name or "model"
+    target = cache_folder() / "downloads" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
+    try:
+        if not target.is_file():
+            download(url, target)
+    except OSError as error:
+        raise UserError(
+            f"{setting}={url}",
+            rule=f"its download failed ({_first_line(error)})",
+            fix=f"Download it elsewhere and use {setting}=FILE",
+        ) from error
+    return target
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

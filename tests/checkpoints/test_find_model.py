@@ -1,0 +1,165 @@
+"""Trained networks by path, name and address: what is downloaded, converted, kept, and refused."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stylegen.__main__ import main
+from stylegen.checkpoints import packaged
+from stylegen.checkpoints.find_model import find_model, find_native, is_shared
+from stylegen.checkpoints.published_models import PUBLISHED_MODELS, PublishedModel
+from stylegen.checkpoints.snapshot import load_snapshot
+from stylegen.checkpoints.transfer import read_weights
+from stylegen.errors import UserError
+from stylegen.latent.model import Model
+from stylegen.latent.sampler import Sampler
+from tests.support.foreign_files import nvidia_file
+from tests.support.golden import files, load
+
+GOLDEN = load(next(f.values[0] for f in files("stylegan2") if "conditional" in str(f.values[0])))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("STYLEGEN_WEIGHTS", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Address of a server for the files of `tmp_path`; it announces a byte too many for names that begin with "cut"."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, directory=str(tmp_path), **kwargs)
+
+        def send_header(self, keyword: str, value: str) -> None:
+            cut = keyword == "Content-Length" and self.path.startswith("/cut")
+            super().send_header(keyword, str(int(value) + 1) if cut else value)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        thread = threading.Thread(target=found.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
+        thread.join()
+
+
+def test_a_path_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_model("portraits64") == packaged.FOLDER / "portraits64.safetensors"
+    Path("portraits64").mkdir()
+    assert find_model("portraits64") == Path("portraits64")
+
+
+def test_foreign_files_are_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = nvidia_file(GOLDEN, tmp_path / "official.pkl")
+    first = find_native(source)
+    written = first.stat().st_mtime_ns
+    assert first.is_relative_to(cache)
+    assert is_shared(first)
+    assert not is_shared(source)
+    assert find_native(source.rename(tmp_path / "moved.pkl")).stat().st_mtime_ns == written
+    assert find_native(tmp_path / "moved.pkl", all_networks=True) == first.with_suffix(".ckpt")
+    assert set(read_weights(tmp_path / "moved.pkl").networks) == {"G", "D", "G_ema"}
+    (tmp_path / "moved.pkl").write_bytes((tmp_path / "moved.pkl").read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"snapshot=.*moved\.pkl.*damaged"):
+        find_native(tmp_path / "moved.pkl")
+    assert sorted(p.name for p in (cache / "imported").rglob("*") if p.is_file()) == [
+        "official.ckpt",
+        "official.safetensors",
+    ]
+
+
+def test_samples_of_a_foreign_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeds are NumPy's, and files are written to the current folder, not to the cache."""
+    monkeypatch.chdir(tmp_path)
+    nvidia_file(GOLDEN, Path("official.pkl"))
+    assert main(["sample", "snapshot=official.pkl", "seeds=85", "class=2"]) == 0
+    assert [path.name for path in Path("sampled").iterdir()] == ["official-images-psi0.7-class2"]
+    model = Model.load("official.pkl")
+    z = torch.from_numpy(np.random.RandomState(85).randn(1, model.generator.z_dim)).float()
+    expected = model.mapping(z, torch.eye(5)[[2]], psi=0.7)
+    assert torch.equal(model.ws(85, psi=0.7, label=2), expected)
+    assert Sampler(load_snapshot("portraits64").generator).seed_source == Model.load("portraits64").seed_source
+    model.seed_source = "stylegen"
+    assert not torch.equal(model.ws(85, psi=0.7, label=2), expected)
+
+
+def test_addresses(tmp_path: Path, server: str, cache: Path) -> None:
+    source = nvidia_file(GOLDEN, tmp_path / "official (1).pkl")
+    found = find_model(f"{server}/official%20(1).pkl")
+    assert found.read_bytes() == source.read_bytes()
+    assert found.is_relative_to(cache)
+    source.unlink()
+    assert find_model(f"{server}/official%20(1).pkl") == found, "kept"
+    assert load_snapshot(f"{server}/official%20(1).pkl").generator.resolution == 16
+    for name, message in (("missing.pkl", "404"), ("cut.pkl", "connection ended after 4 of 5 bytes")):
+        (tmp_path / "cut.pkl").write_bytes(b"abcd")
+        with pytest.raises(UserError, match=rf"snapshot=.*{name}: its download failed \(.*{message}"):
+            find_model(f"{server}/{name}")
+    assert [path.name for path in (cache / "downloads").rglob("*") if path.is_file()] == ["official (1).pkl"]
+
+
+def test_published_models(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found in $STYLEGEN_WEIGHTS or downloaded to it; the network is compared with the table."""
+    nvidia_file(GOLDEN, tmp_path / "official.pkl")
+    monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setitem(PUBLISHED_MODELS, "nvidia/tiny", PublishedModel(f"{server}/official.pkl", "noise", 16))
+    monkeypatch.setitem(PUBLISHED_MODELS, "nvidia/large", PublishedModel(f"{server}/official.pkl", "noise", 1024))
+    monkeypatch.setitem(PUBLISHED_MODELS, "nvidia/gone", PublishedModel("http://127.0.0.1:1/gone.pkl", "noise", 16))
+    snapshot = load_snapshot("nvidia/tiny")
+    assert snapshot.path.name == "nvidia-tiny.safetensors"
+    assert (tmp_path / "weights" / "official.pkl").exists()
+    with pytest.raises(UserError, match=r"stylegan2 at 16 px: the published file holds stylegan2 at 1024 px"):
+        load_snapshot("nvidia/large")
+    with pytest.raises(
+        UserError, match=r"nvidia/gone: .*weights.*lack gone\.pkl.*http://127\.0\.0\.1:1/gone\.pkl.*save it"
+    ):
+        load_snapshot("nvidia/gone")
+    with pytest.raises(UserError, match=r"browsers only\. Download https://drive.*karras2019stylegan-ffhq"):
+        load_snapshot("nvidia/stylegan1_ffhq1024")
+
+
+def test_the_table_of_published_models() -> None:
+    rows = PUBLISHED_MODELS.values()
+    assert len({row.filename for row in rows}) == len({row.url for row in rows}) == len(rows)
+    assert all(row.url.startswith("https://") and row.filename.endswith(".pkl") for row in rows)
+    assert all(row.network in ("stylegan1", "stylegan2") for row in rows)
+    assert {name for name in PUBLISHED_MODELS if str(PUBLISHED_MODELS[name].resolution) not in name} == {
+        "nvidia/cifar10"
+    }
+
+
+def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"Did you mean snapshot=nvidia/ffhq1024\?"):
+        find_model("nvidia/ffhq_1024")
+    with pytest.raises(UserError, match="models` lists"):
+        find_model("quite another name")
+    assert main(["models", "name=nvidia/ffhq256"]) == 0
+    assert "non-commercial" in capsys.readouterr().out
+
+
+def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def answer(repository: str, file: str, revision: str | None) -> str:
+        asked.append((repository, file, revision))
+        return str(tmp_path / "model.safetensors")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", answer)
+    assert find_model("hf:someone/faces@v2") == tmp_path / "model.safetensors"
+    assert asked == [("someone/faces", "model.safetensors", "v2")]
+    monkeypatch.undo()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="snapshot=hf:someone"):
+        find_model("hf:someone//faces")
