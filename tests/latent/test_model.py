@@ -99,7 +99,7 @@ def test_errors(path: Path) -> None:
         model.sample(0, label="d")
     with pytest.raises(UserError, match="seeds=-1"):
         model.sample([-1])
-    with pytest.raises(UserError, match="no such file or packaged model"):
+    with pytest.raises(UserError, match="no such file or model"):
         stylegen.load("nothing")
     with pytest.raises(AttributeError):
         stylegen.nothing  # noqa: B018
