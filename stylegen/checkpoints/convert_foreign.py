@@ -60,7 +60,7 @@ def convert_foreign(
         published: the model that the source must hold; None for any.
 
     Raises:
-        UserError: see `check_output` and `import_model`; another network than the published one. Then nothing is written.
+        UserError: see `check_output`, `import_model`; not the published network. Then nothing is written.
     """
     check_output(out, source)
     model = import_model(source, setting)
