@@ -65,11 +65,16 @@ def find_native(text: str | Path, setting: str = "snapshot", *, all_networks: bo
         UserError: see `find_model` and `convert_foreign`.
     """
     path = find_model(text, setting)
-    if path.is_dir() or path.suffix in _NATIVE:
+    if is_native(path):
         return path
     snapshot = _converted(path, str(text), setting)
     checkpoint = snapshot.with_suffix(".ckpt")
     return checkpoint if all_networks and checkpoint.exists() else snapshot
+
+
+def is_native(path: Path) -> bool:
+    """Whether this is a snapshot, a checkpoint or a run folder; any other file is another program's."""
+    return path.is_dir() or path.suffix in _NATIVE
 
 
 def is_shared(path: Path) -> bool:

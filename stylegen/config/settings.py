@@ -162,10 +162,17 @@ class ConvertSettings:
     source: FilePath = setting(
         REQUIRED,
         help="a .pkl, .pt or .pth file of NVIDIA's StyleGAN, StyleGAN2 or StyleGAN2-ADA, rosinality or GenForce; its "
-        "https:// address; or a published model that `models` lists",
+        "https:// address; a published model that `models` lists; or, to change its networks, a snapshot or run",
     )
     out: FilePath = setting(REQUIRED, help="the snapshot, a .safetensors file; a discriminator goes beside it")
     sha256: str | None = setting(None, help="SHA-256 that the source must have")
+    resolution: int | None = setting(
+        None, Range(8, 2048), help="of the new networks: layers that exist are copied, others are new"
+    )
+    num_classes: int | None = setting(None, Range(0, 10**6), help="of the new networks")
+    blend: FilePath | None = setting(None, help="second model, whose `layers` replace the first one's")
+    layers: str = setting("16-64", help="resolutions in pixels of the layers to blend, as in 16-64", quoted=True)
+    blend_weight: float = setting(1.0, Range(0, 1), help="of the second model in these layers")
 
 
 ROOTS = {  # verb -> its settings dataclass

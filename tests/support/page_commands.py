@@ -39,6 +39,7 @@ def _stand_in(setting: str, run: Path) -> str:
     make = {
         "snapshot": lambda: run,
         "run": lambda: run,
+        "blend": lambda: "portraits64",
         "init": lambda: run,
         "data.path": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
         "images": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
