@@ -36,6 +36,24 @@ def test_settings_that_are_not_plain(setting: dict[str, Any], message: str, tmp_
             import_model(dump(content, tmp_path / "x.pkl"))
 
 
+def test_more_arguments_than_published(tmp_path: Path) -> None:
+    golden = load(STYLEGAN2[0].values[0])
+    module = foreign_files.module_of(golden.part("G."), {}, "Generator", "")
+    module.state["_init_args"] = tuple(range(8))
+    with pytest.raises(UserError, match="it has 8, not at most 7"):
+        import_model(dump({"G_ema": module}, tmp_path / "x.pkl"))
+
+
+def test_two_names_of_one_tensor(tmp_path: Path) -> None:
+    """`Conv` and `Conv1` are the same layer, in networks of different architecture."""
+    golden = load(STYLEGAN2[0].values[0])
+    networks = foreign_files.tensorflow_stylegan2(golden)
+    variables = networks[2].state["components"]["synthesis"].state["variables"]
+    variables += [(name.replace("4x4/Conv/", "4x4/Conv1/"), value) for name, value in variables if "4x4/Conv/b" in name]
+    with pytest.raises(UserError, match="unexpected synthesis/4x4/Conv1/bias"):
+        import_model(dump(networks, tmp_path / "x.pkl"))
+
+
 def test_too_many_variables(tmp_path: Path) -> None:
     variables = {f"synthesis/{k}/mod_weight": 1.0 for k in range(20_001)}
     network = foreign_files.tensorflow_network(variables, {}, "G_main")

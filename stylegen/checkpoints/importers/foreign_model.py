@@ -115,7 +115,9 @@ def rename(state: Mapping[str, Tensor], table: Iterable[tuple[Any, ...]]) -> Ren
             continue
         match, (_, ours, transform) = found
         ours = ours(match) if callable(ours) else ours and match.expand(ours)
-        if ours is not None:
+        if ours in tensors:  # two names for one tensor
+            unexpected.append(name)
+        elif ours is not None:
             try:
                 tensors[ours] = tensor if transform is None else transform(tensor)
             except (IndexError, RuntimeError, ValueError):  # a tensor with other dimensions

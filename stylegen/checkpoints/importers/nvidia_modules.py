@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from stylegen.checkpoints.importers.foreign_model import check_plain
+from stylegen.checkpoints.importers.foreign_model import Inexpressible, check_plain
 from stylegen.checkpoints.pickle_data import Record, Refused
 from stylegen.checkpoints.pickle_names import PERSISTENT
 
@@ -45,6 +45,8 @@ def arguments(module: Record, names: tuple[str, ...]) -> dict[str, Any]:
     """The constructor's arguments by name; `names` are those of positional ones, in order. Raises UserError."""
     positional = module.state.get("_init_args") or ()
     keywords = module.state.get("_init_kwargs") or {}
+    if len(positional) > len(names):
+        raise Inexpressible("the arguments of a network", f"it has {len(positional)}, not at most {len(names)}")
     found = dict(zip(names, positional, strict=False)) | {str(key): value for key, value in keywords.items()}
     check_plain(found)
     return found
