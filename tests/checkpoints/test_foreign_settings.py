@@ -54,6 +54,20 @@ def test_two_names_of_one_tensor(tmp_path: Path) -> None:
         import_model(dump(networks, tmp_path / "x.pkl"))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("layer0.weight", "tensor layer0.weight: the network lacks it"), ("input3.weight", "tensor input3.bias")],
+)
+def test_a_discriminator_that_lacks_a_tensor(name: str, message: str, tmp_path: Path) -> None:
+    """An error, unlike one that no network here can represent, which is left out."""
+    golden = load(next(f.values[0] for f in files("stylegan1") if "stylegan1_32" in str(f.values[0])))
+    state = {"generator": golden.part("G."), "discriminator": golden.part("D.")}
+    del state["discriminator"][name]
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(UserError, match=message):
+        import_model(tmp_path / "x.pth")
+
+
 def test_too_many_variables(tmp_path: Path) -> None:
     variables = {f"synthesis/{k}/mod_weight": 1.0 for k in range(20_001)}
     network = foreign_files.tensorflow_network(variables, {}, "G_main")

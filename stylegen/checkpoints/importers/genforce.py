@@ -22,6 +22,7 @@ from stylegen.checkpoints.importers.foreign_model import (
     fit_generator,
     rename,
 )
+from stylegen.errors import UserError
 from stylegen.networks import Level
 
 KIND = "GenForce StyleGAN"
@@ -70,7 +71,8 @@ def _networks(content: Any) -> dict[str, dict[str, Tensor]]:
 
 def _width(state: Mapping[str, Tensor], name: str, axis: int = 0) -> int:
     if name not in state or state[name].ndim <= axis:
-        raise Inexpressible(f"tensor {name}", "the network lacks it, or it has too few dimensions")
+        rule = "the network lacks it, or it has too few dimensions"
+        raise UserError(f"tensor {name}", rule=rule, fix="Use an unmodified file")
     return state[name].shape[axis]
 
 

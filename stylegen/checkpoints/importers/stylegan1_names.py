@@ -85,6 +85,8 @@ def rename_discriminator(state: Mapping[str, Tensor], resolution: int) -> dict[s
             raise _unknown(name, "discriminator")
         kind, number, part = match[1], int(match[2]), match[3]
         block = number if kind == "input" else min(number // 2, num_blocks)
+        if number > (num_blocks if kind == "input" else 2 * num_blocks + len(last) - 1):
+            raise _unknown(name, "discriminator")
         prefix = f"blocks.{resolution >> block}" if block < num_blocks else "epilogue"
         if kind == "input":
             renamed[f"{prefix}.from_rgb.{part}"] = tensor
