@@ -3,6 +3,7 @@
 Tensors that both networks have are copied; others are initialized as for a new network, from a fixed seed.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,12 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.checkpoints.importers.foreign_model import ForeignModel, Weights
+from stylegen.checkpoints.snapshot import ShapesOnly
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, Level, build_generator
 from stylegen.networks.mapping import normalize_second_moment
 
 _FIRST_LAYER, _FIRST_BIAS = "mapping.layers.0.weight", "mapping.layers.0.bias"
-_EMBEDDING = ("mapping.embed.weight", "mapping.embedding")
+_TABLE = "mapping.embedding"  # of StyleGAN
+_EMBEDDING = ("mapping.embed.weight", _TABLE)
+# Of the shapes, which are compared, and of the precision.
+_SIZES = {"resolution", "num_classes", "channels", "z_dim", "w_dim", "mapping_dim", "channel_base", "channel_max"}
+_SIZES |= {"conv_clamp"}
+_SHOWN = 3
 
 
 def resized(model: ForeignModel, resolution: int) -> ForeignModel:
@@ -42,8 +49,12 @@ def with_classes(model: ForeignModel, num_classes: int) -> ForeignModel:
     """The networks for another number of classes.
 
     Classes with an index below both numbers are kept. A new class begins with the mean embedding of the old ones; with
-    the same images as all others, if there were none. Without classes, the embedding's share is replaced by its mean.
-    The discriminator's layers that depend on the classes are new.
+    the same images as all others, if there were none. Without classes, the contribution of the label embedding is
+    replaced by its mean: exact for StyleGAN2 with one class, else an approximation. The discriminator's layers that
+    depend on the classes are new.
+
+    Raises:
+        UserError: layers that are conditioned on the class index.
     """
     G_ema, G = (None if own is None else _classes_of_generator(own, num_classes) for own in (model.G_ema, model.G))
     D = None if model.D is None else _copied(model.D, {"num_classes": num_classes}, _discriminator)
@@ -55,13 +66,13 @@ def with_classes(model: ForeignModel, num_classes: int) -> ForeignModel:
 def blended(model: ForeignModel, other: ForeignModel, low: int, high: int, weight: float = 1.0) -> ForeignModel:
     """G_ema with the synthesis layers of `other` from `low` to `high` px: A + weight (B - A); without G and D.
 
-    The mapping network is the first model's, so both must descend from the same weights for an image to remain one.
+    The mapping network is the first model's, so blend only models trained from the same weights.
 
     Raises:
-        UserError: layers of different shapes, or no layers at these resolutions.
+        UserError: layers of different shapes or settings, or no layers at these resolutions.
     """
     a, b = model.G_ema, other.G_ema
-    names = [name for name in a.tensors if low <= _resolution_of(name) <= high]
+    names = [name for name in a.tensors if max(low, 4) <= _resolution_of(name) <= high]
     if not names:
         last = a.settings["resolution"]
         raise UserError(
@@ -76,9 +87,25 @@ def blended(model: ForeignModel, other: ForeignModel, low: int, high: int, weigh
                 rule=f"{name} is {theirs} in the second model, and of shape {list(a.tensors[name].shape)} in the first",
                 fix="Blend models of the same architecture, or fewer layers",
             )
+    if different := _different_settings(a, b):
+        raise UserError(
+            f"blend at layers={low}-{high}",
+            rule=f"the models differ in settings: {'; '.join(different[:_SHOWN])}",
+            fix="Blend models of the same architecture",
+        )
     tensors = a.tensors | {name: a.tensors[name].lerp(b.tensors[name], weight) for name in names}
-    note = f"layers of {low} to {high} px: {weight:g} of the second model"
-    return ForeignModel(model.kind, replace(a, tensors=tensors), notes=[*model.notes, note])
+    notes = [f"layers of {low} to {high} px: {weight:g} of the second model"]
+    notes += [] if model.D is None else ["G and D left out"]
+    return ForeignModel(model.kind, replace(a, tensors=tensors), notes=[*model.notes, *notes])
+
+
+def _different_settings(a: Weights, b: Weights) -> list[str]:
+    """Settings of layers that differ although their shapes may agree, such as an activation."""
+    return [
+        f"{key} is {a.settings[key]} in the first and {b.settings[key]} in the second"
+        for key in sorted(a.settings.keys() & b.settings.keys() - _SIZES)
+        if json.dumps(a.settings[key]) != json.dumps(b.settings[key])  # a list equals a tuple
+    ]
 
 
 def _resolution_of(name: str) -> int:
@@ -93,8 +120,9 @@ def _resized_generator(old: Weights, resolution: int) -> Weights:
     new = _copied(old, {"resolution": resolution}, build_generator)
     before = old.settings["resolution"]
     if old.network == "stylegan1":
-        level = min(before if old.level is None else old.level.resolution, resolution)
-        return replace(new, level=None if level == resolution else Level(level))
+        level = old.level or Level(before)
+        level = level if level.resolution <= resolution else Level(resolution)
+        return replace(new, level=None if level == Level(resolution) else level)
     if old.settings.get("architecture") == "skip":
         zero = {
             name: torch.zeros_like(tensor)
@@ -127,38 +155,44 @@ def _change(old: Weights, new: Weights) -> str:
 
 def _classes_of_generator(old: Weights, num_classes: int) -> Weights:
     before = old.settings["num_classes"]
-    new = _copied(old, {"num_classes": num_classes}, build_generator)
     if before == num_classes:
-        return new
-    if before and num_classes:
-        return replace(new, tensors=new.tensors | _embeddings(old, num_classes))
-    if _FIRST_LAYER not in new.tensors:
+        return old
+    with ShapesOnly():
+        generator = build_generator(old.network, **old.settings)
+    if generator.w_dim != old.settings["w_dim"]:  # its slots hold the label too
         raise UserError(
             f"num_classes={num_classes}",
-            rule="this mapping network has no layers",
-            fix="Use a network with mapping layers",
+            rule="its layers are conditioned on the class index",
+            fix="Leave num_classes out",
         )
-    changed = _labels_added(old, new) if num_classes else _labels_removed(old)
+    new = _copied(old, {"num_classes": num_classes}, build_generator)
+    if before and num_classes:
+        changed = _embeddings(old, num_classes)
+    else:
+        changed = _labels_added(old, new) if num_classes else _labels_removed(old)
     return replace(new, tensors=new.tensors | changed)
 
 
 def _labels_added(old: Weights, new: Weights) -> dict[str, Tensor]:
-    """The first layer ignores the embedding, which is 0: every class has the unconditional images.
+    """Embedding or its weights in the first layer are 0: every class has the unconditional images.
 
-    Equalized layers divide by sqrt(inputs). StyleGAN normalizes z and embedding as one vector: beside zeros, z is
-    longer by the same factor.
+    The other factor keeps its random values, without which both had no gradient. Equalized layers divide by
+    sqrt(inputs). StyleGAN normalizes z and embedding as one vector: beside zeros, z is longer by the same factor.
     """
-    first, weight = old.tensors[_FIRST_LAYER], torch.zeros_like(new.tensors[_FIRST_LAYER])
-    joint = "mapping.embedding" in new.tensors
-    weight[:, : first.shape[1]] = first * (1.0 if joint else math.sqrt(weight.shape[1] / first.shape[1]))
-    return {_FIRST_LAYER: weight} | {n: torch.zeros_like(new.tensors[n]) for n in _EMBEDDING if n in new.tensors}
+    first, weight = old.tensors[_FIRST_LAYER], new.tensors[_FIRST_LAYER].clone()
+    width = first.shape[1]
+    if _TABLE in new.tensors:
+        weight[:, :width] = first
+        return {_FIRST_LAYER: weight, _TABLE: torch.zeros_like(new.tensors[_TABLE])}
+    weight[:, :width], weight[:, width:] = first * math.sqrt(weight.shape[1] / width), 0
+    return {_FIRST_LAYER: weight}
 
 
 def _labels_removed(old: Weights) -> dict[str, Tensor]:
-    """The first layer's bias has the mean of the embedding's share; exact with one class."""
+    """The first layer's bias has the mean contribution of the label embedding; exact for StyleGAN2 with one class."""
     first, width = old.tensors[_FIRST_LAYER], old.settings["z_dim"]
-    if "mapping.embedding" in old.tensors:
-        table = old.tensors["mapping.embedding"]
+    if _TABLE in old.tensors:
+        table = old.tensors[_TABLE]
         scales = (
             0.5 * (1 + table.square().mean(1, keepdim=True))
         ).rsqrt()  # of z and embedding, if z has mean square 1

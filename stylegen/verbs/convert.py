@@ -65,4 +65,7 @@ def _pixels(layers: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,4})\s*-\s*(\d{1,4})\s*", layers)
     if found is None:
         raise UserError(f"layers={layers}", rule="it is a range of resolutions in pixels", fix="Use layers=16-64")
-    return int(found[1]), int(found[2])
+    low, high = int(found[1]), int(found[2])
+    if low > high:
+        raise UserError(f"layers={layers}", rule="the lower resolution comes first", fix=f"Use layers={high}-{low}")
+    return low, high

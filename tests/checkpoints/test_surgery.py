@@ -1,4 +1,4 @@
-"""Network surgery: what stays the same image, what is new, and what fits no longer."""
+"""Network surgery: what stays the same image, what is new, and what no longer fits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.surgery import blended, resized, with_classes
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.errors import UserError
-from stylegen.networks import DISCRIMINATORS, StyleGenerator, build_generator
+from stylegen.networks import DISCRIMINATORS, Level, StyleGenerator, build_generator
 from tests.support.datasets import encode, write_folder
 from tests.support.runs import refused, train
 
@@ -21,11 +21,10 @@ SMALL = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "chann
 
 
 def made(network: str, resolution: int = 16, num_classes: int = 0, **settings: object) -> ForeignModel:
+    """Random values in all tensors, w_avg and constant noise included."""
     generator = build_generator(network, resolution=resolution, num_classes=num_classes, **SMALL | settings)
-    with torch.no_grad():
-        for name, parameter in generator.named_parameters():
-            if name.endswith(("bias", "strength")):
-                parameter.normal_()
+    for tensor in generator.state_dict().values():
+        tensor.normal_()
     return ForeignModel("stylegen", Weights(network, generator.settings, generator.state_dict()))
 
 
@@ -75,6 +74,16 @@ def test_a_stylegan_keeps_its_image_by_its_level() -> None:
     assert resized(larger, 16).G_ema.level is None
 
 
+def test_a_fade_is_kept() -> None:
+    """The level of a network that was saved while it grew, alpha included; not above the new resolution."""
+    fading = replace(made("stylegan1"), G_ema=replace(made("stylegan1").G_ema, level=Level(8, 0.3)))
+    for resolution in (8, 16, 32):
+        changed = resized(fading, resolution)
+        assert changed.G_ema.level == Level(8, 0.3)
+        assert torch.equal(images(changed), images(fading))
+    assert resized(replace(fading, G_ema=replace(fading.G_ema, level=Level(16, 0.3))), 8).G_ema.level is None
+
+
 @pytest.mark.parametrize("network", ["stylegan1", "stylegan2"])
 def test_classes_begin_with_the_unconditional_images(network: str) -> None:
     model = made(network)
@@ -82,6 +91,18 @@ def test_classes_begin_with_the_unconditional_images(network: str) -> None:
     for label in range(3):
         torch.testing.assert_close(images(more, label), images(model), rtol=1e-6, atol=1e-6)  # weights are float32
     torch.testing.assert_close(images(with_classes(more, 0)), images(model), rtol=1e-6, atol=1e-6)
+    G = built(more.G_ema).requires_grad_(True)
+    G(torch.randn(3, G.z_dim), torch.eye(3)).square().sum().backward()
+    embedding = G.mapping.embedding if network == "stylegan1" else G.mapping.embed.weight
+    inputs = G.mapping.layers[0].weight.grad[:, G.z_dim :]
+    assert max(embedding.grad.abs().max(), inputs.abs().max()) > 0, "a training can tell the classes apart"
+
+
+def test_layers_of_the_class_index_are_refused() -> None:
+    """Their tables have a row for each class, and w_avg has the label."""
+    for classes in (0, 2, 5):
+        with pytest.raises(UserError, match="conditioned on the class index. Leave num_classes out"):
+            with_classes(made("stylegan1", num_classes=3, conditioning="cin"), classes)
 
 
 @pytest.mark.parametrize("network", ["stylegan1", "stylegan2"])
@@ -110,8 +131,11 @@ def test_blends() -> None:
         half,
         (a.G_ema.tensors["synthesis.blocks.16.conv1.weight"] + b.G_ema.tensors["synthesis.blocks.16.conv1.weight"]) / 2,
     )
+    assert all(torch.equal(t, whole[name]) for name, t in blended(a, b, 0, 16).G_ema.tensors.items())
     with pytest.raises(UserError, match="layers from 4 to 16 px"):
         blended(a, b, 32, 64)
+    with pytest.raises(UserError, match="activation is lrelu in the first and relu in the second"):
+        blended(a, made("stylegan2", activation="relu"), 4, 16)
     with pytest.raises(UserError, match=r"in the second model, and of shape"):
         blended(a, made("stylegan2", channel_max=4), 4, 16)
     with pytest.raises(UserError, match="is missing in the second"):
@@ -149,8 +173,9 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = f"out={tmp_path / 'x.safetensors'}"
     for settings, message in (
         ([], "a file of stylegen already"),
-        (["resolution=48"], "48"),
+        (["resolution=48"], "powers of two"),
         (["blend=portraits64", "layers=coarse"], "range of resolutions"),
+        (["blend=portraits64", "layers=64-16"], "the lower resolution comes first. Use layers=16-64"),
         (["blend=portrait64"], "Did you mean blend=portraits64?"),
         (["sha256=00", "resolution=32"], "SHA-256"),
     ):
