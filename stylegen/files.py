@@ -150,7 +150,7 @@ def cache_folder() -> Path:
 def unwritable_cache(folder: Path, error: OSError, rule: str) -> UserError:
     """The error for a cache folder that cannot be written."""
     return UserError(
-        f"cache folder {folder} cannot be written ({error.strerror})",
+        f"cache folder {folder} cannot be written ({error.strerror or error})",
         rule=rule,
         fix="Set STYLEGEN_CACHE to a writable folder",
     )

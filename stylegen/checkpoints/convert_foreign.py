@@ -93,10 +93,10 @@ def write_networks(model: ForeignModel, out: Path, info: Mapping[str, Any], sha2
         return Converted(model, sha256, out, None)
     beside = out.with_suffix(".ckpt")
     parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
-    with replacing(beside) as partial:
-        with partial.open("wb") as file:
+    with replacing(out) as snapshot:  # renamed last: where it is, both are complete
+        save_weights(snapshot, model.G_ema, info)
+        with replacing(beside) as partial, partial.open("wb") as file:
             save_sealed({"weights": _joined(parts), "networks": _described(model.G_ema, model.D)}, file)
-        save_weights(out, model.G_ema, info)
     return Converted(model, sha256, out, beside)
 
 

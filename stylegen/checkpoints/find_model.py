@@ -11,12 +11,13 @@ from urllib.parse import unquote, urlsplit
 from stylegen import __version__
 from stylegen.checkpoints import packaged
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS, published_file
+from stylegen.checkpoints.sealed import is_sealed, load_sealed
 from stylegen.downloads import download
 from stylegen.errors import UserError
 from stylegen.files import cache_folder, exclusive, unwritable_cache
 
 HUB_FILE = "model.safetensors"  # of a repository on the Hub
-_NATIVE = (".safetensors", ".ckpt")
+_PICKLE, _ZIP = b"\x80", b"PK"  # first bytes
 
 
 def find_model(text: str | Path, setting: str = "snapshot") -> Path:
@@ -73,8 +74,35 @@ def find_native(text: str | Path, setting: str = "snapshot", *, all_networks: bo
 
 
 def is_native(path: Path) -> bool:
-    """Whether this is a snapshot, a checkpoint or a run folder; any other file is another program's."""
-    return path.is_dir() or path.suffix in _NATIVE
+    """Whether this is a snapshot, a checkpoint or a run folder, by its content; other files are other programs'."""
+    if not path.is_file():  # opening a pipe would wait for its writer
+        return path.is_dir()
+    return is_snapshot(path) or _is_checkpoint(path)
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether this is a safetensors file, or a damaged one, by its suffix."""
+    start = _first_bytes(path)
+    return start[8:] == b"{" or (path.suffix == ".safetensors" and not start.startswith((_PICKLE, _ZIP)))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether this file has the hash of a checkpoint; an older one has none, and a damaged one has lost it."""
+    if is_sealed(path) or path.suffix != ".ckpt" or _first_bytes(path).startswith(_PICKLE):
+        return is_sealed(path)
+    try:
+        content = load_sealed(path)
+    except UserError:  # raised again when the file is read
+        return True
+    return isinstance(content, dict) and "weights" in content
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(9)
+    except OSError:  # raised again when the file is read
+        return b""
 
 
 def is_shared(path: Path) -> bool:
@@ -95,6 +123,8 @@ def _converted(path: Path, text: str, setting: str) -> Path:
         name = text.replace("/", "-")
         folder /= name  # of its own, because its network is compared with the published one
     out = next(folder.glob("*.safetensors"), folder / f"{name}.safetensors")
+    if out.exists():  # perhaps in a cache that cannot be written
+        return out
     try:
         with exclusive(out, wait=True):
             if not out.exists():

@@ -25,9 +25,16 @@ _FIX = "Use an older checkpoint of the run, or copy the file again"
 
 
 def save_sealed(value: Any, file: IO[bytes]) -> None:
-    """`torch.save` to an empty file opened for writing, and append the hash."""
+    """`torch.save` to an empty file opened for writing, and append the hash.
+
+    Raises:
+        OSError: a full disk, for example.
+    """
     hashed = _Hashed(file)
-    torch.save(value, hashed)  # type: ignore[arg-type]
+    try:
+        torch.save(value, hashed)  # type: ignore[arg-type]
+    except RuntimeError as error:  # torch's writer wraps the error of the file system
+        raise _os_error(error) or error from None
     comment = b"sha256:" + hashed.hexdigest().encode()
     file.seek(-_LENGTH, 2)
     file.write(len(comment).to_bytes(_LENGTH, "little") + comment)
@@ -58,6 +65,21 @@ def load_sealed(path: Path) -> Any:
         raise
     except Exception as error:  # torch raises many types for a file that is not a checkpoint
         raise _refused(path, error) from error
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file ends with the hash of `save_sealed`; false for one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return _seal(file) is not None
+    except OSError:
+        return False
+
+
+def _os_error(error: BaseException | None) -> OSError | None:
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
 
 
 def damaged(path: Path, reason: str) -> DamagedFile:
@@ -101,14 +123,18 @@ class _Hashed:
         return self._hash.hexdigest()
 
 
+def _seal(file: IO[bytes]) -> re.Match[bytes] | None:
+    """The hash at the end of the file, as first group."""
+    file.seek(max(file.seek(0, 2) - _COMMENT_BYTES, 0))
+    return _COMMENT.fullmatch(file.read())
+
+
 def _verify(file: IO[bytes], path: Path) -> None:
-    size = file.seek(0, 2)
-    file.seek(max(size - _COMMENT_BYTES, 0))
-    found = _COMMENT.fullmatch(file.read())
+    found = _seal(file)
     if found is None:
         return
+    digest, left = hashlib.sha256(), file.seek(0, 2) - _COMMENT_BYTES - _LENGTH
     file.seek(0)
-    digest, left = hashlib.sha256(), size - _COMMENT_BYTES - _LENGTH
     while left > 0 and (block := file.read(min(_BLOCK, left))):
         digest.update(block)
         left -= len(block)

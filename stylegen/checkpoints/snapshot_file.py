@@ -46,11 +46,14 @@ class SnapshotFile:
 
 
 def write_snapshot_file(path: Path, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write CPU tensors with `network`, `settings`, `info` and optionally `level`, atomically."""
+    """Write CPU tensors with `network`, `settings`, `info` and optionally `level`, atomically. Raises OSError."""
     plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as parsed from the file
     metadata = {"stylegen": json.dumps(plain | {"sha256": _digest(plain, tensors)})}
     with replacing(path) as partial:
-        safetensors.torch.save_file(dict(tensors), partial, metadata)
+        try:
+            safetensors.torch.save_file(dict(tensors), partial, metadata)
+        except SafetensorError as error:  # of the file system, such as a full disk
+            raise OSError(str(error)) from error
 
 
 def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:

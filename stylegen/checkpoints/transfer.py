@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import brief, check, hints_of
-from stylegen.checkpoints.find_model import find_native
+from stylegen.checkpoints.find_model import find_native, is_snapshot
 from stylegen.checkpoints.sealed import load_sealed
 from stylegen.checkpoints.snapshot import tensor_problems
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
@@ -61,7 +61,7 @@ def read_weights(path: str | Path) -> TrainedWeights:
             rule=f"there is no file {file}",
             fix="Use init= with a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
         )
-    return _read_snapshot(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
+    return _read_snapshot(file) if is_snapshot(file) else _read_checkpoint(file)
 
 
 def _read_snapshot(path: Path) -> TrainedWeights:

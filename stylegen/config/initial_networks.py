@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegen.checkpoints.find_model import find_native
+from stylegen.checkpoints.find_model import find_native, is_snapshot
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot_file import read_snapshot_file
 from stylegen.checkpoints.transfer import read_weights
@@ -65,7 +65,7 @@ def initial_networks(init: str) -> InitialNetworks:
         UserError: no such file; a snapshot or config.yaml that cannot be read.
     """
     path = find_native(init, "init", all_networks=True)
-    if path.suffix == ".safetensors":
+    if path.is_file() and is_snapshot(path):
         return _of_snapshot(path)
     folder = RunFolder(path if path.is_dir() else path.parent.parent)
     settings = settings_of_run(folder.config, init)

@@ -30,11 +30,8 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         _require_space(path, required_bytes(checkpoint))
         with replacing(path, durable=True, locked=True) as partial, partial.open("wb", buffering=2**20) as file:
             save_sealed(checkpoint, file)
-    except (OSError, RuntimeError) as error:
-        cause = _os_error(error)
-        if cause is None:
-            raise
-        raise _cannot_write(path, cause) from error
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def read_checkpoint(path: Path, step: TrainingStep | None = None) -> dict[str, Any]:
@@ -81,13 +78,6 @@ def _require_space(path: Path, size: int) -> None:
     if usage.total and usage.free < size:  # some network file systems report 0
         needed = f"it needs {size / 2**20:.1f} MiB and {usage.free / 2**20:.1f} MiB are free"
         raise _cannot_write(path, OSError(errno.ENOSPC, needed))
-
-
-def _os_error(error: BaseException | None) -> OSError | None:
-    """The error of the file system behind `error`: torch's writer wraps it in a RuntimeError."""
-    while error is not None and not isinstance(error, OSError):
-        error = error.__context__
-    return error
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

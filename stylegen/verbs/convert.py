@@ -28,7 +28,7 @@ def run(settings: ConvertSettings) -> Converted:
         raise UserError(f"{source} has the SHA-256 {found}", rule=f"sha256={settings.sha256}", fix="Download it again")
     if settings.resolution is not None or settings.num_classes is not None or settings.blend is not None:
         return _changed(settings, out)
-    if is_native(source):
+    if source.is_file() and is_native(source):
         raise UserError(
             f"source={settings.source}",
             rule="it is a file of stylegen already",

@@ -1,6 +1,9 @@
 """Trained networks by path, name and address: what is downloaded, converted, kept, and refused."""
 
+import contextlib
 import http.server
+import resource
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +14,11 @@ import torch
 
 from stylegen.__main__ import main
 from stylegen.checkpoints import packaged
-from stylegen.checkpoints.find_model import find_model, find_native, is_shared
+from stylegen.checkpoints.find_model import find_model, find_native, is_native, is_shared
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS, PublishedModel
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.transfer import read_weights
+from stylegen.config.initial_networks import initial_networks
 from stylegen.errors import UserError
 from stylegen.latent.model import Model
 from stylegen.latent.sampler import Sampler
@@ -78,6 +82,68 @@ def test_foreign_files_are_converted_once(tmp_path: Path, cache: Path, monkeypat
         "official.ckpt",
         "official.safetensors",
     ]
+
+
+def test_files_are_recognized_by_their_content(tmp_path: Path, server: str) -> None:
+    """Snapshots and checkpoints of any name; pickles and archives of other programs named .ckpt."""
+    shutil.copy(packaged.FOLDER / "portraits64.safetensors", tmp_path / "faces")
+    for name in (tmp_path / "faces", f"{server}/faces"):
+        assert load_snapshot(name).generator.resolution == 64
+        assert set(read_weights(name).networks) == {"G", "G_ema"}
+        assert initial_networks(str(name)).resolution == 64
+    nvidia_file(GOLDEN, tmp_path / "x.ckpt")
+    weights = find_native(tmp_path / "x.ckpt", all_networks=True)
+    assert weights != tmp_path / "x.ckpt"
+    shutil.copy(weights, tmp_path / "weights")
+    assert set(read_weights(tmp_path / "weights").networks) == {"G", "D", "G_ema"}
+    assert initial_networks(str(tmp_path / "weights")).resolution == 16
+    torch.save({"weights": {}}, tmp_path / "old.ckpt")  # without a hash
+    torch.save({"g_ema": {}}, tmp_path / "foreign.ckpt")
+    shutil.copy(tmp_path / "x.ckpt", tmp_path / "y.safetensors")
+    native = {name: is_native(tmp_path / name) for name in ("old.ckpt", "foreign.ckpt", "y.safetensors")}
+    assert native == {"old.ckpt": True, "foreign.ckpt": False, "y.safetensors": False}
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file can become larger than `size` bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For the snapshot and for the weights beside it; nothing is left."""
+    source = nvidia_file(GOLDEN, tmp_path / "official.pkl")
+    size = find_native(source).stat().st_size
+    shutil.rmtree(cache)
+    commands = {f"out={tmp_path / 'x.safetensors'}": ["convert", f"source={source}"], "seeds=0": ["sample"]}
+    for limit in (size - 1, size + 1):
+        for last, command in commands.items():
+            with full_disk(limit):
+                assert main([*command, *[f"snapshot={source}"] * (command == ["sample"]), last]) in (1, 2)
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith("error: ")
+            assert "File too large" in line
+    assert [path for path in tmp_path.rglob("*.*") if path.is_file() and path.suffix != ".lock"] == [source]
+
+
+def test_a_finished_conversion_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache may be read-only, and the snapshot appears last, when both files are complete."""
+    renamed, replace = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, target: (renamed.append(target.name), replace(path, target))[1])
+    source = nvidia_file(GOLDEN, tmp_path / "official.pkl")
+    found = find_native(source)
+    assert [name for name in renamed if not name.startswith(".")] == ["official.ckpt", "official.safetensors"]
+
+    def read_only(*arguments: object, **options: object) -> None:
+        raise AssertionError("locked")
+
+    monkeypatch.setattr("stylegen.checkpoints.find_model.exclusive", read_only)
+    assert find_native(source) == found
 
 
 def test_samples_of_a_foreign_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

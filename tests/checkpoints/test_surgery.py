@@ -101,7 +101,7 @@ def test_classes_begin_with_the_unconditional_images(network: str) -> None:
 def test_layers_of_the_class_index_are_refused() -> None:
     """Their tables have a row for each class, and w_avg has the label."""
     for classes in (0, 2, 5):
-        with pytest.raises(UserError, match="conditioned on the class index. Leave num_classes out"):
+        with pytest.raises(UserError, match=r"conditioned on the class index\. Leave num_classes out"):
             with_classes(made("stylegan1", num_classes=3, conditioning="cin"), classes)
 
 
