@@ -238,7 +238,8 @@ def _text_rule(text: str, is_path: bool) -> str | None:
         return None
     if not text.strip():
         return "it is the path of a file or folder, not an empty text"
-    if any(len(part.encode(errors="surrogateescape")) > MAX_NAME for part in text.split("/")):
+    is_url = text.startswith(("http://", "https://"))
+    if not is_url and any(len(part.encode(errors="surrogateescape")) > MAX_NAME for part in text.split("/")):
         return f"a name in a path has at most {MAX_NAME} bytes"
     if len(os.fsencode(text)) > MAX_PATH:
         return f"a path has at most {MAX_PATH} bytes"

@@ -9,7 +9,7 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from stylegen.files import replacing
+from stylegen.files import cache_folder, exclusive, replacing
 from stylegen.progress import ProgressBars
 
 _TIMEOUT_SECONDS = 30  # a firewall that drops packets must not hang a run
@@ -18,6 +18,34 @@ _BLOCK = 2**20
 
 class WrongHash(Exception):
     """The downloaded file is not the published one."""
+
+
+def is_url(text: str) -> bool:
+    """Whether this is a URL, not a path."""
+    return text.startswith(("http://", "https://"))
+
+
+def downloads_folder() -> Path:
+    """The folder of downloaded networks, in the cache folder."""
+    return cache_folder() / "downloads"
+
+
+def is_download(path: Path) -> bool:
+    """Whether a file is in `downloads_folder`, so that it is downloaded again after it is deleted."""
+    return path.absolute().is_relative_to(downloads_folder().absolute())
+
+
+def download_once(url: str, target: Path) -> None:
+    """`download`, unless `target` exists; in one of several processes.
+
+    Raises:
+        OSError: see `download`.
+        UserError: the cache folder, which has the lock, cannot be written.
+    """
+    if not target.is_file():
+        with exclusive(target, wait=True):
+            if not target.is_file():
+                download(url, target)
 
 
 def download(url: str, target: Path, hash_prefix: str = "") -> None:
@@ -33,8 +61,8 @@ def download(url: str, target: Path, hash_prefix: str = "") -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if not url.startswith(("http://", "https://")):
-            raise OSError("the address does not begin with https://")
+        if not is_url(url):
+            raise OSError("the URL does not begin with https://")
         request = Request(url, headers={"User-Agent": "stylegen"})
         with urlopen(request, timeout=_TIMEOUT_SECONDS) as response, replacing(target) as partial:
             with partial.open("wb") as file:
@@ -45,7 +73,7 @@ def download(url: str, target: Path, hash_prefix: str = "") -> None:
         raise OSError(str(error)) from error
     except URLError as error:
         raise OSError(str(error.reason)) from error
-    except (HTTPException, ValueError) as error:  # ValueError: an address without a host
+    except (HTTPException, ValueError) as error:  # ValueError: a URL without a host
         raise OSError(str(error)) from error
 
 

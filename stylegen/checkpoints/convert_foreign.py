@@ -13,7 +13,8 @@ from stylegen.checkpoints.importers.foreign_kinds import import_model
 from stylegen.checkpoints.importers.foreign_model import ForeignModel, Weights, save_weights
 from stylegen.checkpoints.published_models import PublishedModel
 from stylegen.checkpoints.sealed import save_sealed
-from stylegen.errors import UserError, printable
+from stylegen.downloads import is_download
+from stylegen.errors import DamagedFile, UserError, printable
 from stylegen.files import replacing
 
 _NOT_PARAMETERS = ("noise_const", "noise.const", "w_avg")
@@ -63,13 +64,20 @@ def convert_foreign(
         UserError: see `check_output`, `import_model`; not the published network. Then nothing is written.
     """
     check_output(out, source)
-    model = import_model(source, setting)
+    try:
+        model = import_model(source, setting)
+    except UserError as error:
+        if published is None and not is_download(source):
+            raise
+        kind = DamagedFile if isinstance(error, DamagedFile) else UserError
+        fix = f"{error.fix}. To download it again, delete {source}"
+        raise kind(error.problem, rule=error.rule, fix=fix) from error
     network = f"{model.G_ema.network} at {model.G_ema.settings['resolution']} px"
     if published is not None and network != f"{published.network} at {published.resolution} px":
         raise UserError(
             f"{source} holds {network}",
             rule=f"the published file holds {published.network} at {published.resolution} px",
-            fix=f"Delete it; download {published.url} again",
+            fix=f"Delete {source} and try again, to download {published.url} again",
         )
     sha256 = sha256_of(source, setting)
     info = {"source": {"file": source.name, "sha256": sha256, "program": model.kind, "notes": list(model.notes)}}

@@ -1,5 +1,5 @@
-"""Where trained networks are: a path, a packaged model, a published file, a repository on the Hugging Face Hub, or an
-address. Files of other programs are converted once, into the cache folder.
+"""Where trained networks are: a path, a packaged model, a published file, a repository on the Hugging Face Hub, or a
+URL. Files of other programs are converted once, into the cache folder.
 """
 
 import difflib
@@ -12,27 +12,32 @@ from stylegen import __version__
 from stylegen.checkpoints import packaged
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS, published_file
 from stylegen.checkpoints.sealed import is_sealed, load_sealed
-from stylegen.downloads import download
+from stylegen.downloads import download_once, downloads_folder, is_url
 from stylegen.errors import UserError
 from stylegen.files import cache_folder, exclusive, unwritable_cache
 
 HUB_FILE = "model.safetensors"  # of a repository on the Hub
 _PICKLE, _ZIP = b"\x80", b"PK"  # first bytes
+_MAX_NAME = 50  # characters of a downloaded file's name, of at most 4 bytes
 
 
 def find_model(text: str | Path, setting: str = "snapshot") -> Path:
     """The file or folder that `text` names.
 
     Args:
-        text: an existing path; a name that `models` lists; ``hf:USER/NAME``, optionally with ``@REVISION``; ``https://``
-            and the rest of an address.
+        text: an existing path; a name that `models` lists; ``hf:USER/NAME``, optionally with ``@REVISION``; a URL.
         setting: name of the setting, for error messages.
 
     Raises:
         UserError: nothing of that name, with the nearest one; a download that failed, with what to bring where.
     """
-    path = Path(text).expanduser()
     name = str(text)
+    if is_url(name):
+        return _from_url(name, setting)
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # ~ of an unknown user
+        path = Path(text)
     if path.exists():
         return path
     if name in packaged.names():
@@ -41,8 +46,6 @@ def find_model(text: str | Path, setting: str = "snapshot") -> Path:
         return published_file(name)
     if name.startswith("hf:"):
         return _from_hub(name, setting)
-    if name.startswith(("https://", "http://")):
-        return _from_address(name, setting)
     near = difflib.get_close_matches(name, [*packaged.names(), *PUBLISHED_MODELS], n=1)
     raise UserError(
         f"{setting}={text}",
@@ -107,14 +110,16 @@ def _first_bytes(path: Path) -> bytes:
 
 def is_shared(path: Path) -> bool:
     """Whether this file comes with the package or lies in a cache, so that nothing should be written beside it."""
-    caches = cache_folder().resolve(), Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")).resolve()
-    found = path.absolute()  # the Hub's files are links
-    return packaged.is_packaged(path) or any(found.is_relative_to(cache) for cache in caches)
+    hub = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    caches = cache_folder(), hub, Path(os.environ.get("HF_HUB_CACHE", hub))
+    found = path.absolute().parent.resolve()  # the Hub's files are links
+    return packaged.is_packaged(path) or any(found.is_relative_to(cache.resolve()) for cache in caches)
 
 
 def _converted(path: Path, text: str, setting: str) -> Path:
     """The snapshot of a foreign file in the cache, by its content."""
-    from stylegen.checkpoints.convert_foreign import convert_foreign  # a cycle, and modules that a snapshot needs not
+    # Avoids an import cycle; snapshots do not need these modules.
+    from stylegen.checkpoints.convert_foreign import convert_foreign
     from stylegen.checkpoints.foreign_file import sha256_of
 
     folder = cache_folder() / "imported" / f"{sha256_of(path, setting)[:32]}-{__version__}"
@@ -152,13 +157,15 @@ def _from_hub(name: str, setting: str) -> Path:
         ) from error
 
 
-def _from_address(url: str, setting: str) -> Path:
-    """The file at this address, in the cache folder."""
-    name = Path(unquote(urlsplit(url).path)).name or "model"
-    target = cache_folder() / "downloads" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
+def _from_url(url: str, setting: str) -> Path:
+    """The file of this URL, in the cache folder."""
     try:
-        if not target.is_file():
-            download(url, target)
+        name = Path(unquote(urlsplit(url).path)).name[-_MAX_NAME:] or "model"
+    except ValueError:  # no URL, as `download` says
+        name = "model"
+    target = downloads_folder() / hashlib.sha256(url.encode()).hexdigest()[:16] / name
+    try:
+        download_once(url, target)
     except OSError as error:
         raise UserError(
             f"{setting}={url}",

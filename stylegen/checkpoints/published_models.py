@@ -7,9 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegen.downloads import download
+from stylegen.downloads import download_once, downloads_folder
 from stylegen.errors import UserError
-from stylegen.files import cache_folder
 
 _ADA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
 _TRANSFER = f"{_ADA}/transfer-learning-source-nets"
@@ -121,23 +120,24 @@ PUBLISHED_MODELS: dict[str, PublishedModel] = {
 
 
 def published_file(name: str) -> Path:
-    """The file of a published model: from `$STYLEGEN_WEIGHTS` or the cache folder, or downloaded to the first of them.
+    """The file of a published model: from `$STYLEGEN_WEIGHTS` or the cache folder, or downloaded to the first of them
+    that is writable.
 
     Raises:
         UserError: no such file and no download, with the address and the folder for a manual one.
     """
     model = PUBLISHED_MODELS[name]
     own = os.environ.get("STYLEGEN_WEIGHTS")
-    folders = [*([Path(own).expanduser()] if own else []), cache_folder() / "downloads"]
+    folders = [*([Path(own).expanduser()] if own else []), downloads_folder()]
     for folder in folders:
         if (folder / model.filename).is_file():
             return folder / model.filename
-    target = folders[0] / model.filename
+    target = next((folder for folder in folders if _writable(folder)), folders[0]) / model.filename
     bring = f"Download {model.url} ({model.licence}) in a browser and save it as {target}"
     if model.saved_as:
         raise UserError(name, rule="its authors publish it on Google Drive, for browsers only", fix=bring)
     try:
-        download(model.url, target)
+        download_once(model.url, target)
     except OSError as error:
         raise UserError(
             name,
@@ -145,3 +145,10 @@ def published_file(name: str) -> Path:
             fix=bring,
         ) from error
     return target
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be written there, after the folder is made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)

@@ -65,20 +65,20 @@ def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -
     write_snapshot_file(path, description, tensors)
 
 
-def find_snapshot(path: str | Path) -> Path:
+def find_snapshot(path: str | Path, setting: str = "snapshot") -> Path:
     """The snapshot that a path or a name stands for; of a run folder the newest. See `find_native`.
 
     Raises:
         UserError: no such file or model, or a folder without snapshots.
     """
-    path = find_native(path)
+    path = find_native(path, setting)
     if path.is_dir():
         snapshots = sorted((path / "snapshots").glob("*.safetensors")) or sorted(path.glob("*.safetensors"))
         if not snapshots:
             raise UserError(
-                f"snapshot={path}",
+                f"{setting}={path}",
                 rule="this folder holds no snapshots/*.safetensors",
-                fix="Use snapshot= with a .safetensors file or another run folder",
+                fix=f"Use {setting}= with a .safetensors file or another run folder",
             )
         return snapshots[-1]
     return path

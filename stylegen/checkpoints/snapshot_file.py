@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from stylegen.checkpoints.packaged import is_packaged
+from stylegen.downloads import is_download
 from stylegen.errors import DamagedFile, UserError
 from stylegen.files import parse_json, replacing
 
@@ -100,8 +101,10 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
 
 def damaged(setting: str, path: Path, rule: str) -> DamagedFile:
     """The error for a snapshot that cannot be used."""
-    packaged = is_packaged(path)
-    fix = "Install the package again" if packaged else "Use another snapshot of the run, or copy the file again"
+    fix = (
+        "Install the package again" if is_packaged(path) else "Use another snapshot of the run, or copy the file again"
+    )
+    fix = f"Delete {path} and try again, to download it again" if is_download(path) else fix
     return DamagedFile(f"{setting}={path}", rule=rule, fix=fix)
 
 

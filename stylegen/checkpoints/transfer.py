@@ -40,37 +40,38 @@ class TrainedWeights:
         path: of the file.
         networks: state dicts of "G", "D", "G_ema"; a snapshot has no "D".
         settings: name and constructor arguments of "generator" and "discriminator", if known.
+        images_seen: of a run's checkpoint, else None.
     """
 
     path: Path
     networks: dict[str, dict[str, Tensor]]
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    images_seen: int | None = None
 
 
-def read_weights(path: str | Path) -> TrainedWeights:
+def read_weights(path: str | Path, setting: str = "init") -> TrainedWeights:
     """Read a snapshot, a checkpoint, the last checkpoint of a run folder, or a packaged model; executes none of it.
+
+    Args:
+        setting: name of the setting with the path, for error messages.
 
     Raises:
         UserError: no such file, or a damaged or unsupported one.
     """
-    given = find_native(path, "init", all_networks=True)
+    given = find_native(path, setting, all_networks=True)
     file = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
     if not file.is_file():
-        raise UserError(
-            f"init={path}",
-            rule=f"there is no file {file}",
-            fix="Use init= with a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
-        )
-    return _read_snapshot(file) if is_snapshot(file) else _read_checkpoint(file)
+        raise UserError(f"{setting}={path}", rule=f"there is no file {file}", fix=_fix(setting))
+    return _read_snapshot(file, setting) if is_snapshot(file) else _read_checkpoint(file, setting)
 
 
-def _read_snapshot(path: Path) -> TrainedWeights:
-    file = read_snapshot_file(path, "init")
+def _read_snapshot(path: Path, setting: str) -> TrainedWeights:
+    file = read_snapshot_file(path, setting)
     settings = {"generator": {"name": file.network, **file.settings}}
     return TrainedWeights(path, {"G": file.tensors, "G_ema": file.tensors}, settings)
 
 
-def _read_checkpoint(path: Path) -> TrainedWeights:
+def _read_checkpoint(path: Path, setting: str) -> TrainedWeights:
     checkpoint = load_sealed(path)
     try:
         state = checkpoint["weights"]
@@ -79,17 +80,20 @@ def _read_checkpoint(path: Path) -> TrainedWeights:
             for part in _PARTS
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path, "it holds no weights") from error
+        raise _unreadable(setting, path, "it holds no weights") from error
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor) or (tensor.is_floating_point() and not tensor.isfinite().all()):
-            raise _unreadable(path, f"{name} is not a tensor of finite values")
+            raise _unreadable(setting, path, f"{name} is not a tensor of finite values")
     missing = [part for part, tensors in networks.items() if not tensors]
     if missing:
-        raise _unreadable(path, f"it lacks {' and '.join(missing)}")
-    return TrainedWeights(path, networks, _described(checkpoint, path))
+        raise _unreadable(setting, path, f"it lacks {' and '.join(missing)}")
+    clock = checkpoint.get("clock")
+    seen = clock.get("images_seen") if isinstance(clock, dict) else None
+    seen = seen if type(seen) is int and seen >= 0 else None
+    return TrainedWeights(path, networks, _described(checkpoint, setting, path), seen)
 
 
-def _described(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
+def _described(checkpoint: Mapping[str, Any], setting: str, path: Path) -> dict[str, dict[str, Any]]:
     """The settings of a converted checkpoint's networks; a run's are in its config.yaml.
 
     They become settings of a run, so a file may only hold arguments of the networks, within their bounds.
@@ -104,7 +108,9 @@ def _described(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str,
             for key, value in own.items():
                 check(key, value, hints[key])
     except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, f"it describes its networks otherwise than convert does ({brief(error)})") from error
+        raise _unreadable(
+            setting, path, f"it describes its networks otherwise than convert does ({brief(error)})"
+        ) from error
     return {part: found[part] for part in _KNOWN}
 
 
@@ -182,9 +188,10 @@ def _summary(weights: TrainedWeights, kept: list[str]) -> str:
     return text
 
 
-def _unreadable(path: Path, reason: str) -> UserError:
-    return UserError(
-        f"init={path}",
-        rule=f"it cannot be read ({reason.splitlines()[0][:200]})",
-        fix="Use init= with a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints",
-    )
+def _unreadable(setting: str, path: Path, reason: str) -> UserError:
+    rule = f"it cannot be read ({reason.splitlines()[0][:200]})"
+    return UserError(f"{setting}={path}", rule=rule, fix=_fix(setting))
+
+
+def _fix(setting: str) -> str:
+    return f"Use {setting}= with a snapshot (.safetensors), a checkpoint (.ckpt), or a run folder with checkpoints"

@@ -56,28 +56,31 @@ class InitialNetworks:
         return chosen
 
 
-def initial_networks(init: str) -> InitialNetworks:
+def initial_networks(init: str, setting: str = "init") -> InitialNetworks:
     """The networks of a snapshot, a packaged model, a run folder, or a checkpoint: of a run or converted.
 
     Empty for a file of unknown networks, which is refused or compared when its weights are read.
 
+    Args:
+        setting: name of the setting with the path, for error messages.
+
     Raises:
         UserError: no such file; a snapshot or config.yaml that cannot be read.
     """
-    path = find_native(init, "init", all_networks=True)
+    path = find_native(init, setting, all_networks=True)
     if path.is_file() and is_snapshot(path):
-        return _of_snapshot(path)
+        return _of_snapshot(path, setting)
     folder = RunFolder(path if path.is_dir() else path.parent.parent)
-    settings = settings_of_run(folder.config, init)
+    settings = settings_of_run(folder.config, init, setting)
     if not settings and path.is_file():
         return _of_converted(path)
     newest = max(folder.snapshots(), default=None) if settings else None
-    found = InitialNetworks() if newest is None else _of_snapshot(newest)
+    found = InitialNetworks() if newest is None else _of_snapshot(newest, setting)
     return InitialNetworks(settings, found.resolution, found.channels, found.num_classes)
 
 
-def _of_snapshot(path: Path) -> InitialNetworks:
-    file = read_snapshot_file(path, "init")
+def _of_snapshot(path: Path, setting: str) -> InitialNetworks:
+    file = read_snapshot_file(path, setting)
     own, settings = file.settings, {"generator": {"name": file.network, **file.settings}}
     return InitialNetworks(settings, own.get("resolution"), own.get("channels"), own.get("num_classes", 0))
 
@@ -92,7 +95,7 @@ def _of_converted(path: Path) -> InitialNetworks:
     return InitialNetworks(settings, own.get("resolution"), own.get("channels"), own.get("num_classes", 0))
 
 
-def settings_of_run(config: Path, init: str | Path) -> dict[str, dict[str, Any]]:
+def settings_of_run(config: Path, init: str | Path, setting: str = "init") -> dict[str, dict[str, Any]]:
     """Name and arguments of "generator" and "discriminator" in a run's config.yaml; {} if there is no such file.
 
     Raises:
@@ -107,7 +110,7 @@ def settings_of_run(config: Path, init: str | Path) -> dict[str, dict[str, Any]]
         assert all(isinstance(own["name"], str) for own in settings.values())
     except Exception as error:  # the parser raises many kinds
         raise UserError(
-            f"init={init}",
+            f"{setting}={init}",
             rule=f"{config} is not the configuration of a run",
             fix="Restore it, or move the checkpoint elsewhere",
         ) from error

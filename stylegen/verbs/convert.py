@@ -12,6 +12,7 @@ from stylegen.checkpoints.published_models import PUBLISHED_MODELS
 from stylegen.checkpoints.surgery import blended, resized, with_classes
 from stylegen.config.settings import ConvertSettings
 from stylegen.config.trained_networks import trained_networks
+from stylegen.downloads import is_download
 from stylegen.errors import UserError
 
 _OF_THE_DATA = ("data", "dataset", "fingerprint")
@@ -25,7 +26,9 @@ def run(settings: ConvertSettings) -> Converted:
     """
     source, out = find_model(settings.source, "source"), Path(settings.out).expanduser()
     if settings.sha256 is not None and (found := sha256_of(source)) != settings.sha256.lower():
-        raise UserError(f"{source} has the SHA-256 {found}", rule=f"sha256={settings.sha256}", fix="Download it again")
+        kept = is_download(source) or settings.source in PUBLISHED_MODELS
+        fix = f"Delete {source} and try again" if kept else "Download it again"
+        raise UserError(f"{source} has the SHA-256 {found}", rule=f"sha256={settings.sha256}", fix=fix)
     if settings.resolution is not None or settings.num_classes is not None or settings.blend is not None:
         return _changed(settings, out)
     if source.is_file() and is_native(source):

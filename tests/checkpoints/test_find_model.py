@@ -1,9 +1,14 @@
-"""Trained networks by path, name and address: what is downloaded, converted, kept, and refused."""
+"""Trained networks by path, name and URL: what is downloaded, converted, kept, and refused."""
 
 import contextlib
+import hashlib
 import http.server
+import os
+import re
 import resource
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +18,7 @@ import pytest
 import torch
 
 from stylegen.__main__ import main
+from stylegen.bounds import FilePath, check
 from stylegen.checkpoints import packaged
 from stylegen.checkpoints.find_model import find_model, find_native, is_native, is_shared
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS, PublishedModel
@@ -22,6 +28,7 @@ from stylegen.config.initial_networks import initial_networks
 from stylegen.errors import UserError
 from stylegen.latent.model import Model
 from stylegen.latent.sampler import Sampler
+from stylegen.metrics.engine.subjects import find_snapshots
 from tests.support.foreign_files import nvidia_file
 from tests.support.golden import files, load
 
@@ -37,7 +44,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """Address of a server for the files of `tmp_path`; it announces a byte too many for names that begin with "cut"."""
+    """URL of a server for the files of `tmp_path`; it announces a byte too many for names that begin with "cut".
+
+    The requests are the lines of the file `requests`.
+    """
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args, **kwargs) -> None:
@@ -48,7 +58,8 @@ def server(tmp_path: Path) -> Iterator[str]:
             super().send_header(keyword, str(int(value) + 1) if cut else value)
 
         def log_message(self, format: str, *args: object) -> None:
-            pass
+            with (tmp_path / "requests").open("a") as file:
+                file.write(f"{self.path[:80]}\n")
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
         thread = threading.Thread(target=found.serve_forever)
@@ -161,7 +172,7 @@ def test_samples_of_a_foreign_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not torch.equal(model.ws(85, psi=0.7, label=2), expected)
 
 
-def test_addresses(tmp_path: Path, server: str, cache: Path) -> None:
+def test_urls(tmp_path: Path, server: str, cache: Path) -> None:
     source = nvidia_file(GOLDEN, tmp_path / "official (1).pkl")
     found = find_model(f"{server}/official%20(1).pkl")
     assert found.read_bytes() == source.read_bytes()
@@ -174,6 +185,81 @@ def test_addresses(tmp_path: Path, server: str, cache: Path) -> None:
         with pytest.raises(UserError, match=rf"snapshot=.*{name}: its download failed \(.*{message}"):
             find_model(f"{server}/{name}")
     assert [path.name for path in (cache / "downloads").rglob("*") if path.is_file()] == ["official (1).pkl"]
+
+
+def test_urls_with_queries(tmp_path: Path, server: str) -> None:
+    """They are no patterns and no lists, and longer than a file's name may be."""
+    shutil.copy(packaged.FOLDER / "portraits64.safetensors", tmp_path / "a.safetensors")
+    for query in ("download=true", "files=*,[b]", "signature=" + "a" * 300):
+        url = f"{server}/a.safetensors?{query}"
+        assert find_snapshots(url) == [find_model(url)]
+        check("snapshot", url, FilePath)
+    name = "%C3%A4" * 200
+    with pytest.raises(UserError, match="its download failed"):
+        find_model(f"{server}/{name}")
+    for text in ("~nosuch/x", "http://[/x"):
+        with pytest.raises(UserError, match="snapshot="):
+            find_model(text)
+
+
+def test_a_wrong_download_can_be_repeated(tmp_path: Path, server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A login page in place of the file, for example: the error names the file to delete."""
+    for name, fix in (("x.pkl", r"again, delete (\S+)"), ("x.safetensors", r"Delete (\S+) and try again")):
+        (tmp_path / name).write_text("<html>login</html>")
+        with pytest.raises(UserError) as error:
+            load_snapshot(f"{server}/{name}")
+        found = re.search(fix, str(error.value))
+        assert found is not None
+        Path(found[1]).unlink()
+    nvidia_file(GOLDEN, tmp_path / "x.pkl")
+    assert load_snapshot(f"{server}/x.pkl").generator.resolution == 16
+    out = tmp_path / "out.safetensors"
+    assert main(["convert", f"source={server}/x.pkl", f"out={out}", "sha256=00"]) == 2
+    assert "Delete " in capsys.readouterr().err
+    digest = hashlib.sha256((tmp_path / "x.pkl").read_bytes()).hexdigest()
+    assert main(["convert", f"source={server}/x.pkl", f"out={out}", f"sha256={digest.upper()}"]) == 0
+
+
+def test_processes_download_and_convert_once(tmp_path: Path, server: str) -> None:
+    """As the ranks of a training do: the others wait."""
+    nvidia_file(GOLDEN, tmp_path / "x.pkl")
+    code = (
+        f"from stylegen.checkpoints.find_model import find_native as f; print(f('{server}/x.pkl').stat().st_mtime_ns)"
+    )
+    ranks = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+    times = {rank.communicate(timeout=300)[0] for rank in ranks}
+    assert len(times) == 1
+    assert b"" not in times
+    assert (tmp_path / "requests").read_text().splitlines() == ["/x.pkl"]
+
+
+def test_shared_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches, also behind links, and the Hub's files, which are links."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert is_shared(tmp_path / "hub" / "x")
+    for chosen, other in (("real", "link"), ("link", "real")):
+        monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path / chosen))
+        assert is_shared(tmp_path / other / "x")
+        (tmp_path / "real" / "linked").unlink(missing_ok=True)
+        (tmp_path / "real" / "linked").symlink_to("/elsewhere")
+        assert is_shared(tmp_path / other / "linked")
+    assert not is_shared(tmp_path / "x")
+
+
+def test_weights_that_cannot_be_written(
+    tmp_path: Path, server: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only $STYLEGEN_WEIGHTS: the file is downloaded to the cache folder."""
+    nvidia_file(GOLDEN, tmp_path / "official.pkl")
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path / "weights" / "new"))
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "weights" and access(path, mode))
+    monkeypatch.setitem(PUBLISHED_MODELS, "nvidia/tiny", PublishedModel(f"{server}/official.pkl", "noise", 16))
+    assert find_model("nvidia/tiny") == cache / "downloads" / "official.pkl"
+    assert not (tmp_path / "weights" / "new").exists()
 
 
 def test_published_models(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Network surgery: what stays the same image, what is new, and what no longer fits."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,26 @@ def test_a_run_is_enlarged_and_trained_on(tmp_path: Path, capsys: pytest.Capture
     settings = ["total_kimg=0.008", "sample_count=4", "logger.mode=disabled", "threads=1", "figures=false"]
     settings += ["evaluation=none", "compile=false", "trainer.accelerator=cpu", f"init={out.with_suffix('.ckpt')}"]
     assert main(["train", f"data.path={data}", f"output_dir={tmp_path / 'next'}", *settings]) == 0
+
+
+def test_a_growing_run_keeps_its_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of its checkpoint, whose newest snapshot may be older; of a run without checkpoints, the snapshot's."""
+    run, settings = tmp_path / "run", ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
+    settings += ["growth.stable_kimg=0.016", "growth.fade_kimg=0.016", "growth.batch_sizes=[8]", "total_kimg=0.04"]
+    settings += ["checkpoint_every_kimg=0.008", "snapshot_every_kimg=0.016", "checkpoints=9"]
+    assert train(run, *settings) == 0
+    sources = {run / "checkpoints" / "000000.024.ckpt": 24, run: 40, run / "snapshots" / "000000.016.safetensors": 16}
+    for number, (source, seen) in enumerate(sources.items()):
+        out = tmp_path / f"{number}.safetensors"
+        assert main(["convert", f"source={source}", f"out={out}", "resolution=32"]) == 0
+        found = load_snapshot(out)
+        assert found.generator.level == {24: Level(16, 0.5), 40: Level(16), 16: Level(8)}[seen]
+        assert found.info["images_seen"] == seen
+        assert found.info["stylegen"]
+    shutil.rmtree(run / "checkpoints")
+    assert main(["convert", f"source={run}", f"out={tmp_path / 'x.safetensors'}", "resolution=32"]) == 0
+    assert "the run has no checkpoint, so G and D are left out" in capsys.readouterr().out
+    assert load_snapshot(tmp_path / "x.safetensors").generator.level == Level(16)
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from stylegen import distributed, randomness
 from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import find_snapshot, load_snapshot
 from stylegen.data.dataset import OPENMOJI, ImageDataset
+from stylegen.downloads import is_url
 from stylegen.errors import UserError
 from stylegen.features.weights import sha256
 from stylegen.metrics.engine.evaluation import Evaluation
@@ -169,12 +170,12 @@ def find_subjects(snapshot: str | None, images: str | None, num_samples: int) ->
 
 
 def find_snapshots(text: str) -> list[Path]:
-    """Files, run folders and patterns, separated by commas; a path that exists is used literally.
+    """Files, run folders and patterns, separated by commas; a URL and a path that exists are used literally.
 
     Raises:
         UserError: a pattern without a match; see `find_snapshot`.
     """
-    if Path(text).expanduser().exists():
+    if is_url(text) or Path(text).expanduser().exists():
         return [find_snapshot(text)]
     found: list[Path] = []
     for part in text.split(","):
