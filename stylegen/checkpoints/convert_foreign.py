@@ -1,6 +1,8 @@
 """Converts a file of another program: a snapshot of G_ema, and the weights of all networks for `init=`."""
 
+import filecmp
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +47,10 @@ class Converted:
         lines = [f"{self.model.kind}: {facts}", f"sha256 {self.sha256}"]
         lines += [f"note: {note}" for note in self.model.notes]
         if self.weights is not None:
-            lines.append(f"{self.weights}: G, D and G_ema; python train.py init={self.weights} data.path=DATA")
-        return "\n".join(
-            printable(line) for line in [*lines, f"{self.snapshot}: python sample.py snapshot={self.snapshot}"]
-        )
+            init = shlex.quote(f"init={self.weights}")
+            lines.append(f"{self.weights}: G, D and G_ema; python train.py {init} data.path=DATA")
+        lines.append(f"{self.snapshot}: python sample.py {shlex.quote(f'snapshot={self.snapshot}')}")
+        return "\n".join(map(printable, lines))
 
 
 def convert_foreign(
@@ -84,28 +86,43 @@ def convert_foreign(
     return write_networks(model, out, info, sha256)
 
 
-def check_output(out: Path, source: Path) -> None:
-    """Raise UserError if `out` is no .safetensors file, or would replace the source."""
+def check_output(out: Path, *sources: Path) -> None:
+    """Raise UserError if `out` is no .safetensors file, or would replace a source."""
     if out.suffix != ".safetensors":
         raise UserError(f"out={out}", rule="a snapshot is a .safetensors file", fix=f"Use out={out}.safetensors")
     for path in (out, out.with_suffix(".ckpt")):
-        if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
+        same = path.exists() and any(source.exists() and path.samefile(source) for source in sources)
+        if path.is_dir() or same:
             what = "a folder" if path.is_dir() else "the source"
             raise UserError(f"out={out}", rule=f"{path} is {what}, which is not replaced", fix="Use another name")
 
 
 def write_networks(model: ForeignModel, out: Path, info: Mapping[str, Any], sha256: str) -> Converted:
-    """Write a snapshot with `info`, and beside it the weights for `init=` if there is a D: both files, or none."""
-    if model.D is None:
-        save_weights(out, model.G_ema, info)
-        return Converted(model, sha256, out, None)
+    """Write a snapshot with `info`, and beside it the weights for `init=` if there is a D: both files, or none.
+
+    Raises:
+        UserError: one of them exists with other content, or there is no D, and weights of other networks exist.
+    """
     beside = out.with_suffix(".ckpt")
-    parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
     with replacing(out) as snapshot:  # renamed last: where it is, both are complete
         save_weights(snapshot, model.G_ema, info)
-        with replacing(beside) as partial, partial.open("wb") as file:
-            save_sealed({"weights": _joined(parts), "networks": _described(model.G_ema, model.D)}, file)
+        _check_replaceable(out, snapshot)
+        if model.D is None:
+            if beside.exists():
+                raise UserError(f"out={out}", rule=f"{beside} holds other networks", fix="Use another name")
+            return Converted(model, sha256, out, None)
+        parts = {"G": model.G or model.G_ema, "D": model.D, "G_ema": model.G_ema}
+        with replacing(beside) as partial:
+            with partial.open("wb") as file:
+                save_sealed({"weights": _joined(parts), "networks": _described(model.G_ema, model.D)}, file)
+            _check_replaceable(beside, partial)
     return Converted(model, sha256, out, beside)
+
+
+def _check_replaceable(path: Path, new: Path) -> None:
+    """Raise UserError if `path` exists with other content than the file `new`."""
+    if path.exists() and not filecmp.cmp(path, new, shallow=False):
+        raise UserError(f"out={path}", rule="it exists with other content", fix="Use another name, or move the file")
 
 
 def _described(generator: Weights, discriminator: Weights) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from stylegen.checkpoints import packaged
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS, published_file
 from stylegen.checkpoints.sealed import is_sealed, load_sealed
 from stylegen.downloads import download_once, downloads_folder, is_url
-from stylegen.errors import UserError
+from stylegen.errors import UserError, import_extra
 from stylegen.files import cache_folder, exclusive, unwritable_cache
 
 HUB_FILE = "model.safetensors"  # of a repository on the Hub
@@ -133,6 +133,7 @@ def _converted(path: Path, text: str, setting: str) -> Path:
     try:
         with exclusive(out, wait=True):
             if not out.exists():
+                out.with_suffix(".ckpt").unlink(missing_ok=True)  # of a killed process
                 convert_foreign(path, out, setting, PUBLISHED_MODELS.get(text))
     except OSError as error:
         raise unwritable_cache(out.parent, error, "imported networks are kept there") from error
@@ -141,14 +142,9 @@ def _converted(path: Path, text: str, setting: str) -> Path:
 
 def _from_hub(name: str, setting: str) -> Path:
     repository, _, revision = name.removeprefix("hf:").partition("@")
+    hub = import_extra("huggingface_hub", "hub", rule=f"{setting}={name} needs it")
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise UserError(
-            f"{setting}={name}", rule="the package huggingface_hub is not installed", fix="pip install huggingface_hub"
-        ) from error
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE, revision=revision or None))
+        return Path(hub.hf_hub_download(repository, HUB_FILE, revision=revision or None))
     except Exception as error:  # the library raises many types
         raise UserError(
             f"{setting}={name}",

@@ -36,7 +36,17 @@ def resized(model: ForeignModel, resolution: int) -> ForeignModel:
 
     Args:
         resolution: a power of two from 8 to 2048.
+
+    Raises:
+        UserError: another number, or one above the networks' channel_base, where they have no feature maps.
     """
+    bases = [own.settings["channel_base"] for own in (model.G_ema, model.D) if own is not None]
+    if resolution > (most := 2 ** (min(bases).bit_length() - 1)):
+        raise UserError(
+            f"resolution={resolution}",
+            rule=f"its feature maps allow at most {most} px",
+            fix=f"Use resolution={most} or less",
+        )
     generators = [None if own is None else _resized_generator(own, resolution) for own in (model.G_ema, model.G)]
     D = None if model.D is None else _copied(model.D, {"resolution": resolution}, _discriminator)
     assert generators[0] is not None
@@ -54,7 +64,7 @@ def with_classes(model: ForeignModel, num_classes: int) -> ForeignModel:
     depend on the classes are new.
 
     Raises:
-        UserError: layers that are conditioned on the class index.
+        UserError: layers that are conditioned on the class index; a mapping network without layers.
     """
     G_ema, G = (None if own is None else _classes_of_generator(own, num_classes) for own in (model.G_ema, model.G))
     D = None if model.D is None else _copied(model.D, {"num_classes": num_classes}, _discriminator)
@@ -159,12 +169,11 @@ def _classes_of_generator(old: Weights, num_classes: int) -> Weights:
         return old
     with ShapesOnly():
         generator = build_generator(old.network, **old.settings)
+    rule = "its mapping network has no layers" if old.settings["mapping_layers"] == 0 else ""
     if generator.w_dim != old.settings["w_dim"]:  # its slots hold the label too
-        raise UserError(
-            f"num_classes={num_classes}",
-            rule="its layers are conditioned on the class index",
-            fix="Leave num_classes out",
-        )
+        rule = "its layers are conditioned on the class index"
+    if rule:
+        raise UserError(f"num_classes={num_classes}", rule=rule, fix="Leave num_classes out")
     new = _copied(old, {"num_classes": num_classes}, build_generator)
     if before and num_classes:
         changed = _embeddings(old, num_classes)

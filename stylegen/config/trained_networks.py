@@ -95,7 +95,7 @@ def _state_of(weights: TrainedWeights, resolution: int, setting: str) -> tuple[L
 def _level_at(images_seen: int, config: Path, resolution: int, setting: str) -> Level | None:
     """The level of a run's networks; None at full resolution."""
     growth = load_yaml(config).get("growth")
-    if growth is None:
+    if not growth:
         return None
     try:
         stage = Growth(resolution, 1, **growth).at(images_seen)

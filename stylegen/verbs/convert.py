@@ -30,7 +30,7 @@ def run(settings: ConvertSettings) -> Converted:
         fix = f"Delete {source} and try again" if kept else "Download it again"
         raise UserError(f"{source} has the SHA-256 {found}", rule=f"sha256={settings.sha256}", fix=fix)
     if settings.resolution is not None or settings.num_classes is not None or settings.blend is not None:
-        return _changed(settings, out)
+        return _changed(settings, source, out)
     if source.is_file() and is_native(source):
         raise UserError(
             f"source={settings.source}",
@@ -40,21 +40,27 @@ def run(settings: ConvertSettings) -> Converted:
     return convert_foreign(source, out, published=PUBLISHED_MODELS.get(settings.source))
 
 
-def _changed(settings: ConvertSettings, out: Path) -> Converted:
+def _changed(settings: ConvertSettings, source: Path, out: Path) -> Converted:
     trained = trained_networks(settings.source)
-    check_output(out, trained.file)
+    check_output(out, source, trained.file)
     model = trained.model
     if settings.resolution is not None:
         model = resized(model, settings.resolution)
     if settings.num_classes is not None:
         model = with_classes(model, settings.num_classes)
     if settings.blend is not None:
-        other = trained_networks(settings.blend, "blend").model
-        model = blended(model, other, *_pixels(settings.layers), settings.blend_weight)
-    sha256 = sha256_of(trained.file)
+        other = trained_networks(settings.blend, "blend")
+        check_output(out, find_model(settings.blend, "blend"), other.file)
+        model = blended(model, other.model, *_pixels(settings.layers), settings.blend_weight)
     kept = _kept(trained.info, trained.model.G_ema.settings, model.G_ema.settings)
-    changes = {"file": trained.file.name, "sha256": sha256, "changes": list(model.notes)}
-    return write_networks(model, out, kept | {"surgery": changes}, sha256)
+    changes: dict[str, Any] = {
+        "file": trained.file.name,
+        "sha256": sha256_of(trained.file),
+        "changes": list(model.notes),
+    }
+    if isinstance(origin := trained.info.get("source"), dict):  # a conversion, perhaps in the cache
+        changes |= {key: origin[key] for key in ("file", "sha256", "program") if key in origin}
+    return write_networks(model, out, kept | {"surgery": changes}, changes["sha256"])
 
 
 def _kept(info: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

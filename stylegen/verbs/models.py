@@ -3,6 +3,7 @@
 from stylegen.checkpoints.packaged import names, packaged_model
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS
 from stylegen.config.settings import ModelsSettings
+from stylegen.errors import unknown_choice
 
 
 def run(settings: ModelsSettings) -> str:
@@ -15,6 +16,8 @@ def run(settings: ModelsSettings) -> str:
     if name in PUBLISHED_MODELS:
         return f"{name}: {PUBLISHED_MODELS[name]}"
     if name is not None:
+        if name not in names():
+            raise unknown_choice("model", name, [*names(), *PUBLISHED_MODELS])
         return str(packaged_model(name))
     own = {name: packaged_model(name).card["title"] for name in names()}
     published = {name: model.title for name, model in PUBLISHED_MODELS.items()}
@@ -26,6 +29,6 @@ def run(settings: ModelsSettings) -> str:
             "downloaded and converted at first use; for non-commercial purposes:",
             *(f"{name:{width}s}  {title}" for name, title in published.items()),
             "",
-            "models name=NAME tells more; snapshot=NAME and init=NAME use it",
+            "`models name=NAME` shows its licence and URL; snapshot=NAME and init=NAME use it",
         ]
     )

@@ -297,6 +297,8 @@ def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
         find_model("nvidia/ffhq_1024")
     with pytest.raises(UserError, match="models` lists"):
         find_model("quite another name")
+    assert main(["models", "name=nvidia/ffhq2048"]) == 2
+    assert "Did you mean nvidia/ffhq" in capsys.readouterr().err
     assert main(["models", "name=nvidia/ffhq256"]) == 0
     assert "non-commercial" in capsys.readouterr().out
 
@@ -311,7 +313,15 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.hf_hub_download", answer)
     assert find_model("hf:someone/faces@v2") == tmp_path / "model.safetensors"
     assert asked == [("someone/faces", "model.safetensors", "v2")]
-    monkeypatch.undo()
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(UserError, match="snapshot=hf:someone"):
-        find_model("hf:someone//faces")
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise RuntimeError("404 Client Error\nmore")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    with pytest.raises(
+        UserError, match=r"snapshot=hf:someone/faces: model.*could not be downloaded \(404 Client Error\)"
+    ):
+        find_model("hf:someone/faces")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match=r"snapshot=hf:someone/faces needs it\. Run pip install 'stylegen\[hub\]'"):
+        find_model("hf:someone/faces")

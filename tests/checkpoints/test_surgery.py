@@ -99,8 +99,10 @@ def test_classes_begin_with_the_unconditional_images(network: str) -> None:
     assert max(embedding.grad.abs().max(), inputs.abs().max()) > 0, "a training can tell the classes apart"
 
 
-def test_layers_of_the_class_index_are_refused() -> None:
-    """Their tables have a row for each class, and w_avg has the label."""
+def test_networks_without_such_classes_are_refused() -> None:
+    """Tables of the class index have a row for each class, and w_avg has the label; w is z without layers."""
+    with pytest.raises(UserError, match="its mapping network has no layers"):
+        with_classes(made("stylegan1", mapping_layers=0), 3)
     for classes in (0, 2, 5):
         with pytest.raises(UserError, match=r"conditioned on the class index\. Leave num_classes out"):
             with_classes(made("stylegan1", num_classes=3, conditioning="cin"), classes)
@@ -186,6 +188,12 @@ def test_a_growing_run_keeps_its_level(tmp_path: Path, capsys: pytest.CaptureFix
         assert found.info["stylegen"]
     shutil.rmtree(run / "checkpoints")
     assert main(["convert", f"source={run}", f"out={tmp_path / 'x.safetensors'}", "resolution=32"]) == 0
+    for setting in ("source=portraits64 blend", "source"):
+        (run / "snapshots").rename(run / "away")
+        assert main(["convert", *f"{setting}={run}".split(), "out=x.safetensors", "resolution=32"]) == 2
+        assert f"error: {setting.split()[-1]}={run}: this folder holds no" in capsys.readouterr().err
+        (run / "away").rename(run / "snapshots")
+    assert main(["convert", f"source={run}", f"out={tmp_path / 'x.safetensors'}", "resolution=32"]) == 0
     assert "the run has no checkpoint, so G and D are left out" in capsys.readouterr().out
     assert load_snapshot(tmp_path / "x.safetensors").generator.level == Level(16)
 
@@ -195,6 +203,7 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for settings, message in (
         ([], "a file of stylegen already"),
         (["resolution=48"], "powers of two"),
+        (["resolution=2048"], "resolution=2048: its feature maps allow at most 1024 px"),
         (["blend=portraits64", "layers=coarse"], "range of resolutions"),
         (["blend=portraits64", "layers=64-16"], "the lower resolution comes first. Use layers=16-64"),
         (["blend=portrait64"], "Did you mean blend=portraits64?"),

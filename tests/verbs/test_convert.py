@@ -110,6 +110,36 @@ def test_nothing_is_replaced_that_was_not_named(tmp_path: Path, capsys: pytest.C
         assert message in refused(arguments, tmp_path, capsys)
 
 
+def test_other_content_is_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither by the snapshot nor by the weights beside it; the same content is."""
+    source, out = nvidia_file(GOLDEN, tmp_path / "x.pkl"), tmp_path / "y.safetensors"
+    packaged = load_snapshot("portraits64").path
+    again = ["convert", f"source={source}", f"out={out}"]
+    blend = ["convert", "source=portraits64", "blend=portraits64", f"out={out}"]
+    out.write_bytes(packaged.read_bytes())
+    assert "y.safetensors: it exists with other content" in refused(again, tmp_path, capsys)
+    assert "is the source" in refused([*blend[:2], f"blend={out}", blend[-1]], tmp_path, capsys)
+    out.unlink()
+    out.with_suffix(".ckpt").write_bytes(b"mine")
+    assert "y.ckpt: it exists with other content" in refused(again, tmp_path, capsys)
+    assert "y.ckpt holds other networks" in refused(blend, tmp_path, capsys)
+    out.with_suffix(".ckpt").unlink()
+    assert main(again) == main(again) == 0
+
+
+def test_surgery_keeps_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The foreign file, not its conversion in the cache; commands are quoted for a shell."""
+    source, out = nvidia_file(GOLDEN, tmp_path / "x.pkl"), tmp_path / "a b.safetensors"
+    assert main(["convert", f"source={source}", f"out={out}", f"blend={source}", "layers=8-16"]) == 0
+    text, digest = capsys.readouterr().out, hashlib.sha256(source.read_bytes()).hexdigest()
+    changes = load_snapshot(out).info["surgery"]
+    assert (changes["file"], changes["sha256"]) == ("x.pkl", digest)
+    assert changes["program"].startswith("NVIDIA StyleGAN2")
+    assert f"sha256 {digest}" in text
+    assert "note: G and D left out" in text
+    assert f"python sample.py 'snapshot={out}'" in text
+
+
 def test_both_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
