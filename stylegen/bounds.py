@@ -106,6 +106,7 @@ def setting(
 
 
 FilePath = Annotated[str, PathRule()]
+SEED_SOURCES = ("stylegen", "numpy")  # of z from seeds
 DEVICES = ("auto", "cpu", "cuda", "mps")
 Device = Annotated[str, Choice(DEVICES)]
 Share = Annotated[float, Range(0, 1)]

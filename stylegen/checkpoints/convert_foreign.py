@@ -63,9 +63,11 @@ def convert_foreign(
         published: the model that the source must hold; None for any.
 
     Raises:
-        UserError: see `check_output`, `import_model`; not the published network. Then nothing is written.
+        UserError: see `check_output`, `import_model`; not the published network; a file that changes meanwhile. Then
+            nothing is written.
     """
     check_output(out, source)
+    sha256 = sha256_of(source, setting)
     try:
         model = import_model(source, setting)
     except UserError as error:
@@ -81,7 +83,8 @@ def convert_foreign(
             rule=f"the published file holds {published.network} at {published.resolution} px",
             fix=f"Delete {source} and try again, to download {published.url} again",
         )
-    sha256 = sha256_of(source, setting)
+    if sha256_of(source, setting) != sha256:
+        raise UserError(f"{setting}={source}", rule="it changed while it was read", fix="Try again")
     info = {"source": {"file": source.name, "sha256": sha256, "program": model.kind, "notes": list(model.notes)}}
     return write_networks(model, out, info, sha256)
 

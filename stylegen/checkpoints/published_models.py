@@ -27,7 +27,7 @@ class PublishedModel:
         resolution: in pixels.
         fid: as published for this file, with the paper; empty if the authors give none.
         network: "stylegan1" or "stylegan2".
-        saved_as: name of the file if the address does not end in it. Then only a browser can download it.
+        saved_as: name of the file if the URL does not end in it. Then only a browser can download it.
     """
 
     url: str
@@ -49,8 +49,9 @@ class PublishedModel:
 
     @property
     def title(self) -> str:
-        """One line."""
-        return f"{self.network}, {self.resolution} px, {self.data}" + f", FID {self.fid}" * bool(self.fid)
+        """One line, which says if a file must be downloaded by hand."""
+        title = f"{self.network}, {self.resolution} px, {self.data}" + f", FID {self.fid}" * bool(self.fid)
+        return title + ", by hand" * bool(self.saved_as)
 
     def __str__(self) -> str:
         return f"{self.title}\n  licence: {self.licence}\n  file:    {self.filename}\n  from:    {self.url}"
@@ -124,7 +125,7 @@ def published_file(name: str) -> Path:
     that is writable.
 
     Raises:
-        UserError: no such file and no download, with the address and the folder for a manual one.
+        UserError: no such file and no download, with the URL and the folder for a manual one.
     """
     model = PUBLISHED_MODELS[name]
     own = os.environ.get("STYLEGEN_WEIGHTS")
@@ -135,7 +136,7 @@ def published_file(name: str) -> Path:
     target = next((folder for folder in folders if _writable(folder)), folders[0]) / model.filename
     bring = f"Download {model.url} ({model.licence}) in a browser and save it as {target}"
     if model.saved_as:
-        raise UserError(name, rule="its authors publish it on Google Drive, for browsers only", fix=bring)
+        raise UserError(name, rule="the authors' file is on Google Drive, which needs a browser", fix=bring)
     try:
         download_once(model.url, target)
     except OSError as error:

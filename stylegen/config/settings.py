@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegen.bounds import REQUIRED, Choice, Count, Depth, Device, FilePath, Names, Range, setting
+from stylegen.bounds import REQUIRED, SEED_SOURCES, Choice, Count, Depth, Device, FilePath, Names, Range, setting
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())  # or of the checkout
@@ -30,7 +30,7 @@ class SampleSettings:
     )
     seed_source: str = setting(
         "auto",
-        Choice(("auto", "stylegen", "numpy")),
+        Choice(("auto", *SEED_SOURCES)),
         help="z of a seed; numpy: RandomState(seed).randn, as in NVIDIA's figures; auto: numpy for imported networks",
     )
     mix_seeds: str = setting(
@@ -162,7 +162,7 @@ class ConvertSettings:
     source: FilePath = setting(
         REQUIRED,
         help="a .pkl, .pt or .pth file of NVIDIA's StyleGAN, StyleGAN2 or StyleGAN2-ADA, rosinality or GenForce; its "
-        "https:// address; a published model that `models` lists; or, to change its networks, a snapshot or run",
+        "URL; a published model that `models` lists; or, to change its networks, a snapshot or run",
     )
     out: FilePath = setting(REQUIRED, help="the snapshot, a .safetensors file; a discriminator goes beside it")
     sha256: str | None = setting(None, help="SHA-256 that the source must have")

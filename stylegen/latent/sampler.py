@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen import randomness
+from stylegen.bounds import SEED_SOURCES
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
 from stylegen.latent.seeds import latents, random_labels
@@ -45,6 +46,8 @@ class Sampler:
     ) -> None:
         if noise not in NOISE_MODES:
             raise unknown_choice("noise", noise, NOISE_MODES)
+        if seed_source not in SEED_SOURCES:
+            raise unknown_choice("seed_source", seed_source, SEED_SOURCES)
         if batch_size < 1:
             raise UserError(
                 f"batch_size={batch_size}", rule="a batch has at least one image", fix="Use batch_size=1 or more"

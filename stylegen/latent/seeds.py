@@ -13,7 +13,6 @@ from stylegen.one_hot import OneHot
 
 MAX_SEED = 2**63 - 1
 _MAX_NUMPY_SEED = 2**32 - 1
-SEED_SOURCES = ("stylegen", "numpy")
 MAX_SEEDS = 1_000_000
 LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
 

@@ -26,7 +26,7 @@ def run(settings: ModelsSettings) -> str:
         [
             *(f"{name:{width}s}  {title}" for name, title in own.items()),
             "",
-            "downloaded and converted at first use; for non-commercial purposes:",
+            "downloaded (or by hand, in a browser) and converted at first use; for non-commercial purposes:",
             *(f"{name:{width}s}  {title}" for name, title in published.items()),
             "",
             "`models name=NAME` shows its licence and URL; snapshot=NAME and init=NAME use it",

@@ -278,7 +278,7 @@ def test_published_models(tmp_path: Path, server: str, monkeypatch: pytest.Monke
         UserError, match=r"nvidia/gone: .*weights.*lack gone\.pkl.*http://127\.0\.0\.1:1/gone\.pkl.*save it"
     ):
         load_snapshot("nvidia/gone")
-    with pytest.raises(UserError, match=r"browsers only\. Download https://drive.*karras2019stylegan-ffhq"):
+    with pytest.raises(UserError, match=r"needs a browser\. Download https://drive.*karras2019stylegan-ffhq"):
         load_snapshot("nvidia/stylegan1_ffhq1024")
 
 

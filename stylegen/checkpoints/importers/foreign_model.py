@@ -39,11 +39,6 @@ class Weights:
     tensors: dict[str, Tensor]
     level: Level | None = None
 
-    @property
-    def num_parameters(self) -> int:
-        """Number of values in all tensors, buffers included."""
-        return sum(tensor.numel() for tensor in self.tensors.values())
-
 
 @dataclass(frozen=True)
 class ForeignModel:

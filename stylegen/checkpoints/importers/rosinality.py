@@ -31,13 +31,17 @@ _LATENTS = 4096  # for the mean of w, as that code samples it
 
 def recognizes(content: Any) -> bool:
     """Whether this is the content of such a file."""
-    return isinstance(content, dict) and "conv1.conv.modulation.weight" in (_average(content) or {})
+    return isinstance(content, dict) and "conv1.conv.modulation.weight" in _average(content)
 
 
 def convert(content: dict[str, Any]) -> ForeignModel:
     """The networks of the file. Raises UserError."""
     state, mean = _average(content), content.get("latent_avg")
-    assert state is not None
+    for name in state:
+        if not isinstance(state[name], Tensor):
+            raise Inexpressible(
+                f"{name!s:.80} of the file", f"it is no tensor, but of type {type(state[name]).__name__}"
+            )
     if any("iwt" in name or ".dwt" in name for name in state):
         raise Inexpressible("SWAGAN", "its generator predicts wavelets, which no network here does")
     extra = sorted(map(str, content.keys() - {"g_ema", "g", "d", "latent_avg"})) if "g_ema" in content else []
@@ -54,10 +58,10 @@ def convert(content: dict[str, Any]) -> ForeignModel:
     return ForeignModel(KIND, generators["G_ema"], discriminator, generators.get("G"), notes)
 
 
-def _average(content: Mapping[str, Any]) -> dict[str, Tensor] | None:
-    """The state dict of the averaged generator; a file may also be such a state dict itself."""
+def _average(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The state dict of the averaged generator, {} without one; a file may also be such a state dict itself."""
     state = content.get("g_ema", content)
-    return state if isinstance(state, dict) and all(isinstance(v, Tensor) for v in state.values()) else None
+    return state if isinstance(state, dict) else {}
 
 
 def _first(tensor: Tensor) -> Tensor:
