@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import json
 import os
 import re
 import resource
@@ -29,10 +30,14 @@ from stylegen.errors import UserError
 from stylegen.latent.model import Model
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.subjects import find_snapshots
+from tests.support.datasets import encode, write_folder
 from tests.support.foreign_files import nvidia_file
 from tests.support.golden import files, load
 
-GOLDEN = load(next(f.values[0] for f in files("stylegan2") if "conditional" in str(f.values[0])))
+GOLDEN, UNCONDITIONAL = (
+    load(next(f.values[0] for f in files("stylegan2") if name in str(f.values[0])))
+    for name in ("conditional", "resnet_skip")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -157,11 +162,14 @@ def test_a_finished_conversion_needs_no_lock(tmp_path: Path, monkeypatch: pytest
     assert find_native(source) == found
 
 
-def test_samples_of_a_foreign_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_of_a_foreign_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Seeds are NumPy's, and files are written to the current folder, not to the cache."""
     monkeypatch.chdir(tmp_path)
     nvidia_file(GOLDEN, Path("official.pkl"))
     assert main(["sample", "snapshot=official.pkl", "seeds=85", "class=2"]) == 0
+    assert ", NumPy's seeds" in capsys.readouterr().out
     assert [path.name for path in Path("sampled").iterdir()] == ["official-images-psi0.7-class2"]
     model = Model.load("official.pkl")
     z = torch.from_numpy(np.random.RandomState(85).randn(1, model.generator.z_dim)).float()
@@ -170,6 +178,25 @@ def test_samples_of_a_foreign_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert Sampler(load_snapshot("portraits64").generator).seed_source == Model.load("portraits64").seed_source
     model.seed_source = "stylegen"
     assert not torch.equal(model.ws(85, psi=0.7, label=2), expected)
+    grid = ["sample", "snapshot=official.pkl", "mode=grid", "seeds=85", "captions=false"]
+    files = [Path(f"{source}.png") for source in ("auto", "numpy", "stylegen")]
+    for file in files:
+        assert main([*grid, f"seed_source={file.stem}", f"out={file}"]) == 0
+    auto, numpy, stylegen = (file.read_bytes() for file in files)
+    assert auto == numpy != stylegen
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_metrics_of_a_foreign_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nvidia_file(UNCONDITIONAL, tmp_path / "official.pkl")
+    data = write_folder(tmp_path / "data", {f"{i}.png": encode(i, (16, 16)) for i in range(16)})
+    command = ["evaluate", "snapshot=official.pkl", f"data.path={data}", "metrics=[fd_random_vgg16]", "num_samples=16"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["metrics"]["fd_random_vgg16"] > 0
+    assert Path("official.metrics.json").exists()
 
 
 def test_urls(tmp_path: Path, server: str, cache: Path) -> None:
@@ -287,6 +314,7 @@ def test_the_table_of_published_models() -> None:
     assert len({row.filename for row in rows}) == len({row.url for row in rows}) == len(rows)
     assert all(row.url.startswith("https://") and row.filename.endswith(".pkl") for row in rows)
     assert all(row.network in ("stylegan1", "stylegan2") for row in rows)
+    assert all(row.title.endswith(", by hand") == row.url.startswith("https://drive.") for row in rows)
     assert {name for name in PUBLISHED_MODELS if str(PUBLISHED_MODELS[name].resolution) not in name} == {
         "nvidia/cifar10"
     }

@@ -97,6 +97,10 @@ def test_rosinality(zip_archive: bool, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "z.pt")
     with pytest.raises(UserError, match=r"blur.kernel.*not \[1, 3, 3, 1\]"):
         import_model(tmp_path / "z.pt")
+    content["g_ema"]["step"] = 7
+    torch.save(content, tmp_path / "step.pt")
+    with pytest.raises(UserError, match="step of the file: it is no tensor, but of type int"):
+        import_model(tmp_path / "step.pt")
 
 
 @torch.no_grad()

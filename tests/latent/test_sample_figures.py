@@ -25,6 +25,7 @@ def test_consecutive_seeds_are_labelled_by_row() -> None:
         rows=["8-10", "11-13", "14-15"], note="seeds 8-15, psi 0.7"
     )
     assert captions(figure("grid", [4])) == Captions(rows=["4"], note="seeds 4, psi 0.7")
+    assert captions(figure("grid", [4]), seed_source="numpy").note == "seeds 4, psi 0.7, NumPy's seeds"
 
 
 @pytest.mark.parametrize("seeds", [[0, 5, 9], [3, 2, 1], [1, 1, 2]])

@@ -57,3 +57,8 @@ def test_labels_choose_the_image() -> None:
 def test_impossible_settings_are_refused(settings: dict) -> None:
     with pytest.raises(UserError):
         Sampler(tiny_generator(), **settings)
+
+
+def test_unknown_seed_sources_are_refused() -> None:
+    with pytest.raises(UserError, match="seed_source=auto: no such seed_source"):
+        Sampler(tiny_generator(), seed_source="auto")

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from stylegen.__main__ import main
+from stylegen.checkpoints.importers.foreign_kinds import import_model
+from stylegen.checkpoints.importers.foreign_model import ForeignModel
 from stylegen.checkpoints.sealed import save_sealed
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.transfer import read_weights, transfer
@@ -63,14 +65,19 @@ def test_the_weights_start_a_training(tmp_path: Path) -> None:
     assert_output(Nonsaturating().discriminator(real, fake), GOLDEN["out.loss_D"])
 
 
-def test_a_run_has_the_networks_of_the_weights(tmp_path: Path) -> None:
-    """`init=x.ckpt` alone: architecture, widths and classes are those of the foreign networks."""
+@pytest.mark.parametrize("name", ["x.ckpt", "x.pkl"])
+def test_a_run_has_the_networks_of_the_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`init=` alone, with the file or its conversion: architecture, widths and classes are the foreign networks'."""
+    monkeypatch.setenv("STYLEGEN_CACHE", str(tmp_path / "cache"))
     golden = load(next(f.values[0] for f in files("stylegan2") if "resnet_skip" in str(f.values[0])))
     assert convert(nvidia_file(golden, tmp_path / "x.pkl"), tmp_path / "x.safetensors") == 0
     data = write_folder(tmp_path / "data", {f"{i}.png": encode(i, (16, 16)) for i in range(8)})
     settings = ["total_kimg=0.008", "sample_count=4", "logger.mode=disabled", "threads=1", "figures=false"]
-    settings += ["evaluation=none", "compile=false", "trainer.accelerator=cpu", f"init={tmp_path / 'x.ckpt'}"]
+    settings += ["evaluation=none", "compile=false", "trainer.accelerator=cpu", f"init={tmp_path / name}"]
     assert main(["train", f"data.path={data}", f"output_dir={tmp_path / 'run'}", *settings]) == 0
+    assert "initializes the generator and discriminator" in capsys.readouterr().err
     config = (tmp_path / "run" / "config.yaml").read_text()
     assert "architecture: resnet" in config
     assert "architecture: skip" in config
@@ -108,6 +115,22 @@ def test_nothing_is_replaced_that_was_not_named(tmp_path: Path, capsys: pytest.C
     for name, message in (("x", "x.ckpt is the source"), ("y", "is the source"), ("z", "z.ckpt is a folder")):
         arguments = ["convert", f"source={source}", f"out={tmp_path / name}.safetensors"]
         assert message in refused(arguments, tmp_path, capsys)
+
+
+def test_a_file_that_changes_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SHA-256 in the snapshot is that of the imported bytes."""
+    source = nvidia_file(GOLDEN, tmp_path / "x.pkl")
+
+    def appended(path: Path, setting: str) -> ForeignModel:
+        model = import_model(path, setting)
+        path.write_bytes(path.read_bytes() + b" ")
+        return model
+
+    monkeypatch.setattr("stylegen.checkpoints.convert_foreign.import_model", appended)
+    command = ["convert", f"source={source}", f"out={tmp_path / 'x.safetensors'}"]
+    assert "it changed while it was read" in refused(command, tmp_path, capsys)
 
 
 def test_other_content_is_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
