@@ -109,7 +109,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def is_shared(path: Path) -> bool:
-    """Whether this file comes with the package or lies in a cache, so that nothing should be written beside it."""
+    """Whether this file comes with the package or is in a cache, so that nothing should be written beside it."""
     hub = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     caches = cache_folder(), hub, Path(os.environ.get("HF_HUB_CACHE", hub))
     found = path.absolute().parent.resolve()  # the Hub's files are links

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from stylegen.bounds import FilePath, check
 from stylegen.checkpoints import packaged
 from stylegen.checkpoints.find_model import find_model, find_native, is_native, is_shared
 from stylegen.checkpoints.published_models import PUBLISHED_MODELS, PublishedModel
+from stylegen.checkpoints.sealed import save_sealed
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.config.initial_networks import initial_networks
@@ -49,7 +51,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """URL of a server for the files of `tmp_path`; it announces a byte too many for names that begin with "cut".
+    """URL of a server for the files of `tmp_path`; it announces a byte too many for names that begin with "cut",
+    and takes three seconds for names that begin with "slow".
 
     The requests are the lines of the file `requests`.
     """
@@ -63,6 +66,7 @@ def server(tmp_path: Path) -> Iterator[str]:
             super().send_header(keyword, str(int(value) + 1) if cut else value)
 
         def log_message(self, format: str, *args: object) -> None:
+            time.sleep(3 * self.path.startswith("/slow"))
             with (tmp_path / "requests").open("a") as file:
                 file.write(f"{self.path[:80]}\n")
 
@@ -145,6 +149,8 @@ def test_a_full_disk_is_one_line(tmp_path: Path, cache: Path, capsys: pytest.Cap
             assert line.startswith("error: ")
             assert "File too large" in line
     assert [path for path in tmp_path.rglob("*.*") if path.is_file() and path.suffix != ".lock"] == [source]
+    with (tmp_path / "a").open("wb", buffering=0) as file, full_disk(10**5), pytest.raises(OSError, match="too large"):
+        save_sealed({"a": torch.zeros(10**5)}, file)  # torch wraps the error of a large write
 
 
 def test_a_finished_conversion_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,15 +255,14 @@ def test_a_wrong_download_can_be_repeated(tmp_path: Path, server: str, capsys: p
 
 def test_processes_download_and_convert_once(tmp_path: Path, server: str) -> None:
     """As the ranks of a training do: the others wait."""
-    nvidia_file(GOLDEN, tmp_path / "x.pkl")
-    code = (
-        f"from stylegen.checkpoints.find_model import find_native as f; print(f('{server}/x.pkl').stat().st_mtime_ns)"
-    )
+    nvidia_file(GOLDEN, tmp_path / "slow.pkl")
+    url = f"{server}/slow.pkl"
+    code = f"from stylegen.checkpoints.find_model import find_native; print(find_native('{url}').stat().st_mtime_ns)"
     ranks = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
     times = {rank.communicate(timeout=300)[0] for rank in ranks}
     assert len(times) == 1
     assert b"" not in times
-    assert (tmp_path / "requests").read_text().splitlines() == ["/x.pkl"]
+    assert (tmp_path / "requests").read_text().splitlines() == ["/slow.pkl"]
 
 
 def test_shared_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
