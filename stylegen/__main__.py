@@ -18,6 +18,7 @@ VERBS = {
     "diagnose": "findings about a run, with rules and fixes: diagnose run=RUN",
     "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip",
     "convert": "networks of other StyleGAN programs: convert source=network.pkl out=network.safetensors",
+    "export": "a generator for other programs: export snapshot=RUN format=onnx|state_dict|huggingface out=PATH",
     "models": "list the trained models in the package: models name=portraits64",
     "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",

@@ -31,7 +31,7 @@ FLOORS = [
     {"networks", "losses", "regularizers", "augment", "data"},
     {"checkpoints", "features"},
     {"latent"},
-    {"metrics"},
+    {"metrics", "exports"},
     {"training"},
     {"config"},
     {"runs"},

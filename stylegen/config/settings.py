@@ -1,4 +1,7 @@
-"""The settings of `sample`, `models`, `study`, `bench` and `diagnose`, one row each. Imports no torch."""
+"""The settings of `sample`, `models`, `study`, `bench`, `diagnose`, `convert` and `export`, one row each.
+
+Imports no torch.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,12 +178,38 @@ class ConvertSettings:
     blend_weight: float = setting(1.0, Range(0, 1), help="of the second model in these layers")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """`python -m stylegen export`."""
+
+    snapshot: FilePath = setting("portraits64", help="see `sample`")
+    format: str = setting(
+        "onnx",
+        Choice(("onnx", "torch_export", "state_dict", "huggingface")),
+        help="onnx: for ONNX Runtime; torch_export: a .pt2 program; state_dict: tensors under the published names; "
+        "huggingface: a folder for the Hub",
+    )
+    out: FilePath = setting(REQUIRED, help="new file .onnx, .pt2 or .pt, or new folder of huggingface")
+    input: str = setting(
+        "z",
+        Choice(("z", "ws")),
+        help="onnx, torch_export: z [N, z_dim], psi [] and labels c [N, classes], or styles ws [N, L, w_dim]",
+    )
+    noise: str = setting(
+        "const", Choice(("const", "none")), help="onnx, torch_export: const: as stored with the weights; none"
+    )
+    license: str | None = setting(
+        None, help="huggingface: identifier of the model's license, such as cc-by-4.0; null for none in the model card"
+    )
+
+
 ROOTS = {  # verb -> its settings dataclass
     "train": "stylegen.config.train_settings:TrainSettings",
     "sample": "stylegen.config.settings:SampleSettings",
     "evaluate": "stylegen.config.evaluate_settings:EvaluateSettings",
     "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
     "convert": "stylegen.config.settings:ConvertSettings",
+    "export": "stylegen.config.settings:ExportSettings",
     "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",

@@ -17,7 +17,7 @@ class ConstantInput(nn.Module):
         self.const = nn.Parameter(torch.ones(channels, 4, 4))
 
     def forward(self, w: Tensor) -> Tensor:
-        return self.const.to(w.dtype).expand(len(w), -1, -1, -1)
+        return self.const.to(w.dtype).expand(w.shape[0], -1, -1, -1)
 
 
 class LatentInput(nn.Module):

@@ -148,7 +148,7 @@ class SynthesisBlock(nn.Module):
         """
         if self.conv0 is None or x is None:
             assert self.const is not None
-            x = self.conv1(self.const.to(ws.dtype).expand(len(ws), -1, -1, -1), ws[:, 0], noise[0])
+            x = self.conv1(self.const.to(ws.dtype).expand(ws.shape[0], -1, -1, -1), ws[:, 0], noise[0])
         elif self.skip is not None:
             shortcut = self.skip(x, gain=math.sqrt(0.5))
             x = self.conv0(x, ws[:, 0], noise[0])

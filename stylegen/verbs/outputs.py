@@ -67,5 +67,5 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
             rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file",
             fix=f"Use out={stem}{allowed[0]}",
         )
-    check_writable(out, several, settings.mode)
+    check_writable(out, several, f"mode={settings.mode}")
     return out

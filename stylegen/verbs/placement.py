@@ -9,14 +9,19 @@ from pathlib import Path
 from stylegen.errors import UserError
 
 
-def check_writable(out: Path, several: bool, mode: str) -> None:
-    """Raise UserError for a folder that is not writable, a file where a folder is needed, or the reverse."""
+def check_writable(out: Path, several: bool, setting: str) -> None:
+    """Raise UserError for a folder that is not writable, a file where a folder is needed, or the reverse.
+
+    Args:
+        several: a folder is written, not one file.
+        setting: that decides it, such as "mode=grid", for error messages.
+    """
     try:
         if out.exists() and out.is_dir() != several:
             kind = "a folder" if several else "one file"
             raise UserError(
                 f"out={out}",
-                rule=f"mode={mode} writes {kind}, and this is {'one file' if several else 'a folder'}",
+                rule=f"{setting} writes {kind}, and this is {'one file' if several else 'a folder'}",
                 fix="Use another out=PATH",
             )
         with tempfile.TemporaryFile(dir=existing_folder(out if several else out.parent)):

@@ -16,6 +16,9 @@ from stylegen.config.rules import check_settings
 from stylegen.config.sections import as_dict, flatten
 from stylegen.data.dataset import CACHES
 from stylegen.errors import UserError
+from stylegen.exports import FORMATS
+from stylegen.exports.source import INPUTS
+from stylegen.exports.source import NOISES as EXPORTED_NOISES
 from stylegen.latent.sampler import NOISE_MODES
 from stylegen.metrics.protocol.evaluation_settings import LABELS, NOISES
 from stylegen.runs.build import build_dataset, build_step
@@ -28,7 +31,7 @@ NETWORKS = ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"
 COMMANDS = [
     ("train", [*TINY_RUN, "augment=ada", "regularizers=r1_path_length"]),
     ("train", [*TINY_RUN, *NETWORKS, "augment=diffaugment", "growth.batch_sizes=[8]"]),
-    *((verb, []) for verb in ("sample", "evaluate", "sensitivity", "prepare", "convert", "study", "bench")),
+    *((verb, []) for verb in ("sample", "evaluate", "sensitivity", "prepare", "convert", "export", "study", "bench")),
 ]
 NEVER = [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**5000, {}, {"a": 1}]
 
@@ -135,6 +138,8 @@ def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> 
         "device": DEVICES,
     }
     verb, config = composed
+    if verb == "export":
+        used |= {"format": FORMATS, "input": INPUTS, "noise": EXPORTED_NOISES}
     for key, hint in annotated(verb, config):
         choice = next((mark for mark in unwrap(hint)[2] if isinstance(mark, Choice)), None)
         if choice is not None:

@@ -1,0 +1,23 @@
+"""A plain state dict under the names of the published code, for `load_state_dict`."""
+
+from pathlib import Path
+
+import torch
+
+from stylegen.exports.reference_names import REFERENCES
+from stylegen.exports.source import Source
+
+
+def write_state_dict(source: Source, path: Path) -> list[str]:
+    """Write `path`; `torch.load(path, weights_only=True)` gives the tensors by name.
+
+    Raises:
+        Inexpressible: a network that the published code does not have.
+    """
+    reference = REFERENCES[source.generator.name](source.generator)
+    with path.open("wb") as file:  # torch's own writer raises RuntimeError on a full disk
+        torch.save(reference.tensors, file)
+    return [
+        f"{len(reference.tensors)} tensors under the names of {reference.program}",
+        f"its generator's arguments: {reference.arguments}",
+    ]

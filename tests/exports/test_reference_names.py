@@ -1,0 +1,102 @@
+"""State dicts under published names: equal to the golden files', and importable again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stylegen.checkpoints.importers import stylegan1_names, stylegan2_names
+from stylegen.errors import UserError
+from stylegen.exports.reference_names import REFERENCES
+from stylegen.layers.resample import fir_filter
+from stylegen.networks import build_generator
+from tests.support.golden import files, load
+from tests.support.tiny import tiny_generator
+
+IMPORTERS: dict[str, Any] = {"stylegan1": stylegan1_names, "stylegan2": stylegan2_names}
+FILTERS = ("resample_filter", "blur.kernel")
+
+
+@pytest.mark.parametrize("path", [*files("stylegan1"), *files("stylegan2")])
+def test_golden_networks_come_out_as_they_came_in(path: Path) -> None:
+    golden, name = load(path), path.stem.partition("_")[0]
+    importer, state = IMPORTERS[name], golden.part("G.")
+    generator = build_generator(name, **importer.generator_settings(golden.config["generator"]))
+    generator.load_state_dict(importer.rename_generator(state))
+    found = REFERENCES[name](generator)
+    assert {key for key in found.tensors if not key.endswith(FILTERS)} == set(state)
+    for key, tensor in state.items():
+        if not key.endswith("lod"):
+            assert torch.equal(found.tensors[key], tensor), key
+    assert found.arguments.items() >= {k: v for k, v in golden.config["generator"].items() if k in _TOP}.items()
+
+
+_TOP = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "resolution", "fused_scale", "fmaps_base")
+CASES: list[dict[str, Any]] = [
+    {"resolution": 16, "num_classes": 3, "activation": "relu", "use_noise": False, "conv_clamp": 256.0},
+    {"resolution": 16, "architecture": "resnet", "channels": 1, "resample_taps": [1, 2, 1, 2, 1, 1, 2, 3, 1]},
+    {"name": "stylegan1", "resolution": 16, "num_classes": 2, "mapping_dim": 6},
+    {"name": "stylegan1", "resolution": 16, "fused_from": 4},
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_round_trip(case: dict[str, Any]) -> None:
+    """Through the importer's tables: the same settings, the same tensors."""
+    generator = tiny_generator(**case)
+    importer, found = IMPORTERS[generator.name], REFERENCES[generator.name](generator)
+    settings = importer.generator_settings(json.loads(json.dumps(found.arguments)))
+    again = build_generator(generator.name, **settings)
+    defaults = {"conditioning": "adain", "use_noise": True, "const_input": None, "blur_taps": (1, 2, 1)}
+    implied = defaults if generator.name == "stylegan1" else {}
+    expected = {k: v for k, v in generator.settings.items() if k not in implied}
+    found_settings = {k: v for k, v in again.settings.items() if k not in implied}
+    if generator.name == "stylegan1":
+        expected |= {
+            "fused_from": case.get("fused_from", 4 * 10**9 and None),
+            "mapping_dim": case.get("mapping_dim", 8),
+        }
+    assert found_settings == expected
+    tensors = {key: value for key, value in found.tensors.items() if not key.endswith("blur.kernel")}
+    again.load_state_dict(importer.rename_generator(tensors))
+    z, c = torch.randn(2, 8), torch.eye(max(generator.num_classes, 1))[:1].repeat(2, 1)[:, : generator.num_classes]
+    assert torch.equal(again.eval()(z, c), generator(z, c))
+
+
+def test_filters_are_those_of_the_reference() -> None:
+    """Where a layer does not resample, NVIDIA's code keeps its default; long filters are one row."""
+    taps = [1, 2, 1, 2, 1, 1, 2, 3, 1]
+    found = REFERENCES["stylegan2"](tiny_generator(16, architecture="resnet", resample_taps=taps)).tensors
+    names = {key for key in found if key.endswith("resample_filter")}
+    inner = [".conv0", ".conv1", ".skip", ""]
+    blocks = {f"synthesis.b{r}{part}.resample_filter" for r in (8, 16) for part in inner}
+    assert names == blocks | {"synthesis.b4.conv1.resample_filter", "synthesis.b4.resample_filter"}
+    assert torch.allclose(found["synthesis.b8.conv0.resample_filter"], torch.tensor(taps) / 14)
+    assert torch.equal(found["synthesis.b8.conv1.resample_filter"], fir_filter([1, 3, 3, 1]))
+    blurs = REFERENCES["stylegan1"](tiny_generator(16, name="stylegan1")).tensors
+    assert blurs["synthesis.layer4.blur.kernel"].shape == (8, 1, 3, 3)
+    assert {key for key in blurs if "blur" in key} == {f"synthesis.layer{k}.blur.kernel" for k in (2, 4)}
+
+
+def test_the_level_is_the_level_of_detail() -> None:
+    generator = tiny_generator(32, name="stylegan1")
+    assert REFERENCES["stylegan1"](generator).tensors["synthesis.lod"] == 0
+    generator.set_level(16, 0.25)
+    assert REFERENCES["stylegan1"](generator).tensors["synthesis.lod"] == 1.75
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"conditioning": "film"}, "conditioning=film: the published StyleGAN has adain"),
+        ({"use_noise": False}, "use_noise=False"),
+        ({"const_input": False}, "const_input=False"),
+        ({"blur_taps": [1]}, "blur_taps"),
+        ({"fused_from": 16}, "fused_from=16: .*fuses all layers, none, or those from 128 px"),
+    ],
+)
+def test_networks_that_the_published_code_lacks(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        REFERENCES["stylegan1"](tiny_generator(32, name="stylegan1", **settings))
