@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stylegen.exports.export_source import Source
 from stylegen.exports.hub_folder import write_hub_folder
 from stylegen.exports.onnx_file import write_onnx
 from stylegen.exports.program_file import write_program
-from stylegen.exports.source import Source
 from stylegen.exports.state_dict_file import write_state_dict
 
 

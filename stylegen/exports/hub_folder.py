@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stylegen.checkpoints.find_model import HUB_FILE
 from stylegen.checkpoints.snapshot_file import FORMAT
+from stylegen.exports.export_source import Source
 from stylegen.exports.model_card import model_card
-from stylegen.exports.source import Source
 from stylegen.images import make_grid, save_png, to_pil
 from stylegen.latent.sampler import Sampler
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.errors import UserError
-from stylegen.exports.source import Source
+from stylegen.exports.export_source import Source
 from stylegen.latent.sampler import mix, truncate
 from stylegen.latent.seeds import latents
 from stylegen.networks import StyleGenerator

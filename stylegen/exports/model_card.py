@@ -5,7 +5,7 @@ from typing import Any
 
 from stylegen.checkpoints.packaged import is_packaged, packaged_model
 from stylegen.errors import UserError
-from stylegen.exports.source import Source
+from stylegen.exports.export_source import Source
 from stylegen.files import parse_json
 
 _TITLES = {"stylegan1": "StyleGAN", "stylegan2": "StyleGAN2"}

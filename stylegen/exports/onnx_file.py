@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stylegen.errors import UserError, import_extra
+from stylegen.exports.export_source import Source
 from stylegen.exports.image_function import Inputs, dynamic_shapes, largest_difference, quiet, trace, traced_inputs
-from stylegen.exports.source import Source
 
 OPSET = 20
 _LARGEST = 2**31 - 2**20  # bytes of a protobuf message, with room for the graph

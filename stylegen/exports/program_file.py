@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from stylegen.exports.export_source import Source
 from stylegen.exports.image_function import largest_difference, quiet, trace
-from stylegen.exports.source import Source
 
 METADATA = "stylegen.json"  # an extra file of the archive
 

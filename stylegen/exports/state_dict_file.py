@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
+from stylegen.exports.export_source import Source
 from stylegen.exports.reference_names import REFERENCES
-from stylegen.exports.source import Source
 
 
 def write_state_dict(source: Source, path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from stylegen.config.settings import ExportSettings
 from stylegen.cpus import use_default_threads
 from stylegen.errors import UserError
 from stylegen.exports import FORMATS
-from stylegen.exports.source import Source
+from stylegen.exports.export_source import Source
 from stylegen.verbs.placement import check_writable, place
 
 

@@ -17,8 +17,8 @@ from stylegen.config.sections import as_dict, flatten
 from stylegen.data.dataset import CACHES
 from stylegen.errors import UserError
 from stylegen.exports import FORMATS
-from stylegen.exports.source import INPUTS
-from stylegen.exports.source import NOISES as EXPORTED_NOISES
+from stylegen.exports.export_source import INPUTS
+from stylegen.exports.export_source import NOISES as EXPORTED_NOISES
 from stylegen.latent.sampler import NOISE_MODES
 from stylegen.metrics.protocol.evaluation_settings import LABELS, NOISES
 from stylegen.runs.build import build_dataset, build_step

@@ -10,8 +10,8 @@ from PIL import Image
 from stylegen import __version__
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.errors import UserError
+from stylegen.exports.export_source import Source
 from stylegen.exports.hub_folder import write_hub_folder
-from stylegen.exports.source import Source
 from tests.support.tiny import tiny_generator
 
 CARD = {"metrics": {"fid": 12.345678, "kid": 0.5}, "better": {"fid": "lower"}, "dataset": {"name": "mine"}}

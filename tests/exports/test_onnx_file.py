@@ -1,8 +1,10 @@
 """ONNX files: the network's images at any batch size, one file, metadata, nothing of this machine in it."""
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -13,13 +15,16 @@ from stylegen import __version__
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
 from stylegen.errors import UserError
 from stylegen.exports import image_function
+from stylegen.exports.export_source import Source
 from stylegen.exports.onnx_file import OPSET, write_onnx
-from stylegen.exports.source import Source
 from stylegen.features.weights import sha256
+from stylegen.images import to_uint8
+from stylegen.latent.model import Model
 from stylegen.latent.sampler import truncate
 from tests.support.tiny import tiny_generator
 
 ROOT = Path(__file__).parents[2]
+BLOCK = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "formats.md").read_text(), re.DOTALL)[1]  # runs a file
 
 
 def saved(path: Path, info: dict[str, object] | None = None, level: int = 0, **settings: object) -> Snapshot:
@@ -41,14 +46,22 @@ def assert_images_of_latents(snapshot: Snapshot, file: Path) -> None:
         torch.testing.assert_close(torch.from_numpy(found), G.synthesis(ws), rtol=1e-3, atol=1e-3)
 
 
-def test_the_packaged_model(tmp_path: Path) -> None:
-    snapshot = load_snapshot("portraits64")
-    lines = write_onnx(Source(snapshot), tmp_path / "x.onnx")
+def test_the_packaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, file = load_snapshot("portraits64"), tmp_path / "network.onnx"
+    lines = write_onnx(Source(snapshot), file)
     assert "z [N, 128], psi [] -> image [N, 3, 64, 64]" in lines[0]
     assert float(lines[1].rpartition(": ")[2]) < 1e-3
-    assert 3_000_000 < (tmp_path / "x.onnx").stat().st_size < 4_000_000
-    assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
-    assert_images_of_latents(snapshot, tmp_path / "x.onnx")
+    assert 3_000_000 < file.stat().st_size < 4_000_000
+    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
+    assert_images_of_latents(snapshot, file)
+
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(compile(BLOCK, "formats.md", "exec"), found)
+    model = Model(snapshot)
+    model.seed_source = "numpy"
+    difference = to_uint8(torch.from_numpy(found["image"])).int() - model.sample(85, psi=0.7).int()
+    assert difference.abs().max() <= 1
 
 
 def test_a_conditional_network_at_a_level(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
+from stylegen.exports.export_source import Source
 from stylegen.exports.program_file import write_program
-from stylegen.exports.source import Source
 from stylegen.latent.sampler import truncate
 from tests.support.tiny import tiny_generator
 
