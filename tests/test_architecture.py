@@ -69,6 +69,9 @@ ONLY_IN = {
     "torch_fidelity": r"stylegen/features/torch_fidelity_networks\.py",
     "pickle": r"nowhere",  # it executes what it reads; so do the modules below, which use it
     "pickletools": r"stylegen/checkpoints/safe_pickle\.py",  # splits a pickle into operations, executes nothing
+    "onnx": r"nowhere",  # optional: by errors.import_extra, when used
+    "onnxruntime": r"nowhere",
+    "onnxscript": r"nowhere",
     "dill": r"nowhere",
     "cloudpickle": r"nowhere",
     "joblib": r"nowhere",

@@ -1,5 +1,6 @@
 """A plain state dict under the names of the published code, for `load_state_dict`."""
 
+import io
 from pathlib import Path
 
 import torch
@@ -15,8 +16,9 @@ def write_state_dict(source: Source, path: Path) -> list[str]:
         Inexpressible: a network that the published code does not have.
     """
     reference = REFERENCES[source.generator.name](source.generator)
-    with path.open("wb") as file:  # torch's own writer raises RuntimeError on a full disk
-        torch.save(reference.tensors, file)
+    archive = io.BytesIO()  # torch's own writer raises RuntimeError on a full disk
+    torch.save(reference.tensors, archive)
+    path.write_bytes(archive.getbuffer())
     return [
         f"{len(reference.tensors)} tensors under the names of {reference.program}",
         f"its generator's arguments: {reference.arguments}",
