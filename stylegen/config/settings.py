@@ -182,7 +182,9 @@ class ConvertSettings:
 class ExportSettings:
     """`python -m stylegen export`."""
 
-    snapshot: FilePath = setting("portraits64", help="see `sample`")
+    snapshot: FilePath = setting(
+        "portraits64", help="as in `sample`: a file, a run folder, a model by name, or a file of another program"
+    )
     format: str = setting(
         "onnx",
         Choice(("onnx", "torch_export", "state_dict", "huggingface")),
