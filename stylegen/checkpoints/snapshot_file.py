@@ -25,7 +25,14 @@ FORMAT = "stylegen-snapshot-1"
 NOT_HASHED = "not verified: the file is older than snapshot hashes"
 
 _MAX_LIST = 64  # entries: filters have 3 to 14 taps
-_INFO_TYPES: dict[str, type] = {"images_seen": int, "stylegen": str, "data": dict, "dataset": str, "fingerprint": str}
+_INFO_TYPES: dict[str, type] = {
+    "images_seen": int,
+    "stylegen": str,
+    "data": dict,
+    "dataset": str,
+    "fingerprint": str,
+    "prepared": dict,
+}
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,7 @@ ROOTS = {  # verb -> its settings dataclass
     "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
     "convert": "stylegen.config.settings:ConvertSettings",
     "export": "stylegen.config.settings:ExportSettings",
+    "project": "stylegen.config.project_settings:ProjectSettings",
     "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",

@@ -56,13 +56,20 @@ class _Distance:
             chunks = zip(first.split(_PAIRS_PER_CHUNK), second.split(_PAIRS_PER_CHUNK), strict=True)
             return torch.cat([self._distance(a, b) for a, b in chunks])
 
+    def embed(self, images: Tensor) -> Tensor:
+        """float [N, 1 or 3, H, W] in [-1, 1] -> [N, K], differentiable; d(x, y) = |embed(x) - embed(y)|^2.
+
+        Components are sqrt(w_lc / (H_l W_l)) f_l(x).
+        """
+        parts = []
+        for features, weight in zip(self._maps(images.to(self.device).float()), self.layers, strict=True):
+            unit = features / (features.norm(dim=1, keepdim=True) + _EPSILON)
+            parts.append((unit * (weight / unit[0, 0].numel()).sqrt()).flatten(1))
+        return torch.cat(parts, dim=1)
+
     def _distance(self, first: Tensor, second: Tensor) -> Tensor:
-        total = torch.zeros(len(first), device=self.device)
-        maps = self._maps(torch.cat([first, second]).to(self.device).float())
-        for features, weight in zip(maps, self.layers, strict=True):
-            a, b = (features / (features.norm(dim=1, keepdim=True) + _EPSILON)).chunk(2)
-            total += ((a - b).square() * weight).sum(dim=1).mean(dim=(1, 2))  # eq. 1
-        return total[:, None]
+        a, b = self.embed(torch.cat([first, second])).chunk(2)
+        return (a - b).square().sum(dim=1, keepdim=True)
 
     def _maps(self, x: Tensor) -> list[Tensor]:
         x = x.expand(-1, 3, -1, -1)

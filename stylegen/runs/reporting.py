@@ -64,9 +64,11 @@ def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunF
 
 
 def _snapshot_info(settings: TrainSettings, dataset: ImageDataset) -> dict[str, Any]:
-    """The `info` of a snapshot: version, data, classes."""
+    """The `info` of a snapshot: version, data, how its images were prepared, classes."""
     data = {name: value for name, value in as_dict(settings)["data"].items() if name not in _READING}
     if data["path"] != OPENMOJI:
         data["path"] = str(Path(data["path"]).expanduser().resolve())  # for readers in other folders
     info = {"stylegen": __version__, "data": data, "dataset": dataset.name, "fingerprint": dataset.fingerprint}
+    prepared = dataset.source.metadata.get("prepared")
+    info |= {"prepared": prepared} if isinstance(prepared, dict) else {}  # for images to project
     return info | ({"class_names": dataset.class_names} if dataset.spec.num_classes else {})

@@ -1,0 +1,58 @@
+"""Images to project: any images, converted as the training images were."""
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylegen.data.prepare.image_conversion import Recipe, UnusableError
+from stylegen.data.sources import open_source
+from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
+from stylegen.errors import UserError
+
+
+def target_images(
+    path: str, resolution: int, channels: int, prepared: Mapping[str, Any], limit: int
+) -> list[tuple[str, Tensor]]:
+    """Names and images, float [C, H, W] in [-1, 1].
+
+    Args:
+        path: an image, or a folder or archive of images.
+        resolution, channels: of the generator.
+        prepared: how the training images were converted, as in their dataset.json: crop, filter, background.
+        limit: at most so many images, the first ones.
+
+    Raises:
+        UserError: no image, or one that cannot be converted.
+    """
+    kept = {key: prepared[key] for key in ("crop", "filter", "background") if isinstance(prepared.get(key), str)}
+    recipe = Recipe(resolution, channels="gray" if channels == 1 else "rgb", **kept)
+    found: list[tuple[str, Tensor]] = []
+    for name, data in _encoded(path):
+        if len(found) == limit:
+            break
+        try:
+            png = recipe(data).png
+        except UnusableError as error:
+            raise UserError(f"images={path}: {name}", rule=str(error), fix="Convert it, or leave it out") from error
+        with Image.open(io.BytesIO(png)) as image:
+            pixels = torch.from_numpy(np.array(image)).float().div(127.5).sub(1)
+        found.append((name, pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)))
+    if not found:
+        raise UserError(f"images={path}", rule="it holds no image", fix="Use a PNG, JPEG, WebP, TIFF, GIF or BMP file")
+    return found
+
+
+def _encoded(path: str) -> Iterator[tuple[str, bytes]]:
+    file = Path(path).expanduser()
+    if file.is_file() and file.suffix.lower() in CONVERTIBLE_SUFFIXES:
+        yield file.name, file.read_bytes()
+        return
+    source = open_source(file, "images", CONVERTIBLE_SUFFIXES)
+    for key in source.keys():  # noqa: SIM118
+        yield key, source.read(key)

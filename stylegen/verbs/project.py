@@ -1,0 +1,89 @@
+"""Project images: find the latents with which a generator gives them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
+from stylegen.config.project_settings import ProjectSettings
+from stylegen.cpus import use_default_threads
+from stylegen.data.prepare.target_images import target_images
+from stylegen.distributed import choose_device
+from stylegen.features import RandomLPIPS
+from stylegen.features.lpips import LPIPS
+from stylegen.features.weights import FILES_OF, is_present
+from stylegen.latent.project_images import Projection, distinct, project_images
+from stylegen.latent.projection import Embedding, Matching
+from stylegen.progress import ProgressBars
+from stylegen.verbs.placement import check_writable, place
+
+
+@dataclass(frozen=True)
+class ProjectResult:
+    """The files written, and the mean error of each phase."""
+
+    folder: Path
+    distance: str
+    errors: Mapping[str, float]
+    tuned: Path | None
+
+    def __str__(self) -> str:
+        errors = ", ".join(f"{phase} {error:.4f}" for phase, error in self.errors.items())
+        lines = [f"distance {self.distance}", f"mean absolute error, pixels in [0, 1]: {errors}"]
+        latents = f"latents={self.folder / 'latents.npz'}"
+        snapshot = f"snapshot={self.tuned} " if self.tuned else ""
+        return "\n".join([*lines, str(self.folder), f"next: python sample.py {snapshot}{latents} seeds=0 mode=grid"])
+
+
+def run(settings: ProjectSettings) -> ProjectResult:
+    """Project the images and write the results to a new folder.
+
+    Raises:
+        UserError: a bad snapshot, image or class; a folder that cannot be written.
+    """
+    use_default_threads()
+    out = Path(settings.out).expanduser()
+    check_writable(out, several=True, mode=settings.space)
+    snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
+    generator = snapshot.generator.to(device)
+    prepared = {**snapshot.info.get("prepared", {}), **({"crop": settings.crop} if settings.crop else {})}
+    images = target_images(
+        settings.images, generator.level.resolution, generator.channels, prepared, settings.max_images
+    )
+    named = list(zip(distinct([name for name, _ in images]), [image for _, image in images], strict=True))
+    perceptual = _perceptual(settings, device)
+    with ProgressBars() as bars:
+        projection = project_images(
+            generator,
+            named,
+            settings.space,
+            Matching(perceptual, settings.pixel_weight),
+            settings.options,
+            settings.batch_size,
+            snapshot.class_index(settings.label),
+            lambda phase, done, total, distance: bars.show(phase, done, total, f"distance {distance:.4f}"),
+        )
+    name = getattr(perceptual, "name", "")
+    info = {"snapshot": snapshot.path.name, "space": settings.space, "distance": name, "steps": settings.options.steps}
+    place(partial(_write, projection, snapshot, info), out, keep_both=False)
+    errors = {phase: sum(found) / len(found) for phase, found in projection.errors.items()}
+    return ProjectResult(out, name, errors, out / "tuned.safetensors" if projection.tuned else None)
+
+
+def _perceptual(settings: ProjectSettings, device: torch.device) -> Embedding:
+    """LPIPS if its weights are on this machine, else the same formula with random weights."""
+    present = all(is_present(name, settings.weights) for name in FILES_OF["lpips"])
+    if settings.distance == "lpips" or (settings.distance == "auto" and present):
+        return LPIPS(settings.weights, device)
+    return RandomLPIPS(device)
+
+
+def _write(projection: Projection, snapshot: Snapshot, info: dict[str, Any], folder: Path) -> None:
+    folder.mkdir()
+    projection.write(folder, info)
+    if projection.tuned is not None:
+        save_snapshot(folder / "tuned.safetensors", projection.tuned, snapshot.info | {"tuned_to": info})
