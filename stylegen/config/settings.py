@@ -47,7 +47,12 @@ class SampleSettings:
     psis: list[float] = setting(
         [-1.0, -0.7, -0.5, 0.0, 0.5, 0.7, 1.0], Range(-100, 100), help="the columns of the truncation figure"
     )
-    truncation_psi: float = setting(0.7, Range(-100, 100), help="psi of w_avg + psi (w - w_avg)")
+    latents: FilePath | None = setting(
+        None, help="an .npz file of `project`, whose images are then the seeds 0, 1, ..."
+    )
+    truncation_psi: float | None = setting(
+        None, Range(-100, 100), help="psi of w_avg + psi (w - w_avg); null for 0.7, and 1 with latents="
+    )
     truncation_cutoff: Depth | None = setting(None, help="number of layers that are truncated; null for all")
     noise: str = setting(
         "const",

@@ -27,6 +27,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append("class" + _short(settings.label))
     if settings.noise != "const" and settings.mode != "noise":
         parts.append(f"noise-{settings.noise}")
+    parts += [f"latents-{_short(Path(settings.latents).stem)}"] if settings.latents else []
     parts += [settings.seed_source] * (settings.seed_source != "auto")
     if settings.mode != "images":  # files of single images are named after their seeds
         parts += ["raw"] * (not settings.captions)

@@ -18,6 +18,7 @@ from stylegen.features.lpips import LPIPS
 from stylegen.features.weights import FILES_OF, is_present
 from stylegen.latent.project_images import Projection, distinct, project_images
 from stylegen.latent.projection import Embedding, Matching
+from stylegen.latent.sampler import Sampler
 from stylegen.progress import ProgressBars
 from stylegen.verbs.placement import check_writable, place
 
@@ -49,7 +50,8 @@ def run(settings: ProjectSettings) -> ProjectResult:
     out = Path(settings.out).expanduser()
     check_writable(out, several=True, mode=settings.space)
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    generator = snapshot.generator.to(device)
+    generator, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
+    Sampler(generator, label=label)  # refuses a class that the network does not have
     prepared = {**snapshot.info.get("prepared", {}), **({"crop": settings.crop} if settings.crop else {})}
     images = target_images(
         settings.images, generator.level.resolution, generator.channels, prepared, settings.max_images
@@ -64,7 +66,7 @@ def run(settings: ProjectSettings) -> ProjectResult:
             Matching(perceptual, settings.pixel_weight),
             settings.options,
             settings.batch_size,
-            snapshot.class_index(settings.label),
+            label,
             lambda phase, done, total, distance: bars.show(phase, done, total, f"distance {distance:.4f}"),
         )
     name = getattr(perceptual, "name", "")

@@ -11,6 +11,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.settings import SampleSettings
 from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
+from stylegen.latent.latents_file import read_latents
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_seeds
 from stylegen.verbs.outputs import find_output
@@ -57,14 +58,20 @@ def run(settings: SampleSettings) -> SampleResult:
     first = settings.mode == "auto" and is_packaged(snapshot.path)
     if settings.mode == "auto":
         settings = replace(settings, mode="grid" if first else "images")
+    psi, ws = settings.truncation_psi, None
+    if settings.latents is not None:
+        ws = read_latents(settings.latents, snapshot.generator).ws
+    psi = (0.7 if ws is None else 1.0) if psi is None else psi
+    settings = replace(settings, truncation_psi=psi)
     sampler = Sampler(
         snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as in training
-        psi=settings.truncation_psi,
+        psi=psi,
         cutoff=settings.truncation_cutoff,
         noise=settings.noise,
         label=snapshot.class_index(settings.label),
         batch_size=settings.batch_size,
         seed_source=snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source,
+        ws=ws,
     )
     out = find_output(settings, snapshot)
     resolution = sampler.generator.level.resolution
