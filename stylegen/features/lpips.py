@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from stylegen.features.extractor import full_precision
 from stylegen.features.random_vgg16 import LAYERS, SEED, VERSION, random_weights
-from stylegen.features.weights import load_weights, unusable
+from stylegen.features.weights import FILES_OF, is_present, load_weights, unusable
 
 MIN_SIDE = 16  # four poolings leave one position
 _TAPS = (2, 4, 7, 10, 13)  # f_l is the map after the ReLU of these convolutions
@@ -132,3 +132,11 @@ class RandomLPIPS(_Distance):
             "weights": self.weights_id,
             "precision": "float32",
         }
+
+
+def perceptual_distance(
+    kind: str, weights: str | Path | None = None, device: torch.device | str = "cpu"
+) -> LPIPS | RandomLPIPS:
+    """A distance by "lpips" or "random"; "auto" is LPIPS if both of its files are on this machine."""
+    present = all(is_present(name, weights) for name in FILES_OF["lpips"])
+    return LPIPS(weights, device) if kind == "lpips" or (kind == "auto" and present) else RandomLPIPS(device)

@@ -1,7 +1,7 @@
 """Projects images and writes what came out: latents, images, a strip, errors, and the tuned generator."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,7 @@ from torch import Tensor
 from stylegen.captions import Captions, add_captions
 from stylegen.images import PADDING, enlarged, make_grid, save_png, to_uint8
 from stylegen.latent.latents_file import Latents, write_latents
-from stylegen.latent.projection import (
-    Matching,
-    Progress,
-    ProjectionOptions,
-    mean_absolute_error,
-    project_w,
-    project_w_plus,
-    tune_generator,
-)
+from stylegen.latent.projection import Projector, mean_absolute_error
 from stylegen.networks import StyleGenerator
 
 SPACES = ("w", "w+", "pivotal")
@@ -76,43 +68,34 @@ class Projection:
 
 
 def project_images(
-    generator: StyleGenerator,
+    projector: Projector,
     named: Sequence[tuple[str, Tensor]],
     space: str,
-    matching: Matching,
-    options: ProjectionOptions,
-    batch_size: int = 4,
     label: int | None = None,
-    progress: Progress | None = None,
+    batch_size: int = 4,
 ) -> Projection:
-    """Project images [C, H, W] in [-1, 1] with their names: in W, then in W+ or by pivotal tuning."""
-    generator.requires_grad_(False)
-    names, images = [name for name, _ in named], torch.stack([image for _, image in named])
-    weight = next(generator.parameters())
-    targets = images.to(weight)
+    """Project images [C, H, W] in [-1, 1] with their names: in W, then in W+ or by pivotal tuning.
+
+    Args:
+        space: one of `SPACES`.
+        label: class whose mean w is the start.
+        batch_size: images at a time.
+    """
+    generator = projector.generator.requires_grad_(False)
+    targets = torch.stack([image for _, image in named]).to(next(generator.parameters()))
     parts = targets.split(batch_size)
-    ws = torch.cat([project_w(generator, part, matching, options, label, progress) for part in parts])
+    ws = torch.cat([projector.to_w(part, label) for part in parts])
     found = {"w": _rendered(generator, ws, batch_size)}
     tuned = None
     if space == "w+":
-        pairs = zip(parts, ws.split(batch_size), strict=True)
-        ws = torch.cat([project_w_plus(generator, part, w, matching, options, progress) for part, w in pairs])
+        ws = torch.cat([projector.to_w_plus(*pair) for pair in zip(parts, ws.split(batch_size), strict=True)])
         found["w+"] = _rendered(generator, ws, batch_size)
     if space == "pivotal":
-        tuned = tune_generator(generator, targets, ws, matching, options, batch_size, progress)
+        tuned = projector.tune(targets, ws, batch_size)
         found["pivotal"] = _rendered(tuned, ws, batch_size)
-    return Projection(names, targets, ws, found, tuned)
+    return Projection([name for name, _ in named], targets, ws, found, tuned)
 
 
 @torch.no_grad()
 def _rendered(generator: StyleGenerator, ws: Tensor, batch_size: int) -> Tensor:
     return torch.cat([generator.synthesis(part, "const") for part in ws.split(batch_size)])
-
-
-def distinct(names: Sequence[str]) -> Iterator[str]:
-    """Names as file names: without folders and suffix, made distinct by a number."""
-    seen: dict[str, int] = {}
-    for name in names:
-        stem = Path(name).stem
-        seen[stem] = seen.get(stem, 0) + 1
-        yield stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"

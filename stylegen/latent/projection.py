@@ -26,7 +26,7 @@ from stylegen.one_hot import OneHot
 _SMALLEST_NOISE = 8  # the penalty's coarsest scale
 _PYRAMID_TO = 8  # pixels
 
-Progress = Callable[[str, int, int, float], None]  # phase, steps done, steps in all, mean distance
+Progress = Callable[[str, int, int, str], None]  # phase, steps done, steps in all, mean distance
 
 
 class Embedding(Protocol):
@@ -87,81 +87,99 @@ class ProjectionOptions:
     w_samples: Annotated[int, Range(2, 1_000_000)] = 10_000
 
 
-def project_w(
-    generator: StyleGenerator,
-    targets: Tensor,
-    matching: Matching,
-    options: ProjectionOptions,
-    label: int | None = None,
-    progress: Progress | None = None,
-) -> Tensor:
-    """Styles of images in W.
+@dataclass(frozen=True)
+class Projector:
+    """Finds latents of images.
 
     Args:
         generator: its parameters must not require gradients.
-        targets: [N, C, H, W] in [-1, 1], of the generator's resolution and channels.
-        label: class for the mean of w; None for all classes.
-
-    Returns:
-        [N, L, w_dim], the same w in all layers L.
+        matching: the distance of images.
+        options: of the optimization.
+        progress: called after each step.
     """
-    mean, deviation = w_statistics(generator, options.w_samples, label)
-    w = mean.repeat(len(targets), 1).requires_grad_()
-    noise = _noise_inputs(generator, len(targets))
 
-    def styles(step: int) -> Tensor:
-        strength = deviation * options.w_noise * max(0.0, 1 - step / options.steps / 0.75) ** 2
-        jitter = randomness.normal(0, "project/w", torch.arange(len(w), device=w.device) + step * len(w), w.shape[1:])
-        return (w + strength * jitter.to(w)).unsqueeze(1).expand(-1, generator.num_ws, -1)
+    generator: StyleGenerator
+    matching: Matching
+    options: ProjectionOptions
+    progress: Progress | None = None
 
-    _minimize(generator, targets, matching, options, [w, *noise], styles, noise, "w", progress)
-    return w.detach().unsqueeze(1).repeat(1, generator.num_ws, 1)
+    def to_w(self, targets: Tensor, label: int | None = None) -> Tensor:
+        """Styles in W.
 
+        Args:
+            targets: [N, C, H, W] in [-1, 1], of the generator's resolution and channels.
+            label: class for the mean of w; None for all classes.
 
-def project_w_plus(
-    generator: StyleGenerator,
-    targets: Tensor,
-    ws: Tensor,
-    matching: Matching,
-    options: ProjectionOptions,
-    progress: Progress | None = None,
-) -> Tensor:
-    """Styles of images in W+, from `ws` [N, L, w_dim]; see `project_w`. Noise inputs are the stored ones."""
-    ws = ws.clone().requires_grad_()
-    _minimize(generator, targets, matching, options, [ws], lambda step: ws, [], "w+", progress)
-    return ws.detach()
+        Returns:
+            [N, L, w_dim], the same w in all layers L.
+        """
+        G, options = self.generator, self.options
+        mean, deviation = w_statistics(G, options.w_samples, label)
+        w = mean.repeat(len(targets), 1).requires_grad_()
+        noise = _noise_inputs(G, len(targets))
 
+        def styles(step: int) -> Tensor:
+            strength = deviation * options.w_noise * max(0.0, 1 - step / options.steps / 0.75) ** 2
+            keys = torch.arange(len(w), device=w.device) + step * len(w)
+            jitter = randomness.normal(0, "project/w", keys, w.shape[1:]).to(w)
+            return (w + strength * jitter).unsqueeze(1).expand(-1, G.num_ws, -1)
 
-def tune_generator(
-    generator: StyleGenerator,
-    targets: Tensor,
-    ws: Tensor,
-    matching: Matching,
-    options: ProjectionOptions,
-    batch_size: int = 4,
-    progress: Progress | None = None,
-) -> StyleGenerator:
-    """Pivotal tuning: a copy of the generator whose synthesis network is trained to give `targets` at `ws`.
+        self._minimize("w", targets, [w, *noise], styles, noise)
+        return w.detach().unsqueeze(1).repeat(1, G.num_ws, 1)
 
-    A step takes the next `batch_size` images; the loss is the mean of their distances.
-    """
-    tuned = copy.deepcopy(generator).train()
-    parameters = list(tuned.synthesis.parameters())
-    for parameter in parameters:
-        parameter.requires_grad_()
-    optimizer = torch.optim.Adam(parameters, lr=options.tuning_rate)
-    parts = list(zip(ws.split(batch_size), targets.split(batch_size), strict=True))
-    for step in range(options.tuning_steps):
-        styles, images = parts[step % len(parts)]
-        with torch.no_grad():
-            goals = matching.embed(images)
-        loss = _distance(matching, tuned.synthesis(styles, "const"), goals)
-        optimizer.zero_grad()
-        loss.mean().backward()
-        optimizer.step()
-        if progress is not None:
-            progress("pivotal", step + 1, options.tuning_steps, loss.detach().mean().item())
-    return tuned.eval().requires_grad_(False)
+    def to_w_plus(self, targets: Tensor, ws: Tensor) -> Tensor:
+        """Styles in W+ [N, L, w_dim], from `ws`; noise inputs are the stored ones."""
+        ws = ws.clone().requires_grad_()
+        self._minimize("w+", targets, [ws], lambda step: ws, [])
+        return ws.detach()
+
+    def tune(self, targets: Tensor, ws: Tensor, batch_size: int) -> StyleGenerator:
+        """Pivotal tuning: a copy of the generator whose synthesis network is trained to give `targets` at `ws`.
+
+        A step takes the next `batch_size` images; the loss is the mean of their distances.
+        """
+        tuned = copy.deepcopy(self.generator).train()
+        parameters = [parameter.requires_grad_() for parameter in tuned.synthesis.parameters()]
+        optimizer = torch.optim.Adam(parameters, lr=self.options.tuning_rate)
+        parts = list(zip(ws.split(batch_size), targets.split(batch_size), strict=True))
+        for step in range(self.options.tuning_steps):
+            styles, images = parts[step % len(parts)]
+            loss = _distance(self.matching, tuned.synthesis(styles, "const"), self._goals(images))
+            optimizer.zero_grad()
+            loss.mean().backward()
+            optimizer.step()
+            self._report("pivotal", step + 1, self.options.tuning_steps, loss)
+        return tuned.eval().requires_grad_(False)
+
+    def _minimize(
+        self,
+        phase: str,
+        targets: Tensor,
+        variables: Sequence[Tensor],
+        styles: Callable[[int], Tensor],
+        noise: Sequence[Tensor],
+    ) -> None:
+        """Adam on the sum of the images' distances, each independent of the others."""
+        goals, options = self._goals(targets), self.options
+        optimizer = torch.optim.Adam(list(variables))
+        for step in range(options.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = options.learning_rate * rate_factor(step / options.steps)
+            loss = _distance(self.matching, self.generator.synthesis(styles(step), list(noise) or "const"), goals)
+            penalty = sum((autocorrelation(n) for n in noise), loss.new_zeros(len(loss)))
+            optimizer.zero_grad()
+            (loss + options.noise_weight * penalty).sum().backward()
+            optimizer.step()
+            _normalize(noise)
+            self._report(phase, step + 1, options.steps, loss)
+
+    @torch.no_grad()
+    def _goals(self, targets: Tensor) -> Tensor:
+        return self.matching.embed(targets)
+
+    def _report(self, phase: str, done: int, total: int, loss: Tensor) -> None:
+        if self.progress is not None:
+            self.progress(phase, done, total, f"distance {loss.detach().mean().item():.4f}")
 
 
 @torch.no_grad()
@@ -174,35 +192,6 @@ def w_statistics(generator: StyleGenerator, count: int, label: int | None = None
     w = generator.mapping(latents(seeds, generator.z_dim, weight.device).to(weight.dtype), labels.to(weight.device))
     mean = w.mean(dim=0, keepdim=True)
     return mean, (w - mean).square().sum(dim=1).mean().sqrt()
-
-
-def _minimize(
-    generator: StyleGenerator,
-    targets: Tensor,
-    matching: Matching,
-    options: ProjectionOptions,
-    variables: Sequence[Tensor],
-    styles: Callable[[int], Tensor],
-    noise: Sequence[Tensor],
-    phase: str,
-    progress: Progress | None,
-) -> None:
-    """Adam on the sum of the images' distances, each independent of the others."""
-    with torch.no_grad():
-        goals = matching.embed(targets)
-    optimizer = torch.optim.Adam(list(variables), betas=(0.9, 0.999))
-    for step in range(options.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * rate_factor(step / options.steps)
-        images = generator.synthesis(styles(step), list(noise) or "const")
-        loss = _distance(matching, images, goals)
-        penalty = sum((autocorrelation(n) for n in noise), loss.new_zeros(len(loss)))
-        optimizer.zero_grad()
-        (loss + options.noise_weight * penalty).sum().backward()
-        optimizer.step()
-        _normalize(noise)
-        if progress is not None:
-            progress(phase, step + 1, options.steps, loss.detach().mean().item())
 
 
 def rate_factor(t: float) -> float:

@@ -224,7 +224,7 @@ def _sampling(sampler: Sampler, psi: bool = True, noise: bool = True) -> str:
         parts += [f"truncation in the first {sampler.cutoff} layers"]
     parts += [f"class {sampler.label}"] * (sampler.label is not None)
     parts += [f"noise {sampler.noise}"] * (noise and sampler.noise != "const")
-    if sampler.given_ws is not None:
+    if isinstance(sampler.seed_source, Tensor):
         parts.append("numbers of latents")
     elif sampler.seed_source == "numpy":
         parts.append("NumPy's seeds")

@@ -27,8 +27,7 @@ class Sampler:
         label: class index of all images; None for a random label per seed.
         label_table: [M, num_classes], the labels to sample from, such as a dataset's; None for uniform classes.
         batch_size: images per batch.
-        seed_source: of z, see `latents`.
-        ws: [M, L, w_dim], styles of the seeds 0 to M - 1, such as projected ones; None for those of z.
+        seed_source: of z, see `latents`; or styles [M, L, w_dim] of the seeds 0 to M - 1, such as projected ones.
 
     Raises:
         UserError: a setting out of range.
@@ -43,8 +42,7 @@ class Sampler:
         label: int | None = None,
         label_table: Tensor | OneHot | None = None,
         batch_size: int = 16,
-        seed_source: str = "stylegen",
-        ws: Tensor | None = None,
+        seed_source: str | Tensor = "stylegen",
     ) -> None:
         if noise not in NOISE_MODES:
             raise unknown_choice("noise", noise, NOISE_MODES)
@@ -60,7 +58,7 @@ class Sampler:
         _check_range("class", label, generator.num_classes, f"this network has {generator.num_classes} classes")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
         self.noise, self.label, self.label_table, self.batch_size = noise, label, label_table, batch_size
-        self.seed_source, self.given_ws = seed_source, ws
+        self.seed_source = seed_source
         weight = next(generator.parameters())
         self.device, self.dtype = weight.device, weight.dtype
 
@@ -68,11 +66,10 @@ class Sampler:
     def ws(self, seeds: list[int]) -> Tensor:
         """Styles [N, L, D], not truncated."""
         G = self.generator
-        if self.given_ws is not None:
-            _check_range(
-                "seeds", max(seeds, default=0), len(self.given_ws), f"latents= holds {len(self.given_ws)} images"
-            )
-            return self.given_ws[seeds].to(self.device, self.dtype)
+        if isinstance(self.seed_source, Tensor):
+            count = len(self.seed_source)
+            _check_range("seeds", max(seeds, default=0), count, f"latents= holds {count} images")
+            return self.seed_source[seeds].to(self.device, self.dtype)
         w = G.mapping(latents(seeds, G.z_dim, self.device, self.seed_source).to(self.dtype), self._labels(seeds))
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 

@@ -6,18 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
 from stylegen.config.project_settings import ProjectSettings
 from stylegen.cpus import use_default_threads
 from stylegen.data.prepare.target_images import target_images
 from stylegen.distributed import choose_device
-from stylegen.features import RandomLPIPS
-from stylegen.features.lpips import LPIPS
-from stylegen.features.weights import FILES_OF, is_present
-from stylegen.latent.project_images import Projection, distinct, project_images
-from stylegen.latent.projection import Embedding, Matching
+from stylegen.features.lpips import perceptual_distance
+from stylegen.latent.project_images import Projection, project_images
+from stylegen.latent.projection import Matching, Projector
 from stylegen.latent.sampler import Sampler
 from stylegen.progress import ProgressBars
 from stylegen.verbs.placement import check_writable, place
@@ -50,38 +46,24 @@ def run(settings: ProjectSettings) -> ProjectResult:
     out = Path(settings.out).expanduser()
     check_writable(out, several=True, mode=settings.space)
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    generator, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
-    Sampler(generator, label=label)  # refuses a class that the network does not have
-    prepared = {**snapshot.info.get("prepared", {}), **({"crop": settings.crop} if settings.crop else {})}
-    images = target_images(
-        settings.images, generator.level.resolution, generator.channels, prepared, settings.max_images
-    )
-    named = list(zip(distinct([name for name, _ in images]), [image for _, image in images], strict=True))
-    perceptual = _perceptual(settings, device)
+    G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
+    Sampler(G, label=label)  # refuses a class that the network does not have
+    prepared = snapshot.info.get("prepared", {}) | ({"crop": settings.crop} if settings.crop else {})
+    images = target_images(settings.images, G.level.resolution, G.channels, prepared, settings.max_images)
+    perceptual = perceptual_distance(settings.distance, settings.weights, device)
+    matching = Matching(perceptual, settings.pixel_weight)
     with ProgressBars() as bars:
-        projection = project_images(
-            generator,
-            named,
-            settings.space,
-            Matching(perceptual, settings.pixel_weight),
-            settings.options,
-            settings.batch_size,
-            label,
-            lambda phase, done, total, distance: bars.show(phase, done, total, f"distance {distance:.4f}"),
-        )
-    name = getattr(perceptual, "name", "")
-    info = {"snapshot": snapshot.path.name, "space": settings.space, "distance": name, "steps": settings.options.steps}
+        projector = Projector(G, matching, settings.options, bars.show)
+        projection = project_images(projector, images, settings.space, label, settings.batch_size)
+    info = {
+        "snapshot": snapshot.path.name,
+        "space": settings.space,
+        "distance": perceptual.name,
+        "steps": settings.options.steps,
+    }
     place(partial(_write, projection, snapshot, info), out, keep_both=False)
     errors = {phase: sum(found) / len(found) for phase, found in projection.errors.items()}
-    return ProjectResult(out, name, errors, out / "tuned.safetensors" if projection.tuned else None)
-
-
-def _perceptual(settings: ProjectSettings, device: torch.device) -> Embedding:
-    """LPIPS if its weights are on this machine, else the same formula with random weights."""
-    present = all(is_present(name, settings.weights) for name in FILES_OF["lpips"])
-    if settings.distance == "lpips" or (settings.distance == "auto" and present):
-        return LPIPS(settings.weights, device)
-    return RandomLPIPS(device)
+    return ProjectResult(out, perceptual.name, errors, out / "tuned.safetensors" if projection.tuned else None)
 
 
 def _write(projection: Projection, snapshot: Snapshot, info: dict[str, Any], folder: Path) -> None:

@@ -58,20 +58,20 @@ def run(settings: SampleSettings) -> SampleResult:
     first = settings.mode == "auto" and is_packaged(snapshot.path)
     if settings.mode == "auto":
         settings = replace(settings, mode="grid" if first else "images")
-    psi, ws = settings.truncation_psi, None
+    source: str | torch.Tensor = snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
     if settings.latents is not None:
-        ws = read_latents(settings.latents, snapshot.generator).ws
-    psi = (0.7 if ws is None else 1.0) if psi is None else psi
-    settings = replace(settings, truncation_psi=psi)
+        source = read_latents(settings.latents, snapshot.generator).ws
+    if settings.truncation_psi is None:
+        settings = replace(settings, truncation_psi=0.7 if settings.latents is None else 1.0)
+    assert settings.truncation_psi is not None
     sampler = Sampler(
         snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as in training
-        psi=psi,
+        psi=settings.truncation_psi,
         cutoff=settings.truncation_cutoff,
         noise=settings.noise,
         label=snapshot.class_index(settings.label),
         batch_size=settings.batch_size,
-        seed_source=snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source,
-        ws=ws,
+        seed_source=source,
     )
     out = find_output(settings, snapshot)
     resolution = sampler.generator.level.resolution

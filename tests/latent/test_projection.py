@@ -11,11 +11,19 @@ from torch import Tensor
 
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
+from stylegen.data.prepare.target_images import distinct
 from stylegen.errors import DamagedFile, UserError
 from stylegen.features import RandomLPIPS
 from stylegen.latent.latents_file import Latents, read_latents, write_latents
-from stylegen.latent.project_images import distinct, project_images
-from stylegen.latent.projection import Matching, ProjectionOptions, autocorrelation, rate_factor, w_statistics
+from stylegen.latent.project_images import project_images
+from stylegen.latent.projection import (
+    Matching,
+    ProjectionOptions,
+    Projector,
+    autocorrelation,
+    rate_factor,
+    w_statistics,
+)
 from stylegen.networks import StyleGenerator, build_generator
 from tests.support.runs import refused
 
@@ -53,9 +61,9 @@ def own_images(generator: StyleGenerator, count: int = 2) -> list[tuple[str, Ten
 def test_own_images_are_found_again(generator: StyleGenerator) -> None:
     """W finds an image of the generator; W+ and pivotal tuning come closer, image by image."""
     options = ProjectionOptions(steps=200, tuning_steps=100, tuning_rate=3e-3, w_samples=1000)
-    named = own_images(generator)
-    plus = project_images(generator, named, "w+", PIXELS, options)
-    tuned = project_images(generator, named, "pivotal", PIXELS, options)
+    projector, named = Projector(generator, PIXELS, options), own_images(generator)
+    plus = project_images(projector, named, "w+")
+    tuned = project_images(projector, named, "pivotal")
     assert list(plus.images) == ["w", "w+"]
     assert list(tuned.images) == ["w", "pivotal"]
     assert plus.errors["w"] == tuned.errors["w"], "deterministic"
@@ -67,7 +75,7 @@ def test_own_images_are_found_again(generator: StyleGenerator) -> None:
         assert tuned.errors["pivotal"][i] < tuned.errors["w"][i]
     assert tuned.tuned is not None
     assert torch.equal(tuned.tuned.mapping.w_avg, generator.mapping.w_avg)
-    one = project_images(generator, named[1:], "w", PIXELS, options)
+    one = project_images(projector, named[1:], "w")
     assert one.ws.unique(dim=1).shape[1] == 1, "one w for all layers"
 
 

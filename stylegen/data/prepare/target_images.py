@@ -1,7 +1,7 @@
 """Images to project: any images, converted as the training images were."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from stylegen.errors import UserError
 def target_images(
     path: str, resolution: int, channels: int, prepared: Mapping[str, Any], limit: int
 ) -> list[tuple[str, Tensor]]:
-    """Names and images, float [C, H, W] in [-1, 1].
+    """Distinct file names without suffix, and images, float [C, H, W] in [-1, 1].
 
     Args:
         path: an image, or a folder or archive of images.
@@ -45,7 +45,7 @@ def target_images(
         found.append((name, pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)))
     if not found:
         raise UserError(f"images={path}", rule="it holds no image", fix="Use a PNG, JPEG, WebP, TIFF, GIF or BMP file")
-    return found
+    return list(zip(distinct([name for name, _ in found]), [image for _, image in found], strict=True))
 
 
 def _encoded(path: str) -> Iterator[tuple[str, bytes]]:
@@ -56,3 +56,12 @@ def _encoded(path: str) -> Iterator[tuple[str, bytes]]:
     source = open_source(file, "images", CONVERTIBLE_SUFFIXES)
     for key in source.keys():  # noqa: SIM118
         yield key, source.read(key)
+
+
+def distinct(names: Sequence[str]) -> Iterator[str]:
+    """Names as file names: without folders and suffix, made distinct by a number."""
+    seen: dict[str, int] = {}
+    for name in names:
+        stem = Path(name).stem
+        seen[stem] = seen.get(stem, 0) + 1
+        yield stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
