@@ -74,4 +74,8 @@ def _evaluate(settings: list[str]) -> list[str]:
     return [*kept, "metrics=[fd_random_vgg16]", "num_samples=8", "evaluation.calibrate=false"]
 
 
-_SMALL = {"train": _train, "sample": _sample, "evaluate": _evaluate}
+def _project(settings: list[str]) -> list[str]:
+    return [*settings, "steps=2", "tuning_steps=2", "w_samples=50", "distance=random", "max_images=2"]
+
+
+_SMALL = {"train": _train, "project": _project, "sample": _sample, "evaluate": _evaluate}
