@@ -44,7 +44,7 @@ def run(settings: ProjectSettings) -> ProjectResult:
     """
     use_default_threads()
     out = Path(settings.out).expanduser()
-    check_writable(out, several=True, mode=settings.space)
+    check_writable(out, several=True, setting=f"space={settings.space}")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
     G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
     Sampler(G, label=label)  # refuses a class that the network does not have

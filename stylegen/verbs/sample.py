@@ -28,18 +28,16 @@ FIGURE_CELL_PX = 64  # figures enlarge smaller images to this size
 
 @dataclass(frozen=True)
 class SampleResult:
-    """The files written, the scale of their pixels, the source of z, and what to try next."""
+    """The files written, the scale of their pixels, whether z is NumPy's, and what to try next."""
 
     paths: list[Path]
     resolution: int
     scale: int
-    seed_source: str = "stylegen"
+    numpy_seeds: bool = False
     hints: str = ""
 
     def __str__(self) -> str:
-        size = f"{self.resolution}x{self.resolution} px, scale {self.scale}" + ", NumPy's seeds" * (
-            self.seed_source == "numpy"
-        )
+        size = f"{self.resolution}x{self.resolution} px, scale {self.scale}" + ", NumPy's seeds" * self.numpy_seeds
         if self.scale == 1 and self.resolution < FIGURE_CELL_PX:
             size += f"; scale={FIGURE_CELL_PX // self.resolution} enlarges them"
         count = "" if len(self.paths) == 1 else f"{len(self.paths)} images in "
@@ -79,4 +77,4 @@ def run(settings: SampleSettings) -> SampleResult:
     output = choose_output(settings, seeds, others)
     output.check_size(resolution * scale)
     paths = place(partial(output.write, sampler, scale), out, keep_both=settings.out is None)
-    return SampleResult(paths, resolution, scale, sampler.seed_source, NEXT if first else "")
+    return SampleResult(paths, resolution, scale, isinstance(source, str) and source == "numpy", NEXT if first else "")
