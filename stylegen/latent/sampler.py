@@ -46,7 +46,7 @@ class Sampler:
     ) -> None:
         if noise not in NOISE_MODES:
             raise unknown_choice("noise", noise, NOISE_MODES)
-        if seed_source not in SEED_SOURCES:
+        if isinstance(seed_source, str) and seed_source not in SEED_SOURCES:
             raise unknown_choice("seed_source", seed_source, SEED_SOURCES)
         if batch_size < 1:
             raise UserError(
