@@ -147,6 +147,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylegen"
 
 
+def unreadable(setting: str, path: str | Path, error: OSError) -> UserError:
+    """The error for a file of a setting that cannot be read."""
+    return UserError(
+        f"{setting}={path} cannot be read ({error.strerror or error})",
+        rule="the file must be readable",
+        fix=f"Check its permissions, or use {setting}= with another file",
+    )
+
+
 def unwritable_cache(folder: Path, error: OSError, rule: str) -> UserError:
     """The error for a cache folder that cannot be written."""
     return UserError(

@@ -13,6 +13,7 @@ from stylegen.checkpoints.pickle_names import NAMES
 from stylegen.checkpoints.safe_pickle import Machine
 from stylegen.checkpoints.torch_storages import MAGIC, read_legacy, read_zip
 from stylegen.errors import DamagedFile, UserError
+from stylegen.files import unreadable
 
 MAX_BYTES = 4 * 2**30  # the largest checkpoints, 1024-px networks with optimizer states, have 1 GB
 _SAFETENSORS_HEADER = b"{"
@@ -50,11 +51,7 @@ def _opened(path: Path, setting: str) -> Iterator[io.BufferedReader]:
         with path.open("rb") as stream:
             yield stream
     except OSError as error:
-        raise UserError(
-            f"{setting}={path} cannot be read ({error.strerror or error})",
-            rule="the file must be readable",
-            fix=f"Check its permissions, or use {setting}= with another file",
-        ) from error
+        raise unreadable(setting, path, error) from error
 
 
 def read_stream(stream: IO[bytes], size: int, name: str) -> Any:

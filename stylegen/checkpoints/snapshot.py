@@ -66,7 +66,7 @@ def save_snapshot(path: Path, generator: StyleGenerator, info: dict[str, Any]) -
 
 
 def find_snapshot(path: str | Path, setting: str = "snapshot") -> Path:
-    """The snapshot that a path or a name stands for; of a run folder the newest. See `find_native`.
+    """The snapshot of a path or a name; the newest of a run folder. See `find_native`.
 
     Raises:
         UserError: no such file or model, or a folder without snapshots.

@@ -19,7 +19,7 @@ from torch import Tensor
 from stylegen.checkpoints.packaged import is_packaged
 from stylegen.downloads import is_download
 from stylegen.errors import DamagedFile, UserError
-from stylegen.files import parse_json, replacing
+from stylegen.files import parse_json, replacing, unreadable
 
 FORMAT = "stylegen-snapshot-1"
 NOT_HASHED = "not verified: the file is older than snapshot hashes"
@@ -82,11 +82,7 @@ def read_snapshot_file(path: Path, setting: str = "snapshot") -> SnapshotFile:
             text = (file.metadata() or {}).get("stylegen", "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
-        raise UserError(
-            f"{setting}={path} cannot be read ({error.strerror or error})",
-            rule="the file must be readable",
-            fix=f"Check its permissions, or use {setting}= with another file",
-        ) from error
+        raise unreadable(setting, path, error) from error
     except SafetensorError as error:
         raise damaged(setting, path, f"it is truncated or not a safetensors file ({error})") from error
     try:

@@ -34,7 +34,7 @@ class ProjectSettings:
         Choice(("center", "center-wide", "pad", "none")),
         help="how images become squares, as in `prepare`; null: as the training images, or center",
     )
-    max_images: Count = setting(64, help="project at most so many images")
+    max_images: Count = setting(64, help="maximum number of images; the first ones are projected")
     batch_size: Count = setting(4, help="images at a time")
     device: Device = setting("auto", help="device of the generator")
     options: ProjectionOptions = inline(ProjectionOptions)

@@ -14,8 +14,36 @@ _MAX_VARIABLES = 20_000  # published networks have up to 500
 ANY = object()  # an argument that does not affect the trained network
 
 
+def kernel(tensor: Tensor) -> Tensor:
+    """[H, W, I, O] -> [O, I, H, W]."""
+    return tensor.permute(3, 2, 0, 1)
+
+
+def transposed(tensor: Tensor) -> Tensor:
+    """[I, O] -> [O, I]."""
+    return tensor.permute(1, 0)
+
+
+# Rows for `foreign_model.rename` that StyleGAN and StyleGAN2 have in common.
+MAPPING_ROWS: list[tuple[Any, ...]] = [
+    (r"(synthesis/)?lod", None),
+    (r"dlatent_avg", "mapping.w_avg"),
+    (r"mapping/Dense(\d+)/weight", r"mapping.layers.\1.weight", transposed),
+    (r"mapping/Dense(\d+)/bias", r"mapping.layers.\1.bias"),
+]
+DISCRIMINATOR_ROWS: list[tuple[Any, ...]] = [
+    (r"4x4/Conv/weight", "epilogue.conv.weight", kernel),
+    (r"4x4/Conv/bias", "epilogue.conv.bias"),
+    (r"4x4/Dense0/weight", "epilogue.fc.weight", transposed),
+    (r"4x4/Dense0/bias", "epilogue.fc.bias"),
+    (r"(\d+)x\1/Conv0/weight", r"blocks.\1.conv0.weight", kernel),
+    (r"(\d+)x\1/Conv0/bias", r"blocks.\1.conv0.bias"),
+    (r"(\d+)x\1/Conv1_down/weight", r"blocks.\1.conv1.weight", kernel),
+]
+
+
 def networks_of(content: Any) -> tuple[Record, Record, Record] | None:
-    """G, D and Gs (the average of G) of such a file, or None."""
+    """G, D and Gs (the EMA of G) of such a file, or None."""
     if isinstance(content, tuple | list) and len(content) == 3 and all(map(_is_network, content)):
         return content[0], content[1], content[2]
     return None

@@ -17,7 +17,16 @@ from stylegen.checkpoints.importers.foreign_model import (
     fit_generator,
     rename,
 )
-from stylegen.checkpoints.importers.tensorflow_network import ANY, networks_of, settings_of, variables
+from stylegen.checkpoints.importers.tensorflow_network import (
+    ANY,
+    DISCRIMINATOR_ROWS,
+    MAPPING_ROWS,
+    kernel,
+    networks_of,
+    settings_of,
+    transposed,
+    variables,
+)
 from stylegen.checkpoints.pickle_data import Record
 from stylegen.networks import Level
 
@@ -73,23 +82,14 @@ def convert(content: Any) -> ForeignModel:
     return ForeignModel(KIND, averaged, _discriminator(networks[1]), training)
 
 
-def _kernel(tensor: Tensor) -> Tensor:
-    """[H, W, I, O] -> [O, I, H, W]."""
-    return tensor.permute(3, 2, 0, 1)
-
-
-def _transposed(tensor: Tensor) -> Tensor:
-    return tensor.permute(1, 0)
-
-
 def _layer(name: str, ours: str) -> list[tuple[Any, ...]]:
     """Rows of what follows a convolution, and of its weights."""
     start, target = rf"synthesis/(\d+)x\1/{name}/", rf"synthesis.blocks.\1.{ours}"
     return [
-        (start + "weight", rf"{target}.conv.weight", _kernel),
+        (start + "weight", rf"{target}.conv.weight", kernel),
         (start + "bias", rf"{target}.bias"),
         (start + "Noise/weight", rf"{target}.noise.strength"),
-        (start + "StyleMod/weight", rf"{target}.conditioning.affine.weight", _transposed),
+        (start + "StyleMod/weight", rf"{target}.conditioning.affine.weight", transposed),
         (start + "StyleMod/bias", rf"{target}.conditioning.affine.bias"),
     ]
 
@@ -105,15 +105,12 @@ def _generator(network: Record, part: str) -> Weights:
         return f"synthesis.blocks.{4 << int(match[1]) // 2}.layer{int(match[1]) % 2}.noise.const"
 
     rows: list[tuple[Any, ...]] = [
-        (r"(synthesis/)?lod", None),
-        (r"dlatent_avg", "mapping.w_avg"),
-        (r"mapping/Dense(\d+)/weight", r"mapping.layers.\1.weight", _transposed),
-        (r"mapping/Dense(\d+)/bias", r"mapping.layers.\1.bias"),
+        *MAPPING_ROWS,
         (r"mapping/LabelConcat/weight", "mapping.embedding"),
         (r"synthesis/4x4/Const/const", "synthesis.input.const", lambda tensor: tensor[0]),
-        (r"synthesis/4x4/Dense/weight", "synthesis.input.weight", _transposed),
+        (r"synthesis/4x4/Dense/weight", "synthesis.input.weight", transposed),
         (r"synthesis/noise(\d{1,2})", noise, lambda tensor: tensor[0, 0]),
-        (r"synthesis/ToRGB_lod(\d{1,2})/(weight)", to_rgb, _kernel),
+        (r"synthesis/ToRGB_lod(\d{1,2})/(weight)", to_rgb, kernel),
         (r"synthesis/ToRGB_lod(\d{1,2})/(bias)", to_rgb),
         *_layer("(?:Const|Dense|Conv0_up)", "layer0"),
         *_layer("(?:Conv|Conv1)", "layer1"),
@@ -134,17 +131,11 @@ def _discriminator(network: Record) -> Weights:
 
     rows: list[tuple[Any, ...]] = [
         (r"lod", None),
-        (r"FromRGB_lod(\d{1,2})/(weight)", from_rgb, _kernel),
+        (r"FromRGB_lod(\d{1,2})/(weight)", from_rgb, kernel),
         (r"FromRGB_lod(\d{1,2})/(bias)", from_rgb),
-        (r"4x4/Conv/weight", "epilogue.conv.weight", _kernel),
-        (r"4x4/Conv/bias", "epilogue.conv.bias"),
-        (r"4x4/Dense0/weight", "epilogue.fc.weight", _transposed),
-        (r"4x4/Dense0/bias", "epilogue.fc.bias"),
-        (r"4x4/Dense1/weight", "epilogue.out.weight", _transposed),
+        *DISCRIMINATOR_ROWS,
+        (r"4x4/Dense1/weight", "epilogue.out.weight", transposed),
         (r"4x4/Dense1/bias", "epilogue.out.bias"),
-        (r"(\d+)x\1/Conv0/weight", r"blocks.\1.conv0.weight", _kernel),
-        (r"(\d+)x\1/Conv0/bias", r"blocks.\1.conv0.bias"),
-        (r"(\d+)x\1/Conv1_down/weight", r"blocks.\1.conv1.weight", _kernel),
         (r"(\d+)x\1/Conv1_down/bias", r"blocks.\1.bias1"),
     ]
     return fit_discriminator("stylegan1", settings, rename(variables(network), rows))

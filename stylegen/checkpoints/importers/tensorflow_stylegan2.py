@@ -17,7 +17,17 @@ from stylegen.checkpoints.importers.foreign_model import (
     fit_generator,
     rename,
 )
-from stylegen.checkpoints.importers.tensorflow_network import ANY, function_of, networks_of, settings_of, variables
+from stylegen.checkpoints.importers.tensorflow_network import (
+    ANY,
+    DISCRIMINATOR_ROWS,
+    MAPPING_ROWS,
+    function_of,
+    kernel,
+    networks_of,
+    settings_of,
+    transposed,
+    variables,
+)
 from stylegen.checkpoints.pickle_data import Record
 
 KIND = "NVIDIA StyleGAN2 (TensorFlow)"
@@ -88,17 +98,8 @@ def convert(content: Any) -> ForeignModel:
     return ForeignModel(KIND, averaged, D, training, notes)
 
 
-def _kernel(tensor: Tensor) -> Tensor:
-    """[H, W, I, O] -> [O, I, H, W]."""
-    return tensor.permute(3, 2, 0, 1)
-
-
 def _mirrored(tensor: Tensor) -> Tensor:
-    return _kernel(tensor).flip(2, 3)
-
-
-def _transposed(tensor: Tensor) -> Tensor:
-    return tensor.permute(1, 0)
+    return kernel(tensor).flip(2, 3)
 
 
 def _style_bias(tensor: Tensor) -> Tensor:
@@ -109,13 +110,13 @@ def _first_map(tensor: Tensor) -> Tensor:
     return tensor[0, 0]
 
 
-def _block(layer: str, ours: str, weight: Any = _kernel) -> list[tuple[Any, ...]]:
+def _block(layer: str, ours: str, weight: Any = kernel) -> list[tuple[Any, ...]]:
     """Rows of a modulated layer."""
     start, target = rf"synthesis/(\d+)x\1/{layer}/", rf"synthesis.blocks.\1.{ours}"
     return [
         (start + "weight", rf"{target}.weight", weight),
         (start + r"(bias|noise_strength)", rf"{target}.\2"),
-        (start + "mod_weight", rf"{target}.affine.weight", _transposed),
+        (start + "mod_weight", rf"{target}.affine.weight", transposed),
         (start + "mod_bias", rf"{target}.affine.bias", _style_bias),
     ]
 
@@ -126,11 +127,8 @@ def _noise(match: Any) -> str:
 
 
 _GENERATOR_NAMES: list[tuple[Any, ...]] = [
-    (r"(synthesis/)?lod", None),
-    (r"dlatent_avg", "mapping.w_avg"),
-    (r"mapping/Dense(\d+)/weight", r"mapping.layers.\1.weight", _transposed),
-    (r"mapping/Dense(\d+)/bias", r"mapping.layers.\1.bias"),
-    (r"mapping/LabelEmbed/weight", "mapping.embed.weight", _transposed),
+    *MAPPING_ROWS,
+    (r"mapping/LabelEmbed/weight", "mapping.embed.weight", transposed),
     (r"mapping/LabelEmbed/bias", "mapping.embed.bias"),
     (r"synthesis/4x4/Const/const", "synthesis.blocks.4.const", lambda tensor: tensor[0]),
     (r"synthesis/noise(\d{1,2})", _noise, _first_map),
@@ -140,25 +138,19 @@ _GENERATOR_NAMES: list[tuple[Any, ...]] = [
     *_block("ToRGB", "to_rgb"),
 ]
 _DISCRIMINATOR_NAMES: list[tuple[Any, ...]] = [
-    (r"4x4/FromRGB/weight", "epilogue.from_rgb.weight", _kernel),
+    (r"4x4/FromRGB/weight", "epilogue.from_rgb.weight", kernel),
     (r"4x4/FromRGB/bias", "epilogue.from_rgb.bias"),
-    (r"4x4/Conv/weight", "epilogue.conv.weight", _kernel),
-    (r"4x4/Conv/bias", "epilogue.conv.bias"),
-    (r"4x4/Dense0/weight", "epilogue.fc.weight", _transposed),
-    (r"4x4/Dense0/bias", "epilogue.fc.bias"),
-    (r"Output/weight", "epilogue.out.weight", _transposed),
+    *DISCRIMINATOR_ROWS,
+    (r"Output/weight", "epilogue.out.weight", transposed),
     (r"Output/bias", "epilogue.out.bias"),
-    (r"LabelEmbed/weight", "mapping.embed.weight", _transposed),
+    (r"LabelEmbed/weight", "mapping.embed.weight", transposed),
     (r"LabelEmbed/bias", "mapping.embed.bias"),
-    (r"Mapping(\d+)/weight", r"mapping.layers.\1.weight", _transposed),
+    (r"Mapping(\d+)/weight", r"mapping.layers.\1.weight", transposed),
     (r"Mapping(\d+)/bias", r"mapping.layers.\1.bias"),
-    (r"(\d+)x\1/FromRGB/weight", r"blocks.\1.from_rgb.weight", _kernel),
+    (r"(\d+)x\1/FromRGB/weight", r"blocks.\1.from_rgb.weight", kernel),
     (r"(\d+)x\1/FromRGB/bias", r"blocks.\1.from_rgb.bias"),
-    (r"(\d+)x\1/Conv0/weight", r"blocks.\1.conv0.weight", _kernel),
-    (r"(\d+)x\1/Conv0/bias", r"blocks.\1.conv0.bias"),
-    (r"(\d+)x\1/Conv1_down/weight", r"blocks.\1.conv1.weight", _kernel),
     (r"(\d+)x\1/Conv1_down/bias", r"blocks.\1.conv1.bias"),
-    (r"(\d+)x\1/Skip/weight", r"blocks.\1.skip.weight", _kernel),
+    (r"(\d+)x\1/Skip/weight", r"blocks.\1.skip.weight", kernel),
 ]
 
 

@@ -25,7 +25,7 @@ def target_images(
         path: an image, or a folder or archive of images.
         resolution, channels: of the generator.
         prepared: how the training images were converted, as in their dataset.json: crop, filter, background.
-        limit: at most so many images, the first ones.
+        limit: maximum number of images; the first ones are taken.
 
     Raises:
         UserError: no image, or one that cannot be converted.
