@@ -34,6 +34,9 @@ class ProjectSettings:
         Choice(("center", "center-wide", "pad", "none")),
         help="how images become squares, as in `prepare`; null: as the training images, or center",
     )
+    align: FilePath | None = setting(
+        None, help="a .csv file with five landmarks of each face, for FFHQ's alignment in place of crop"
+    )
     max_images: Count = setting(64, help="maximum number of images; the first ones are projected")
     batch_size: Count = setting(4, help="images at a time")
     device: Device = setting("auto", help="device of the generator")

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from stylegen.bounds import DEVICES, brief
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
+from stylegen.data.prepare.target_images import any_targets, target_recipe
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import make_grid, to_pil, write_png
 from stylegen.latent.interpolation import lerp
+from stylegen.latent.project_images import find_styles
 from stylegen.latent.sampler import Sampler, mix, truncate
 from stylegen.latent.seeds import MAX_SEED, parse_layers, parse_seeds
 from stylegen.networks.generator import Noise
@@ -189,6 +192,27 @@ class Model:
         a, b = self.ws([start, end], psi, label)
         steps = torch.linspace(0, 1, _positive("frames", frames), device=self.device, dtype=self.dtype)
         return self.render(lerp(a, b, steps))
+
+    def project(
+        self, images: str | Path | Image | Tensor, space: str = "w", steps: int = 500, label: Label = None
+    ) -> Tensor:
+        """Styles [N, L, w_dim] with which the model gives images, by optimization; see docs/latent.md.
+
+        >>> import stylegen
+        >>> model = stylegen.load("portraits64")
+        >>> model.project(model.sample([3]), steps=2).shape
+        torch.Size([1, 11, 128])
+
+        Args:
+            images: a path of an image, folder or archive, or a Pillow image: cropped and resized as the training
+                images; or a tensor [N, C, H, W] of the model's size, uint8 or float in [-1, 1].
+            space: "w", one w for all layers, or "w+", one for each.
+            steps: in each of the two.
+            label: class whose mean w is the start; None for the mean of all.
+        """
+        sampler = self._sampler(1.0, label)
+        recipe = target_recipe(self.resolution, self.generator.channels, self.info.get("prepared"))
+        return find_styles(self.generator, any_targets(images, recipe), space, _positive("steps", steps), sampler.label)
 
     def __repr__(self) -> str:
         size = sum(p.numel() for p in self.generator.parameters())

@@ -1,8 +1,9 @@
 """Projects images and writes what came out: latents, images, a strip, errors, and the tuned generator."""
 
+import copy
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor
 
 from stylegen.captions import Captions, add_captions
-from stylegen.images import PADDING, enlarged, make_grid, save_png, to_uint8
+from stylegen.errors import UserError, unknown_choice
+from stylegen.features.lpips import perceptual_distance
+from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, save_png, to_pil, to_uint8
 from stylegen.latent.latents_file import Latents, write_latents
-from stylegen.latent.projection import Projector, mean_absolute_error
+from stylegen.latent.projection import Matching, ProjectionOptions, Projector, mean_absolute_error, w_statistics
 from stylegen.networks import StyleGenerator
 
 SPACES = ("w", "w+", "pivotal")
@@ -24,7 +27,7 @@ class Projection:
     """Projected images.
 
     Attributes:
-        names: of the images.
+        names: distinct names of files.
         targets: [N, C, H, W] in [-1, 1].
         ws: [N, L, w_dim], the styles to keep.
         images: phase -> [N, C, H, W], the generator's images, in order.
@@ -49,18 +52,19 @@ class Projection:
         (folder / "projection.json").write_text(json.dumps(info | {"mean_absolute_error": errors}, indent=1) + "\n")
         save_png(self.strip(), folder / "strip.png")
         for name, image in zip(self.names, list(self.images.values())[-1], strict=True):
-            save_png(enlarged(to_uint8(image), 1), folder / f"{name}.png")
+            save_png(to_pil(to_uint8(image)), folder / f"{name}.png")
 
     def strip(self) -> Any:
-        """A row for each image: itself, and the result of each phase with its error."""
+        """A row for each image: itself, and the result of each phase; as many rows as a figure may have."""
         columns = [self.targets, *self.images.values()]
-        cells = to_uint8(torch.stack(columns, dim=1).flatten(0, 1))
-        side = cells.shape[-1]
+        side = self.targets.shape[-1]
         scale = max(1, _CELL // side)
+        rows = max(1, MAX_FIGURE_PIXELS // (len(columns) * (side * scale) ** 2))
+        cells = to_uint8(torch.stack([column[:rows] for column in columns], dim=1).flatten(0, 1))
         grid = enlarged(make_grid(cells, len(columns)), scale)
         means = [f"{phase}: {sum(e) / len(e):.4f}" for phase, e in self.errors.items()]
         captions = Captions(
-            rows=[name[:24] for name in self.names],
+            rows=[name[:24] for name in self.names[:rows]],
             columns=["image", *self.images],
             note=f"mean absolute error, pixels in [0, 1]: {', '.join(means)}",
         )
@@ -76,24 +80,59 @@ def project_images(
 ) -> Projection:
     """Project images [C, H, W] in [-1, 1] with their names: in W, then in W+ or by pivotal tuning.
 
+    A generator in half precision is converted to float32 for it.
+
     Args:
         space: one of `SPACES`.
         label: class whose mean w is the start.
         batch_size: images at a time.
+
+    Raises:
+        UserError: a learning rate at which the optimization diverges.
     """
-    generator = projector.generator.requires_grad_(False)
-    targets = torch.stack([image for _, image in named]).to(next(generator.parameters()))
+    generator = _in_full_precision(projector.generator)
+    start = w_statistics(generator, projector.options.w_samples, label)
+    targets = torch.stack([image for _, image in named]).to(start.mean)
     parts = targets.split(batch_size)
-    ws = torch.cat([projector.to_w(part, label) for part in parts])
+    projector = replace(projector, generator=generator)
+    each = [projector.counted(part, len(parts)) for part in range(len(parts))]
+    ws = torch.cat([one.to_w(part, start) for one, part in zip(each, parts, strict=True)])
     found = {"w": _rendered(generator, ws, batch_size)}
     tuned = None
     if space == "w+":
-        ws = torch.cat([projector.to_w_plus(*pair) for pair in zip(parts, ws.split(batch_size), strict=True)])
+        pairs = zip(each, parts, ws.split(batch_size), strict=True)
+        ws = torch.cat([one.to_w_plus(part, w) for one, part, w in pairs])
         found["w+"] = _rendered(generator, ws, batch_size)
     if space == "pivotal":
         tuned = projector.tune(targets, ws, batch_size)
         found["pivotal"] = _rendered(tuned, ws, batch_size)
     return Projection([name for name, _ in named], targets, ws, found, tuned)
+
+
+def find_styles(generator: StyleGenerator, targets: Tensor, space: str, steps: int, label: int | None) -> Tensor:
+    """Styles [N, L, w_dim] of images [N, C, H, W] in [-1, 1], in "w" or "w+".
+
+    Raises:
+        UserError: another space.
+    """
+    if space == "pivotal":
+        raise UserError(
+            "space=pivotal",
+            rule="pivotal tuning gives a generator, not only styles",
+            fix="Use python -m stylegen project space=pivotal",
+        )
+    if space not in SPACES:
+        raise unknown_choice("space", space, SPACES)
+    device = next(generator.parameters()).device
+    matching = Matching(perceptual_distance("auto", device=device))
+    projector = Projector(generator, matching, ProjectionOptions(steps=steps))
+    return project_images(projector, [(str(i), target) for i, target in enumerate(targets)], space, label).ws
+
+
+def _in_full_precision(generator: StyleGenerator) -> StyleGenerator:
+    if next(generator.parameters()).dtype.itemsize < torch.float32.itemsize:
+        generator = copy.deepcopy(generator).float()
+    return generator.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -8,10 +8,12 @@
 """
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from functools import partial
+from typing import Annotated, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,12 +21,17 @@ from torch.nn import functional
 
 from stylegen import randomness
 from stylegen.bounds import Range
+from stylegen.errors import UserError
 from stylegen.latent.seeds import latents, random_labels
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
 
 _SMALLEST_NOISE = 8  # the penalty's coarsest scale
 _PYRAMID_TO = 8  # pixels
+_PERCEPTUAL_FROM = 256  # pixels; larger images are reduced for the perceptual distance (appendix D)
+_W_BATCH = 10_000  # seeds
+_REPORT_EVERY = 10  # steps; each report waits for the device
+_KEPT_FLOATS = 2**28  # of the targets' vectors in memory during pivotal tuning
 
 Progress = Callable[[str, int, int, str], None]  # phase, steps done, steps in all, mean distance
 
@@ -41,7 +48,8 @@ class Embedding(Protocol):
 class Matching:
     """The distance of two images that is minimized: perceptual + pixel_weight * pixels.
 
-    pixels = mean over scales of the mean squared difference, each scale half the last, down to 8 px.
+    pixels = mean over scales of the mean squared difference, each scale half the last, down to 8 px. The perceptual
+    distance is that of images reduced to 256 px, if they are larger.
 
     Args:
         perceptual: such as LPIPS.
@@ -54,8 +62,9 @@ class Matching:
     def embed(self, images: Tensor) -> Tensor:
         """[N, C, H, W] in [-1, 1] -> [N, K]."""
         scales = list(_pyramid(images))
+        seen = next((x for x in scales if x.shape[-1] <= _PERCEPTUAL_FROM), images)
         pixels = [(x * math.sqrt(self.pixel_weight / (x[0].numel() * len(scales)))).flatten(1) for x in scales]
-        return torch.cat([self.perceptual.embed(images), *pixels], dim=1)
+        return torch.cat([self.perceptual.embed(seen), *pixels], dim=1)
 
 
 def _pyramid(images: Tensor) -> Iterator[Tensor]:
@@ -70,11 +79,11 @@ class ProjectionOptions:
     """How latents are optimized.
 
     Args:
-        steps: in W, and again in W+.
+        steps: in W, and again in W+, for each batch of images.
         learning_rate: of Adam; rises linearly in the first 5 % of the steps, falls as a cosine in the last 25 %.
         w_noise: standard deviation of the noise on w at the start, relative to that of w.
         noise_weight: of the noise inputs' autocorrelation.
-        tuning_steps, tuning_rate: of the generator, for pivotal tuning.
+        tuning_steps, tuning_rate: of the generator, for pivotal tuning; steps for each batch of images.
         w_samples: number of w for mean and deviation.
     """
 
@@ -103,25 +112,31 @@ class Projector:
     options: ProjectionOptions
     progress: Progress | None = None
 
-    def to_w(self, targets: Tensor, label: int | None = None) -> Tensor:
+    def counted(self, part: int, parts: int) -> "Projector":
+        """A projector that reports its steps as those of one of several parts."""
+        if self.progress is None:
+            return self
+        return dataclasses.replace(self, progress=partial(_report_part, self.progress, part, parts))
+
+    def to_w(self, targets: Tensor, start: "WStatistics") -> Tensor:
         """Styles in W.
+
+        Noise depends on the step only, so an image's result does not depend on the other images of its batch.
 
         Args:
             targets: [N, C, H, W] in [-1, 1], of the generator's resolution and channels.
-            label: class for the mean of w; None for all classes.
+            start: mean and deviation of w.
 
         Returns:
             [N, L, w_dim], the same w in all layers L.
         """
         G, options = self.generator, self.options
-        mean, deviation = w_statistics(G, options.w_samples, label)
-        w = mean.repeat(len(targets), 1).requires_grad_()
+        w = start.mean.repeat(len(targets), 1).requires_grad_()
         noise = _noise_inputs(G, len(targets))
 
         def styles(step: int) -> Tensor:
-            strength = deviation * options.w_noise * max(0.0, 1 - step / options.steps / 0.75) ** 2
-            keys = torch.arange(len(w), device=w.device) + step * len(w)
-            jitter = randomness.normal(0, "project/w", keys, w.shape[1:]).to(w)
+            strength = start.deviation * options.w_noise * max(0.0, 1 - step / options.steps / 0.75) ** 2
+            jitter = randomness.normal(0, "project/w", torch.tensor([step], device=w.device), w.shape[1:]).to(w)
             return (w + strength * jitter).unsqueeze(1).expand(-1, G.num_ws, -1)
 
         self._minimize("w", targets, [w, *noise], styles, noise)
@@ -133,6 +148,7 @@ class Projector:
         self._minimize("w+", targets, [ws], lambda step: ws, [])
         return ws.detach()
 
+    @torch.enable_grad()  # type: ignore[no-untyped-call,unused-ignore]
     def tune(self, targets: Tensor, ws: Tensor, batch_size: int) -> StyleGenerator:
         """Pivotal tuning: a copy of the generator whose synthesis network is trained to give `targets` at `ws`.
 
@@ -142,15 +158,23 @@ class Projector:
         parameters = [parameter.requires_grad_() for parameter in tuned.synthesis.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=self.options.tuning_rate)
         parts = list(zip(ws.split(batch_size), targets.split(batch_size), strict=True))
-        for step in range(self.options.tuning_steps):
-            styles, images = parts[step % len(parts)]
-            loss = _distance(self.matching, tuned.synthesis(styles, "const"), self._goals(images))
+        steps = self.options.tuning_steps * len(parts)
+        kept: dict[int, Tensor] = {}
+        for step in range(steps):
+            part = step % len(parts)
+            styles, images = parts[part]
+            goals = kept[part] if part in kept else self._goals(images)
+            if part not in kept and (part + 1) * goals.numel() <= _KEPT_FLOATS:
+                kept[part] = goals
+            loss = _distance(self.matching, tuned.synthesis(styles, "const"), goals)
             optimizer.zero_grad()
             loss.mean().backward()
             optimizer.step()
-            self._report("pivotal", step + 1, self.options.tuning_steps, loss)
+            self._report("pivotal", step + 1, steps, loss)
+        _check_finite(parameters, "tuning_rate", self.options.tuning_rate, "3e-4")
         return tuned.eval().requires_grad_(False)
 
+    @torch.enable_grad()  # type: ignore[no-untyped-call,unused-ignore]
     def _minimize(
         self,
         phase: str,
@@ -172,26 +196,41 @@ class Projector:
             optimizer.step()
             _normalize(noise)
             self._report(phase, step + 1, options.steps, loss)
+        _check_finite(variables[:1], "learning_rate", options.learning_rate, "0.1")
 
     @torch.no_grad()
     def _goals(self, targets: Tensor) -> Tensor:
         return self.matching.embed(targets)
 
     def _report(self, phase: str, done: int, total: int, loss: Tensor) -> None:
-        if self.progress is not None:
+        if self.progress is not None and (done % _REPORT_EVERY == 0 or done == total):
             self.progress(phase, done, total, f"distance {loss.detach().mean().item():.4f}")
 
 
+def _report_part(progress: Progress, part: int, parts: int, phase: str, done: int, total: int, text: str) -> None:
+    progress(phase, part * total + done, parts * total, text)
+
+
+class WStatistics(NamedTuple):
+    """Mean w [1, w_dim], and the root of the mean squared distance from it (a scalar)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+
 @torch.no_grad()
-def w_statistics(generator: StyleGenerator, count: int, label: int | None = None) -> tuple[Tensor, Tensor]:
-    """Mean w [1, w_dim], and the root of the mean squared distance from it (a scalar), of `count` seeds."""
-    weight = next(generator.parameters())
-    seeds = list(range(count))
-    table = OneHot.identity(generator.num_classes)
-    labels = random_labels(seeds, table) if label is None else table[torch.tensor([label] * count)]
-    w = generator.mapping(latents(seeds, generator.z_dim, weight.device).to(weight.dtype), labels.to(weight.device))
+def w_statistics(generator: StyleGenerator, count: int, label: int | None = None) -> WStatistics:
+    """Statistics of the w of the seeds 0 to count - 1, of random classes or one class."""
+    weight, table = next(generator.parameters()), OneHot.identity(generator.num_classes)
+    parts = []
+    for start in range(0, count, _W_BATCH):
+        seeds = list(range(start, min(start + _W_BATCH, count)))
+        labels = random_labels(seeds, table) if label is None else table[torch.tensor([label] * len(seeds))]
+        z = latents(seeds, generator.z_dim, weight.device).to(weight.dtype)
+        parts.append(generator.mapping(z, labels.to(weight.device)))
+    w = torch.cat(parts)
     mean = w.mean(dim=0, keepdim=True)
-    return mean, (w - mean).square().sum(dim=1).mean().sqrt()
+    return WStatistics(mean, (w - mean).square().sum(dim=1).mean().sqrt())
 
 
 def rate_factor(t: float) -> float:
@@ -221,16 +260,22 @@ def _normalize(noise: Sequence[Tensor]) -> None:
 
 
 def _noise_inputs(generator: StyleGenerator, count: int) -> list[Tensor]:
-    """White noise for each layer to optimize; empty for a network without noise."""
+    """White noise for each layer to optimize, the same for each image; empty for a network without noise."""
     if not any(name.endswith(("noise_const", "noise.const")) for name in generator.state_dict()):
         return []
-    weight, indices = next(generator.parameters()), torch.arange(count)
+    weight = next(generator.parameters())
     requests = {
         f"project/noise{k}": randomness.Request("normal", (1, r, r))
         for k, r in enumerate(generator.synthesis.noise_sizes)
     }
-    made = randomness.generate(0, indices.to(weight.device), requests).values()
-    return [noise.to(weight.dtype).requires_grad_() for noise in made]
+    made = randomness.generate(0, torch.zeros(1, dtype=torch.int64, device=weight.device), requests).values()
+    return [noise.to(weight.dtype).repeat(count, 1, 1, 1).requires_grad_() for noise in made]
+
+
+def _check_finite(tensors: Sequence[Tensor], setting: str, value: float, default: str) -> None:
+    if not all(tensor.isfinite().all() for tensor in tensors):
+        rule = "the optimization diverged to values that are not finite"
+        raise UserError(f"{setting}={value:g}", rule=rule, fix=f"Use {setting}={default} or less")
 
 
 def _distance(matching: Matching, images: Tensor, goals: Tensor) -> Tensor:

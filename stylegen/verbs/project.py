@@ -9,28 +9,30 @@ from typing import Any
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
 from stylegen.config.project_settings import ProjectSettings
 from stylegen.cpus import use_default_threads
-from stylegen.data.prepare.target_images import target_images
+from stylegen.data.prepare.target_images import distinct, target_images, target_recipe
 from stylegen.distributed import choose_device
 from stylegen.features.lpips import perceptual_distance
 from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import Matching, Projector
 from stylegen.latent.sampler import Sampler
 from stylegen.progress import ProgressBars
-from stylegen.verbs.placement import check_writable, place
+from stylegen.verbs.placement import check_empty, check_writable, place
 
 
 @dataclass(frozen=True)
 class ProjectResult:
-    """The files written, and the mean error of each phase."""
+    """The files written, the number of images, and the mean error of each phase."""
 
     folder: Path
+    count: int
     distance: str
     errors: Mapping[str, float]
     tuned: Path | None
 
     def __str__(self) -> str:
         errors = ", ".join(f"{phase} {error:.4f}" for phase, error in self.errors.items())
-        lines = [f"distance {self.distance}", f"mean absolute error, pixels in [0, 1]: {errors}"]
+        count = f"{self.count} image{'s' * (self.count > 1)}"
+        lines = [f"distance {self.distance}", f"mean absolute error of {count}, pixels in [0, 1]: {errors}"]
         latents = f"latents={self.folder / 'latents.npz'}"
         snapshot = f"snapshot={self.tuned} " if self.tuned else ""
         return "\n".join([*lines, str(self.folder), f"next: python sample.py {snapshot}{latents} seeds=0 mode=grid"])
@@ -45,16 +47,19 @@ def run(settings: ProjectSettings) -> ProjectResult:
     use_default_threads()
     out = Path(settings.out).expanduser()
     check_writable(out, several=True, setting=f"space={settings.space}")
+    check_empty(out)  # before minutes of work
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
     G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
     Sampler(G, label=label)  # refuses a class that the network does not have
-    prepared = snapshot.info.get("prepared", {}) | ({"crop": settings.crop} if settings.crop else {})
-    images = target_images(settings.images, G.level.resolution, G.channels, prepared, settings.max_images)
+    recipe = target_recipe(G.level.resolution, G.channels, snapshot.info.get("prepared"), settings.crop)
+    images = target_images(settings.images, recipe, settings.max_images, settings.align)
+    names = distinct([key for key, _ in images], taken=["strip"])
+    named = [(name, image) for name, (_, image) in zip(names, images, strict=True)]
     perceptual = perceptual_distance(settings.distance, settings.weights, device)
     matching = Matching(perceptual, settings.pixel_weight)
     with ProgressBars() as bars:
         projector = Projector(G, matching, settings.options, bars.show)
-        projection = project_images(projector, images, settings.space, label, settings.batch_size)
+        projection = project_images(projector, named, settings.space, label, settings.batch_size)
     info = {
         "snapshot": snapshot.path.name,
         "space": settings.space,
@@ -63,7 +68,9 @@ def run(settings: ProjectSettings) -> ProjectResult:
     }
     place(partial(_write, projection, snapshot, info), out, keep_both=False)
     errors = {phase: sum(found) / len(found) for phase, found in projection.errors.items()}
-    return ProjectResult(out, perceptual.name, errors, out / "tuned.safetensors" if projection.tuned else None)
+    return ProjectResult(
+        out, len(named), perceptual.name, errors, out / "tuned.safetensors" if projection.tuned else None
+    )
 
 
 def _write(projection: Projection, snapshot: Snapshot, info: dict[str, Any], folder: Path) -> None:

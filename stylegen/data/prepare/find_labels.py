@@ -1,14 +1,12 @@
 """Labels for `prepare`: from the source, from names of subfolders, or from a CSV or JSON file."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stylegen.data.metadata import Label, class_names, parse_labels
-from stylegen.data.sources.formats import MAX_METADATA_BYTES
+from stylegen.data.prepare.csv_rows import read_text, split_rows
 from stylegen.data.sources.source import Source
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import parse_json
@@ -52,18 +50,7 @@ def find_labels(choice: str, source: Source) -> Labels:
     path = Path(choice).expanduser()
     if path.suffix.lower() not in (".csv", ".json"):
         raise unknown_choice("labels", choice, ("auto", "none", "folders", "FILE.csv", "FILE.json"))
-    try:
-        size = path.stat().st_size
-        if size > MAX_METADATA_BYTES or not path.is_file():
-            raise OSError(
-                0, f"{size // 2**20} MiB, more than {MAX_METADATA_BYTES // 2**20} MiB" if size else "not a regular file"
-            )
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise UserError(
-            f"labels={path} cannot be read ({reason})", rule="it is a UTF-8 text file", fix="Give another file"
-        ) from error
+    text = read_text("labels", path)
     if path.suffix.lower() == ".csv":
         return _from_csv(text, keys, str(path))
     return _from_json(text, keys, str(path))
@@ -81,12 +68,7 @@ def _top_folder(key: str) -> str:
 
 
 def _from_csv(text: str, keys: list[str], where: str) -> Labels:
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-    except csv.Error as error:  # for example an unclosed quote
-        raise UserError(f"{where} cannot be read ({error})", rule="it is a CSV file", fix="Correct it") from error
-    known = set(keys)
-    header = rows.pop(0) if rows and rows[0][0] not in known and rows[0][0].lower() in _HEADINGS else None
+    header, rows = split_rows(text, set(keys), where)
     width = len(rows[0]) if rows else 2
     odd = next((row for row in rows if len(row) != width or width < 2), None)
     if odd is not None:
@@ -122,9 +104,6 @@ def _parse_cells(rows: list[list[str]], where: str) -> list[tuple[str, int | str
             )
         return [(key, int(cell)) for key, cell in rows]
     return [(key, cell) for key, cell in rows]
-
-
-_HEADINGS = ("", "file", "filename", "file_name", "name", "path", "image", "image_id", "picture", "key", "id")
 
 
 def _from_json(text: str, keys: list[str], where: str) -> Labels:

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageColor
 from stylegen.bounds import Quoted, Range
 from stylegen.data.decoding import encode_png
 from stylegen.data.metadata import image_digest
+from stylegen.data.prepare.face_alignment import Face, align_face
 from stylegen.data.sources.formats import CONVERTIBLE_FORMATS, MAX_PIXELS
 from stylegen.errors import UserError, unknown_choice
 from stylegen.spec import MAX_RESOLUTION, MIN_RESOLUTION, is_power_of_two
@@ -99,8 +100,12 @@ class Recipe:
                 fix="Use white, black or #808080",
             ) from error
 
-    def __call__(self, data: bytes) -> Converted:
-        """Convert one encoded image.
+    def __call__(self, data: bytes | Image.Image, face: Face | None = None) -> Converted:
+        """Convert one image.
+
+        Args:
+            data: encoded, or decoded.
+            face: its landmarks, for alignment in place of crop and filter; needs a resolution.
 
         Raises:
             UnusableError: with the reason.
@@ -109,15 +114,17 @@ class Recipe:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # malformed, but readable metadata
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
-                return self._convert(data)
+                return self._convert(data, face)
         except UnusableError:
             raise
         except Image.UnidentifiedImageError as error:
-            raise UnusableError(_unidentified(data)) from error
+            raise UnusableError(_unidentified(data if isinstance(data, bytes) else b"")) from error
         except Exception as error:  # the parsers raise nearly anything on damaged bytes
             raise UnusableError(f"cannot be decoded: {error or type(error).__name__}") from error
 
-    def _convert(self, data: bytes) -> Converted:
+    def _convert(self, data: bytes | Image.Image, face: Face | None) -> Converted:
+        if isinstance(data, Image.Image):
+            return self._finish(_upright(data), face)
         with Image.open(io.BytesIO(data), formats=CONVERTIBLE_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 size = f"{image.width}x{image.height}"
@@ -125,14 +132,17 @@ class Recipe:
             if image.format == "TIFF" and image.mode in ("I", "F"):
                 raise UnusableError("32 bits per channel have no defined range")
             image.load()  # the first frame of an animation, the first page of a TIFF
-            return self._finish(_upright(image))
+            return self._finish(_upright(image), face)
 
-    def _finish(self, upright: Image.Image) -> Converted:
+    def _finish(self, upright: Image.Image, face: Face | None) -> Converted:
         if min(upright.size) < self.min_size:
             raise UnusableError(f"{upright.width}x{upright.height} is below min_size={self.min_size}")
-        box = self._box(upright.size)
-        cropped = upright if box == (0, 0, *upright.size) else upright.crop(box)
-        result, enlarged = self._fit(self._colors(_eight_bits(cropped)))
+        if face is None:
+            box = self._box(upright.size)
+            cropped = upright if box == (0, 0, *upright.size) else upright.crop(box)
+            result, enlarged = self._fit(self._colors(_eight_bits(cropped)))
+        else:
+            result, enlarged = self._aligned(upright, face)
         if not _fits(result.width):
             rule = f"not a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}"
             raise UnusableError(f"a side of {result.width} pixels is {rule}, and no resolution is given")
@@ -140,6 +150,13 @@ class Recipe:
         png = encode_png(array)  # a new image: no metadata, profiles or thumbnails
         chw = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
         return Converted(png, zlib.crc32(png), image_digest(chw), result.width, enlarged)
+
+    def _aligned(self, upright: Image.Image, face: Face) -> tuple[Image.Image, bool]:
+        assert self.resolution is not None
+        try:
+            return align_face(self._colors(_eight_bits(upright)), face, self.resolution)
+        except ValueError as error:
+            raise UnusableError(str(error)) from error
 
     def _box(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Left, upper, right and lower edge of the crop."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,10 @@ import PIL
 from stylegen.bounds import FilePath, Range, Seed
 from stylegen.data.metadata import combine
 from stylegen.data.pool import ordered_map
+from stylegen.data.prepare.face_alignment import Face
 from stylegen.data.prepare.find_labels import Labels, find_labels
 from stylegen.data.prepare.image_conversion import Converted, Recipe, UnusableError, why_not_read
+from stylegen.data.prepare.landmarks import read_landmarks
 from stylegen.data.prepare.prepare_report import Prepared, notices, write_report
 from stylegen.data.prepare.spool import Spool
 from stylegen.data.sources.folder import FolderSource, write_folder
@@ -45,10 +47,13 @@ class _Job:
 
     source: Source
     recipe: Recipe
+    faces: Mapping[str, Face] | None = None
 
     def __call__(self, key: str) -> Converted | str:
+        if self.faces is not None and key not in self.faces:
+            return "no landmarks in align="
         try:
-            return self.recipe(self.source.read(key))
+            return self.recipe(self.source.read(key), self.faces[key] if self.faces else None)
         except UnusableError as error:
             return str(error)
         except UserError as error:  # a damaged, too large or missing file
@@ -61,6 +66,7 @@ def prepare(
     recipe: Recipe,
     *,
     labels: FilePath = "auto",
+    align: FilePath | None = None,
     max_images: Annotated[int, Range(1, 2**40)] | None = None,
     seed: Seed = 0,
     strict: bool = False,
@@ -72,6 +78,8 @@ def prepare(
         out: .zip, .lmdb, or a folder; must not exist.
         labels: auto (from the source), none, folders (the first folder of each path is the class), or a .csv or
             .json file; see docs/datasets.md.
+        align: a .csv file with five landmarks of each face, for FFHQ's alignment in place of crop and filter; see
+            docs/datasets.md. Images without landmarks are left out.
         max_images: use a random subset of at most this size, in the order of the source; null uses all.
         seed: seed of the random subset.
         strict: fail on the first image that would be left out.
@@ -79,17 +87,18 @@ def prepare(
 
     Raises:
         UserError: an output that exists or cannot be written; a full disk (repeat the command to continue); labels
-            that do not fit; no usable image; with `strict`, an unusable image.
+            or landmarks that do not fit; no usable image; with `strict`, an unusable image.
     """
     _check_out(source, out)
     keys = _choose(source, out, max_images, seed)
-    found = find_labels(labels, source)
+    found, faces = find_labels(labels, source), _find_faces(align, source, recipe)
     if strict and source.unread:
         raise _fatal(source.unread[0], why_not_read(source.unread[0]))
-    with exclusive(out, wait=False), _unfinished(out, identity(source, recipe, keys), len(keys)) as spool:
+    with exclusive(out, wait=False), _unfinished(out, identity(source, recipe, keys, faces), len(keys)) as spool:
         continued = len(spool.entries)
-        _fill(spool, _Job(source, recipe), keys, strict, processes)
+        _fill(spool, _Job(source, recipe, faces), keys, strict, processes)
         metadata = _metadata(spool, source, recipe, keys, found, out)
+        metadata["prepared"] |= {"aligned": "ffhq"} if faces else {}
         report = write_report(out, spool, source, keys, metadata)
         _finish(spool, out, metadata, report)
     source.close()
@@ -207,9 +216,22 @@ def no_images(setting: str, source: Source) -> UserError:
     )
 
 
-def identity(source: Source, recipe: Recipe, keys: Sequence[str]) -> str:
+def _find_faces(align: str | None, source: Source, recipe: Recipe) -> dict[str, Face] | None:
+    if align is not None and recipe.resolution is None:
+        raise UserError(f"align={align}", rule="aligned faces have one resolution", fix="Use resolution=256")
+    return None if align is None else read_landmarks(align, set(source.keys()))
+
+
+def identity(source: Source, recipe: Recipe, keys: Sequence[str], faces: Mapping[str, Face] | None = None) -> str:
     """Hash of everything that determines the images; labels do not."""
-    parts = [_VERSION, PIL.__version__, dataclasses.asdict(recipe), source.stamp(), len(keys)]
+    parts = [
+        _VERSION,
+        PIL.__version__,
+        dataclasses.asdict(recipe),
+        source.stamp(),
+        len(keys),
+        *([faces] if faces else []),
+    ]
     text = json.dumps(parts) + "\n".join(keys)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

@@ -1,7 +1,9 @@
 """Images to project: any images, converted as the training images were."""
 
+import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,58 +12,164 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylegen.data.prepare.image_conversion import Recipe, UnusableError
+from stylegen.data.prepare.face_alignment import Face
+from stylegen.data.prepare.image_conversion import Recipe, UnusableError, why_not_read
+from stylegen.data.prepare.landmarks import read_landmarks
 from stylegen.data.sources import open_source
-from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
+from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES, MAX_IMAGE_BYTES
 from stylegen.errors import UserError
+from stylegen.files import unreadable
+from stylegen.images import to_float
+
+_CHANNELS = {1: "gray", 3: "rgb"}
+_LARGEST = 1.5  # magnitude of a float pixel; a generator's own images exceed 1 a little
+_ARCHIVES = (".zip", ".lmdb", ".parquet")
+_LONGEST = 60  # characters of a file name, at most four bytes each
 
 
 def target_images(
-    path: str, resolution: int, channels: int, prepared: Mapping[str, Any], limit: int
+    path: str | Path, recipe: Recipe, limit: int | None = None, align: str | None = None
 ) -> list[tuple[str, Tensor]]:
-    """Distinct file names without suffix, and images, float [C, H, W] in [-1, 1].
+    """Keys and images, float [C, H, W] in [-1, 1]; the first `limit` images, or all.
 
     Args:
         path: an image, or a folder or archive of images.
-        resolution, channels: of the generator.
-        prepared: how the training images were converted, as in their dataset.json: crop, filter, background.
-        limit: maximum number of images; the first ones are taken.
+        recipe: see `target_recipe`.
+        align: a .csv file of landmarks, see `read_landmarks`.
 
     Raises:
-        UserError: no image, or one that cannot be converted.
+        UserError: no image, or one that cannot be converted or has no landmarks; a bad file of landmarks.
     """
-    kept = {key: prepared[key] for key in ("crop", "filter", "background") if isinstance(prepared.get(key), str)}
-    recipe = Recipe(resolution, channels="gray" if channels == 1 else "rgb", **kept)
-    found: list[tuple[str, Tensor]] = []
-    for name, data in _encoded(path):
-        if len(found) == limit:
-            break
+    with contextlib.closing(_Collection(Path(path).expanduser())) as images:
+        keys = images.keys[:limit]
+        faces = None if align is None else read_landmarks(align, set(images.keys), others=images.source is None)
+        missing = next((key for key in keys if faces is not None and key not in faces), None)
+        if missing is not None:
+            raise UserError(f"align={align} has no line for {missing}", rule="each image has landmarks", fix="Add it")
+        found = []
+        for key in keys:
+            try:
+                found.append((key, target_image(images.read(key), recipe, None if faces is None else faces[key])))
+            except UnusableError as error:
+                raise UserError(f"images={path}: {key}", rule=str(error), fix="Convert it, or leave it out") from error
+    return found
+
+
+def target_recipe(resolution: int, channels: int, prepared: Any, crop: str | None = None) -> Recipe:
+    """The conversion for a generator.
+
+    Args:
+        resolution, channels: of the generator.
+        prepared: how its training images were converted, as in their dataset.json: crop, filter, background.
+        crop: replaces the one in `prepared`.
+
+    Raises:
+        UserError: a generator of other than gray or RGB images.
+    """
+    if channels not in _CHANNELS:
+        raise UserError(
+            f"a generator of images with {channels} channels",
+            rule="gray and RGB images are projected",
+            fix="Use the snapshot of a network with 1 or 3 channels",
+        )
+    known = prepared if isinstance(prepared, Mapping) else {}
+    kept = {key: known[key] for key in ("crop", "filter", "background") if isinstance(known.get(key), str)}
+    return Recipe(resolution, channels=_CHANNELS[channels], **kept | ({"crop": crop} if crop else {}))
+
+
+def target_image(image: bytes | Image.Image, recipe: Recipe, face: Face | None = None) -> Tensor:
+    """An encoded or decoded image -> float [C, H, W] in [-1, 1].
+
+    Raises:
+        UnusableError: with the reason.
+    """
+    with Image.open(io.BytesIO(recipe(image, face).png)) as converted:
+        pixels = torch.from_numpy(np.array(converted)).float().div(127.5).sub(1)
+    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+
+
+def any_targets(images: str | Path | Image.Image | Tensor, recipe: Recipe) -> Tensor:
+    """Images of a path, a Pillow image, or a tensor of the size of the result -> float [N, C, H, W] in [-1, 1].
+
+    Raises:
+        UserError: see `target_images`; a tensor of another shape, type or range.
+    """
+    if isinstance(images, Tensor):
+        return _checked(images, 1 if recipe.channels == "gray" else 3, recipe.resolution or 0)
+    if not isinstance(images, Image.Image):
+        return torch.stack([image for _, image in target_images(images, recipe)])
+    try:
+        return target_image(images, recipe)[None]
+    except UnusableError as error:
+        raise UserError("images=a Pillow image", rule=str(error), fix="Convert it to RGB") from error
+
+
+def _checked(images: Tensor, channels: int, side: int) -> Tensor:
+    shape = (channels, side, side)
+    if images.ndim != 4 or not len(images) or images.shape[1:] != shape:
+        raise UserError(
+            f"images of shape {list(images.shape)}",
+            rule=f"a tensor is [N, {', '.join(map(str, shape))}], as this network's images",
+            fix="Use a path or a Pillow image, which are cropped and resized",
+        )
+    images = images.detach().as_subclass(Tensor)
+    if images.dtype == torch.uint8:
+        return to_float(images)
+    if not images.is_floating_point() or not bool((images.abs() <= _LARGEST).all()):  # also rejects NaN
+        raise UserError(
+            f"images of {images.dtype}, {images.min().item():g} to {images.max().item():g}",
+            rule="a tensor is uint8 in [0, 255], or floating-point in [-1, 1]",
+            fix="Use images / 127.5 - 1",
+        )
+    return images
+
+
+class _Collection:
+    """The images of a file, folder or archive; `source` is None for a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.source = path, None
+        if path.is_file() and path.suffix.lower() not in _ARCHIVES:
+            if path.suffix.lower() not in CONVERTIBLE_SUFFIXES:
+                raise UserError(f"images={path}", rule=why_not_read(path.name), fix="Convert it to PNG or JPEG")
+            self.keys = [path.name]
+        else:
+            self.source = open_source(path, "images", CONVERTIBLE_SUFFIXES)
+            self.keys = self.source.keys()
+        if not self.keys:
+            raise UserError(
+                f"images={path}", rule="it holds no image", fix="Use PNG, JPEG, WebP, TIFF, GIF or BMP files"
+            )
+
+    def read(self, key: str) -> bytes:
+        """The encoded image."""
+        if self.source is not None:
+            return self.source.read(key)
         try:
-            png = recipe(data).png
-        except UnusableError as error:
-            raise UserError(f"images={path}: {name}", rule=str(error), fix="Convert it, or leave it out") from error
-        with Image.open(io.BytesIO(png)) as image:
-            pixels = torch.from_numpy(np.array(image)).float().div(127.5).sub(1)
-        found.append((name, pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)))
-    if not found:
-        raise UserError(f"images={path}", rule="it holds no image", fix="Use a PNG, JPEG, WebP, TIFF, GIF or BMP file")
-    return list(zip(distinct([name for name, _ in found]), [image for _, image in found], strict=True))
+            if (size := self.path.stat().st_size) > MAX_IMAGE_BYTES:
+                raise OSError(0, f"{size // 2**20} MiB, more than {MAX_IMAGE_BYTES // 2**20} MiB")
+            return self.path.read_bytes()
+        except OSError as error:
+            raise unreadable("images", self.path, error) from error
+
+    def close(self) -> None:
+        """Close open files."""
+        if self.source is not None:
+            self.source.close()
 
 
-def _encoded(path: str) -> Iterator[tuple[str, bytes]]:
-    file = Path(path).expanduser()
-    if file.is_file() and file.suffix.lower() in CONVERTIBLE_SUFFIXES:
-        yield file.name, file.read_bytes()
-        return
-    source = open_source(file, "images", CONVERTIBLE_SUFFIXES)
-    for key in source.keys():  # noqa: SIM118
-        yield key, source.read(key)
+def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> Iterator[str]:
+    """Paths as file names without folders and suffix; distinct on file systems that ignore case, too.
 
-
-def distinct(names: Sequence[str]) -> Iterator[str]:
-    """Names as file names: without folders and suffix, made distinct by a number."""
-    seen: dict[str, int] = {}
+    Characters that a file name or a terminal may not take become `_`. A number is added to names that occurred, or are
+    in `taken`.
+    """
+    seen = {name.casefold() for name in taken}
     for name in names:
-        stem = Path(name).stem
-        seen[stem] = seen.get(stem, 0) + 1
-        yield stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
+        stem = re.sub(r'[/\\:*?"<>|]', "_", "".join(c if c.isprintable() else "_" for c in Path(name).stem))[:_LONGEST]
+        number, unique = 1, stem
+        while unique.casefold() in seen:
+            number += 1
+            unique = f"{stem}_{number}"
+        seen.add(unique.casefold())
+        yield unique
