@@ -201,7 +201,7 @@ class Model:
         >>> import stylegen
         >>> model = stylegen.load("portraits64")
         >>> model.project(model.sample([3]), steps=2).shape
-        torch.Size([1, 11, 128])
+        torch.Size([1, 10, 128])
 
         Args:
             images: a path of an image, folder or archive, or a Pillow image: cropped and resized as the training

@@ -1,5 +1,6 @@
 """Projection on a tiny generator: its own images are found again; schedules and penalties by their formulas."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -26,6 +27,7 @@ from stylegen.latent.projection import (
 )
 from stylegen.networks import StyleGenerator, build_generator
 from tests.support.runs import refused
+from tests.support.tiny import tiny_generator
 
 
 class NoFeatures:
@@ -60,7 +62,7 @@ def own_images(generator: StyleGenerator, count: int = 2) -> list[tuple[str, Ten
 
 def test_own_images_are_found_again(generator: StyleGenerator) -> None:
     """W finds an image of the generator; W+ and pivotal tuning come closer, image by image."""
-    options = ProjectionOptions(steps=200, tuning_steps=100, tuning_rate=3e-3, w_samples=1000)
+    options = ProjectionOptions(steps=80, tuning_steps=40, tuning_rate=3e-3, w_samples=1000)
     projector, named = Projector(generator, PIXELS, options), own_images(generator)
     plus = project_images(projector, named, "w+")
     tuned = project_images(projector, named, "pivotal")
@@ -75,8 +77,62 @@ def test_own_images_are_found_again(generator: StyleGenerator) -> None:
         assert tuned.errors["pivotal"][i] < tuned.errors["w"][i]
     assert tuned.tuned is not None
     assert torch.equal(tuned.tuned.mapping.w_avg, generator.mapping.w_avg)
-    one = project_images(projector, named[1:], "w")
-    assert one.ws.unique(dim=1).shape[1] == 1, "one w for all layers"
+    assert tuned.ws.unique(dim=1).shape[1] == 1, "one w for all layers"
+
+
+def test_an_image_does_not_depend_on_its_batch(generator: StyleGenerator) -> None:
+    """Nor on other images, the batch's size, or its place: noise depends on the step only."""
+    exact = copy.deepcopy(generator).double()
+    named = own_images(exact, 3)
+    found = {}
+    for size in (1, 2, 8):
+        projector = Projector(exact, PIXELS, ProjectionOptions(steps=6, w_samples=50))
+        found[size] = project_images(projector, named, "w+", batch_size=size)
+        torch.testing.assert_close(found[size].ws, found[1].ws, rtol=1e-6, atol=1e-6)
+    last = project_images(projector, named[2:], "w+")
+    torch.testing.assert_close(last.ws, found[8].ws[2:], rtol=1e-6, atol=1e-6)
+
+
+KINDS = {
+    "no noise": {"use_noise": False},
+    "gray": {"channels": 1},
+    "classes": {"num_classes": 3},
+    "stylegan1": {"name": "stylegan1"},
+    "labels in w": {"name": "stylegan1", "conditioning": "cin", "num_classes": 3},
+    "no styles": {"name": "stylegan1", "conditioning": "none"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_kinds_of_networks(kind: str) -> None:
+    """Each network, a growing one at 8 of its 16 px; in half precision, and without gradients outside."""
+    G = tiny_generator(**KINDS[kind]).half()
+    if len(G.resolutions) > 1:
+        G.set_level(8, alpha=0.5)
+    options = ProjectionOptions(steps=3, tuning_steps=1, w_samples=20)
+    side = G.level.resolution
+    named = [(str(i), torch.full((G.channels, side, side), i / 2)) for i in range(3)]
+    seen: list[tuple[str, int, int]] = []
+    with torch.no_grad():
+        projector = Projector(G, PIXELS, options, lambda *now: seen.append(now[:3]))
+        for space in ("w+", "pivotal"):
+            found = project_images(
+                projector, named, space, label=G.num_classes - 1 if G.num_classes else None, batch_size=2
+            )
+            assert found.ws.shape == (3, G.num_ws, G.mapping.w_avg.shape[0])
+            assert all(image.shape == found.targets.shape for image in found.images.values())
+            assert found.ws.dtype == torch.float32
+    assert next(G.parameters()).dtype == torch.float16, "the model itself is unchanged"
+    assert seen[:2] == [("w", 3, 6), ("w", 6, 6)], "batches count together"
+    assert seen[-1] == ("pivotal", 2, 2), "one step for each of two batches"
+
+
+def test_divergence_is_an_error(generator: StyleGenerator) -> None:
+    """Nothing that is not finite is written."""
+    for options in (ProjectionOptions(steps=2, w_samples=10), ProjectionOptions(steps=1, w_samples=10, tuning_steps=1)):
+        space = "w" if options.steps == 2 else "pivotal"
+        with pytest.raises(UserError, match=r"learning_rate=0\.1|tuning_rate=0\.0003"):
+            project_images(Projector(generator, Matching(NoFeatures(), 1e60), options), own_images(generator), space)
 
 
 def test_the_schedule_of_the_rate() -> None:
@@ -105,6 +161,17 @@ def test_distances_are_lpips_and_pixels() -> None:
     torch.testing.assert_close(pixels, ((a - b).square().mean(dim=(1, 2, 3)) + half) / 2)
 
 
+def test_large_images_are_reduced_for_the_perceptual_distance() -> None:
+    """To 256 px, as in appendix D."""
+
+    class Size:
+        def embed(self, images: Tensor) -> Tensor:
+            return images.new_tensor([images.shape[1:]])
+
+    for side, seen in ((64, 64), (256, 256), (1024, 256)):
+        assert Matching(Size()).embed(torch.zeros(1, 1, side, side))[0, :3].tolist() == [1, seen, seen]
+
+
 def test_latents_are_read_back(generator: StyleGenerator, tmp_path: Path) -> None:
     ws = torch.randn(2, generator.num_ws, 16)
     write_latents(tmp_path / "x.npz", Latents(ws, ["a", "b"], {"space": "w+"}))
@@ -125,7 +192,11 @@ def test_latents_are_read_back(generator: StyleGenerator, tmp_path: Path) -> Non
 
 
 def test_names_become_distinct_file_names() -> None:
+    """Also where a number is taken, case is ignored, or a name holds escape codes or is too long for a file."""
     assert list(distinct(["a/x.png", "b/x.jpg", "y.png"])) == ["x", "x_2", "y"]
+    assert list(distinct(["x.png", "X.jpg", "x_2.png"])) == ["x", "X_2", "x_2_2"]
+    assert list(distinct(["strip.png", "a\x1b[31m\n.png", "a:b.png"], taken=["strip"])) == ["strip_2", "a_[31m_", "a_b"]
+    assert all(len(f"{name}.png".encode()) < 255 for name in distinct(["\U0001f385" * 63] * 20))
 
 
 def test_the_command(generator: StyleGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,16 +226,21 @@ def test_the_command(generator: StyleGenerator, tmp_path: Path, capsys: pytest.C
     assert main([*again, "seeds=1", f"out={tmp_path / 'again'}"]) == 0
     assert (tmp_path / "again" / "seed000001.png").read_bytes() == (out / "seed000001.png").read_bytes()
     capsys.readouterr()
+    assert "not empty" in refused(["project", f"images={tmp_path / 'images'}", f"out={out}", *small], tmp_path, capsys)
     assert "holds 2 images" in refused([*again, "seeds=2"], tmp_path, capsys)
 
 
 def test_bad_input(generator: StyleGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "no.png").write_bytes(b"no image")
+    (tmp_path / "photo.heic").write_bytes(b"no image")
+    save_snapshot(tmp_path / "rgba.safetensors", tiny_generator(8, channels=4), {})
     for settings, message in (
         (["images=nowhere.png"], "does not exist"),
         ([f"images={tmp_path / 'empty'}"], "holds no image"),
         ([f"images={tmp_path / 'no.png'}"], "not a PNG"),
+        ([f"images={tmp_path / 'photo.heic'}"], "convert it to JPEG or PNG"),
+        ([f"images={tmp_path / 'no.png'}", f"snapshot={tmp_path / 'rgba.safetensors'}"], "4 channels"),
         (["images=nowhere.png", "space=z"], "w+"),
         (["images=nowhere.png", "class=1"], "class"),
     ):
