@@ -12,6 +12,7 @@ from tests.support.tiny import TINY_RUN
 BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
 CAPTION = re.compile(r"^\*.*\*$", re.MULTILINE)  # of a figure, with the commands that made it
 IMAGES = {f"{kind}/{i}.png": encode(i, (16, 16)) for kind in "ab" for i in range(4)}
+FACES = "".join(f"{name},5,5,10,5,8,7,6,10,9,10\n" for name in IMAGES)  # landmarks
 LABELS = {"labels": [[name, int(name.startswith("b"))] for name in IMAGES]}
 
 
@@ -43,6 +44,7 @@ def _stand_in(setting: str, run: Path) -> str:
         "init": lambda: run,
         "data.path": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
         "images": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
+        "align": _landmarks,
         "source": lambda: write_folder(Path("stand-in"), IMAGES, LABELS),
     }.get(name)
     if name == "source" and value.endswith(".pkl"):
@@ -50,6 +52,12 @@ def _stand_in(setting: str, run: Path) -> str:
     if make is None or value in ("openmoji", "portraits64") or any(Path().glob(value)):
         return setting
     return f"{name}={make()}"
+
+
+def _landmarks() -> Path:
+    path = Path("stand-in.csv")
+    path.write_text(FACES)
+    return path
 
 
 def _foreign() -> Path:
