@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegen.captions import Captions, add_captions
+from stylegen.data.prepare.target_images import distinct
 from stylegen.errors import UserError, unknown_choice
 from stylegen.features.lpips import perceptual_distance
 from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, save_png, to_pil, to_uint8
@@ -78,7 +79,7 @@ def project_images(
     label: int | None = None,
     batch_size: int = 4,
 ) -> Projection:
-    """Project images [C, H, W] in [-1, 1] with their names: in W, then in W+ or by pivotal tuning.
+    """Project images [C, H, W] in [-1, 1] with their paths: in W, then in W+ or by pivotal tuning.
 
     A generator in half precision is converted to float32 for it.
 
@@ -106,7 +107,7 @@ def project_images(
     if space == "pivotal":
         tuned = projector.tune(targets, ws, batch_size)
         found["pivotal"] = _rendered(tuned, ws, batch_size)
-    return Projection([name for name, _ in named], targets, ws, found, tuned)
+    return Projection(list(distinct([name for name, _ in named], taken=["strip"])), targets, ws, found, tuned)
 
 
 def find_styles(generator: StyleGenerator, targets: Tensor, space: str, steps: int, label: int | None) -> Tensor:

@@ -33,12 +33,6 @@ def check_writable(out: Path, several: bool, setting: str) -> None:
         ) from error
 
 
-def check_empty(out: Path) -> None:
-    """Raise UserError for a folder that holds something."""
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"out={out}", rule="this folder is not empty", fix="Use another out=PATH, or move it")
-
-
 def place(write: Callable[[Path], None], out: Path, keep_both: bool) -> list[Path]:
     """Write the file `out`, or the files of the folder `out` -> their paths.
 

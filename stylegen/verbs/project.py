@@ -9,14 +9,15 @@ from typing import Any
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
 from stylegen.config.project_settings import ProjectSettings
 from stylegen.cpus import use_default_threads
-from stylegen.data.prepare.target_images import distinct, target_images, target_recipe
+from stylegen.data.prepare.target_images import target_images, target_recipe
 from stylegen.distributed import choose_device
+from stylegen.errors import UserError
 from stylegen.features.lpips import perceptual_distance
 from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import Matching, Projector
 from stylegen.latent.sampler import Sampler
 from stylegen.progress import ProgressBars
-from stylegen.verbs.placement import check_empty, check_writable, place
+from stylegen.verbs.placement import check_writable, place
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,18 @@ def run(settings: ProjectSettings) -> ProjectResult:
     use_default_threads()
     out = Path(settings.out).expanduser()
     check_writable(out, several=True, setting=f"space={settings.space}")
-    check_empty(out)  # before minutes of work
+    if out.is_dir() and any(out.iterdir()):  # `place` would refuse it after minutes of work
+        raise UserError(f"out={out}", rule="this folder is not empty", fix="Use another out=PATH, or move it")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
     G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
     Sampler(G, label=label)  # refuses a class that the network does not have
     recipe = target_recipe(G.level.resolution, G.channels, snapshot.info.get("prepared"), settings.crop)
     images = target_images(settings.images, recipe, settings.max_images, settings.align)
-    names = distinct([key for key, _ in images], taken=["strip"])
-    named = [(name, image) for name, (_, image) in zip(names, images, strict=True)]
     perceptual = perceptual_distance(settings.distance, settings.weights, device)
     matching = Matching(perceptual, settings.pixel_weight)
     with ProgressBars() as bars:
         projector = Projector(G, matching, settings.options, bars.show)
-        projection = project_images(projector, named, settings.space, label, settings.batch_size)
+        projection = project_images(projector, images, settings.space, label, settings.batch_size)
     info = {
         "snapshot": snapshot.path.name,
         "space": settings.space,
@@ -69,7 +69,7 @@ def run(settings: ProjectSettings) -> ProjectResult:
     place(partial(_write, projection, snapshot, info), out, keep_both=False)
     errors = {phase: sum(found) / len(found) for phase, found in projection.errors.items()}
     return ProjectResult(
-        out, len(named), perceptual.name, errors, out / "tuned.safetensors" if projection.tuned else None
+        out, len(images), perceptual.name, errors, out / "tuned.safetensors" if projection.tuned else None
     )
 
 

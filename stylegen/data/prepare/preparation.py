@@ -53,7 +53,8 @@ class _Job:
         if self.faces is not None and key not in self.faces:
             return "no landmarks in align="
         try:
-            return self.recipe(self.source.read(key), self.faces[key] if self.faces else None)
+            data = self.source.read(key)
+            return self.recipe(data) if self.faces is None else self.recipe(data, self.faces[key])
         except UnusableError as error:
             return str(error)
         except UserError as error:  # a damaged, too large or missing file
@@ -98,7 +99,7 @@ def prepare(
         continued = len(spool.entries)
         _fill(spool, _Job(source, recipe, faces), keys, strict, processes)
         metadata = _metadata(spool, source, recipe, keys, found, out)
-        metadata["prepared"] |= {"aligned": "ffhq"} if faces else {}
+        metadata["prepared"] |= {} if faces is None else {"aligned": "ffhq"}
         report = write_report(out, spool, source, keys, metadata)
         _finish(spool, out, metadata, report)
     source.close()
