@@ -16,7 +16,8 @@ from stylegen.errors import UserError, unknown_choice
 from stylegen.features.lpips import perceptual_distance
 from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, save_png, to_pil, to_uint8
 from stylegen.latent.latents_file import Latents, write_latents
-from stylegen.latent.projection import Matching, ProjectionOptions, Projector, mean_absolute_error, w_statistics
+from stylegen.latent.matching import Matching, mean_absolute_error
+from stylegen.latent.projection import ProjectionOptions, Projector, w_statistics
 from stylegen.networks import StyleGenerator
 
 SPACES = ("w", "w+", "pivotal")

@@ -1,8 +1,8 @@
 """Projection: the latents of given images, by optimization.
 
-- "w": one w for all layers (Karras et al. 2020, arXiv 1912.04958, appendix D). Noise is added to w in the first three
-  quarters, and the noise inputs are optimized too, under a penalty on their autocorrelation, so that they cannot carry
-  the image; they are not part of the result.
+- "w": one w for all layers (Karras et al. 2020, arXiv 1912.04958, appendix D), from the nearest of some. Noise is added
+  to w in the first three quarters, and the noise inputs are optimized too, under a penalty on their autocorrelation, so
+  that they cannot carry the image; they are not part of the result.
 - "w+": one w for each layer, from the result in W (Abdal et al. 2019, arXiv 1904.03189).
 - "pivotal": the w stays, and the generator is trained to give the image (Roich et al. 2021, arXiv 2106.05744).
 """
@@ -10,10 +10,10 @@
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,56 +22,17 @@ from torch.nn import functional
 from stylegen import randomness
 from stylegen.bounds import Range
 from stylegen.errors import UserError
+from stylegen.latent.matching import Matching
 from stylegen.latent.seeds import latents, random_labels
 from stylegen.networks import StyleGenerator
 from stylegen.one_hot import OneHot
 
 _SMALLEST_NOISE = 8  # the penalty's coarsest scale
-_PYRAMID_TO = 8  # pixels
-_PERCEPTUAL_FROM = 256  # pixels; larger images are reduced for the perceptual distance (appendix D)
 _W_BATCH = 10_000  # seeds
 _REPORT_EVERY = 10  # steps; each report waits for the device
 _KEPT_FLOATS = 2**28  # of the targets' vectors in memory during pivotal tuning
 
 Progress = Callable[[str, int, int, str], None]  # phase, steps done, steps in all, mean distance
-
-
-class Embedding(Protocol):
-    """A differentiable map of images [N, C, H, W] in [-1, 1] to vectors; distances are squared Euclidean ones."""
-
-    def embed(self, images: Tensor) -> Tensor:
-        """-> [N, K]."""
-        ...
-
-
-@dataclass(frozen=True)
-class Matching:
-    """The distance of two images that is minimized: perceptual + pixel_weight * pixels.
-
-    pixels = mean over scales of the mean squared difference, each scale half the last, down to 8 px. The perceptual
-    distance is that of images reduced to 256 px, if they are larger.
-
-    Args:
-        perceptual: such as LPIPS.
-        pixel_weight: of the differences of pixels, in [-1, 1].
-    """
-
-    perceptual: Embedding
-    pixel_weight: float = 1.0
-
-    def embed(self, images: Tensor) -> Tensor:
-        """[N, C, H, W] in [-1, 1] -> [N, K]."""
-        scales = list(_pyramid(images))
-        seen = next((x for x in scales if x.shape[-1] <= _PERCEPTUAL_FROM), images)
-        pixels = [(x * math.sqrt(self.pixel_weight / (x[0].numel() * len(scales)))).flatten(1) for x in scales]
-        return torch.cat([self.perceptual.embed(seen), *pixels], dim=1)
-
-
-def _pyramid(images: Tensor) -> Iterator[Tensor]:
-    yield images
-    while images.shape[-1] > _PYRAMID_TO:
-        images = functional.avg_pool2d(images, 2)
-        yield images
 
 
 @dataclass(frozen=True)
@@ -85,6 +46,8 @@ class ProjectionOptions:
         noise_weight: of the noise inputs' autocorrelation.
         tuning_steps, tuning_rate: of the generator, for pivotal tuning; steps for each batch of images.
         w_samples: number of w for mean and deviation.
+        starts: an image's search starts at the nearest of the mean and the first starts - 1 of these w. Appendix D
+            starts at the mean, from where some images are not found.
     """
 
     steps: Annotated[int, Range(1, 100_000)] = 500
@@ -94,6 +57,7 @@ class ProjectionOptions:
     tuning_steps: Annotated[int, Range(1, 100_000)] = 350
     tuning_rate: Annotated[float, Range(0, 1)] = 3e-4
     w_samples: Annotated[int, Range(2, 1_000_000)] = 10_000
+    starts: Annotated[int, Range(1, 1_000_000)] = 256
 
 
 @dataclass(frozen=True)
@@ -125,13 +89,13 @@ class Projector:
 
         Args:
             targets: [N, C, H, W] in [-1, 1], of the generator's resolution and channels.
-            start: mean and deviation of w.
+            start: w of many seeds.
 
         Returns:
             [N, L, w_dim], the same w in all layers L.
         """
         G, options = self.generator, self.options
-        w = start.mean.repeat(len(targets), 1).requires_grad_()
+        w = self._nearest(targets, torch.cat([start.mean, start.samples[: options.starts - 1]])).requires_grad_()
         noise = _noise_inputs(G, len(targets))
 
         def styles(step: int) -> Tensor:
@@ -166,7 +130,7 @@ class Projector:
             goals = kept[part] if part in kept else self._goals(images)
             if part not in kept and (part + 1) * goals.numel() <= _KEPT_FLOATS:
                 kept[part] = goals
-            loss = _distance(self.matching, tuned.synthesis(styles, "const"), goals)
+            loss = self.matching.distances(tuned.synthesis(styles, "const"), goals)
             optimizer.zero_grad()
             loss.mean().backward()
             optimizer.step()
@@ -189,7 +153,7 @@ class Projector:
         for step in range(options.steps):
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * rate_factor(step / options.steps)
-            loss = _distance(self.matching, self.generator.synthesis(styles(step), list(noise) or "const"), goals)
+            loss = self.matching.distances(self.generator.synthesis(styles(step), list(noise) or "const"), goals)
             penalty = sum((autocorrelation(n) for n in noise), loss.new_zeros(len(loss)))
             optimizer.zero_grad()
             (loss + options.noise_weight * penalty).sum().backward()
@@ -197,6 +161,19 @@ class Projector:
             _normalize(noise)
             self._report(phase, step + 1, options.steps, loss)
         _check_finite(variables[:1], "learning_rate", options.learning_rate, "0.1")
+
+    @torch.no_grad()
+    def _nearest(self, targets: Tensor, candidates: Tensor) -> Tensor:
+        """The candidate [M, w_dim] with the nearest image, for each target: [N, w_dim]."""
+        if len(candidates) == 1:
+            return candidates.repeat(len(targets), 1)
+        goals, rows = self._goals(targets), []
+        for w in candidates.split(len(targets)):
+            vectors = self.matching.embed(
+                self.generator.synthesis(w.unsqueeze(1).expand(-1, self.generator.num_ws, -1))
+            )
+            rows.append(torch.stack([(vectors - goal).square().sum(dim=1) for goal in goals], dim=1))
+        return candidates[torch.cat(rows).argmin(dim=0)]
 
     @torch.no_grad()
     def _goals(self, targets: Tensor) -> Tensor:
@@ -212,8 +189,9 @@ def _report_part(progress: Progress, part: int, parts: int, phase: str, done: in
 
 
 class WStatistics(NamedTuple):
-    """Mean w [1, w_dim], and the root of the mean squared distance from it (a scalar)."""
+    """Some w [M, w_dim], their mean [1, w_dim], and the root of the mean squared distance from it (a scalar)."""
 
+    samples: Tensor
     mean: Tensor
     deviation: Tensor
 
@@ -230,7 +208,7 @@ def w_statistics(generator: StyleGenerator, count: int, label: int | None = None
         parts.append(generator.mapping(z, labels.to(weight.device)))
     w = torch.cat(parts)
     mean = w.mean(dim=0, keepdim=True)
-    return WStatistics(mean, (w - mean).square().sum(dim=1).mean().sqrt())
+    return WStatistics(w, mean, (w - mean).square().sum(dim=1).mean().sqrt())
 
 
 def rate_factor(t: float) -> float:
@@ -276,12 +254,3 @@ def _check_finite(tensors: Sequence[Tensor], setting: str, value: float, default
     if not all(tensor.isfinite().all() for tensor in tensors):
         rule = "the optimization diverged to values that are not finite"
         raise UserError(f"{setting}={value:g}", rule=rule, fix=f"Use {setting}={default} or less")
-
-
-def _distance(matching: Matching, images: Tensor, goals: Tensor) -> Tensor:
-    return (matching.embed(images) - goals).square().sum(dim=1)
-
-
-def mean_absolute_error(images: Tensor, targets: Tensor) -> Tensor:
-    """Of images in [-1, 1], clamped, per image: [N], of pixels in [0, 1]."""
-    return (images.clamp(-1, 1) - targets).abs().mean(dim=(1, 2, 3)) / 2

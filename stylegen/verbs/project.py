@@ -13,8 +13,9 @@ from stylegen.data.prepare.target_images import target_images, target_recipe
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError
 from stylegen.features.lpips import perceptual_distance
+from stylegen.latent.matching import Matching
 from stylegen.latent.project_images import Projection, project_images
-from stylegen.latent.projection import Matching, Projector
+from stylegen.latent.projection import Projector
 from stylegen.latent.sampler import Sampler
 from stylegen.progress import ProgressBars
 from stylegen.verbs.placement import check_writable, place
@@ -60,12 +61,8 @@ def run(settings: ProjectSettings) -> ProjectResult:
     with ProgressBars() as bars:
         projector = Projector(G, matching, settings.options, bars.show)
         projection = project_images(projector, images, settings.space, label, settings.batch_size)
-    info = {
-        "snapshot": snapshot.path.name,
-        "space": settings.space,
-        "distance": perceptual.name,
-        "steps": settings.options.steps,
-    }
+    info: dict[str, Any] = {"snapshot": snapshot.path.name, "space": settings.space}
+    info |= {"distance": perceptual.name, "steps": settings.options.steps, "starts": settings.options.starts}
     place(partial(_write, projection, snapshot, info), out, keep_both=False)
     errors = {phase: sum(found) / len(found) for phase, found in projection.errors.items()}
     return ProjectResult(

@@ -16,9 +16,9 @@ from stylegen.data.prepare.target_images import distinct
 from stylegen.errors import DamagedFile, UserError
 from stylegen.features import RandomLPIPS
 from stylegen.latent.latents_file import Latents, read_latents, write_latents
+from stylegen.latent.matching import Matching
 from stylegen.latent.project_images import project_images
 from stylegen.latent.projection import (
-    Matching,
     ProjectionOptions,
     Projector,
     autocorrelation,
@@ -50,7 +50,7 @@ def generator() -> StyleGenerator:
         for name, parameter in G.named_parameters():
             if name.endswith("noise_strength"):
                 parameter.fill_(0.1)
-        G.mapping.w_avg.copy_(w_statistics(G, 1000)[0][0])
+        G.mapping.w_avg.copy_(w_statistics(G, 1000).mean[0])
     return G.eval().requires_grad_(False)
 
 
@@ -69,7 +69,7 @@ def test_own_images_are_found_again(generator: StyleGenerator) -> None:
     assert list(plus.images) == ["w", "w+"]
     assert list(tuned.images) == ["w", "pivotal"]
     assert plus.errors["w"] == tuned.errors["w"], "deterministic"
-    start = w_statistics(generator, 1000)[0].unsqueeze(1).repeat(2, generator.num_ws, 1)
+    start = w_statistics(generator, 1000).mean.unsqueeze(1).repeat(2, generator.num_ws, 1)
     first = (generator.synthesis(start).clamp(-1, 1) - plus.targets).abs().mean(dim=(1, 2, 3)) / 2
     for i in range(2):
         assert plus.errors["w"][i] < 0.5 * first[i].item()
@@ -91,6 +91,15 @@ def test_an_image_does_not_depend_on_its_batch(generator: StyleGenerator) -> Non
         torch.testing.assert_close(found[size].ws, found[1].ws, rtol=1e-6, atol=1e-6)
     last = project_images(projector, named[2:], "w+")
     torch.testing.assert_close(last.ws, found[8].ws[2:], rtol=1e-6, atol=1e-6)
+
+
+def test_the_search_starts_at_the_nearest(generator: StyleGenerator) -> None:
+    """Of the mean and the first seeds; with starts=1 at the mean. The first step's learning rate is 0."""
+    start = w_statistics(generator, 20)
+    targets = generator.synthesis(start.samples[[7, 3, 7]].unsqueeze(1).expand(-1, generator.num_ws, -1))
+    for starts, expected in ((10, start.samples[[7, 3, 7]]), (1, start.mean.repeat(3, 1))):
+        found = Projector(generator, PIXELS, ProjectionOptions(steps=1, starts=starts)).to_w(targets, start)
+        assert torch.equal(found[:, 0], expected)
 
 
 KINDS = {
