@@ -29,6 +29,7 @@ from stylegen.one_hot import OneHot
 
 _SMALLEST_NOISE = 8  # the penalty's coarsest scale
 _W_BATCH = 10_000  # seeds
+_START_BATCH = 8  # images of candidates for the start
 _REPORT_EVERY = 10  # steps; each report waits for the device
 _KEPT_FLOATS = 2**28  # of the targets' vectors in memory during pivotal tuning
 
@@ -168,7 +169,7 @@ class Projector:
         if len(candidates) == 1:
             return candidates.repeat(len(targets), 1)
         goals, rows = self._goals(targets), []
-        for w in candidates.split(len(targets)):
+        for w in candidates.split(_START_BATCH):
             vectors = self.matching.embed(
                 self.generator.synthesis(w.unsqueeze(1).expand(-1, self.generator.num_ws, -1))
             )
