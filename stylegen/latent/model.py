@@ -19,6 +19,7 @@ from stylegen.errors import UserError, unknown_choice
 from stylegen.images import make_grid, to_pil, write_png
 from stylegen.latent.interpolation import lerp
 from stylegen.latent.project_images import find_styles
+from stylegen.latent.projection import ProjectionOptions
 from stylegen.latent.sampler import Sampler, mix, truncate
 from stylegen.latent.seeds import MAX_SEED, parse_layers, parse_seeds
 from stylegen.networks.generator import Noise
@@ -194,13 +195,18 @@ class Model:
         return self.render(lerp(a, b, steps))
 
     def project(
-        self, images: str | Path | Image | Tensor, space: str = "w", steps: int = 500, label: Label = None
+        self,
+        images: str | Path | Image | Tensor,
+        space: str = "w",
+        steps: int = 500,
+        starts: int = 256,
+        label: Label = None,
     ) -> Tensor:
         """Styles [N, L, w_dim] with which the model gives images, by optimization; see docs/latent.md.
 
         >>> import stylegen
         >>> model = stylegen.load("portraits64")
-        >>> model.project(model.sample([3]), steps=2).shape
+        >>> model.project(model.sample([3]), steps=2, starts=1).shape
         torch.Size([1, 10, 128])
 
         Args:
@@ -208,11 +214,13 @@ class Model:
                 images; or a tensor [N, C, H, W] of the model's size, uint8 or float in [-1, 1].
             space: "w", one w for all layers, or "w+", one for each.
             steps: in each of the two.
+            starts: number of w, of which the nearest is the start.
             label: class whose mean w is the start; None for the mean of all.
         """
         sampler = self._sampler(1.0, label)
         recipe = target_recipe(self.resolution, self.generator.channels, self.info.get("prepared"))
-        return find_styles(self.generator, any_targets(images, recipe), space, _positive("steps", steps), sampler.label)
+        options = ProjectionOptions(steps=_positive("steps", steps), starts=_positive("starts", starts))
+        return find_styles(self.generator, any_targets(images, recipe), space, options, sampler.label)
 
     def __repr__(self) -> str:
         size = sum(p.numel() for p in self.generator.parameters())

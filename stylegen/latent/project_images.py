@@ -111,7 +111,9 @@ def project_images(
     return Projection(list(distinct([name for name, _ in named], taken=["strip"])), targets, ws, found, tuned)
 
 
-def find_styles(generator: StyleGenerator, targets: Tensor, space: str, steps: int, label: int | None) -> Tensor:
+def find_styles(
+    generator: StyleGenerator, targets: Tensor, space: str, options: ProjectionOptions, label: int | None
+) -> Tensor:
     """Styles [N, L, w_dim] of images [N, C, H, W] in [-1, 1], in "w" or "w+".
 
     Raises:
@@ -127,7 +129,7 @@ def find_styles(generator: StyleGenerator, targets: Tensor, space: str, steps: i
         raise unknown_choice("space", space, SPACES)
     device = next(generator.parameters()).device
     matching = Matching(perceptual_distance("auto", device=device))
-    projector = Projector(generator, matching, ProjectionOptions(steps=steps))
+    projector = Projector(generator, matching, options)
     return project_images(projector, [(str(i), target) for i, target in enumerate(targets)], space, label).ws
 
 
