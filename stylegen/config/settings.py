@@ -23,7 +23,7 @@ class SampleSettings:
     )
     mode: str = setting(
         "auto",
-        Choice(("auto", "images", "grid", "truncation", "mixing", "noise", "interpolation", "video")),
+        Choice(("auto", "images", "grid", "truncation", "mixing", "noise", "interpolation", "classes", "video")),
         help="single images, a figure, or a looping animation; auto: images, or a grid of a packaged model",
     )
     seeds: str = setting(
@@ -41,28 +41,37 @@ class SampleSettings:
     )
     layers: str = setting(
         "coarse",
-        help="styles to copy: coarse (4-8 px), middle (16-32), fine (64 and up), or numbers such as 4-7",
+        help="styles to copy: coarse (4-8 px), middle (16-32), fine (64 and up), all, none, or numbers such as 4-7; "
+        "with weights: coarse:0.5,8-9",
         quoted=True,
     )
     psis: list[float] = setting(
         [-1.0, -0.7, -0.5, 0.0, 0.5, 0.7, 1.0], Range(-100, 100), help="the columns of the truncation figure"
     )
     latents: FilePath | None = setting(
-        None, help="an .npz file of `project`, whose images are then the seeds 0, 1, ..."
+        None, help="an .npz file of `project` or mode=images, whose images are then the seeds 0, 1, ..."
     )
+    mix_latents: FilePath | None = setting(None, help="the same for mix_seeds")
     truncation_psi: float | None = setting(
         None, Range(-100, 100), help="psi of w_avg + psi (w - w_avg); null for 0.7, and 1 with latents="
     )
     truncation_cutoff: Depth | None = setting(None, help="number of layers that are truncated; null for all")
+    truncation_center: str = setting(
+        "all", Choice(("all", "class")), help="towards the mean of all w, or of the w of the image's class"
+    )
     noise: str = setting(
         "const",
         Choice(("const", "none", "random")),
         help="const: as stored with the weights; none; random: a function of the seed",
     )
     label: str | None = setting(
-        None, help="class, by name or index, also written class=; null samples one for each seed"
+        None,
+        help="class, by name or index, also written class= or classes=; several in turn: 0,2,4; a mixture or "
+        "attributes: 0:0.5,2:0.5; null samples one for each seed",
+        quoted=True,
     )
     batch_size: Count = setting(16, help="images per batch")
+    save_latents: bool = setting(True, help="mode=images: write styles, labels and seeds too, for latents=")
     scale: int | None = setting(
         None, Range(1, 64), help="enlarge each pixel to scale x scale; null enlarges small images in figures to 64 px"
     )
@@ -77,8 +86,8 @@ class SampleSettings:
     captions: bool = setting(True, help="print seeds, psi and layers along the edges of a figure")
     out: FilePath | None = setting(
         None,
-        help="folder of single images, or file: .png of a figure, .webp or .gif of a video; null for sampled/ in the "
-        "snapshot's run, named after kimg, psi and seeds. Files with other contents are never overwritten",
+        help="single images: a folder, .zip or .npz; .png of a figure, .webp or .gif of a video; null for sampled/ in "
+        "the snapshot's run, named after kimg, psi and seeds. Files with other contents are never overwritten",
     )
     device: Device = setting("auto", help="device of the generator")
 

@@ -1,7 +1,10 @@
 """Paths between latents, as formulas on tensors."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
+
+_PARALLEL = 1e-9  # radians
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -21,14 +24,35 @@ def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation (Shoemake 1985): sin((1 - t) o) a / sin o + sin(t o) b / sin o, o the angle of a and b.
 
+    The length of the result is interpolated linearly: vectors of equal length keep it.
+
     Args:
-        a, b: [N, D]; normalized to unit length first, as the mapping network does.
+        a, b: [N, D].
         t: [N, 1].
+
+    Returns:
+        [N, D]; the line where both are parallel.
     """
+    length = torch.lerp(a.double().norm(dim=1, keepdim=True), b.double().norm(dim=1, keepdim=True), t.double())
+    dtype = a.dtype
     a, b = functional.normalize(a, dim=1).double(), functional.normalize(b, dim=1).double()
     angle = (a * b).sum(dim=1, keepdim=True).clamp(-1, 1).acos()
     mixed = ((1 - t.double()) * angle).sin() * a + (t.double() * angle).sin() * b
-    return (mixed / angle.sin()).float()
+    return (length * torch.where(angle > _PARALLEL, mixed / angle.sin(), a)).to(dtype)
+
+
+def plane(origin: Tensor, right: Tensor, down: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Points of the plane that two directions span: origin + x right + y down.
+
+    Args:
+        origin, right, down: [...].
+        x: [X]. y: [Y].
+
+    Returns:
+        [Y, X, ...].
+    """
+    x, y = x.reshape(1, -1, *[1] * origin.ndim), y.reshape(-1, 1, *[1] * origin.ndim)
+    return origin + x * right + y * down
 
 
 def closed_cubic(points: Tensor, t: Tensor) -> Tensor:

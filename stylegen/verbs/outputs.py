@@ -1,9 +1,15 @@
 """Output files of `sample`: named after the settings, checked before sampling."""
 
 import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
+import stylegen
 from stylegen.checkpoints.find_model import is_shared
+from stylegen.checkpoints.foreign_file import sha256_of
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
 from stylegen.config.settings import SampleSettings
 from stylegen.errors import UserError
@@ -23,6 +29,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append(f"psi{settings.truncation_psi:g}")
     if settings.truncation_cutoff is not None:
         parts.append(f"cutoff{settings.truncation_cutoff}")
+    parts += ["class-center"] * (settings.truncation_center == "class")
     if settings.label is not None:
         parts.append("class" + _short(settings.label))
     if settings.noise != "const" and settings.mode != "noise":
@@ -36,6 +43,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     parts += [f"frames{settings.frames}"] * (settings.frames is not None)
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
+        parts += [f"latents-{_short(Path(settings.mix_latents).stem)}"] if settings.mix_latents else []
     return "-".join(parts)
 
 
@@ -54,19 +62,25 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         UserError: a folder that is not writable, a file where a folder is needed, or the reverse.
     """
     allowed = suffixes(settings.mode)
-    several = not allowed
     if settings.out is None:
         folder = Path() if is_shared(snapshot.path) else snapshot.path.parent
         folder = folder.parent if folder.name == "snapshots" else folder
-        out = folder / "sampled" / (default_name(settings, snapshot) + "".join(allowed[:1]))
+        out = folder / "sampled" / (default_name(settings, snapshot) + allowed[0])
     else:
         out = Path(settings.out).expanduser()
-    if not several and out.suffix.lower() not in allowed:
+    one_file = out.suffix.lower() in allowed[not allowed[0] :]
+    if not one_file and "" not in allowed:
         stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
         raise UserError(
             f"out={out}",
             rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file",
             fix=f"Use out={stem}{allowed[0]}",
         )
-    check_writable(out, several, f"mode={settings.mode}")
+    check_writable(out, not one_file, f"mode={settings.mode}")
     return out
+
+
+def identity(settings: SampleSettings, snapshot: Snapshot) -> str:
+    """What the images of a command depend on: settings, weights, latents and library."""
+    files = [snapshot.path, *[Path(path).expanduser() for path in (settings.latents, settings.mix_latents) if path]]
+    return json.dumps([asdict(settings), [sha256_of(path) for path in files], stylegen.__version__, torch.__version__])

@@ -12,9 +12,9 @@ from stylegen.cpus import use_default_threads
 from stylegen.data.prepare.target_images import target_images
 from stylegen.distributed import choose_device
 from stylegen.features.lpips import perceptual_distance
+from stylegen.latent.labels import one_class
 from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import Matching, Projector
-from stylegen.latent.sampler import Sampler
 from stylegen.progress import ProgressBars
 from stylegen.verbs.placement import check_writable, place
 
@@ -47,7 +47,8 @@ def run(settings: ProjectSettings) -> ProjectResult:
     check_writable(out, several=True, setting=f"space={settings.space}")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
     G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
-    Sampler(G, label=label)  # refuses a class that the network does not have
+    if label is not None:
+        one_class(label, G.num_classes)  # refuses a class that the network does not have
     prepared = snapshot.info.get("prepared", {}) | ({"crop": settings.crop} if settings.crop else {})
     images = target_images(settings.images, G.level.resolution, G.channels, prepared, settings.max_images)
     perceptual = perceptual_distance(settings.distance, settings.weights, device)

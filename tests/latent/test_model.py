@@ -13,7 +13,9 @@ import stylegen
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.errors import UserError
 from stylegen.latent import model as model_module
-from stylegen.latent.sampler import Sampler, mix
+from stylegen.latent.labels import one_class
+from stylegen.latent.mixing import mix
+from stylegen.latent.sampler import Sampler
 from stylegen.networks import build_generator
 
 
@@ -34,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sample_gives_the_images_of_the_sampler(path: Path) -> None:
     model = stylegen.load(path)
     for seeds in ("0-2", [0, 1, 2], range(3)):
-        expected = Sampler(model.generator, psi=0.7, label=1).images([0, 1, 2])
+        expected = Sampler(model.generator, psi=0.7, labels=one_class(1, 3)).images([0, 1, 2])
         assert torch.equal(model.sample(seeds, label="b").as_subclass(torch.Tensor), expected)
     assert torch.equal(model.sample(2, label=1)[0], expected[2])
     assert torch.equal(model.render(model.ws("0-2", psi=0.7, label=1)).float(), expected.float())

@@ -2,7 +2,10 @@ import pytest
 import torch
 
 from stylegen.errors import UserError
-from stylegen.latent.sampler import Sampler, mix, truncate
+from stylegen.latent.labels import one_class
+from stylegen.latent.mixing import mix
+from stylegen.latent.sampler import Sampler
+from stylegen.latent.truncation import truncate
 from tests.support.tiny import tiny_generator
 
 
@@ -46,13 +49,13 @@ def test_mixing_takes_exactly_the_named_layers() -> None:
 
 def test_labels_choose_the_image() -> None:
     generator = tiny_generator(num_classes=3)
-    zero, two = (Sampler(generator, label=k).images([0]) for k in (0, 2))
+    zero, two = (Sampler(generator, labels=one_class(k, 3)).images([0]) for k in (0, 2))
     assert not torch.equal(zero, two)
     assert torch.equal(Sampler(generator).images([0]), Sampler(generator).images([0]))
 
 
 @pytest.mark.parametrize(
-    "settings", [{"noise": "loud"}, {"batch_size": 0}, {"cutoff": 99}, {"cutoff": -1}, {"label": 0}]
+    "settings", [{"noise": "loud"}, {"batch_size": 0}, {"cutoff": 99}, {"cutoff": -1}]
 )
 def test_impossible_settings_are_refused(settings: dict) -> None:
     with pytest.raises(UserError):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.dataset import OPENMOJI, ImageDataset
+from stylegen.latent.labels import one_class
 from stylegen.latent.sampler import Sampler
 
 NUM_PIXELS = 48
@@ -85,7 +86,7 @@ def main(run_folder: str) -> None:
     right = 0
     for number, name in enumerate(names):
         seeds = list(range(number, NUM_SAMPLES, len(names)))
-        found = judge(Sampler(generator, label=number).images(seeds))
+        found = judge(Sampler(generator, labels=one_class(number, generator.num_classes)).images(seeds))
         right += (hits := int((found == number).sum()))
         print(f"{name:13s} {hits / len(seeds):.3f} of {len(seeds)}; taken for {found.bincount(minlength=6).tolist()}")
     print(f"requested tone generated: {right / NUM_SAMPLES:.3f} of {NUM_SAMPLES}")

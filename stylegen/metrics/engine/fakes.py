@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from stylegen.features import PairDistance, ieee_float32
+from stylegen.latent.labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distances
 from stylegen.metrics.protocol.evaluation_settings import Protocol as EvaluationProtocol
 from stylegen.networks import StyleGenerator
-from stylegen.one_hot import OneHot
 
 
 @runtime_checkable
@@ -93,13 +93,13 @@ class GeneratedImages:
     ) -> "GeneratedImages":
         """Images according to the protocol, of one class if `label` is given. Labels are sampled from `reals`."""
         uniform = protocol.labels == "uniform" or generator.num_classes == 0
+        labels = None if uniform else RandomLabels(reals.labels())
         return cls(
             Sampler(
                 generator,
                 protocol.truncation_psi,
                 noise=protocol.noise,
-                label=label,
-                label_table=None if uniform else reals.labels(),
+                labels=labels if label is None else one_class(label, generator.num_classes),
                 batch_size=batch_size,
             )
         )
@@ -119,14 +119,9 @@ class GeneratedImages:
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
         """See `WalkableImages`."""
-        table, label = self.sampler.label_table, self.sampler.label
-        if table is None or label is not None:
-            table = OneHot.identity(self.sampler.generator.num_classes)
-        if label is not None:
-            table = table[torch.tensor([label])]
         return path_distances(
             self.sampler.generator,
-            table,
+            self.sampler.labels.table,
             walk=walk,
             numbers=numbers,
             batch_size=self.sampler.batch_size,

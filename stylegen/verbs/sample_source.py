@@ -1,0 +1,73 @@
+"""The sampler that the settings of `sample` describe."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from stylegen.checkpoints.snapshot import Snapshot
+from stylegen.config.settings import SampleSettings
+from stylegen.distributed import choose_device
+from stylegen.errors import UserError
+from stylegen.latent.labels import parse_labels
+from stylegen.latent.latents_file import read_latents
+from stylegen.latent.sampler import Sampler
+from stylegen.latent.truncation import class_centers
+
+
+def with_defaults(settings: SampleSettings, packaged: bool) -> SampleSettings:
+    """The settings with values in place of `auto` and null that others decide."""
+    if settings.mode == "auto":
+        settings = replace(settings, mode="grid" if packaged else "images")
+    if settings.truncation_psi is None:
+        settings = replace(settings, truncation_psi=0.7 if settings.latents is None else 1.0)
+    return settings
+
+
+def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
+    """A sampler on the device of the settings.
+
+    Raises:
+        UserError: a class, layer or latents that the network does not have.
+    """
+    generator = snapshot.generator.to(choose_device(settings.device)).to(
+        memory_format=torch.channels_last
+    )  # as trained
+    assert settings.truncation_psi is not None
+    return Sampler(
+        generator,
+        psi=settings.truncation_psi,
+        cutoff=settings.truncation_cutoff,
+        noise=settings.noise,
+        labels=parse_labels(settings.label, snapshot),
+        batch_size=settings.batch_size,
+        seed_source=_source(settings, snapshot),
+        centers=_centers(settings, snapshot),
+    )
+
+
+def mixing_source(settings: SampleSettings, snapshot: Snapshot) -> str | Tensor:
+    """The source of the styles of `mix_seeds`."""
+    if settings.mix_latents is not None:
+        return read_latents(settings.mix_latents, snapshot.generator, "mix_latents").ws
+    return snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
+
+
+def _source(settings: SampleSettings, snapshot: Snapshot) -> str | Tensor:
+    if settings.latents is not None:
+        return read_latents(settings.latents, snapshot.generator).ws
+    return snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
+
+
+def _centers(settings: SampleSettings, snapshot: Snapshot) -> Tensor | None:
+    if settings.truncation_center == "all":
+        return None
+    if not snapshot.generator.num_classes:
+        raise UserError("truncation_center=class", rule="this network has no classes", fix="Use truncation_center=all")
+    if settings.latents is not None:
+        raise UserError(
+            "truncation_center=class with latents=",
+            rule="latents of a file have no class",
+            fix="Use truncation_center=all",
+        )
+    return class_centers(snapshot.generator, torch.arange(snapshot.generator.num_classes))
