@@ -13,7 +13,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.metadata import image_digest
 from stylegen.diagnosis.evidence import DataFacts, SampleFacts
-from stylegen.latent.labels import RandomLabels, one_class
+from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.one_hot import OneHot, members
 

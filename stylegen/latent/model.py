@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -12,8 +13,8 @@ from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.latent.image_batch import Images
 from stylegen.latent.interpolation import closed_cubic, lerp, plane, slerp
-from stylegen.latent.labels import parse_labels
 from stylegen.latent.mixing import mix, parse_layers
+from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import latents, positive, seed_numbers
 from stylegen.latent.truncation import class_centers, truncate
@@ -29,7 +30,7 @@ class Model:
     Where a method takes `seeds`, use a number, a sequence of numbers, text such as "0-15,40", or styles
     [N, L, w_dim], which are used as they are. `psi` truncates (Karras et al. 2019, appendix B):
     w_avg + psi (w - w_avg); 1 for none. `label` is the class, by index or name, several in turn or a mixture (see
-    `stylegen.latent.labels.parse_labels`); None for a random class per seed.
+    `stylegen.latent.sample_labels.parse_labels`); None for a random class per seed.
 
     Attributes:
         generator: the network, in evaluation mode; parameters need no gradients.
@@ -103,7 +104,7 @@ class Model:
 
     def ws(self, seeds: Seeds, psi: float = 1.0, label: Label = None) -> Tensor:
         """Styles [N, L, w_dim] of seeds; for each layer the same w."""
-        if isinstance(seeds, Tensor) and seeds.is_floating_point():
+        if _are_styles(seeds):
             return self._checked(seeds)
         numbers = seed_numbers(seeds)
         sampler = self._sampler(psi, label)
@@ -153,7 +154,7 @@ class Model:
         Args:
             noise: "const", "none", or "random" for noise that depends on the seed.
         """
-        if isinstance(seeds, Tensor) and seeds.is_floating_point():
+        if _are_styles(seeds):
             return self.render(seeds, noise)
         return self._sampler(psi, label, noise).images(seed_numbers(seeds)).as_subclass(Images)
 
@@ -256,6 +257,10 @@ class Model:
     def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
         labels = parse_labels(label, self._snapshot)
         return Sampler(self.generator, psi=psi, noise=noise, labels=labels, seed_source=self.seed_source)
+
+
+def _are_styles(seeds: object) -> TypeGuard[Tensor]:
+    return isinstance(seeds, Tensor) and seeds.is_floating_point() and seeds.ndim == 3
 
 
 def _existing(device: torch.device | str) -> torch.device:

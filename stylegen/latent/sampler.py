@@ -11,7 +11,7 @@ from stylegen import randomness
 from stylegen.bounds import SEED_SOURCES
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
-from stylegen.latent.labels import Labels, uniform_labels
+from stylegen.latent.sample_labels import Labels, uniform_labels
 from stylegen.latent.seeds import latents
 from stylegen.latent.truncation import label_centers, truncate
 from stylegen.networks import StyleGenerator

@@ -1,19 +1,13 @@
 """Output files of `sample`: named after the settings, checked before sampling."""
 
 import hashlib
-import json
-from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-import stylegen
 from stylegen.checkpoints.find_model import is_shared
-from stylegen.checkpoints.foreign_file import sha256_of
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
 from stylegen.config.settings import SampleSettings
 from stylegen.errors import UserError
-from stylegen.verbs.placement import check_writable
+from stylegen.placement import check_writable
 from stylegen.verbs.sample_modes import suffixes
 
 _LONG = 32  # characters of a setting's value in a file name
@@ -78,9 +72,3 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         )
     check_writable(out, not one_file, f"mode={settings.mode}")
     return out
-
-
-def identity(settings: SampleSettings, snapshot: Snapshot) -> str:
-    """What the images of a command depend on: settings, weights, latents and library."""
-    files = [snapshot.path, *[Path(path).expanduser() for path in (settings.latents, settings.mix_latents) if path]]
-    return json.dumps([asdict(settings), [sha256_of(path) for path in files], stylegen.__version__, torch.__version__])

@@ -12,11 +12,11 @@ from stylegen.cpus import use_default_threads
 from stylegen.data.prepare.target_images import target_images
 from stylegen.distributed import choose_device
 from stylegen.features.lpips import perceptual_distance
-from stylegen.latent.labels import one_class
 from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import Matching, Projector
+from stylegen.latent.sample_labels import one_class
+from stylegen.placement import check_writable, place
 from stylegen.progress import ProgressBars
-from stylegen.verbs.placement import check_writable, place
 
 
 @dataclass(frozen=True)

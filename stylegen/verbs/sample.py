@@ -10,10 +10,10 @@ from stylegen.config.settings import SampleSettings
 from stylegen.cpus import use_default_threads
 from stylegen.latent.sample_images import LATENTS, SampleImages
 from stylegen.latent.seeds import parse_seeds
-from stylegen.verbs.outputs import find_output, identity
-from stylegen.verbs.placement import place
+from stylegen.placement import place
+from stylegen.verbs.outputs import find_output
 from stylegen.verbs.sample_modes import choose_output
-from stylegen.verbs.sample_source import build_sampler, with_defaults
+from stylegen.verbs.sample_source import build_sampler, identity, with_defaults
 
 NEXT = """
 next:

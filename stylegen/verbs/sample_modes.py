@@ -5,7 +5,6 @@ import torch
 from stylegen.animation import SUFFIXES
 from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.config.settings import SampleSettings
-from stylegen.latent.labels import GivenLabels, parse_labels
 from stylegen.latent.sample_figures.class_figure import ClassFigure
 from stylegen.latent.sample_figures.figure import Figure
 from stylegen.latent.sample_figures.interpolation_figure import InterpolationFigure
@@ -14,9 +13,10 @@ from stylegen.latent.sample_figures.noise_figure import NoiseFigure
 from stylegen.latent.sample_figures.seed_grid import SeedGrid
 from stylegen.latent.sample_figures.truncation_figure import TruncationFigure
 from stylegen.latent.sample_images import FORMS, SampleImages
+from stylegen.latent.sample_labels import GivenLabels, parse_labels
 from stylegen.latent.sample_loops import SampleLoops
 from stylegen.latent.seeds import parse_seeds
-from stylegen.verbs.sample_source import mixing_source
+from stylegen.verbs.sample_source import find_source
 
 STRIP_FRAMES, VIDEO_FRAMES = 8, 24  # from one seed to the next
 
@@ -60,7 +60,7 @@ def _figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[int]) -> F
                 captions=captions,
                 others=parse_seeds(settings.mix_seeds, "mix_seeds"),
                 layers=settings.layers,
-                other_source=mixing_source(settings, snapshot),
+                other_source=find_source(settings, snapshot, "mix_latents"),
             )
         case "noise":
             return NoiseFigure(seeds=seeds, captions=captions)

@@ -1,16 +1,20 @@
 """The sampler that the settings of `sample` describe."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+import stylegen
+from stylegen.checkpoints.foreign_file import sha256_of
 from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.config.settings import SampleSettings
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError
-from stylegen.latent.labels import parse_labels
 from stylegen.latent.latents_file import read_latents
+from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.truncation import class_centers
 
@@ -41,21 +45,19 @@ def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
         noise=settings.noise,
         labels=parse_labels(settings.label, snapshot),
         batch_size=settings.batch_size,
-        seed_source=_source(settings, snapshot),
+        seed_source=find_source(settings, snapshot, "latents"),
         centers=_centers(settings, snapshot),
     )
 
 
-def mixing_source(settings: SampleSettings, snapshot: Snapshot) -> str | Tensor:
-    """The source of the styles of `mix_seeds`."""
-    if settings.mix_latents is not None:
-        return read_latents(settings.mix_latents, snapshot.generator, "mix_latents").ws
-    return snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
+def find_source(settings: SampleSettings, snapshot: Snapshot, setting: str) -> str | Tensor:
+    """The source of the styles of `seeds` or `mix_seeds`.
 
-
-def _source(settings: SampleSettings, snapshot: Snapshot) -> str | Tensor:
-    if settings.latents is not None:
-        return read_latents(settings.latents, snapshot.generator).ws
+    Args:
+        setting: "latents" or "mix_latents".
+    """
+    if (path := getattr(settings, setting)) is not None:
+        return read_latents(path, snapshot.generator, setting).ws
     return snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
 
 
@@ -71,3 +73,9 @@ def _centers(settings: SampleSettings, snapshot: Snapshot) -> Tensor | None:
             fix="Use truncation_center=all",
         )
     return class_centers(snapshot.generator, torch.arange(snapshot.generator.num_classes))
+
+
+def identity(settings: SampleSettings, snapshot: Snapshot) -> str:
+    """What the images of a command depend on: settings, weights, latents and library."""
+    files = [snapshot.path, *[Path(path).expanduser() for path in (settings.latents, settings.mix_latents) if path]]
+    return json.dumps([asdict(settings), [sha256_of(path) for path in files], stylegen.__version__, torch.__version__])

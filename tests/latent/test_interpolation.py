@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stylegen import randomness
-from stylegen.latent.interpolation import closed_cubic, lerp, slerp
+from stylegen.latent.interpolation import closed_cubic, lerp, plane, slerp
 
 
 def points(count: int, size: tuple[int, ...] = (3, 2)) -> torch.Tensor:
@@ -20,11 +20,31 @@ def test_lerp_is_the_line_with_both_ends() -> None:
 
 
 def test_slerp_goes_along_the_great_circle() -> None:
-    a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]])
+    a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
     for t in (0.0, 0.25, 1.0):
         angle = t * math.pi / 2
         found = slerp(a, b, torch.tensor([[t]]))[0].tolist()
-        assert found == pytest.approx([math.cos(angle), math.sin(angle)], abs=1e-6)
+        assert found == pytest.approx([2 * math.cos(angle), 2 * math.sin(angle)], abs=1e-6)
+
+
+def test_slerp_keeps_the_norm() -> None:
+    a, b = points(2, (6, 16))
+    b = b / b.norm(dim=1, keepdim=True) * a.norm(dim=1, keepdim=True)
+    for t in torch.linspace(0, 1, 7).double():
+        found = slerp(a, b, t.expand(6, 1))
+        torch.testing.assert_close(found.norm(dim=1), a.norm(dim=1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(slerp(a, a, torch.full((6, 1), 0.3).double()), a, rtol=1e-12, atol=0)
+
+
+def test_a_plane_has_its_corners() -> None:
+    a, b, c = points(3)
+    t = torch.tensor([0.0, 0.5, 1.0]).double()
+    found = plane(a, b - a, c - a, t, t)
+    assert found.shape == (3, 3, *a.shape)
+    torch.testing.assert_close(found[0, 0], a)
+    torch.testing.assert_close(found[0, 2], b)
+    torch.testing.assert_close(found[2, 0], c)
+    torch.testing.assert_close(found[2, 2], b + c - a)
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])

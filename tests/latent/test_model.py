@@ -13,8 +13,8 @@ import stylegen
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.errors import UserError
 from stylegen.latent import model as model_module
-from stylegen.latent.labels import one_class
 from stylegen.latent.mixing import mix
+from stylegen.latent.sample_labels import one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.networks import build_generator
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.latent.labels import one_class
+from stylegen.latent.sample_labels import one_class
 from stylegen.latent.sampler import Sampler
 
 NUM_PIXELS = 48

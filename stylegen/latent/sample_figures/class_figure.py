@@ -7,8 +7,8 @@ from torch import Tensor
 
 from stylegen.captions import Captions
 from stylegen.errors import UserError
-from stylegen.latent.labels import GivenLabels, label_text
 from stylegen.latent.sample_figures.figure import Cells, Figure, sampling_text
+from stylegen.latent.sample_labels import GivenLabels, label_text
 from stylegen.latent.sampler import Sampler
 
 

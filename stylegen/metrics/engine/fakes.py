@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stylegen.features import PairDistance, ieee_float32
-from stylegen.latent.labels import RandomLabels, one_class
+from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distances

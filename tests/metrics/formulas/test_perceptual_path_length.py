@@ -5,7 +5,7 @@ import torch
 from stylegen import randomness
 from stylegen.errors import UserError
 from stylegen.features import build_extractor
-from stylegen.latent.labels import RandomLabels, one_class
+from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.fakes import GeneratedImages
 from stylegen.metrics.formulas.perceptual_path_length import EPSILON, Walk, path_distances, trimmed_mean
