@@ -26,6 +26,7 @@ FLOORS = [
         "progress",
         "downloads",
         "figures",
+        "placement",
     },
     {"layers"},
     {"networks", "losses", "regularizers", "augment", "data"},
@@ -47,6 +48,8 @@ ALLOWED = {
     ("images", "files"),  # PNG files are written atomically
     ("files", "errors"),
     ("downloads", "files"),
+    ("placement", "errors"),
+    ("placement", "files"),  # an output has one writer at a time
     ("downloads", "progress"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
     ("launching", "distributed"),  # a lost connection is not the cause

@@ -64,14 +64,10 @@ def find_source(settings: SampleSettings, snapshot: Snapshot, setting: str) -> s
 def _centers(settings: SampleSettings, snapshot: Snapshot) -> Tensor | None:
     if settings.truncation_center == "all":
         return None
-    if not snapshot.generator.num_classes:
-        raise UserError("truncation_center=class", rule="this network has no classes", fix="Use truncation_center=all")
-    if settings.latents is not None:
-        raise UserError(
-            "truncation_center=class with latents=",
-            rule="latents of a file have no class",
-            fix="Use truncation_center=all",
-        )
+    conditional = snapshot.generator.num_classes > 0
+    if not conditional or settings.latents is not None:
+        rule = "latents of a file have no class" if conditional else "this network has no classes"
+        raise UserError("truncation_center=class", rule=rule, fix="Use truncation_center=all")
     return class_centers(snapshot.generator, torch.arange(snapshot.generator.num_classes))
 
 
