@@ -19,6 +19,7 @@ FLOORS = [
         "images",
         "captions",
         "animation",
+        "video_file",
         "one_hot",
         "randomness",
         "distributed",
@@ -47,6 +48,7 @@ ALLOWED = {
     ("bounds", "errors"),
     ("images", "files"),  # PNG files are written atomically
     ("files", "errors"),
+    ("video_file", "errors"),
     ("downloads", "files"),
     ("placement", "errors"),
     ("placement", "files"),  # an output has one writer at a time
@@ -75,6 +77,7 @@ ONLY_IN = {
     "onnx": r"nowhere",  # optional: by errors.import_extra, when used
     "onnxruntime": r"nowhere",
     "onnxscript": r"nowhere",
+    "av": r"nowhere",
     "dill": r"nowhere",
     "cloudpickle": r"nowhere",
     "joblib": r"nowhere",

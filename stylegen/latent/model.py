@@ -12,7 +12,7 @@ from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
 from stylegen.latent.image_batch import Images
-from stylegen.latent.interpolation import closed_cubic, lerp, plane, slerp
+from stylegen.latent.interpolation import cubic, lerp, plane, slerp
 from stylegen.latent.mixing import mix, parse_layers
 from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
@@ -219,7 +219,7 @@ class Model:
         """
         ws = self.ws(seeds, psi, label)
         steps = torch.arange(len(ws) * positive("frames", frames), device=self.device, dtype=self.dtype) / frames
-        return self.render(closed_cubic(ws, steps))
+        return self.render(cubic(ws, torch.arange(len(ws) + 1.0), steps))
 
     def plane(self, seeds: Seeds, steps: int = 5, psi: float = 0.7, label: Label = None) -> Images:
         """Images on the plane through the w of three seeds, `steps` x `steps`, row by row.

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
-from stylegen.config.settings import SampleSettings
+from stylegen.config.sample_settings import SampleSettings
 from stylegen.errors import UserError
 from stylegen.placement import check_writable
 from stylegen.verbs.sample_modes import suffixes
+from stylegen.verbs.video_timing import video_names
 
 _LONG = 32  # characters of a setting's value in a file name
 
@@ -33,7 +34,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     if settings.mode != "images":  # files of single images are named after their seeds
         parts += ["raw"] * (not settings.captions)
         parts.append("seeds" + _short(settings.seeds))
-    parts += [f"tiles{settings.tiles}"] * (settings.mode == "video" and settings.tiles > 1)
+    parts += [_short(part) for part in video_names(settings)] * (settings.mode == "video")
     parts += [f"frames{settings.frames}"] * (settings.frames is not None)
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
@@ -55,7 +56,7 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     Raises:
         UserError: a folder that is not writable, a file where a folder is needed, or the reverse.
     """
-    allowed = suffixes(settings.mode)
+    allowed = suffixes(settings)
     if settings.out is None:
         folder = Path() if is_shared(snapshot.path) else snapshot.path.parent
         folder = folder.parent if folder.name == "snapshots" else folder

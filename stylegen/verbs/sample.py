@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stylegen.checkpoints.packaged import is_packaged
 from stylegen.checkpoints.snapshot import load_snapshot
-from stylegen.config.settings import SampleSettings
+from stylegen.config.sample_settings import SampleSettings
 from stylegen.cpus import use_default_threads
 from stylegen.latent.sample_images import LATENTS, SampleImages
 from stylegen.latent.seeds import parse_seeds
@@ -43,7 +43,7 @@ class SampleResult:
 
 
 def run(settings: SampleSettings) -> SampleResult:
-    """Load the snapshot, sample, write images, a figure or an animation.
+    """Load the snapshot, sample, write images, a figure or a video.
 
     Raises:
         UserError: a bad snapshot, seed, layer, class, or an output that cannot be written.

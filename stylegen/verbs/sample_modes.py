@@ -2,9 +2,8 @@
 
 import torch
 
-from stylegen.animation import SUFFIXES
 from stylegen.checkpoints.snapshot import Snapshot
-from stylegen.config.settings import SampleSettings
+from stylegen.config.sample_settings import SampleSettings
 from stylegen.latent.sample_figures.class_figure import ClassFigure
 from stylegen.latent.sample_figures.figure import Figure
 from stylegen.latent.sample_figures.interpolation_figure import InterpolationFigure
@@ -14,19 +13,22 @@ from stylegen.latent.sample_figures.seed_grid import SeedGrid
 from stylegen.latent.sample_figures.truncation_figure import TruncationFigure
 from stylegen.latent.sample_images import FORMS, SampleImages
 from stylegen.latent.sample_labels import GivenLabels, parse_labels
-from stylegen.latent.sample_loops import SampleLoops
+from stylegen.latent.sample_video import SUFFIXES, SampleVideo
 from stylegen.latent.seeds import parse_seeds
 from stylegen.verbs.sample_source import find_source
+from stylegen.verbs.video_timing import video_timing
+from stylegen.video_file import SUFFIX as MP4
 
-STRIP_FRAMES, VIDEO_FRAMES = 8, 24  # from one seed to the next
+STRIP_FRAMES = 8  # from one seed to the next
 
 
-def suffixes(mode: str) -> tuple[str, ...]:
+def suffixes(settings: SampleSettings) -> tuple[str, ...]:
     """Of the files that a mode writes, the default first; "" is a folder of PNGs."""
-    return {"images": FORMS, "video": SUFFIXES}.get(mode, (".png",))
+    video = SUFFIXES if settings.audio is None else (MP4,)
+    return {"images": FORMS, "video": video}.get(settings.mode, (".png",))
 
 
-def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> SampleImages | Figure | SampleLoops:
+def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> SampleImages | Figure | SampleVideo:
     """The output of `settings.mode`, with `check_size` and `write`.
 
     Args:
@@ -39,13 +41,7 @@ def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> 
             list(dict.fromkeys(seeds)), suffix.lower() if suffix.lower() in FORMS else "", settings.save_latents, names
         )
     if settings.mode == "video":
-        return SampleLoops(
-            seeds=seeds,
-            tiles=settings.tiles,
-            columns=settings.columns,
-            frames=settings.frames or VIDEO_FRAMES,
-            fps=settings.fps,
-        )
+        return SampleVideo(seeds, settings.tiles, settings.columns, video_timing(settings), suffix.lower())
     return _figure(settings, snapshot, seeds)
 
 

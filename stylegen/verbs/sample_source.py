@@ -10,7 +10,7 @@ from torch import Tensor
 import stylegen
 from stylegen.checkpoints.foreign_file import sha256_of
 from stylegen.checkpoints.snapshot import Snapshot
-from stylegen.config.settings import SampleSettings
+from stylegen.config.sample_settings import SampleSettings
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError
 from stylegen.latent.latents_file import read_latents

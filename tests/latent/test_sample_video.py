@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from stylegen.latent.sample_loops import SampleLoops
 
 from stylegen.animation import frame_times
 from stylegen.errors import UserError
 from stylegen.images import make_grid
-from stylegen.latent.sample_loops import SampleLoops
 from stylegen.latent.sampler import Sampler
 from tests.support.tiny import tiny_generator
 
