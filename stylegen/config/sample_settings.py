@@ -75,11 +75,11 @@ class SampleSettings:
         None, Range(1, 1000), help="steps from one seed to the next; null for 8 in an interpolation, 24 in a video"
     )
     fps: float = setting(24.0, Range(1, 120), help="frames per second of a video; at most 50 of .webp and .gif")
-    keyframes: list[float] = setting(
-        [],
-        Range(0, 36000, count=(0, 1024)),
-        help="seconds at which a video shows each seed of a tile, [0,2.5,4], in place of frames=; with loop=true "
-        "possibly one more for the return to the first",
+    keyframes: str | None = setting(
+        None,
+        help="seconds at which a video shows each seed of a tile, as in 0,2.5,4, in place of frames=; with loop=true "
+        "possibly one more, for the return to the first",
+        quoted=True,
     )
     loop: bool = setting(
         True, help="a video returns to its first seed, so that it can be repeated; else it ends with the last"

@@ -1,9 +1,11 @@
 """How loud a sound is, and where notes begin, per frame of a video: functions on arrays."""
 
+import math
+
 import numpy as np
 
 _SMOOTH_SECONDS = 0.08  # deviation of the Gaussian
-_WINDOW, _HOP = 1024, 512  # samples: 21 and 11 ms at 48 kHz
+_WINDOW_SECONDS = 0.021  # 1024 samples at 48 kHz
 _CHUNK = 4096  # windows at a time
 _COMPRESSION = 100.0
 
@@ -26,11 +28,11 @@ def loudness(samples: np.ndarray, rate: int, fps: float, frames: int) -> np.ndar
 
 
 def onset_strength(samples: np.ndarray, rate: int, fps: float, frames: int) -> np.ndarray:
-    """Spectral flux of each frame, smoothed by a Gaussian of 0.08 s (Dixon, Onset Detection Revisited, 2006, section 2).
+    """Spectral flux of each frame, smoothed by a Gaussian of 0.08 s (Dixon 2006, Onset Detection Revisited, section 2).
 
     The flux of window n is sum_k max(0, Y(n, k) - Y(n - 1, k)) over the frequencies k, where Y = log(1 + 100 |X|) and X
-    is the Fourier transform of 1024 samples under a Hann window, every 512 samples. A frame has the sum of the windows
-    whose centres it contains.
+    is the Fourier transform under a Hann window of 21 ms (a power of two samples), half of which is the next window's.
+    A frame has the sum of the windows whose centres it contains.
 
     Args:
         samples: [N], mono, in [-1, 1]; silence follows.
@@ -40,16 +42,17 @@ def onset_strength(samples: np.ndarray, rate: int, fps: float, frames: int) -> n
     Returns:
         float64 [frames], at least 0.
     """
-    samples = np.pad(np.asarray(samples, dtype=np.float32), _WINDOW)
-    windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
-    hann = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
-    flux, before = [], np.zeros((1, _WINDOW // 2 + 1))
+    length = 2 ** round(math.log2(_WINDOW_SECONDS * rate))
+    padded = np.pad(np.asarray(samples, dtype=np.float32), length)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, length)[:: length // 2]
+    hann = np.hanning(length + 1)[:-1].astype(np.float32)
+    flux, before = [], np.zeros((1, length // 2 + 1))
     for start in range(0, len(windows), _CHUNK):
         spectrum = np.abs(np.fft.rfft(windows[start : start + _CHUNK] * hann)) * 2 / hann.sum()
         levels = np.concatenate([before, np.log1p(_COMPRESSION * spectrum)])
         flux.append(np.maximum(np.diff(levels, axis=0), 0).sum(axis=1))
         before = levels[-1:]
-    centres = np.arange(len(windows)) * _HOP - _WINDOW // 2
+    centres = (np.arange(len(windows)) - 1) * (length // 2)
     inside = np.clip((centres * fps / rate).astype(int), 0, None)
     return _smooth(np.bincount(inside, np.concatenate(flux), minlength=frames)[:frames], fps)
 

@@ -1,5 +1,6 @@
 """When a walk through seeds meets which: keyframes, constant speed, or the speed that a sound gives."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,10 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from stylegen.bounds import brief
 from stylegen.errors import UserError
 from stylegen.latent.audio_curves import CURVES
 from stylegen.video_file import AUDIO_RATE, Audio
 
+MAX_SECONDS = 36000
 _SLOWEST = 1e-9  # speed, relative to the mean: between two keyframes in silence the clock advances at all
 
 
@@ -50,7 +53,7 @@ class Timing:
 
     fps: float
     frames: int | None = 24
-    keyframes: Sequence[float] = ()
+    keyframes: Sequence[float] | None = None
     closed: bool = True
     sound: Soundtrack | None = None
 
@@ -65,8 +68,8 @@ class Timing:
         Raises:
             UserError: keyframes that are not one increasing time for each seed, or a sound that is too short.
         """
-        if self.keyframes:
-            return self._given_keys(count)
+        if self.keyframes is not None:
+            return self._given_keys(self.keyframes, count)
         intervals = count - (not self.closed)
         if self.frames is not None:
             return [float(k * self.frames) for k in range(intervals + 1)]
@@ -94,17 +97,17 @@ class Timing:
         if self.sound is None:
             return np.arange(length, dtype=np.float64)
         last = int(keys[-1])
-        fixed = np.array([0, last] if self.frames is None and not self.keyframes else keys, dtype=int)
+        fixed = np.array([0, last] if self.frames is None and self.keyframes is None else keys, dtype=int)
         speed = np.maximum(self.sound.speed(self.rate, length)[:last], _SLOWEST)
         clock = np.concatenate([[0.0], np.cumsum(speed)])
         return np.interp(clock, clock[fixed], fixed)[:length]
 
-    def _given_keys(self, count: int) -> list[float]:
-        """The frames nearest to `keyframes`."""
-        seconds, given = list(self.keyframes), f"keyframes=[{','.join(f'{t:g}' for t in self.keyframes)}]"
+    def _given_keys(self, times: Sequence[float], count: int) -> list[float]:
+        """The frames nearest to the times in seconds."""
+        seconds, given = list(times), f"keyframes={','.join(f'{t:g}' for t in times)}"
         if len(seconds) == count and self.closed and count > 1:
             seconds.append(seconds[-1] + (seconds[-1] - seconds[0]) / (count - 1))
-        example = f"Use keyframes=[{','.join(str(2 * k) for k in range(count))}]"
+        example = f"Use keyframes={','.join(str(2 * k) for k in range(count))}"
         if len(seconds) != count + self.closed:
             more = f"{count} seeds, and one for the return if loop=true" if self.closed else f"{count} seeds"
             raise UserError(given, rule=f"one time for each of the {more}", fix=example)
@@ -114,3 +117,21 @@ class Timing:
                 given, rule=f"times in seconds increase from 0, by a frame of 1/{self.fps:g} s at least", fix=example
             )
         return keys
+
+
+def parse_times(text: str | None) -> list[float] | None:
+    """ "0,2.5,4" -> the seconds of keyframes; None for None.
+
+    Raises:
+        UserError: something that is no number from 0 to 10 hours.
+    """
+    if text is None:
+        return None
+    try:
+        times = [float(part) for part in text.split(",")]
+    except ValueError:
+        times = [math.nan]
+    if not all(0 <= t <= MAX_SECONDS for t in times):
+        rule = f"keyframes are seconds from 0 to {MAX_SECONDS:,}, separated by commas"
+        raise UserError(f"keyframes={brief(text)}", rule=rule, fix="Use keyframes=0,2.5,4 for three seeds")
+    return times

@@ -68,7 +68,7 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
         raise UserError(
             f"out={out}",
-            rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file",
+            rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file{' with audio=' * bool(settings.audio)}",
             fix=f"Use out={stem}{allowed[0]}",
         )
     check_writable(out, not one_file, f"mode={settings.mode}")

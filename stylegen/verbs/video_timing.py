@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stylegen.config.sample_settings import SampleSettings
-from stylegen.latent.timing import Soundtrack, Timing
+from stylegen.latent.timing import Soundtrack, Timing, parse_times
 from stylegen.video_file import read_audio
 
 _FRAMES = 24  # from one seed to the next
@@ -22,7 +22,7 @@ def video_timing(settings: SampleSettings) -> Timing:
     return Timing(
         fps=settings.fps,
         frames=settings.frames or (None if sound else _FRAMES),
-        keyframes=settings.keyframes,
+        keyframes=parse_times(settings.keyframes),
         closed=settings.loop,
         sound=sound,
     )
@@ -32,7 +32,7 @@ def video_names(settings: SampleSettings) -> list[str]:
     """The choices that change a video, as parts of a file name."""
     parts = [f"tiles{settings.tiles}"] * (settings.tiles > 1)
     parts += ["open"] * (not settings.loop)
-    parts += ["keyframes" + ",".join(f"{t:g}" for t in settings.keyframes)] * bool(settings.keyframes)
+    parts += [] if settings.keyframes is None else [f"keyframes{settings.keyframes}"]
     if settings.audio is not None:
         parts.append(f"{settings.audio_follows}{settings.audio_reaction:g}-{Path(settings.audio).stem}")
     return parts

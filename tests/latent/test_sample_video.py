@@ -1,25 +1,35 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
-from stylegen.latent.sample_loops import SampleLoops
 
 from stylegen.animation import frame_times
 from stylegen.errors import UserError
 from stylegen.images import make_grid
+from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sampler import Sampler
+from stylegen.latent.timing import Timing
 from tests.support.tiny import tiny_generator
 
 
-def loops(count: int = 8, tiles: int = 2, columns: int | None = None, frames: int = 3) -> SampleLoops:
-    return SampleLoops(list(range(count)), tiles, columns, frames, fps=25)
+def video(
+    count: int = 8,
+    tiles: int = 2,
+    columns: int | None = None,
+    suffix: str = ".webp",
+    timing: Timing | None = None,
+    **settings: Any,
+) -> SampleVideo:
+    timing = timing or Timing(**{"fps": 25, "frames": 3, **settings})
+    return SampleVideo(list(range(count)), tiles, columns, timing, suffix)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_tiles_meet_their_seeds(batch_size: int) -> None:
     """Frame 3 k of tile i is seed 4 i + k; between them the frames differ from both."""
     sampler = Sampler(tiny_generator(), batch_size=batch_size)
-    frames = list(loops().generate(sampler))
+    frames = list(video().generate(sampler))
     assert len(frames) == 4 * 3
     for k in range(4):
         expected = make_grid(sampler.images([k, 4 + k]), 2)
@@ -29,7 +39,7 @@ def test_tiles_meet_their_seeds(batch_size: int) -> None:
 
 def test_random_noise_is_the_same_in_all_frames() -> None:
     sampler = Sampler(tiny_generator(), noise="random", psi=0.0)
-    first, *rest = loops().generate(sampler)  # psi 0: all styles are w_avg, only noise could differ
+    first, *rest = video().generate(sampler)  # psi 0: all styles are w_avg, only noise could differ
     assert all((frame.int() - first.int()).abs().max() <= 1 for frame in rest)
 
 
@@ -37,7 +47,7 @@ def test_random_noise_is_the_same_in_all_frames() -> None:
 def test_equal_seeds_give_equal_bytes(suffix: str, tmp_path: Path) -> None:
     sampler = Sampler(tiny_generator())
     for name in ("a", "b"):
-        loops(tiles=4, columns=4).write(sampler, 2, tmp_path / f"{name}{suffix}")
+        video(tiles=4, columns=4, suffix=suffix).write(sampler, 2, tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
     with Image.open(tmp_path / f"a{suffix}") as found:
         assert (found.n_frames, found.size) == (6, (2 * (4 * 18 - 2), 2 * 16))
@@ -49,15 +59,15 @@ def test_equal_seeds_give_equal_bytes(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("count", "tiles"), [(8, 3), (1, 1), (4, 4), (2, 4)])
 def test_seeds_that_cannot_be_divided_are_refused(count: int, tiles: int) -> None:
     with pytest.raises(UserError, match=f"Use seeds=0-{4 * tiles - 1}"):
-        loops(count, tiles)
+        video(count, tiles)
 
 
 def test_too_large_animations_are_refused() -> None:
-    loops(frames=24).check_size(512)
+    video(frames=24).check_size(512)
     with pytest.raises(UserError, match="million pixels"):
-        loops(frames=1000).check_size(512)
+        video(frames=1000).check_size(512)
     with pytest.raises(UserError, match="16,383 on a side"):
-        loops(200, tiles=100, columns=100, frames=1).check_size(256)
+        video(200, tiles=100, columns=100, frames=1).check_size(256)
 
 
 @pytest.mark.parametrize(
