@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.support.datasets import encode, write_archive, write_folder
 from tests.support.foreign_files import nvidia_file
 from tests.support.golden import files, load
+from tests.support.sounds import clicks, write_wav
 from tests.support.tiny import TINY_RUN
 
 BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
@@ -44,6 +45,7 @@ def _stand_in(setting: str, run: Path) -> str:
         "data.path": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
         "images": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
         "source": lambda: write_folder(Path("stand-in"), IMAGES, LABELS),
+        "audio": lambda: write_wav(Path("stand-in.wav"), clicks(1.0, 0.25)),
     }.get(name)
     if name == "source" and value.endswith(".pkl"):
         make = _foreign
@@ -66,7 +68,8 @@ def _train(settings: list[str]) -> list[str]:
 
 
 def _sample(settings: list[str]) -> list[str]:
-    return [*settings, *["frames=2"] * any(s.startswith("frames=") for s in settings)]
+    slow = any(s.startswith("keyframes=") for s in settings)
+    return [*settings, *["frames=2"] * any(s.startswith("frames=") for s in settings), *["fps=2"] * slow]
 
 
 def _evaluate(settings: list[str]) -> list[str]:
