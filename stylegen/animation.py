@@ -29,7 +29,7 @@ def write_animation(
         frames: of one size; at least one.
         milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10 ms.
         suffix: of the format, in `SUFFIXES`; None for that of `path`.
-        endless: repeat for ever; else play once.
+        endless: repeat forever; else play once.
     """
     durations = [milliseconds] * len(frames) if isinstance(milliseconds, int) else list(milliseconds)
     first, *rest = frames

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stylegen.errors import UserError, import_extra
+from stylegen.errors import RunError, UserError, import_extra
 
 SUFFIX = ".mp4"
 MAX_SIDE = 16384  # pixels, of x264
@@ -83,6 +83,7 @@ def write_video(path: Path, frames: Iterable[Image.Image], fps: Fraction, audio:
     Raises:
         UserError: see `find_encoder`.
         OSError: the file cannot be written.
+        RunError: the encoder fails.
     """
     encoder, av = find_encoder(), _import_av("it writes MP4 files")
     # The unit of the edit lists, which hold the lengths of the streams; FFmpeg's default is a millisecond.
@@ -92,6 +93,8 @@ def write_video(path: Path, frames: Iterable[Image.Image], fps: Fraction, audio:
             return _Writer(av, container, encoder, fps, audio).write(frames)
     except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except av.error.FFmpegError as error:
+        raise RunError(f"{path} was not written: the encoder {encoder} failed ({error.strerror or error})") from error
 
 
 def read_audio(path: Path, setting: str = "audio") -> Audio:
@@ -102,7 +105,7 @@ def read_audio(path: Path, setting: str = "audio") -> Audio:
     """
     av = _import_av(f"{setting}= needs it")
     try:
-        with path.open("rb") as file, av.open(file) as container:  # an open file: FFmpeg takes no name for an address
+        with path.open("rb") as file, av.open(file) as container:  # FFmpeg takes some paths for addresses
             parts, count = [], 0
             for part in _decoded(av, container):
                 parts.append(part)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from stylegen import video_file
-from stylegen.errors import UserError
+from stylegen.errors import RunError, UserError
 from stylegen.video_file import AUDIO_RATE, Audio, read_audio, write_video
 from tests.support.sounds import RATE, clicks, read_video, write_wav
 
@@ -132,6 +132,9 @@ def test_other_encoders_are_found_and_none_is_an_error(monkeypatch: pytest.Monke
         video_file.find_encoder()
 
 
-def test_errors_name_the_file(tmp_path: Path) -> None:
+def test_errors_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match=r"none.a\.mp4"):
         write_video(tmp_path / "none" / "a.mp4", frames(), Fraction(24))
+    monkeypatch.setattr(video_file, "_CRF", "x")
+    with pytest.raises(RunError, match=r"b\.mp4 was not written: the encoder libx264 failed"):
+        write_video(tmp_path / "b.mp4", frames(), Fraction(24))

@@ -79,16 +79,17 @@ def cubic(points: Tensor, times: Tensor, t: Tensor) -> Tensor:
     Returns:
         [T, ...]; exactly the points at their times.
     """
-    times, t = times.double(), t.double()
+    times, t = times.double().cpu(), t.double().cpu()  # float32 would not hit the points exactly; MPS has no float64
     closed = len(times) > len(points)
     if closed:
         points = torch.cat([points, points[:1]])
         t = times[0] + (t - times[0]) % (times[-1] - times[0])
-    lengths = times.diff().to(points.dtype).reshape(-1, *[1] * (points.ndim - 1))
+    lengths = times.diff().to(points).reshape(-1, *[1] * (points.ndim - 1))
     velocities = _velocities(points.diff(dim=0) / lengths, lengths, closed)
     k = (torch.searchsorted(times, t, right=True) - 1).clamp(max=len(lengths) - 1)
+    u = ((t - times[k]) / times.diff()[k]).to(points).reshape(-1, *lengths.shape[1:])
+    k = k.to(points.device)
     h = lengths[k]
-    u = ((t - times[k]) / times.diff()[k]).to(points.dtype).reshape(h.shape)
     ends = (1 + 2 * u) * (1 - u) ** 2 * points[k] + u**2 * (3 - 2 * u) * points[k + 1]
     return ends + h * (u * (1 - u) ** 2 * velocities[k] - u**2 * (1 - u) * velocities[k + 1])
 

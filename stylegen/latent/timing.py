@@ -120,7 +120,7 @@ class Timing:
 
 
 def parse_times(text: str | None) -> list[float] | None:
-    """ "0,2.5,4" -> the seconds of keyframes; None for None.
+    """The seconds of keyframes from a text such as "0,2.5,4"; None for None.
 
     Raises:
         UserError: something that is no number from 0 to 10 hours.

@@ -66,9 +66,10 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     one_file = out.suffix.lower() in allowed[not allowed[0] :]
     if not one_file and "" not in allowed:
         stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
+        mode = f"mode={settings.mode}{' with audio=' * (allowed == ('.mp4',))}"
         raise UserError(
             f"out={out}",
-            rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file{' with audio=' * bool(settings.audio)}",
+            rule=f"{mode} writes one {' or '.join(allowed)} file",
             fix=f"Use out={stem}{allowed[0]}",
         )
     check_writable(out, not one_file, f"mode={settings.mode}")

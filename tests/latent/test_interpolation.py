@@ -91,3 +91,7 @@ def test_points_of_a_parabola_give_the_parabola() -> None:
     )
     line = cubic(points(2), uneven(2), t[t < uneven(2)[-1]])
     torch.testing.assert_close(line.diff(n=2, dim=0), torch.zeros_like(line[2:]), rtol=0, atol=1e-12)
+
+
+def test_points_may_be_on_another_device_than_times() -> None:
+    assert cubic(points(3).to("meta"), uneven(4), uneven(4)).device.type == "meta"
