@@ -97,6 +97,7 @@ class SampleSettings:
     out: FilePath | None = setting(
         None,
         help="single images: a folder, .zip or .npz; .png of a figure, .webp, .gif or .mp4 of a video; null for "
-        "sampled/ in the snapshot's run, named after kimg, psi and seeds. Files with other contents are never overwritten",
+        "sampled/ in the snapshot's run, named after kimg, psi and seeds. Files with other contents are never "
+        "overwritten",
     )
     device: Device = setting("auto", help="device of the generator")
