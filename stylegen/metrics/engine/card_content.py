@@ -8,7 +8,7 @@ import torch
 
 from stylegen.metrics.engine.calibration import REFERENCES
 from stylegen.metrics.engine.metric_group import MetricGroup
-from stylegen.metrics.engine.real_sets import describe_reals, suffix_of
+from stylegen.metrics.engine.real_sets import describe_reals, names_of_classes, suffix_of
 from stylegen.metrics.engine.reals import SEED, RealImages
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.registry import METRICS
@@ -29,10 +29,15 @@ def make_card(
     reals, settings, device = evaluation.reals, evaluation.settings, torch.device(evaluation.device)
     values: dict[str, float] = {}
     names: dict[str, str] = {}
+    attributes: dict[str, dict[str, dict[str, float]]] = {}
     extractors = [group.extraction.extractor for group in groups]
     for group, extractor in zip(groups, extractors, strict=True):
         for metric in group.metrics:
-            values |= metric.compute(group.fakes, group.reals, extractor, settings.options)
+            numbers, terms = metric.compute_with_attributes(group.fakes, group.reals, extractor, settings.options)
+            values |= numbers
+            if terms:
+                called = names_of_classes(group.source, len(terms))
+                attributes[metric.prefix or metric.id] = dict(zip(called, terms, strict=True))
             names |= metric.names(
                 settings.protocol,
                 generated=generated,
@@ -48,6 +53,7 @@ def make_card(
         num_samples=evaluation.num_samples,
         num_reals=reals.num_images,
         dataset={"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
+        attributes=attributes,
         reals=_describe_reals(groups, reals),
         extractors={e.name: {"weights_id": e.weights_id, **e.recipe} for e in extractors},
         covariance=_covariance(evaluation.metrics),
