@@ -219,9 +219,11 @@ def attributes_of(reals: Any) -> Tensor | None:
 
     A class is an attribute that its images have and all others lack. An entry of a vector is one where it is above 0.
     """
-    if isinstance(reals, MirroredReals | ReducedReals):
+    if isinstance(reals, MirroredReals | ReducedReals | ClassReals):
         inner = attributes_of(reals.inner)
-        return None if inner is None else inner.repeat(reals.num_images // len(inner), 1)
+        if inner is None or isinstance(reals, ReducedReals):
+            return inner
+        return inner[reals.numbers] if isinstance(reals, ClassReals) else inner.repeat(2, 1)
     labels = reals.stored_labels() if hasattr(reals, "stored_labels") else None
     if labels is None:
         return None

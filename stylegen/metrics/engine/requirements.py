@@ -9,7 +9,7 @@ from stylegen.metrics.engine.metric_group import by_extractor
 from stylegen.metrics.engine.real_sets import PublishedReals, attributes_of
 from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.protocol.metric import Metric
-from stylegen.metrics.protocol.registry import METRICS
+from stylegen.metrics.protocol.registry import METRICS, without_weights
 
 if TYPE_CHECKING:
     from stylegen.metrics.engine.evaluation import Evaluation
@@ -38,8 +38,8 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
                 rule=f"{metric_id} mirrors its reals if and only if training did",
                 fix="Leave it out",
             )
-    for extractor in by_extractor(ids):
-        require_all_weights(extractor, settings.weights)
+    for extractor, members in by_extractor(ids).items():
+        require_all_weights(extractor, settings.weights, instead=without_weights(members[0]))
         if open_weights and is_own_file(settings.weights) and (extractor in PUBLISHED or extractor in FILES_OF):
             build_extractor(extractor, settings.weights)
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from stylegen.features import DISTANCES, torch_fidelity_networks
-from stylegen.features.weights import PUBLISHED, is_present
+from stylegen.features.weights import FILES_OF, NO_FILE, PUBLISHED, is_present
 from stylegen.metrics.formulas.frechet import distance
 from stylegen.metrics.formulas.inception_score import official_inception_score
 from stylegen.metrics.formulas.kernel import official_kernel_distance
@@ -165,6 +165,14 @@ def sense_of(key: str) -> str | None:
     senses = {name: sense for metric in METRICS.values() for name, sense in metric.keys.items()}
     known = [name for name in senses if key == name or key.startswith(f"{name}_")]
     return senses[max(known, key=len)] if known else None
+
+
+def without_weights(metric_id: str) -> str:
+    """The metric of the same formula whose extractor needs no weights; `NO_FILE` if there is none."""
+    free = (
+        m.id for m in _ROWS if m.formula is METRICS[metric_id].formula and m.extractor not in {**PUBLISHED, **FILES_OF}
+    )
+    return next(free, NO_FILE)
 
 
 def default_extractor(weights: str | None) -> str:
