@@ -17,6 +17,7 @@ TOLERANCE = 1e-8
 """Norm of the gradient at the solution, relative to its norm at v = 0."""
 
 _MAX_STEPS, _MAX_HALVINGS, _MAX_PRODUCTS = 200, 50, 500
+_MAX_DIRECT = 1024  # columns
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
@@ -39,7 +40,7 @@ def with_ones(rows: Tensor) -> Tensor:
 
 
 def fit(rows: Tensor, positive: Tensor, loss: Loss, c: float = 1.0) -> Tensor:
-    """The minimiser v, float64 [d], by a truncated Newton method with a line search.
+    """The minimiser v, float64 [d], by Newton's method with a line search.
 
     Args:
         rows: float64 [N, d], see `with_ones`.
@@ -81,7 +82,15 @@ def _step_length(value: Callable[[float], float], slope: float) -> float:
 
 
 def _newton_step(rows: Tensor, weights: Tensor, gradient: Tensor, accuracy: float) -> Tensor:
-    """Solves (I + X^T diag(weights) X) s = -gradient to a relative residual, by conjugate gradients."""
+    """Solves (I + X^T diag(weights) X) s = -gradient: directly for few columns, else to a relative residual.
+
+    A trained w has columns of very different variance, for which conjugate gradients would need thousands of products.
+    """
+    if rows.shape[1] <= _MAX_DIRECT:
+        active = weights > 0
+        kept = rows[active] * weights[active, None].sqrt()
+        hessian = torch.addmm(torch.eye(rows.shape[1], dtype=rows.dtype), kept.T, kept)
+        return torch.cholesky_solve(-gradient[:, None], torch.linalg.cholesky(hessian))[:, 0]
     step, residual = torch.zeros_like(gradient), -gradient
     direction, square = residual, residual @ residual
     enough = accuracy**2 * square
