@@ -16,6 +16,7 @@ from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import latents
 from stylegen.metrics.engine import continuation
 from stylegen.metrics.engine.fakes import GeneratedImages
+from stylegen.metrics.formulas import linear_classifiers
 from stylegen.metrics.formulas.linear_classifiers import fit, logistic, squared_hinge, with_ones
 from stylegen.metrics.formulas.linear_separability import conditional_entropy, linear_separability, svm_prediction
 from stylegen.metrics.formulas.perceptual_path_length import Walk
@@ -48,11 +49,15 @@ def test_conditional_entropy_is_that_of_the_joint_table(table: list[list[int]]) 
 @pytest.mark.parametrize("c", [0.1, 1.0])
 @pytest.mark.parametrize("loss", [squared_hinge, logistic])
 @pytest.mark.parametrize("noise", [0.0, 1.0])
-def test_classifiers_minimise_their_function(loss: Any, c: float, noise: float) -> None:
+@pytest.mark.parametrize("direct", [True, False])
+def test_classifiers_minimise_their_function(
+    loss: Any, c: float, noise: float, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The function is 1-strongly convex, so |v - v*| is at most the gradient's norm, here in NumPy.
 
     Columns of scales 0.01 to 10; without noise the labels are separable.
     """
+    monkeypatch.setattr(linear_classifiers, "_MAX_DIRECT", 1024 if direct else 0)
     x = normals(300, 6) * torch.logspace(-2, 1, 6)
     label = x[:, 4] + noise * normals(300, 1, "tests/ls/noise")[:, 0] > 0.3
     v = fit(with_ones(x), label, loss, c).numpy()
