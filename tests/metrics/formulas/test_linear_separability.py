@@ -148,7 +148,7 @@ def test_latents_are_those_of_the_images() -> None:
     generator = tiny_generator(num_classes=3)
     images = GeneratedImages(Sampler(generator, psi=0.5, batch_size=4))
     whole, part = images.latents(list(range(6))), images.latents([4, 1])
-    labels = images.sampler._labels([4, 1])
+    labels = images.sampler.c([4, 1])
     assert torch.equal(part["z"], whole["z"][[4, 1]])
     torch.testing.assert_close(part["w"], whole["w"][[4, 1]])
     torch.testing.assert_close(part["w"], generator.mapping(part["z"], labels))
