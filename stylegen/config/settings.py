@@ -147,6 +147,7 @@ ROOTS = {  # verb -> its settings dataclass
     "convert": "stylegen.config.settings:ConvertSettings",
     "export": "stylegen.config.settings:ExportSettings",
     "project": "stylegen.config.project_settings:ProjectSettings",
+    "directions": "stylegen.config.direction_settings:DirectionsSettings",
     "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",

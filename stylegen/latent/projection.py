@@ -183,13 +183,22 @@ class Projector:
 
 
 @torch.no_grad()
-def w_statistics(generator: StyleGenerator, count: int, label: int | None = None) -> tuple[Tensor, Tensor]:
-    """Mean w [1, w_dim], and the root of the mean squared distance from it (a scalar), of `count` seeds."""
+def sampled_w(generator: StyleGenerator, count: int, label: int | None = None) -> Tensor:
+    """w [count, w_dim] of the seeds 0 to count - 1.
+
+    Args:
+        label: class; None for a random one for each seed.
+    """
     weight = next(generator.parameters())
     seeds = list(range(count))
     table = OneHot.identity(generator.num_classes)
     labels = random_labels(seeds, table) if label is None else table[torch.tensor([label] * count)]
-    w = generator.mapping(latents(seeds, generator.z_dim, weight.device).to(weight.dtype), labels.to(weight.device))
+    return generator.mapping(latents(seeds, generator.z_dim, weight.device).to(weight.dtype), labels.to(weight.device))
+
+
+def w_statistics(generator: StyleGenerator, count: int, label: int | None = None) -> tuple[Tensor, Tensor]:
+    """Mean w [1, w_dim], and the root of the mean squared distance from it (a scalar), of `count` seeds."""
+    w = sampled_w(generator, count, label)
     mean = w.mean(dim=0, keepdim=True)
     return mean, (w - mean).square().sum(dim=1).mean().sqrt()
 

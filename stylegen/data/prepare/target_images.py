@@ -17,7 +17,7 @@ from stylegen.errors import UserError
 
 
 def target_images(
-    path: str, resolution: int, channels: int, prepared: Mapping[str, Any], limit: int
+    path: str, resolution: int, channels: int, prepared: Mapping[str, Any], limit: int, setting: str = "images"
 ) -> list[tuple[str, Tensor]]:
     """Distinct file names without suffix, and images, float [C, H, W] in [-1, 1].
 
@@ -26,6 +26,7 @@ def target_images(
         resolution, channels: of the generator.
         prepared: how the training images were converted, as in their dataset.json: crop, filter, background.
         limit: maximum number of images; the first ones are taken.
+        setting: with the path, for error messages.
 
     Raises:
         UserError: no image, or one that cannot be converted.
@@ -33,27 +34,29 @@ def target_images(
     kept = {key: prepared[key] for key in ("crop", "filter", "background") if isinstance(prepared.get(key), str)}
     recipe = Recipe(resolution, channels="gray" if channels == 1 else "rgb", **kept)
     found: list[tuple[str, Tensor]] = []
-    for name, data in _encoded(path):
+    for name, data in _encoded(path, setting):
         if len(found) == limit:
             break
         try:
             png = recipe(data).png
         except UnusableError as error:
-            raise UserError(f"images={path}: {name}", rule=str(error), fix="Convert it, or leave it out") from error
+            raise UserError(f"{setting}={path}: {name}", rule=str(error), fix="Convert it, or leave it out") from error
         with Image.open(io.BytesIO(png)) as image:
             pixels = torch.from_numpy(np.array(image)).float().div(127.5).sub(1)
         found.append((name, pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)))
     if not found:
-        raise UserError(f"images={path}", rule="it holds no image", fix="Use a PNG, JPEG, WebP, TIFF, GIF or BMP file")
+        raise UserError(
+            f"{setting}={path}", rule="it holds no image", fix="Use a PNG, JPEG, WebP, TIFF, GIF or BMP file"
+        )
     return list(zip(distinct([name for name, _ in found]), [image for _, image in found], strict=True))
 
 
-def _encoded(path: str) -> Iterator[tuple[str, bytes]]:
+def _encoded(path: str, setting: str) -> Iterator[tuple[str, bytes]]:
     file = Path(path).expanduser()
     if file.is_file() and file.suffix.lower() in CONVERTIBLE_SUFFIXES:
         yield file.name, file.read_bytes()
         return
-    source = open_source(file, "images", CONVERTIBLE_SUFFIXES)
+    source = open_source(file, setting, CONVERTIBLE_SUFFIXES)
     for key in source.keys():  # noqa: SIM118
         yield key, source.read(key)
 
