@@ -76,7 +76,7 @@ def style_weights(generator: StyleGenerator) -> list[tuple[int, Tensor]]:
     def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0]
         if x.shape == ws[:1].shape and (equal := (ws == x).all(dim=1)).any():
-            found.append((int(equal.nonzero()[0]), module.weight.detach()))  # type: ignore[union-attr,operator]
+            found.append((int(equal.nonzero()[0]), module.weight.detach()))  # type: ignore[operator]
 
     linear = [m for m in generator.synthesis.modules() if _is_matrix(getattr(m, "weight", None), generator.w_dim)]
     hooks = [module.register_forward_pre_hook(watch) for module in linear]
@@ -170,7 +170,7 @@ def _logistic_regression(positive: Tensor, negative: Tensor) -> tuple[Tensor, Te
         return total
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[arg-type]
+        optimizer.step(loss)
     return v.detach(), b.detach()
 
 

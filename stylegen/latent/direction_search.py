@@ -124,11 +124,11 @@ def table(directions: Directions) -> Iterator[str]:
         yield f"share: of the {info['share_of']}"
     for what in ("boundary", "classifier"):
         if what in info:
-            positive, negative = info[what]["examples"]
-            where = "w" if what == "boundary" else "features of images"
+            found, where = info[what], "w" if what == "boundary" else "features of images"
+            positive, negative = found["examples"]
             yield (
-                f"{what} in {where}: accuracy {info[what]['accuracy']:.3f} on a held-out fifth of {positive:,} positive "
-                f"and {negative:,} negative examples"
+                f"{what} in {where}: accuracy {found['accuracy']:.3f} on a held-out fifth of {positive:,} positive and "
+                f"{negative:,} negative examples"
             )
     if any("crossed" in own for own in info["measures"]):
         yield "crossed: share of the seeds on the other side of the classifier that come to this one"
