@@ -135,7 +135,7 @@ def fit_boundary(positive: Tensor, negative: Tensor) -> Boundary:
         positive, negative: [N, D] each; at least two, so that each set has one to learn from and one held out.
 
     Raises:
-        UserError: fewer examples.
+        UserError: fewer examples, or the same ones in both sets.
     """
     sets = [x.double().cpu() for x in (positive, negative)]
     if min(map(len, sets)) < 2:
@@ -149,7 +149,13 @@ def fit_boundary(positive: Tensor, negative: Tensor) -> Boundary:
     mean = torch.stack([x.mean(dim=0) for x in learned]).mean(dim=0)
     deviation = torch.stack([(x - mean).square().mean() for x in learned]).mean().sqrt().clamp(min=1e-12)
     v, b = _logistic_regression(*((x - mean) / deviation for x in learned))
-    length = v.norm().clamp(min=1e-300)
+    length = v.norm()
+    if length < 1e-9:
+        raise UserError(
+            f"{len(positive)} positive and {len(negative)} negative examples",
+            rule="a boundary needs sets that differ",
+            fix="Use positive= and negative= with different images; with labels=project, more steps=",
+        )
     normal = v / length
     boundary = Boundary(normal, float(normal @ mean - deviation * b / length), 0.0, (len(positive), len(negative)))
     right = [(boundary(x[h]) > 0) == (side == 0) for side, (x, h) in enumerate(zip(sets, held, strict=True))]

@@ -92,7 +92,8 @@ class DirectionSearch:
     def _directions(self, vectors: Tensor, names: Sequence[str], info: Mapping[str, Any]) -> Directions:
         G = self.snapshot.generator
         provenance = {
-            "snapshot": self.snapshot.path.name,
+            "snapshot": self.settings.get("snapshot", self.snapshot.path.name),
+            "snapshot_file": self.snapshot.path.name,
             "generator_sha256": digest(G),
             "mapping_sha256": digest(G.mapping),
             "stylegen": stylegen.__version__,

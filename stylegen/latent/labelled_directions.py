@@ -7,7 +7,8 @@ A boundary in w needs w with labels. Two methods find them for images:
 - "project": w of the images themselves, by optimization. Needs some hundred steps for each image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +18,12 @@ from torch import Tensor
 
 from stylegen.bounds import Choice, Count, Range
 from stylegen.checkpoints.snapshot import Snapshot
-from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.data.prepare.target_images import target_images
+from stylegen.data import openmoji
+from stylegen.data.labels import select
+from stylegen.data.metadata import class_names
+from stylegen.data.prepare.target_images import converted, target_images
+from stylegen.data.sources import open_source
+from stylegen.data.sources.formats import CONVERTIBLE_SUFFIXES
 from stylegen.errors import UserError, unknown_choice
 from stylegen.features import FeatureExtractor
 from stylegen.features.lpips import perceptual_distance
@@ -27,7 +32,6 @@ from stylegen.latent.direction_methods import Boundary, fit_boundary
 from stylegen.latent.latents_file import read_latents
 from stylegen.latent.projection import Matching, ProjectionOptions, Projector, sampled_w
 from stylegen.latent.sampler import Sampler, truncate
-from stylegen.one_hot import members
 
 Progress = Callable[[str, float, float, str], None]  # task, done, in all, text
 _CHUNK = 64  # images between two steps of a progress bar
@@ -78,16 +82,15 @@ def read_examples(setting: str, text: str, snapshot: Snapshot, dataset: str | No
     Raises:
         UserError: nothing of this name; images or latents that cannot be used.
     """
-    G = snapshot.generator
+    G, path = snapshot.generator, Path(text).expanduser()
     if dataset is not None:
         return Examples(images=_class_images(setting, text, dataset, snapshot, options.max_images))
-    path = Path(text).expanduser()
     if path.suffix == ".npz":
         return Examples(w=read_latents(text, G, setting).ws.mean(dim=1))
     if path.exists():
         prepared = snapshot.info.get("prepared", {})
         named = target_images(text, G.level.resolution, G.channels, prepared, options.max_images, setting)
-        return Examples(images=to_uint8(torch.stack([image for _, image in named])))
+        return Examples(images=_uint8(named))
     if not G.num_classes:
         raise UserError(
             f"{setting}={text}",
@@ -97,26 +100,26 @@ def read_examples(setting: str, text: str, snapshot: Snapshot, dataset: str | No
     names = [*map(str, snapshot.info.get("class_names", [])), *map(str, range(G.num_classes))]
     if text not in names:
         raise unknown_choice(setting, text, names)
-    label = snapshot.class_index(text)
-    return Examples(w=sampled_w(G, options.labelled_seeds, label))
+    return Examples(w=sampled_w(G, options.labelled_seeds, snapshot.class_index(text)))
 
 
 def _class_images(setting: str, text: str, path: str, snapshot: Snapshot, limit: int) -> Tensor:
-    """uint8 images of classes of a dataset, at most `limit`, evenly spaced in its order."""
-    G = snapshot.generator
-    convert = None if path == OPENMOJI and G.channels == 3 else "gray" if G.channels == 1 else "rgb"
-    dataset = ImageDataset(path, G.level.resolution, use_labels=True, convert=convert)
-    table = dataset.labels()
-    names = dataset.class_names or [str(k) for k in range(table.shape[1])]
-    parts = []
-    for name in (part.strip() for part in text.split(",")):
-        if name not in names:
-            raise unknown_choice(setting, name, names)
-        parts.append(members(table, names.index(name)))
-    numbers = torch.cat(parts).unique()
-    if not len(numbers):
-        raise UserError(f"{setting}={text}", rule="no image belongs to this class", fix=f"Use {setting}={names[0]}")
-    return dataset.batch(numbers[:: -(-len(numbers) // limit)])[0].cpu()
+    """uint8 images of classes of a dataset, converted as the training images were; at most `limit`, at random."""
+    level, info = snapshot.generator.level, snapshot.info
+    file = openmoji.dataset_path(level.resolution) if path == openmoji.NAME else Path(path).expanduser()
+    with closing(open_source(file, "data.path", CONVERTIBLE_SUFFIXES)) as source:
+        keys = source.keys()
+        labels = [source.label(key) for key in keys]
+        classes = [name.strip() for name in text.split(",")]
+        chosen = [keys[k] for k in select(labels, class_names(source.metadata), classes, limit, 0, setting)]
+        encoded = ((key, source.read(key)) for key in chosen)
+        channels, prepared = snapshot.generator.channels, info.get("prepared", {})
+        return _uint8(converted(encoded, level.resolution, channels, prepared, f"data.path={path}"))
+
+
+def _uint8(named: Iterable[tuple[str, Tensor]]) -> Tensor:
+    """[N, C, H, W] of images in [-1, 1] with names."""
+    return to_uint8(torch.stack([image for _, image in named]))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def model(tmp_path: Path) -> Path:
         (["positive=cat", "negative=dog"], ["cat vs dog"], "of 40 positive and 40 negative examples"),
         (["positive=sides/a", "negative=sides/b"], ["a vs b"], "boundary in w: accuracy"),
         (
-            ["positive=sides/a", "negative=sides/b", "labels=project", "steps=1"],
+            ["positive=sides/a", "negative=sides/b", "labels=project", "steps=3"],
             ["a vs b"],
             "3 positive and 3 negative",
         ),
@@ -88,14 +88,17 @@ def test_bad_input(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["method=boundary", "positive=cat"], "method=boundary without negative"),
         (["positive=cat"], "method=sefa with positive"),
         ([*boundary, f"snapshot={folder / 'plain.safetensors'}"], "this network has no classes"),
-        ([*boundary, "negative=bird"], "negative=bird: no such negative. Did you mean" if False else "negative=bird"),
+        ([*boundary, "negative=bird"], "negative=bird: no such negative"),
         (["class=2"], "this network has 2 classes"),
         ([*boundary, f"positive={folder / 'empty'}"], "positive="),
         ([*boundary, f"positive={folder / 'broken'}"], "positive="),
         ([*boundary, f"positive={model}"], "positive="),
         ([*boundary, "positive=x.npz"], "cannot be read"),
-        ([*boundary, f"data.path={folder / 'sides.zip'}"], "positive=cat: no such positive. Known: a, b"),
-        ([*boundary, f"data.path={folder / 'sides'}"], "no labels"),
+        (
+            [*boundary, f"data.path={folder / 'sides.zip'}"],
+            "positive=cat: no such positive. Did you mean a? Known: a, b",
+        ),
+        ([*boundary, "positive=1", f"data.path={folder / 'sides'}"], "positive for a dataset without labels"),
         (["out=d.npz"], "Use out=d.npz.safetensors"),
     ):
         given = [f"snapshot={model}", f"out={folder / 'd.safetensors'}", *SMALL]

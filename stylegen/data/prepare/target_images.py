@@ -1,7 +1,8 @@
 """Images to project: any images, converted as the training images were."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,30 @@ def target_images(
     Raises:
         UserError: no image, or one that cannot be converted.
     """
-    kept = {key: prepared[key] for key in ("crop", "filter", "background") if isinstance(prepared.get(key), str)}
-    recipe = Recipe(resolution, channels="gray" if channels == 1 else "rgb", **kept)
-    found: list[tuple[str, Tensor]] = []
-    for name, data in _encoded(path, setting):
-        if len(found) == limit:
-            break
-        try:
-            png = recipe(data).png
-        except UnusableError as error:
-            raise UserError(f"{setting}={path}: {name}", rule=str(error), fix="Convert it, or leave it out") from error
-        with Image.open(io.BytesIO(png)) as image:
-            pixels = torch.from_numpy(np.array(image)).float().div(127.5).sub(1)
-        found.append((name, pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)))
+    found = list(
+        converted(itertools.islice(_encoded(path, setting), limit), resolution, channels, prepared, f"{setting}={path}")
+    )
     if not found:
         raise UserError(
             f"{setting}={path}", rule="it holds no image", fix="Use a PNG, JPEG, WebP, TIFF, GIF or BMP file"
         )
     return list(zip(distinct([name for name, _ in found]), [image for _, image in found], strict=True))
+
+
+def converted(
+    encoded: Iterable[tuple[str, bytes]], resolution: int, channels: int, prepared: Mapping[str, Any], where: str
+) -> Iterator[tuple[str, Tensor]]:
+    """Names and images of encoded files, as in `target_images`; `where` they are, for error messages."""
+    kept = {key: prepared[key] for key in ("crop", "filter", "background") if isinstance(prepared.get(key), str)}
+    recipe = Recipe(resolution, channels="gray" if channels == 1 else "rgb", **kept)
+    for name, data in encoded:
+        try:
+            png = recipe(data).png
+        except UnusableError as error:
+            raise UserError(f"{where}: {name}", rule=str(error), fix="Convert it, or leave it out") from error
+        with Image.open(io.BytesIO(png)) as image:
+            pixels = torch.from_numpy(np.array(image)).float().div(127.5).sub(1)
+        yield name, pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 
 def _encoded(path: str, setting: str) -> Iterator[tuple[str, bytes]]:
