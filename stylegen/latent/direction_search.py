@@ -11,7 +11,7 @@ from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.errors import UserError
 from stylegen.features import FeatureExtractor
 from stylegen.latent.direction_methods import Boundary, factorize, principal_components
-from stylegen.latent.directions import Directions, digest
+from stylegen.latent.directions_file import Directions, digest
 from stylegen.latent.labelled_directions import LabelledSpace, Progress
 from stylegen.latent.projection import sampled_w
 from stylegen.latent.sampler import Sampler

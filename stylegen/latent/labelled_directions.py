@@ -42,11 +42,11 @@ class LabelOptions:
     """How examples become w with labels.
 
     Args:
-        labels: "classify" or "project", for images.
+        labels: for images; classify: a classifier of their features labels sampled w; project: their own w.
         labelled_seeds: seeds that the classifier labels, and seeds of each class of a conditional network.
         confident: share of the labelled seeds that the boundary is fitted to, on each side.
-        max_images: of each set.
-        steps: of projection, for each image.
+        max_images: maximum number of images in each set.
+        steps: of the projection of each image.
     """
 
     labels: Annotated[str, Choice(("classify", "project"))] = "classify"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stylegen.features import FeatureExtractor
 from stylegen.latent.direction_methods import Boundary
-from stylegen.latent.directions import Directions
+from stylegen.latent.directions_file import Directions
 from stylegen.latent.sampler import Sampler, truncate
 
 

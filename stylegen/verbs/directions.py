@@ -11,7 +11,7 @@ from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
 from stylegen.features import build_extractor, choose_extractor
 from stylegen.latent.direction_search import DirectionSearch, table
-from stylegen.latent.directions import Directions
+from stylegen.latent.directions_file import Directions
 from stylegen.latent.labelled_directions import Labeller, read_examples
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import parse_layers

@@ -9,7 +9,7 @@ from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.openmoji import glyphs, render_glyph
 from stylegen.images import write_png
-from stylegen.latent.directions import read_directions
+from stylegen.latent.directions_file import read_directions
 from stylegen.latent.sampler import Sampler
 from tests.support.skin_tones import held_out_accuracy, learn, moved, portraits, share_moved
 

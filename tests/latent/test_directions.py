@@ -21,7 +21,7 @@ from stylegen.latent.direction_methods import (
     style_weights,
 )
 from stylegen.latent.direction_search import DirectionSearch
-from stylegen.latent.directions import Directions, read_directions
+from stylegen.latent.directions_file import Directions, read_directions
 from stylegen.latent.labelled_directions import Examples, Labeller, LabelOptions, read_examples
 from stylegen.latent.projection import sampled_w
 from stylegen.latent.sampler import Sampler

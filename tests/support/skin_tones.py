@@ -23,7 +23,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.latent.directions import Directions, read_directions
+from stylegen.latent.directions_file import Directions, read_directions
 from stylegen.latent.sample_labels import one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.truncation import truncate

@@ -6,7 +6,7 @@ import pytest
 
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
-from stylegen.latent.directions import read_directions
+from stylegen.latent.directions_file import read_directions
 from stylegen.latent.latents_file import Latents, write_latents
 from stylegen.latent.sampler import Sampler
 from tests.support.datasets import encode, write_archive, write_folder
