@@ -30,10 +30,9 @@ class DirectionsSettings:
         "between the images of positive and of negative",
     )
     count: Count = setting(10, help="sefa, pca: number of directions")
-    layers: str | None = setting(
-        None,
-        help="styles that are moved, and whose weights sefa factorizes: coarse, middle, fine, or numbers such as 4-7; "
-        "null for all",
+    layers: str = setting(
+        "all",
+        help="styles that are moved, and whose weights sefa factorizes: coarse, middle, fine, all, or numbers",
         quoted=True,
     )
     positive: str | None = setting(
@@ -43,7 +42,7 @@ class DirectionsSettings:
         quoted=True,
     )
     negative: str | None = setting(None, help="boundary: the other side, as positive", quoted=True)
-    label: str | None = setting(None, help="class of the sampled w, also written class=; null for all")
+    label: str | None = setting(None, help="class of the sampled w, also written class=; null for all", quoted=True)
     truncation_psi: float = setting(0.7, Range(-100, 100), help="psi of the sampled images")
     w_samples: int = setting(
         10_000, Range(10, 1_000_000), help="number of w for principal components and standard deviations"

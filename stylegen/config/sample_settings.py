@@ -16,7 +16,20 @@ class SampleSettings:
     )
     mode: str = setting(
         "auto",
-        Choice(("auto", "images", "grid", "truncation", "mixing", "noise", "interpolation", "classes", "video")),
+        Choice(
+            (
+                "auto",
+                "images",
+                "grid",
+                "truncation",
+                "mixing",
+                "noise",
+                "interpolation",
+                "classes",
+                "directions",
+                "video",
+            )
+        ),
         help="single images, a figure, or a video; auto: images, or a grid of a packaged model",
     )
     seeds: str = setting(
@@ -37,6 +50,16 @@ class SampleSettings:
         help="styles to copy: coarse (4-8 px), middle (16-32), fine (64 and up), all, none, or numbers such as 4-7; "
         "with weights: coarse:0.5,8-9",
         quoted=True,
+    )
+    directions: FilePath | None = setting(None, help="mode=directions: a file of `python -m stylegen directions`")
+    direction: str = setting("0", help="numbers or names of its directions, as in 0-4", quoted=True)
+    direction_layers: str | None = setting(
+        None, help="styles to move, as layers=; null for those the directions were made for", quoted=True
+    )
+    strengths: list[float] = setting(
+        [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0],
+        Range(-100, 100),
+        help="columns of mode=directions, in standard deviations of w along the direction",
     )
     psis: list[float] = setting(
         [-1.0, -0.7, -0.5, 0.0, 0.5, 0.7, 1.0], Range(-100, 100), help="the columns of the truncation figure"

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from stylegen import randomness
 from stylegen.errors import UserError
+from stylegen.latent.style_space import style_layers
 from stylegen.networks import StyleGenerator
 
 L2 = 0.1  # of the boundary's normal, for examples of unit variance
@@ -50,7 +50,7 @@ def factorize(generator: StyleGenerator, layers: Sequence[int], count: int) -> t
     Raises:
         UserError: no layer of the range is a linear map of w.
     """
-    weights = [weight for slot, weight in style_weights(generator) if slot in layers]
+    weights = [layer.matrix for layer in style_layers(generator) if layer.slot in layers]
     if not weights:
         raise UserError(
             f"method=sefa with layers {layers[0]} to {layers[-1]}",
@@ -59,37 +59,6 @@ def factorize(generator: StyleGenerator, layers: Sequence[int], count: int) -> t
         )
     directions, values = singular_directions(torch.cat(weights), generator.w_dim)
     return directions[:count], values[:count] / values.sum()
-
-
-@torch.no_grad()
-def style_weights(generator: StyleGenerator) -> list[tuple[int, Tensor]]:
-    """Style slot and weight [R, D] of each linear map of w in the synthesis network, in order of use.
-
-    Found in one pass: a module with a matrix `weight` of width D whose input is a style slot. All networks pass w in
-    this way.
-    """
-    weight = next(generator.parameters())
-    slots = torch.arange(generator.num_ws, device=weight.device)
-    ws = randomness.normal(0, "directions/probe", slots, (generator.w_dim,)).to(weight)
-    found: list[tuple[int, Tensor]] = []
-
-    def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        x = inputs[0]
-        if x.shape == ws[:1].shape and (equal := (ws == x).all(dim=1)).any():
-            found.append((int(equal.nonzero()[0]), module.weight.detach()))  # type: ignore[operator]
-
-    linear = [m for m in generator.synthesis.modules() if _is_matrix(getattr(m, "weight", None), generator.w_dim)]
-    hooks = [module.register_forward_pre_hook(watch) for module in linear]
-    try:
-        generator.synthesis(ws[None], "none")
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
-
-
-def _is_matrix(weight: Tensor | None, width: int) -> bool:
-    return isinstance(weight, Tensor) and weight.ndim == 2 and weight.shape[1] == width
 
 
 def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:

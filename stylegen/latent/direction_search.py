@@ -26,7 +26,7 @@ class DirectionSearch:
 
     Args:
         snapshot: the generator.
-        sampler: of its images; its label is that of the sampled w.
+        sampler: of its images; its labels are those of the sampled w.
         layers: style slots.
         w_samples: number of w for components and standard deviations.
         settings: recorded in `info`.
@@ -87,7 +87,7 @@ class DirectionSearch:
         return replace(directions, info={**directions.info, "measure": measure, "measures": measures})
 
     def _w(self) -> Tensor:
-        return sampled_w(self.snapshot.generator, self.w_samples, self.sampler.label).double().cpu()
+        return sampled_w(self.snapshot.generator, self.w_samples, self.sampler.labels).double().cpu()
 
     def _directions(self, vectors: Tensor, names: Sequence[str], info: Mapping[str, Any]) -> Directions:
         G = self.snapshot.generator

@@ -6,6 +6,7 @@ A `.safetensors` of `directions` [K, w_dim] and `scales` [K]. The metadata entry
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from stylegen.checkpoints.snapshot_file import content_digest
-from stylegen.errors import DamagedFile, UserError
+from stylegen.errors import DamagedFile, UserError, unknown_choice
 from stylegen.files import parse_json, replacing, unreadable
-from stylegen.latent.sampler import mix
+from stylegen.latent.mixing import mix
+from stylegen.latent.seeds import parse_seeds
 from stylegen.networks import StyleGenerator
 
 FORMAT = "stylegen-directions-1"
@@ -45,6 +47,23 @@ class Directions:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def select(self, text: str) -> list[int]:
+        """Numbers of the directions that `text` names: "0-2,5", or names separated by commas.
+
+        Raises:
+            UserError: a direction that the file does not have.
+        """
+        names = [name.strip() for name in text.split(",")]
+        if all(name in self.names for name in names):
+            return [list(self.names).index(name) for name in names]
+        if not re.fullmatch(r"[\d\s,-]+", text):
+            raise unknown_choice("direction", next(n for n in names if n not in self.names), self.names)
+        numbers = parse_seeds(text, "direction")
+        if max(numbers) >= len(self):
+            fix = f"Use direction=0 to direction={len(self) - 1}, or a name: {', '.join(self.names)}"
+            raise UserError(f"direction={text}", rule=f"the file has {len(self)} directions", fix=fix)
+        return numbers
 
     def move(self, ws: Tensor, index: int, strength: float, layers: Sequence[int] | None = None) -> Tensor:
         """ws + strength * scale * direction, in `layers`: [N, L, w_dim] -> [N, L, w_dim].

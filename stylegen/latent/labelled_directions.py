@@ -31,7 +31,8 @@ from stylegen.images import to_float, to_uint8
 from stylegen.latent.direction_methods import Boundary, fit_boundary
 from stylegen.latent.latents_file import read_latents
 from stylegen.latent.projection import Matching, ProjectionOptions, Projector, sampled_w
-from stylegen.latent.sampler import Sampler, truncate
+from stylegen.latent.sample_labels import parse_labels
+from stylegen.latent.sampler import Sampler
 
 Progress = Callable[[str, float, float, str], None]  # task, done, in all, text
 _CHUNK = 64  # images between two steps of a progress bar
@@ -100,7 +101,7 @@ def read_examples(setting: str, text: str, snapshot: Snapshot, dataset: str | No
     names = [*map(str, snapshot.info.get("class_names", [])), *map(str, range(G.num_classes))]
     if text not in names:
         raise unknown_choice(setting, text, names)
-    return Examples(w=sampled_w(G, options.labelled_seeds, snapshot.class_index(text)))
+    return Examples(w=sampled_w(G, options.labelled_seeds, parse_labels(text, snapshot)))
 
 
 def _class_images(setting: str, text: str, path: str, snapshot: Snapshot, limit: int) -> Tensor:
@@ -178,7 +179,7 @@ class Labeller:
         parts = []
         for batch in side.images.split(self.sampler.batch_size):
             targets = to_float(batch.to(self.sampler.device)).to(self.sampler.dtype)
-            parts.append(projector.to_w(targets, self.sampler.label)[:, 0].cpu())
+            parts.append(projector.to_w(targets, self.sampler.labels)[:, 0].cpu())
             self.progress("projected images", sum(map(len, parts)), len(side.images), "")
         return torch.cat(parts)
 
@@ -189,7 +190,7 @@ class Labeller:
         for seeds in torch.arange(count).split(_CHUNK):
             ws = sampler.ws(seeds.tolist())
             scores.append(classifier(self.features(sampler.render(ws, seeds.tolist()))))
-            found.append(truncate(ws, sampler.generator.mapping.w_avg, sampler.psi)[:, 0].cpu())
+            found.append(sampler.truncated(ws, seeds.tolist())[:, 0].cpu())
             self.progress("labelled images", int(seeds[-1]) + 1, count, "")
         w, order = torch.cat(found), torch.cat(scores).argsort(stable=True)
         kept = max(2, int(count * self.options.confident))

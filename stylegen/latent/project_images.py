@@ -13,6 +13,7 @@ from stylegen.captions import Captions, add_captions
 from stylegen.images import PADDING, enlarged, make_grid, save_png, to_uint8
 from stylegen.latent.latents_file import Latents, write_latents
 from stylegen.latent.projection import Projector, mean_absolute_error
+from stylegen.latent.sample_labels import Labels
 from stylegen.networks import StyleGenerator
 
 SPACES = ("w", "w+", "pivotal")
@@ -71,20 +72,20 @@ def project_images(
     projector: Projector,
     named: Sequence[tuple[str, Tensor]],
     space: str,
-    label: int | None = None,
+    labels: Labels | None = None,
     batch_size: int = 4,
 ) -> Projection:
     """Project images [C, H, W] in [-1, 1] with their names: in W, then in W+ or by pivotal tuning.
 
     Args:
         space: one of `SPACES`.
-        label: class whose mean w is the start.
+        labels: of the w whose mean is the start.
         batch_size: images at a time.
     """
     generator = projector.generator.requires_grad_(False)
     targets = torch.stack([image for _, image in named]).to(next(generator.parameters()))
     parts = targets.split(batch_size)
-    ws = torch.cat([projector.to_w(part, label) for part in parts])
+    ws = torch.cat([projector.to_w(part, labels) for part in parts])
     found = {"w": _rendered(generator, ws, batch_size)}
     tuned = None
     if space == "w+":

@@ -19,9 +19,9 @@ from torch.nn import functional
 
 from stylegen import randomness
 from stylegen.bounds import Range
-from stylegen.latent.seeds import latents, random_labels
+from stylegen.latent.sample_labels import Labels, uniform_labels
+from stylegen.latent.seeds import latents
 from stylegen.networks import StyleGenerator
-from stylegen.one_hot import OneHot
 
 _SMALLEST_NOISE = 8  # the penalty's coarsest scale
 _PYRAMID_TO = 8  # pixels
@@ -103,18 +103,18 @@ class Projector:
     options: ProjectionOptions
     progress: Progress | None = None
 
-    def to_w(self, targets: Tensor, label: int | None = None) -> Tensor:
+    def to_w(self, targets: Tensor, labels: Labels | None = None) -> Tensor:
         """Styles in W.
 
         Args:
             targets: [N, C, H, W] in [-1, 1], of the generator's resolution and channels.
-            label: class for the mean of w; None for all classes.
+            labels: for the mean of w; None for all classes.
 
         Returns:
             [N, L, w_dim], the same w in all layers L.
         """
         G, options = self.generator, self.options
-        mean, deviation = w_statistics(G, options.w_samples, label)
+        mean, deviation = w_statistics(G, options.w_samples, labels)
         w = mean.repeat(len(targets), 1).requires_grad_()
         noise = _noise_inputs(G, len(targets))
 
@@ -183,22 +183,20 @@ class Projector:
 
 
 @torch.no_grad()
-def sampled_w(generator: StyleGenerator, count: int, label: int | None = None) -> Tensor:
+def sampled_w(generator: StyleGenerator, count: int, labels: Labels | None = None) -> Tensor:
     """w [count, w_dim] of the seeds 0 to count - 1.
 
     Args:
-        label: class; None for a random one for each seed.
+        labels: of the seeds; None for a random class for each.
     """
-    weight = next(generator.parameters())
-    seeds = list(range(count))
-    table = OneHot.identity(generator.num_classes)
-    labels = random_labels(seeds, table) if label is None else table[torch.tensor([label] * count)]
-    return generator.mapping(latents(seeds, generator.z_dim, weight.device).to(weight.dtype), labels.to(weight.device))
+    weight, seeds = next(generator.parameters()), list(range(count))
+    c = (labels or uniform_labels(generator.num_classes))(seeds)
+    return generator.mapping(latents(seeds, generator.z_dim, weight.device).to(weight.dtype), c.to(weight.device))
 
 
-def w_statistics(generator: StyleGenerator, count: int, label: int | None = None) -> tuple[Tensor, Tensor]:
+def w_statistics(generator: StyleGenerator, count: int, labels: Labels | None = None) -> tuple[Tensor, Tensor]:
     """Mean w [1, w_dim], and the root of the mean squared distance from it (a scalar), of `count` seeds."""
-    w = sampled_w(generator, count, label)
+    w = sampled_w(generator, count, labels)
     mean = w.mean(dim=0, keepdim=True)
     return mean, (w - mean).square().sum(dim=1).mean().sqrt()
 

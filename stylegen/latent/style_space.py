@@ -31,9 +31,16 @@ class StyleLayer:
     module: nn.Module
 
     @property
+    def matrix(self) -> Tensor:
+        """The weights [C, w_dim]."""
+        weight = self.module.weight
+        assert isinstance(weight, Tensor)
+        return weight.detach()
+
+    @property
     def width(self) -> int:
         """Number C of styles: of feature maps, or of scales and shifts of them."""
-        return len(self.module.weight)  # type: ignore[arg-type]
+        return len(self.matrix)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from torch import Tensor
 from stylegen.features import FeatureExtractor
 from stylegen.latent.direction_methods import Boundary
 from stylegen.latent.directions_file import Directions
-from stylegen.latent.sampler import Sampler, truncate
+from stylegen.latent.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def measure_walks(
         classifier: of features.
     """
     seeds = list(seeds)
-    ws = truncate(sampler.ws(seeds), sampler.generator.mapping.w_avg, sampler.psi, sampler.cutoff)
+    ws = sampler.truncated(sampler.ws(seeds), seeds)
     start = features(sampler.render(ws, seeds, psi=1)).double()
     between = torch.nn.functional.pdist(start).mean().clamp(min=1e-12)
     found = []

@@ -13,10 +13,11 @@ from stylegen.features import build_extractor, choose_extractor
 from stylegen.latent.direction_search import DirectionSearch, table
 from stylegen.latent.directions_file import Directions
 from stylegen.latent.labelled_directions import Labeller, read_examples
+from stylegen.latent.mixing import parse_layers
+from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
-from stylegen.latent.seeds import parse_layers
+from stylegen.placement import check_writable, place
 from stylegen.progress import ProgressBars
-from stylegen.verbs.placement import check_writable, place
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ def run(settings: DirectionsSettings) -> DirectionsResult:
     out = Path(settings.out).expanduser()
     check_writable(out, several=False, setting="directions")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
-    sampler = Sampler(G, psi=settings.truncation_psi, label=label, batch_size=settings.batch_size)
-    layers = parse_layers(settings.layers or f"0-{G.num_active_ws - 1}", G.level.resolution, G.num_active_ws)
+    G, labels = snapshot.generator.to(device), parse_labels(settings.label, snapshot)
+    sampler = Sampler(G, psi=settings.truncation_psi, labels=labels, batch_size=settings.batch_size)
+    layers = list(parse_layers(settings.layers, G.level.resolution, G.num_active_ws))
     features = build_extractor(choose_extractor(settings.extractor, settings.weights), settings.weights, device)
     recorded = {key: value for key, value in as_dict(settings).items() if key not in ("out", "device")}
     search, classifier = DirectionSearch(snapshot, sampler, layers, settings.w_samples, recorded), None

@@ -36,6 +36,8 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append("seeds" + _short(settings.seeds))
     parts += [_short(part) for part in video_names(settings)] * (settings.mode == "video")
     parts += [f"frames{settings.frames}"] * (settings.frames is not None)
+    if settings.mode == "directions":
+        parts.append(f"{_short(Path(settings.directions or '').stem)}-{_short(settings.direction)}")
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
         parts += [f"latents-{_short(Path(settings.mix_latents).stem)}"] if settings.mix_latents else []

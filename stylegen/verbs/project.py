@@ -14,7 +14,7 @@ from stylegen.distributed import choose_device
 from stylegen.features.lpips import perceptual_distance
 from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import Matching, Projector
-from stylegen.latent.sample_labels import one_class
+from stylegen.latent.sample_labels import parse_labels
 from stylegen.placement import check_writable, place
 from stylegen.progress import ProgressBars
 
@@ -46,16 +46,14 @@ def run(settings: ProjectSettings) -> ProjectResult:
     out = Path(settings.out).expanduser()
     check_writable(out, several=True, setting=f"space={settings.space}")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
-    if label is not None:
-        one_class(label, G.num_classes)  # refuses a class that the network does not have
+    G, labels = snapshot.generator.to(device), parse_labels(settings.label, snapshot)
     prepared = snapshot.info.get("prepared", {}) | ({"crop": settings.crop} if settings.crop else {})
     images = target_images(settings.images, G.level.resolution, G.channels, prepared, settings.max_images)
     perceptual = perceptual_distance(settings.distance, settings.weights, device)
     matching = Matching(perceptual, settings.pixel_weight)
     with ProgressBars() as bars:
         projector = Projector(G, matching, settings.options, bars.show)
-        projection = project_images(projector, images, settings.space, label, settings.batch_size)
+        projection = project_images(projector, images, settings.space, labels, settings.batch_size)
     info = {
         "snapshot": snapshot.path.name,
         "space": settings.space,

@@ -18,13 +18,14 @@ from stylegen.latent.direction_methods import (
     fixed_signs,
     principal_components,
     singular_directions,
-    style_weights,
 )
 from stylegen.latent.direction_search import DirectionSearch
 from stylegen.latent.directions_file import Directions, read_directions
 from stylegen.latent.labelled_directions import Examples, Labeller, LabelOptions, read_examples
 from stylegen.latent.projection import sampled_w
+from stylegen.latent.sample_labels import one_class
 from stylegen.latent.sampler import Sampler
+from stylegen.latent.style_space import style_layers
 from stylegen.latent.walk_measure import measure_walks
 from stylegen.networks import StyleGenerator
 from tests.support.metric_images import Thumbnail
@@ -80,7 +81,7 @@ def test_sefa_of_networks(network: str, settings: dict[str, object], maps: list[
         for name, tensor in G.synthesis.state_dict().items()
         if name.endswith("weight") and tensor.ndim == 2 and any(part in name for part in maps)
     }
-    found = style_weights(G)
+    found = [(layer.slot, layer.matrix) for layer in style_layers(G)]
     assert sorted(w.data_ptr() for _, w in found) == sorted(w.data_ptr() for w in named.values())
     assert {slot for slot, _ in found} == set(range(G.num_ws))
     vectors, shares = factorize(G, range(G.num_ws), 5)
@@ -240,7 +241,7 @@ def test_examples_of_classes() -> None:
     snapshot, options = Snapshot(G, {"class_names": ["a", "b", "c"]}, Path("g")), LabelOptions(labelled_seeds=30)
     found = read_examples("positive", "b", snapshot, None, options)
     assert found.w is not None
-    assert torch.equal(found.w, sampled_w(G, 30, 1))
+    assert torch.equal(found.w, sampled_w(G, 30, one_class(1, 3)))
     with pytest.raises(UserError, match=r"positive=d.*a, b, c"):
         read_examples("positive", "d", snapshot, None, options)
     with pytest.raises(UserError, match=r"negative=d: no file or folder.*no classes"):

@@ -6,7 +6,9 @@ import torch
 from stylegen.captions import Captions
 from stylegen.errors import UserError
 from stylegen.images import make_grid, write_png
+from stylegen.latent.directions_file import Directions
 from stylegen.latent.sample_figures.class_figure import ClassFigure
+from stylegen.latent.sample_figures.direction_figure import DirectionFigure
 from stylegen.latent.sample_figures.figure import Figure
 from stylegen.latent.sample_figures.interpolation_figure import InterpolationFigure
 from stylegen.latent.sample_figures.mixing_figure import MixingFigure
@@ -108,3 +110,25 @@ def test_too_large_figures_are_refused() -> None:
     SeedGrid(seeds=list(range(64))).check_size(1024)
     with pytest.raises(UserError, match="million pixels"):
         SeedGrid(seeds=list(range(300))).check_size(1024)
+
+
+def test_directions_are_rows_and_strengths_columns() -> None:
+    sampler = Sampler(tiny_generator(), psi=0.5)
+    vectors = torch.eye(8)[[3, 5]]
+    directions = Directions(vectors, torch.tensor([2.0, 1.0]), ["a", "b"], [1, 2])
+    figure = DirectionFigure(
+        seeds=[4, 7], directions=directions, indices=directions.select("b,a"), strengths=[0.0, 1.5], layers=[0]
+    )
+    made = figure.cells(sampler)
+    assert made.captions.rows == ["b, seed 4", "b, seed 7", "a, seed 4", "a, seed 7"]
+    assert made.captions.columns == ["0", "+1.5"]
+    assert (made.images[::2].int() - sampler.images([4, 7, 4, 7]).int()).abs().max() <= 1
+    ws = sampler.truncated(sampler.ws([7]), [7])
+    ws[:, 0] += 1.5 * 2.0 * vectors[0]
+    assert (made.images[7].int() - sampler.render(ws, [7], psi=1)[0].int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("text", ["2", "c", "a,c", "", "1-0"])
+def test_directions_that_are_not_in_the_file_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="direction="):
+        Directions(torch.eye(8)[:2], torch.ones(2), ["a", "b"], [0]).select(text)
