@@ -1,30 +1,28 @@
 """`stylegen.load(...)`: a generator with the operations that people use, on tensors."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from stylegen.bounds import DEVICES
-from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
-from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
+from stylegen.images import to_uint8
 from stylegen.latent.image_batch import Images
 from stylegen.latent.interpolation import cubic, lerp, plane, slerp
+from stylegen.latent.loaded_generator import LoadedGenerator
 from stylegen.latent.mixing import mix, parse_layers
 from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import latents, positive, seed_numbers
+from stylegen.latent.style_space import read_styles, synthesize_styles
 from stylegen.latent.truncation import class_centers, truncate
-from stylegen.networks.generator import Noise
 
 Seeds = int | str | Sequence[int] | Tensor
 Label = int | str | None
 
 
-class Model:
+class Model(LoadedGenerator):
     """A trained generator. Seeds give the same images as `sample.py`, at any batch size.
 
     Where a method takes `seeds`, use a number, a sequence of numbers, text such as "0-15,40", or styles
@@ -42,56 +40,6 @@ class Model:
     Raises:
         stylegen.errors.UserError: by all methods, for a seed, class, layer or device that does not exist.
     """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self.generator, self.path, self.info = snapshot.generator, snapshot.path, snapshot.info
-        self.seed_source = snapshot.seed_source
-
-    @classmethod
-    def load(
-        cls, path_or_name: str | Path, device: torch.device | str = "auto", dtype: torch.dtype | None = None
-    ) -> "Model":
-        """See `stylegen.load`."""
-        chosen = _existing(device)
-        return cls(load_snapshot(path_or_name)).to(chosen, dtype)
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Model":
-        """Move or convert the network in place, and return the model.
-
-        Raises:
-            UserError: a device that this machine lacks; a dtype that is not floating-point.
-        """
-        if dtype is not None and not dtype.is_floating_point:
-            raise UserError(f"dtype={dtype}", rule="weights are floating-point", fix="Use dtype=torch.float32")
-        chosen = None if device is None else _existing(device)
-        self.generator.to(device=chosen, dtype=dtype).to(memory_format=torch.channels_last)
-        return self
-
-    @property
-    def device(self) -> torch.device:
-        """Of the weights."""
-        return next(self.generator.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return next(self.generator.parameters()).dtype
-
-    @property
-    def resolution(self) -> int:
-        """Side of the images in pixels."""
-        return self.generator.level.resolution
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes; empty for an unconditional model."""
-        return list(self.info.get("class_names", []))
-
-    @property
-    def num_ws(self) -> int:
-        """Number of styles L of an image."""
-        return self.generator.num_ws
 
     def z(self, seeds: Seeds) -> Tensor:
         """Latents [N, z_dim] of seeds, of unit variance."""
@@ -124,24 +72,6 @@ class Model:
             row = parse_labels(label, self._snapshot)([0])
             center = class_centers(self.generator, row.argmax(dim=1))[0]
         return truncate(ws.to(self.device, self.dtype), center, psi, cutoff)
-
-    def mapping(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0) -> Tensor:
-        """z [N, z_dim], labels c [N, num_classes] -> styles [N, L, w_dim]; differentiable."""
-        G = self.generator
-        labels = z.new_zeros(len(z), G.num_classes) if c is None else c
-        ws = G.mapping(z.to(self.device, self.dtype), labels.to(self.device)).unsqueeze(1).repeat(1, G.num_ws, 1)
-        return truncate(ws, G.mapping.w_avg, psi)
-
-    def synthesis(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        """Styles [N, L, w_dim] -> images [N, C, H, W], about in [-1, 1]; differentiable.
-
-        Args:
-            noise: "const" for the noise stored with the weights, "none", or one [N, 1, r, r] for each r in
-                `generator.synthesis.noise_sizes`.
-        """
-        if isinstance(noise, str) and noise not in ("const", "none"):  # "random" needs seeds: see `sample`
-            raise unknown_choice("noise", noise, ("const", "none"))
-        return self.generator.synthesis(ws.to(self.device, self.dtype), noise)
 
     def sample(self, seeds: Seeds, psi: float = 0.7, label: Label = None, noise: str = "const") -> Images:
         """Images of seeds.
@@ -237,22 +167,23 @@ class Model:
         origin, right, down = corners
         return self.render(plane(origin, right - origin, down - origin, t, t).flatten(0, 1))
 
-    def __repr__(self) -> str:
-        size = sum(p.numel() for p in self.generator.parameters())
-        return (
-            f"Model({self.generator.name}, {self.resolution} px, {size / 1e6:.1f} M parameters, "
-            f"{self.info.get('dataset', 'unknown data')}, {self.device}, {self.dtype})"
-        )
+    def style_space(self, seeds: Seeds, psi: float = 0.7, label: Label = None) -> dict[str, Tensor]:
+        """Style space (arXiv 2011.12799): name of an affine layer -> its styles [N, C], one for each feature map.
 
-    def _checked(self, ws: Tensor) -> Tensor:
-        """Raise UserError for styles of another network."""
-        if ws.shape[1:] != (self.num_ws, self.generator.mapping.w_avg.shape[0]):
-            raise UserError(
-                f"styles of shape {list(ws.shape)}",
-                rule=f"this network has styles [N, {self.num_ws}, {self.generator.mapping.w_avg.shape[0]}]",
-                fix="Use styles that `ws` or `project` returned for it",
-            )
-        return ws.to(self.device, self.dtype)
+        >>> import stylegen
+        >>> model = stylegen.load("portraits64")
+        >>> model.style_space(2)["blocks.16.conv1.affine"].shape
+        torch.Size([1, 64])
+        """
+        return read_styles(self.generator, self.ws(seeds, psi, label))
+
+    def render_styles(
+        self, seeds: Seeds, changes: Mapping[str, Tensor], psi: float = 0.7, label: Label = None
+    ) -> Images:
+        """Images of seeds with the styles of some layers replaced: name -> [N, C], as from `style_space`."""
+        with torch.no_grad():
+            images = synthesize_styles(self.generator, self.ws(seeds, psi, label), changes)
+        return to_uint8(images).as_subclass(Images)
 
     def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
         labels = parse_labels(label, self._snapshot)
@@ -261,14 +192,3 @@ class Model:
 
 def _are_styles(seeds: object) -> TypeGuard[Tensor]:
     return isinstance(seeds, Tensor) and seeds.is_floating_point() and seeds.ndim == 3
-
-
-def _existing(device: torch.device | str) -> torch.device:
-    """The device of a name, such as "auto" or "cuda:1"; UserError if this machine lacks it."""
-    if device in DEVICES:
-        return choose_device(str(device))
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # the latter: this torch is built without such devices
-        fix = "Use device=auto or device=cpu"
-        raise UserError(f"device={device}", rule="this machine has no such device", fix=fix) from error

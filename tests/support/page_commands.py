@@ -14,7 +14,7 @@ from tests.support.sounds import clicks, write_wav
 from tests.support.tiny import TINY_RUN, tiny_generator
 
 BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
-CAPTION = re.compile(r"^\*.*\*$", re.MULTILINE)  # of a figure, with the commands that made it
+CAPTION = re.compile(r"^\*(?!\*).*?\*$(?=\n\n)", re.MULTILINE | re.DOTALL)  # of a figure, with its commands
 IMAGES = {f"{kind}/{i}.png": encode(i, (16, 16)) for kind in "ab" for i in range(4)}
 LABELS = {"labels": [[name, int(name.startswith("b"))] for name in IMAGES]}
 
