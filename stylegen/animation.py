@@ -1,4 +1,4 @@
-"""Looping animations: WebP and GIF. Equal frames give equal bytes."""
+"""Animations: WebP and GIF. Equal frames give equal bytes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,6 +9,7 @@ from PIL import Image
 
 SUFFIXES = (".webp", ".gif")
 MAX_SIDE = 16383  # pixels, of WebP
+MAX_FPS = 50  # browsers play shorter frames slowly
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".webp": {"format": "WEBP", "quality": 90, "method": 4},
     ".gif": {"format": "GIF", "disposal": 1},
@@ -16,20 +17,27 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def write_animation(
-    path: Path, frames: Sequence[Image.Image], milliseconds: int | Sequence[int], suffix: str | None = None
+    path: Path,
+    frames: Sequence[Image.Image],
+    milliseconds: int | Sequence[int],
+    suffix: str | None = None,
+    endless: bool = True,
 ) -> None:
-    """Write an endless loop, not atomically.
+    """Write an animation, not atomically.
 
     Args:
         frames: of one size; at least one.
         milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10 ms.
         suffix: of the format, in `SUFFIXES`; None for that of `path`.
+        endless: repeat forever; else play once.
     """
     durations = [milliseconds] * len(frames) if isinstance(milliseconds, int) else list(milliseconds)
     first, *rest = frames
-    options = _OPTIONS[suffix or path.suffix.lower()]
+    options = dict(_OPTIONS[suffix or path.suffix.lower()])
+    if endless or options["format"] == "WEBP":  # a GIF without a count plays once
+        options["loop"] = 0 if endless else 1
     try:
-        first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, **options)
+        first.save(path, save_all=True, append_images=rest, duration=durations, **options)
     except OSError as error:  # the error of a full disk does not name the file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 

@@ -19,6 +19,7 @@ FLOORS = [
         "images",
         "captions",
         "animation",
+        "video_file",
         "one_hot",
         "randomness",
         "distributed",
@@ -26,6 +27,7 @@ FLOORS = [
         "progress",
         "downloads",
         "figures",
+        "placement",
     },
     {"layers"},
     {"networks", "losses", "regularizers", "augment", "data"},
@@ -46,7 +48,10 @@ ALLOWED = {
     ("bounds", "errors"),
     ("images", "files"),  # PNG files are written atomically
     ("files", "errors"),
+    ("video_file", "errors"),
     ("downloads", "files"),
+    ("placement", "errors"),
+    ("placement", "files"),  # an output has one writer at a time
     ("downloads", "progress"),
     ("distributed", "errors"),  # rank 0's UserError is raised on every rank
     ("launching", "distributed"),  # a lost connection is not the cause
@@ -73,6 +78,7 @@ ONLY_IN = {
     "onnx": r"nowhere",  # optional: by errors.import_extra, when used
     "onnxruntime": r"nowhere",
     "onnxscript": r"nowhere",
+    "av": r"nowhere",
     "dill": r"nowhere",
     "cloudpickle": r"nowhere",
     "joblib": r"nowhere",

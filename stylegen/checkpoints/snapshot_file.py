@@ -56,7 +56,7 @@ class SnapshotFile:
 def write_snapshot_file(path: Path, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write CPU tensors with `network`, `settings`, `info` and optionally `level`, atomically. Raises OSError."""
     plain = json.loads(json.dumps({"format": FORMAT, **description}))  # as parsed from the file
-    metadata = {"stylegen": json.dumps(plain | {"sha256": _digest(plain, tensors)})}
+    metadata = {"stylegen": json.dumps(plain | {"sha256": content_digest(plain, tensors)})}
     with replacing(path) as partial:
         try:
             safetensors.torch.save_file(dict(tensors), partial, metadata)
@@ -114,7 +114,7 @@ def damaged(setting: str, path: Path, rule: str) -> DamagedFile:
 def _problem(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
     if "sha256" in description:
         plain = {key: value for key, value in description.items() if key != "sha256"}
-        if _digest(plain, tensors) != description["sha256"]:
+        if content_digest(plain, tensors) != description["sha256"]:
             return "it is damaged: its content does not match its SHA-256"
     kinds: dict[str, type] = {"network": str, "settings": dict, "info": dict}
     for key, kind in kinds.items():
@@ -144,7 +144,7 @@ def _excess(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str |
     return None
 
 
-def _digest(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def content_digest(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over the description, and name, dtype, shape and bytes of each tensor, sorted by name."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(tensors):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 from stylegen.errors import UserError
 
-ALIASES = {"class": "label"}  # `class` is a keyword of Python
+ALIASES = {"class": "label", "classes": "label"}  # `class` is a keyword of Python
 
 # Former -> current name of a setting or group. Former names are refused, also as a prefix (`fidelity.metrics`).
 RENAMED = {"fidelity": "evaluation"}

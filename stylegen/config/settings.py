@@ -1,4 +1,4 @@
-"""The settings of `sample`, `models`, `study`, `bench`, `diagnose`, `convert` and `export`, one row each.
+"""The settings of `models`, `study`, `bench`, `diagnose`, `convert` and `export`, one row each.
 
 Imports no torch.
 """
@@ -6,81 +6,10 @@ Imports no torch.
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegen.bounds import REQUIRED, SEED_SOURCES, Choice, Count, Depth, Device, FilePath, Names, Range, setting
+from stylegen.bounds import REQUIRED, Choice, Device, FilePath, Names, Range, setting
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if path.is_dir())  # or of the checkout
-
-
-@dataclass(frozen=True)
-class SampleSettings:
-    """`python sample.py`."""
-
-    snapshot: FilePath = setting(
-        "portraits64",
-        help="a .safetensors file, a run folder (its newest), a model that `models` lists, hf:USER/NAME, or a file of "
-        "another program (see `convert`)",
-    )
-    mode: str = setting(
-        "auto",
-        Choice(("auto", "images", "grid", "truncation", "mixing", "noise", "interpolation", "video")),
-        help="single images, a figure, or a looping animation; auto: images, or a grid of a packaged model",
-    )
-    seeds: str = setting(
-        "0-15",
-        help="seeds and ranges; rows of truncation, mixing and noise figures; path of interpolations and videos",
-        quoted=True,
-    )
-    seed_source: str = setting(
-        "auto",
-        Choice(("auto", *SEED_SOURCES)),
-        help="z of a seed; numpy: RandomState(seed).randn, as in NVIDIA's figures; auto: numpy for imported networks",
-    )
-    mix_seeds: str = setting(
-        "100-107", help="seeds of the columns of the mixing figure; their styles are copied", quoted=True
-    )
-    layers: str = setting(
-        "coarse",
-        help="styles to copy: coarse (4-8 px), middle (16-32), fine (64 and up), or numbers such as 4-7",
-        quoted=True,
-    )
-    psis: list[float] = setting(
-        [-1.0, -0.7, -0.5, 0.0, 0.5, 0.7, 1.0], Range(-100, 100), help="the columns of the truncation figure"
-    )
-    latents: FilePath | None = setting(
-        None, help="an .npz file of `project`, whose images are then the seeds 0, 1, ..."
-    )
-    truncation_psi: float | None = setting(
-        None, Range(-100, 100), help="psi of w_avg + psi (w - w_avg); null for 0.7, and 1 with latents="
-    )
-    truncation_cutoff: Depth | None = setting(None, help="number of layers that are truncated; null for all")
-    noise: str = setting(
-        "const",
-        Choice(("const", "none", "random")),
-        help="const: as stored with the weights; none; random: a function of the seed",
-    )
-    label: str | None = setting(
-        None, help="class, by name or index, also written class=; null samples one for each seed"
-    )
-    batch_size: Count = setting(16, help="images per batch")
-    scale: int | None = setting(
-        None, Range(1, 64), help="enlarge each pixel to scale x scale; null enlarges small images in figures to 64 px"
-    )
-    columns: int | None = setting(
-        None, Range(1, 10000), help="columns of a grid, or of a video's tiles; null for a square"
-    )
-    frames: int | None = setting(
-        None, Range(1, 1000), help="steps from one seed to the next; null for 8 in an interpolation, 24 in a video"
-    )
-    fps: float = setting(24.0, Range(1, 50), help="frames per second of a video")
-    tiles: Count = setting(1, help="number of images in a video, each with its own part of the seeds")
-    captions: bool = setting(True, help="print seeds, psi and layers along the edges of a figure")
-    out: FilePath | None = setting(
-        None,
-        help="folder of single images, or file: .png of a figure, .webp or .gif of a video; null for sampled/ in the "
-        "snapshot's run, named after kimg, psi and seeds. Files with other contents are never overwritten",
-    )
-    device: Device = setting("auto", help="device of the generator")
 
 
 @dataclass(frozen=True)
@@ -212,12 +141,13 @@ class ExportSettings:
 
 ROOTS = {  # verb -> its settings dataclass
     "train": "stylegen.config.train_settings:TrainSettings",
-    "sample": "stylegen.config.settings:SampleSettings",
+    "sample": "stylegen.config.sample_settings:SampleSettings",
     "evaluate": "stylegen.config.evaluate_settings:EvaluateSettings",
     "sensitivity": "stylegen.config.evaluate_settings:SensitivitySettings",
     "convert": "stylegen.config.settings:ConvertSettings",
     "export": "stylegen.config.settings:ExportSettings",
     "project": "stylegen.config.project_settings:ProjectSettings",
+    "directions": "stylegen.config.direction_settings:DirectionsSettings",
     "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",

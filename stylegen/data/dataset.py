@@ -163,6 +163,12 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         """[num_images, num_classes]: the labels of all images."""
         return torch.empty(self.num_images, 0) if self._table is None else self._table.to(torch.device("cpu"))
 
+    def stored_labels(self) -> Tensor | OneHot | None:
+        """The labels of all images, also without `use_labels`; None if the dataset has none."""
+        if self._table is None and None in self._labels:
+            return None
+        return self._read_labels() if self._table is None else self.labels()
+
     def to_device(self, device: torch.device) -> None:
         """Moves all pixels and labels to `device`, from which batches are then gathered without workers.
 

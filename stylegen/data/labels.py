@@ -48,6 +48,7 @@ def select(
     classes: Sequence[str | int] | None,
     max_images: int | None,
     seed: int,
+    setting: str = "data.classes",
 ) -> list[int]:
     """Numbers of the images to use, in ascending order.
 
@@ -57,17 +58,18 @@ def select(
         classes: names or indices. Selects images of these classes, or with one of these entries of the vector
             above 0. None selects all.
         max_images: size of a random subset of these; larger subsets with the same seed contain smaller ones.
+        setting: with the classes, for error messages.
 
     Raises:
         UserError: an unknown class; `classes` for a dataset without labels; an empty selection.
     """
     numbers = list(range(len(labels)))
     if classes is not None:
-        wanted = {_class_index(name, class_names) for name in classes}
-        numbers = [number for number in numbers if _belongs(labels[number], wanted)]
+        wanted = {_class_index(name, class_names, setting) for name in classes}
+        numbers = [number for number in numbers if _belongs(labels[number], wanted, setting)]
     if not numbers:
         raise UserError(
-            f"data.classes={list(classes or [])}",
+            f"{setting}={list(classes or [])}",
             rule="no image belongs to these classes",
             fix="Use other classes, or leave the setting out",
         )
@@ -79,20 +81,20 @@ def select(
     return [numbers[i] for i in sorted(order)]
 
 
-def _class_index(name: str | int, class_names: list[str] | None) -> int:
+def _class_index(name: str | int, class_names: list[str] | None, setting: str) -> int:
     if class_names is not None and str(name) in class_names:
         return class_names.index(str(name))
     if str(name).isdecimal():
         return int(name)
-    raise unknown_choice("data.classes", name, class_names or [])
+    raise unknown_choice(setting, name, class_names or [])
 
 
-def _belongs(label: Label | None, wanted: set[int]) -> bool:
+def _belongs(label: Label | None, wanted: set[int], setting: str) -> bool:
     if label is None:
         raise UserError(
-            "data.classes for a dataset without labels",
+            f"{setting} for a dataset without labels",
             rule="classes are selected by the labels of the images",
-            fix="Leave data.classes out, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
+            fix=f"Leave {setting} out, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
         )
     if isinstance(label, int):
         return label in wanted

@@ -13,6 +13,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.data.dataset import ImageDataset
 from stylegen.data.metadata import image_digest
 from stylegen.diagnosis.evidence import DataFacts, SampleFacts
+from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.one_hot import OneHot, members
 
@@ -114,8 +115,8 @@ class Diversity:
             UserError: a damaged snapshot.
         """
         snapshot = load_snapshot(path)
-        table = self.labels if self.data.spec.num_classes else None
-        sampler = Sampler(snapshot.generator.to(self.device), label_table=table, batch_size=BATCH)
+        labels = RandomLabels(self.labels) if self.data.spec.num_classes else None
+        sampler = Sampler(snapshot.generator.to(self.device), labels=labels, batch_size=BATCH)
         fakes = _fakes(sampler, self.count)
         return SampleFacts(
             kimg=snapshot.info.get("images_seen", 0) / 1000,
@@ -129,7 +130,9 @@ class Diversity:
         found = {}
         for label in [label for label, count in enumerate(counts) if count > 1][:MAX_CLASSES]:
             real = _reals(self.data, members(self.labels, label)[:PER_CLASS])
-            fake = _fakes(Sampler(generator, label=label, batch_size=BATCH), PER_CLASS)
+            fake = _fakes(
+                Sampler(generator, labels=one_class(label, generator.num_classes), batch_size=BATCH), PER_CLASS
+            )
             found[label] = _ratio(mean_distance(fake), mean_distance(real))
         return found
 

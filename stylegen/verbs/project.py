@@ -16,9 +16,9 @@ from stylegen.features.lpips import perceptual_distance
 from stylegen.latent.matching import Matching
 from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import Projector
-from stylegen.latent.sampler import Sampler
+from stylegen.latent.sample_labels import parse_labels
+from stylegen.placement import check_writable, place
 from stylegen.progress import ProgressBars
-from stylegen.verbs.placement import check_writable, place
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,14 @@ def run(settings: ProjectSettings) -> ProjectResult:
     if out.is_dir() and any(out.iterdir()):  # `place` would refuse it after minutes of work
         raise UserError(f"out={out}", rule="this folder is not empty", fix="Use another out=PATH, or move it")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    G, label = snapshot.generator.to(device), snapshot.class_index(settings.label)
-    Sampler(G, label=label)  # refuses a class that the network does not have
+    G, labels = snapshot.generator.to(device), parse_labels(settings.label, snapshot)
     recipe = target_recipe(G.level.resolution, G.channels, snapshot.info.get("prepared"), settings.crop)
     images = target_images(settings.images, recipe, settings.max_images, settings.align)
     perceptual = perceptual_distance(settings.distance, settings.weights, device)
     matching = Matching(perceptual, settings.pixel_weight)
     with ProgressBars() as bars:
         projector = Projector(G, matching, settings.options, bars.show)
-        projection = project_images(projector, images, settings.space, label, settings.batch_size)
+        projection = project_images(projector, images, settings.space, labels, settings.batch_size)
     info: dict[str, Any] = {"snapshot": snapshot.path.name, "space": settings.space}
     info |= {"distance": perceptual.name, "steps": settings.options.steps, "starts": settings.options.starts}
     place(partial(_write, projection, snapshot, info), out, keep_both=False)

@@ -1,39 +1,34 @@
 """What the modes of `sample` write, and the suffixes of their files."""
 
-from stylegen.animation import SUFFIXES
-from stylegen.config.settings import SampleSettings
-from stylegen.latent.sample_figures import SampleFigure, SampleImages
-from stylegen.latent.sample_loops import SampleLoops
-
-STRIP_FRAMES, VIDEO_FRAMES = 8, 24  # from one seed to the next
-
-
-def suffixes(mode: str) -> tuple[str, ...]:
-    """Of the file that a mode writes, the default first; empty for a folder of PNGs."""
-    return {"images": (), "video": SUFFIXES}.get(mode, (".png",))
+from stylegen.checkpoints.snapshot import Snapshot
+from stylegen.config.sample_settings import SampleSettings
+from stylegen.latent.sample_figures.figure import Figure
+from stylegen.latent.sample_images import FORMS, SampleImages
+from stylegen.latent.sample_video import SUFFIXES, SampleVideo
+from stylegen.latent.seeds import parse_seeds
+from stylegen.verbs.sample_figure_choice import choose_figure
+from stylegen.verbs.video_timing import video_timing
+from stylegen.video_file import SUFFIX as MP4
 
 
-def choose_output(
-    settings: SampleSettings, seeds: list[int], others: list[int]
-) -> SampleImages | SampleFigure | SampleLoops:
-    """The output of `settings.mode`, with `check_size` and `write`."""
+def suffixes(settings: SampleSettings) -> tuple[str, ...]:
+    """Of the files that a mode writes, the default first; "" is a folder of PNGs."""
+    video = SUFFIXES if settings.audio is None else (MP4,)
+    return {"images": FORMS, "video": video}.get(settings.mode, (".png",))
+
+
+def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> SampleImages | Figure | SampleVideo:
+    """The output of `settings.mode`, with `check_size` and `write`.
+
+    Args:
+        suffix: of the file to write.
+    """
+    seeds = parse_seeds(settings.seeds)
     if settings.mode == "images":
-        return SampleImages(seeds)
-    if settings.mode == "video":
-        return SampleLoops(
-            seeds=seeds,
-            tiles=settings.tiles,
-            columns=settings.columns,
-            frames=settings.frames or VIDEO_FRAMES,
-            fps=settings.fps,
+        names = list(snapshot.info.get("class_names", []))
+        return SampleImages(
+            list(dict.fromkeys(seeds)), suffix.lower() if suffix.lower() in FORMS else "", settings.save_latents, names
         )
-    return SampleFigure(
-        mode=settings.mode,
-        seeds=seeds,
-        columns=settings.columns,
-        psis=settings.psis,
-        others=others,
-        layers=settings.layers,
-        frames=settings.frames or STRIP_FRAMES,
-        captions=settings.captions,
-    )
+    if settings.mode == "video":
+        return SampleVideo(seeds, settings.tiles, settings.columns, video_timing(settings), suffix.lower())
+    return choose_figure(settings, snapshot, seeds)

@@ -50,7 +50,9 @@ def run(settings: SensitivitySettings) -> str:
 def _metrics(settings: SensitivitySettings) -> list[str]:
     """The given metrics; by default, all that need no download."""
     if settings.metrics is not None:
-        unusable = [i for i in settings.metrics if i in METRICS and (METRICS[i].walk or METRICS[i].exact_fakes)]
+        unusable = [
+            i for i in settings.metrics if i in METRICS and (METRICS[i].needs_generator or METRICS[i].exact_fakes)
+        ]
         if unusable:
             raise UserError(
                 f"metrics={unusable[0]}",

@@ -13,7 +13,7 @@ from stylegen.checkpoints.importers.foreign_kinds import import_model
 from stylegen.checkpoints.importers.foreign_model import ForeignModel, channel_settings, save_weights
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.errors import UserError
-from stylegen.latent.sampler import truncate
+from stylegen.latent.truncation import truncate
 from stylegen.networks import DISCRIMINATORS
 from tests.support import foreign_files
 from tests.support.foreign_files import dump

@@ -20,7 +20,7 @@ from stylegen.exports.onnx_file import OPSET, write_onnx
 from stylegen.features.weights import sha256
 from stylegen.images import to_uint8
 from stylegen.latent.model import Model
-from stylegen.latent.sampler import truncate
+from stylegen.latent.truncation import truncate
 from tests.support.tiny import tiny_generator
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import torch
 from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.exports.export_source import Source
 from stylegen.exports.program_file import write_program
-from stylegen.latent.sampler import truncate
+from stylegen.latent.truncation import truncate
 from tests.support.tiny import tiny_generator
 
 ROOT = Path(__file__).parents[2]

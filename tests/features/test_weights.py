@@ -9,6 +9,7 @@ import pytest
 
 from stylegen.errors import UserError
 from stylegen.features.weights import PUBLISHED, PublishedWeights, require_all_weights, require_weights
+from stylegen.metrics.protocol.registry import without_weights
 
 CONTENT = b"tensors"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -92,8 +93,11 @@ def test_an_extractor_of_two_files_asks_for_the_one_that_is_missing(hub: Path) -
     with pytest.raises(UserError, match=r"vgg16-397923af\.pth has SHA-256"):
         require_all_weights("lpips")
     (hub / PUBLISHED["vgg16"].filename).unlink()
-    with pytest.raises(UserError, match=r"the vgg16 weights vgg16-397923af\.pth are not on this machine"):
-        require_all_weights("lpips")
+    missing = (
+        r"the vgg16 weights vgg16-397923af\.pth are not on this machine.* or measure ppl2_wend_random_vgg16, which"
+    )
+    with pytest.raises(UserError, match=missing):
+        require_all_weights("lpips", instead=without_weights("ppl2_wend"))
     require_all_weights("random_vgg16")
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stylegen.checkpoints.importers import stylegan1_names as importer
-from stylegen.latent.sampler import truncate
+from stylegen.latent.truncation import truncate
 from stylegen.layers.scaled_conv import box_downsample, nearest_upsample
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan1 import Generator

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.checkpoints.importers import stylegan2_names as importer
-from stylegen.latent.sampler import truncate
+from stylegen.latent.truncation import truncate
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan2 import Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator

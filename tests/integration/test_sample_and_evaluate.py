@@ -11,7 +11,9 @@ from PIL import Image
 from stylegen.__main__ import main
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.images import write_png
+from stylegen.video_file import read_audio
 from tests.support.metric_images import portraits
+from tests.support.sounds import clicks, read_video, write_wav
 from tests.support.tiny import tiny_generator
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +111,17 @@ def test_a_video_is_webp_by_default_and_gif_on_request(run_folder: Path, tmp_pat
     for path in (webp, tmp_path / "a.gif"):
         with Image.open(path) as animation:
             assert (animation.n_frames, animation.size) == (6, (4 * 34, 4 * 16))
+
+
+def test_a_video_with_sound_lasts_as_long_as_the_sound(run_folder: Path) -> None:
+    song = write_wav(run_folder / "song.wav", clicks(0.5, 0.2))
+    arguments = ["sample", f"snapshot={run_folder}", "mode=video", "seeds=0-3", "tiles=2", f"audio={song}"]
+    assert main([*arguments, "fps=10", "audio_follows=onsets"]) == 0
+    (path,) = (run_folder / "sampled").iterdir()
+    assert path.name == "000001.000-video-psi0.7-seeds0-3-tiles2-onsets0.7-song.mp4"
+    frames, fps = read_video(path)
+    assert (frames.shape, fps) == ((5, 4 * 16, 4 * 34, 3), 10)
+    assert read_audio(path).seconds == pytest.approx(0.5, abs=1024 / 48000)  # AAC has blocks of 1024 samples
 
 
 def test_class_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,9 @@ import stylegen
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.errors import UserError
 from stylegen.latent import model as model_module
-from stylegen.latent.sampler import Sampler, mix
+from stylegen.latent.mixing import mix
+from stylegen.latent.sample_labels import one_class
+from stylegen.latent.sampler import Sampler
 from stylegen.networks import build_generator
 
 
@@ -34,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sample_gives_the_images_of_the_sampler(path: Path) -> None:
     model = stylegen.load(path)
     for seeds in ("0-2", [0, 1, 2], range(3)):
-        expected = Sampler(model.generator, psi=0.7, label=1).images([0, 1, 2])
+        expected = Sampler(model.generator, psi=0.7, labels=one_class(1, 3)).images([0, 1, 2])
         assert torch.equal(model.sample(seeds, label="b").as_subclass(torch.Tensor), expected)
     assert torch.equal(model.sample(2, label=1)[0], expected[2])
     assert torch.equal(model.render(model.ws("0-2", psi=0.7, label=1)).float(), expected.float())
@@ -161,6 +163,40 @@ def test_docstrings_run(module: object) -> None:
     results = doctest.testmod(module)  # type: ignore[arg-type]
     assert results.attempted > 0
     assert results.failed == 0
+
+
+def test_styles_take_the_place_of_seeds(path: Path) -> None:
+    """Styles are used as they are, without truncation; those of another network are refused."""
+    model = stylegen.load(path)
+    ws = model.ws([0, 1], psi=0.7, label=0)
+    assert torch.equal(model.sample(ws).float(), model.render(ws).float())
+    assert torch.equal(model.mix(ws, 5, "none", label=0).float(), model.render(ws).float())
+    changes = model.style_space(ws[1:])
+    images = model.render_styles(ws[:1], changes).float()
+    torch.testing.assert_close(images, model.sample(ws[1:]).float(), atol=1, rtol=0)
+    with pytest.raises(UserError, match="styles of shape"):
+        model.sample(ws[:, :3])
+
+
+def test_paths(path: Path) -> None:
+    model = stylegen.load(path)
+    corners = model.sample([0, 1, 2], label=0).float()
+    plane = model.plane([0, 1, 2], steps=3, label=0).float()
+    torch.testing.assert_close(plane[[0, 2, 6]], corners, atol=1, rtol=0)
+    torch.testing.assert_close(model.walk([0, 1, 2], frames=2, label=0)[::2].float(), corners, atol=1, rtol=0)
+    circle = model.interpolate(0, 1, frames=3, label=0, space="z").float()
+    torch.testing.assert_close(circle[[0, 2]], corners[:2], atol=1, rtol=0)
+    with pytest.raises(UserError, match="three points"):
+        model.plane([0, 1])
+
+
+def test_truncation_towards_a_class(path: Path) -> None:
+    model = stylegen.load(path)
+    ws = model.ws(range(4), label="a")
+    assert torch.equal(model.truncate(ws, 1), ws)
+    mean = model.truncate(ws, 0, label="a")
+    torch.testing.assert_close(mean[0], model.ws(range(1000), label="a").mean(dim=0))
+    assert not torch.allclose(mean, model.truncate(ws, 0))
 
 
 def test_images_are_projected(path: Path, tmp_path: Path) -> None:

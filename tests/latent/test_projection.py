@@ -25,6 +25,7 @@ from stylegen.latent.projection import (
     rate_factor,
     w_statistics,
 )
+from stylegen.latent.sample_labels import one_class
 from stylegen.networks import StyleGenerator, build_generator
 from tests.support.runs import refused
 from tests.support.tiny import tiny_generator
@@ -126,7 +127,11 @@ def test_all_kinds_of_networks(kind: str) -> None:
         projector = Projector(G, PIXELS, options, lambda *now: seen.append(now[:3]))
         for space in ("w+", "pivotal"):
             found = project_images(
-                projector, named, space, label=G.num_classes - 1 if G.num_classes else None, batch_size=2
+                projector,
+                named,
+                space,
+                labels=one_class(G.num_classes - 1, G.num_classes) if G.num_classes else None,
+                batch_size=2,
             )
             assert found.ws.shape == (3, G.num_ws, G.mapping.w_avg.shape[0])
             assert all(image.shape == found.targets.shape for image in found.images.values())

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from stylegen.errors import UserError
-from stylegen.latent.seeds import latents, parse_layers, parse_seeds, random_labels
+from stylegen.latent.seeds import latents, parse_seeds, random_labels
 
 
 @pytest.mark.parametrize(
@@ -24,22 +24,6 @@ def test_seeds(text: str, expected: list[int]) -> None:
 def test_impossible_seeds_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="seeds="):
         parse_seeds(text)
-
-
-def test_layer_names_follow_the_papers_figures() -> None:
-    assert parse_layers("coarse", 1024, 18) == [0, 1, 2, 3]
-    assert parse_layers("middle", 1024, 18) == [4, 5, 6, 7]
-    assert parse_layers("fine", 1024, 18) == list(range(8, 18))
-    assert parse_layers("4-7,0", 32, 8) == [0, 4, 5, 6, 7]
-    assert parse_layers("middle", 16, 6) == [4, 5]
-
-
-@pytest.mark.parametrize(
-    ("text", "resolution", "num_ws"), [("fine", 32, 8), ("8", 32, 8), ("corse", 32, 8), ("middle", 8, 4)]
-)
-def test_missing_layers_are_refused_and_existing_ones_named(text: str, resolution: int, num_ws: int) -> None:
-    with pytest.raises(UserError, match=f"coarse.*0 to {num_ws - 1}|0 to {num_ws - 1}.*coarse"):
-        parse_layers(text, resolution, num_ws)
 
 
 def test_a_latent_is_a_function_of_its_seed() -> None:

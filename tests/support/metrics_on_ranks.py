@@ -22,6 +22,8 @@ class Conditional(Reals):
     def labels(self) -> torch.Tensor:
         return torch.eye(3)[torch.arange(len(self.images)) % 3]
 
+    stored_labels = labels
+
 
 class Broken(Thumbnail):
     """NaN for one image, on one rank only."""
@@ -43,9 +45,19 @@ def measured(folder: Path) -> dict[str, object]:
     card = evaluation_of(IDS, 23, reals(), **options).measure_generator(
         tiny_generator(num_classes=3), batch_size=4, per_class=6
     )
+    separable = evaluation_of(["ls_random_vgg16"], 23, reals(), **options).measure_generator(
+        tiny_generator(num_classes=3), batch_size=4
+    )
     stored = StoredImages(Reals(portraits(9, side=16, first=50)), 2)
     other = evaluation_of(IDS[:1], 9, reals(), **options).measure(stored)
-    return {"metrics": card.metrics, "references": card.references, "classes": card.classes, "other": other.metrics}
+    return {
+        "metrics": card.metrics,
+        "references": card.references,
+        "classes": card.classes,
+        "separability": separable.metrics,
+        "attributes": separable.attributes,
+        "other": other.metrics,
+    }
 
 
 def failure() -> str:

@@ -4,13 +4,17 @@ import re
 import shlex
 from pathlib import Path
 
+from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.latent.latents_file import Latents, write_latents
+from stylegen.latent.model import Model
 from tests.support.datasets import encode, write_archive, write_folder
 from tests.support.foreign_files import nvidia_file
 from tests.support.golden import files, load
-from tests.support.tiny import TINY_RUN
+from tests.support.sounds import clicks, write_wav
+from tests.support.tiny import TINY_RUN, tiny_generator
 
 BLOCK = re.compile(r"```(?:bash|sh)\n(.*?)```", re.DOTALL)
-CAPTION = re.compile(r"^\*.*\*$", re.MULTILINE)  # of a figure, with the commands that made it
+CAPTION = re.compile(r"^\*(?!\*).*?\*$(?=\n\n)", re.MULTILINE | re.DOTALL)  # of a figure, with its commands
 IMAGES = {f"{kind}/{i}.png": encode(i, (16, 16)) for kind in "ab" for i in range(4)}
 FACES = "".join(f"{name},5,5,10,5,8,7,6,10,9,10\n" for name in IMAGES)  # landmarks
 LABELS = {"labels": [[name, int(name.startswith("b"))] for name in IMAGES]}
@@ -38,7 +42,7 @@ def in_small(command: list[str], run: Path) -> list[str]:
 def _stand_in(setting: str, run: Path) -> str:
     name, _, value = setting.partition("=")
     make = {
-        "snapshot": lambda: run,
+        "snapshot": _conditional if value == "runs/animals" else lambda: run,
         "run": lambda: run,
         "blend": lambda: "portraits64",
         "init": lambda: run,
@@ -46,12 +50,28 @@ def _stand_in(setting: str, run: Path) -> str:
         "images": lambda: write_archive(Path("stand-in.zip"), IMAGES, LABELS),
         "align": _landmarks,
         "source": lambda: write_folder(Path("stand-in"), IMAGES, LABELS),
+        "latents": _latents,
+        "mix_latents": _latents,
+        "audio": lambda: write_wav(Path("stand-in.wav"), clicks(1.0, 0.25)),
     }.get(name)
     if name == "source" and value.endswith(".pkl"):
         make = _foreign
     if make is None or value in ("openmoji", "portraits64") or any(Path().glob(value)):
         return setting
     return f"{name}={make()}"
+
+
+def _conditional() -> Path:
+    path = Path("stand-in.safetensors")
+    save_snapshot(path, tiny_generator(num_classes=2), {"class_names": ["dog", "cat"]})
+    return path
+
+
+def _latents() -> Path:
+    """Of the packaged model."""
+    path = Path("stand-in.npz")
+    write_latents(path, Latents(Model.load("portraits64").ws("0-1"), ["a", "b"], {}))
+    return path
 
 
 def _landmarks() -> Path:
@@ -74,7 +94,9 @@ def _train(settings: list[str]) -> list[str]:
 
 
 def _sample(settings: list[str]) -> list[str]:
-    return [*settings, *["frames=2"] * any(s.startswith("frames=") for s in settings)]
+    slow = any(s.startswith("keyframes=") for s in settings)
+    settings = [re.sub(r"^seeds=0-\d{3,}$", "seeds=0-7", setting) for setting in settings]
+    return [*settings, *["frames=2"] * any(s.startswith("frames=") for s in settings), *["fps=2"] * slow]
 
 
 def _evaluate(settings: list[str]) -> list[str]:
@@ -86,4 +108,13 @@ def _project(settings: list[str]) -> list[str]:
     return [*settings, "steps=2", "tuning_steps=2", "w_samples=50", "distance=random", "max_images=2"]
 
 
-_SMALL = {"train": _train, "project": _project, "sample": _sample, "evaluate": _evaluate}
+def _directions(settings: list[str]) -> list[str]:
+    """A labelled archive with the classes of the page in place of the portraits."""
+    if "data.path=openmoji" in settings:
+        images = {name: encode(i, (16, 16)) for i, name in enumerate(IMAGES)}
+        tones = write_archive(Path("tones.zip"), images, LABELS | {"class_names": ["light", "dark"]})
+        settings = [f"data.path={tones}" if s == "data.path=openmoji" else s for s in settings]
+    return [*settings, "extractor=random_vgg16", "labelled_seeds=20", "w_samples=50", "num_samples=2"]
+
+
+_SMALL = {"train": _train, "project": _project, "directions": _directions, "sample": _sample, "evaluate": _evaluate}

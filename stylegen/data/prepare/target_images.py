@@ -28,7 +28,7 @@ _LONGEST = 60  # characters of a file name, at most four bytes each
 
 
 def target_images(
-    path: str | Path, recipe: Recipe, limit: int | None = None, align: str | None = None
+    path: str | Path, recipe: Recipe, limit: int | None = None, align: str | None = None, setting: str = "images"
 ) -> list[tuple[str, Tensor]]:
     """Keys and images, float [C, H, W] in [-1, 1]; the first `limit` images, or all.
 
@@ -36,23 +36,30 @@ def target_images(
         path: an image, or a folder or archive of images.
         recipe: see `target_recipe`.
         align: a .csv file of landmarks, see `read_landmarks`.
+        setting: with the path, for error messages.
 
     Raises:
         UserError: no image, or one that cannot be converted or has no landmarks; a bad file of landmarks.
     """
-    with contextlib.closing(_Collection(Path(path).expanduser())) as images:
+    with contextlib.closing(_Collection(Path(path).expanduser(), setting)) as images:
         keys = images.keys[:limit]
         faces = None if align is None else read_landmarks(align, set(images.keys), others=images.source is None)
         missing = next((key for key in keys if faces is not None and key not in faces), None)
         if missing is not None:
             raise UserError(f"align={align} has no line for {missing}", rule="each image has landmarks", fix="Add it")
-        found = []
-        for key in keys:
-            try:
-                found.append((key, target_image(images.read(key), recipe, None if faces is None else faces[key])))
-            except UnusableError as error:
-                raise UserError(f"images={path}: {key}", rule=str(error), fix="Convert it, or leave it out") from error
-    return found
+        encoded = ((key, images.read(key)) for key in keys)
+        return list(converted(encoded, recipe, f"{setting}={path}", faces))
+
+
+def converted(
+    encoded: Iterable[tuple[str, bytes]], recipe: Recipe, where: str, faces: Mapping[str, Face] | None = None
+) -> Iterator[tuple[str, Tensor]]:
+    """Names and images of encoded files, as in `target_images`; `where` they are, for error messages."""
+    for key, data in encoded:
+        try:
+            yield key, target_image(data, recipe, None if faces is None else faces[key])
+        except UnusableError as error:
+            raise UserError(f"{where}: {key}", rule=str(error), fix="Convert it, or leave it out") from error
 
 
 def target_recipe(resolution: int, channels: int, prepared: Any, crop: str | None = None) -> Recipe:
@@ -127,18 +134,18 @@ def _checked(images: Tensor, channels: int, side: int) -> Tensor:
 class _Collection:
     """The images of a file, folder or archive; `source` is None for a file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.source = path, None
+    def __init__(self, path: Path, setting: str) -> None:
+        self.path, self.setting, self.source = path, setting, None
         if path.is_file() and path.suffix.lower() not in _ARCHIVES:
             if path.suffix.lower() not in CONVERTIBLE_SUFFIXES:
-                raise UserError(f"images={path}", rule=why_not_read(path.name), fix="Convert it to PNG or JPEG")
+                raise UserError(f"{setting}={path}", rule=why_not_read(path.name), fix="Convert it to PNG or JPEG")
             self.keys = [path.name]
         else:
-            self.source = open_source(path, "images", CONVERTIBLE_SUFFIXES)
+            self.source = open_source(path, setting, CONVERTIBLE_SUFFIXES)
             self.keys = self.source.keys()
         if not self.keys:
             raise UserError(
-                f"images={path}", rule="it holds no image", fix="Use PNG, JPEG, WebP, TIFF, GIF or BMP files"
+                f"{setting}={path}", rule="it holds no image", fix="Use PNG, JPEG, WebP, TIFF, GIF or BMP files"
             )
 
     def read(self, key: str) -> bytes:
@@ -150,7 +157,7 @@ class _Collection:
                 raise OSError(0, f"{size // 2**20} MiB, more than {MAX_IMAGE_BYTES // 2**20} MiB")
             return self.path.read_bytes()
         except OSError as error:
-            raise unreadable("images", self.path, error) from error
+            raise unreadable(self.setting, self.path, error) from error
 
     def close(self) -> None:
         """Close open files."""

@@ -8,9 +8,10 @@ import torch
 
 from stylegen.metrics.engine.calibration import REFERENCES
 from stylegen.metrics.engine.metric_group import MetricGroup
-from stylegen.metrics.engine.real_sets import describe_reals, suffix_of
+from stylegen.metrics.engine.real_sets import describe_reals, names_of_classes, suffix_of
 from stylegen.metrics.engine.reals import SEED, RealImages
 from stylegen.metrics.protocol.card import MetricCard
+from stylegen.metrics.protocol.evaluation_settings import MetricOptions
 from stylegen.metrics.protocol.registry import METRICS
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ def make_card(
 ) -> MetricCard:
     """The card with the numbers of the fakes and the `references` of the calibration."""
     reals, settings, device = evaluation.reals, evaluation.settings, torch.device(evaluation.device)
-    values: dict[str, float] = {}
+    values, attributes = _compute(groups, settings.options)
     names: dict[str, str] = {}
     extractors = [group.extraction.extractor for group in groups]
     for group, extractor in zip(groups, extractors, strict=True):
         for metric in group.metrics:
-            values |= metric.compute(group.fakes, group.reals, extractor, settings.options)
             names |= metric.names(
                 settings.protocol,
                 generated=generated,
@@ -48,6 +48,7 @@ def make_card(
         num_samples=evaluation.num_samples,
         num_reals=reals.num_images,
         dataset={"name": reals.name, "fingerprint": reals.fingerprint, **asdict(reals.spec)},
+        attributes=attributes,
         reals=_describe_reals(groups, reals),
         extractors={e.name: {"weights_id": e.weights_id, **e.recipe} for e in extractors},
         covariance=_covariance(evaluation.metrics),
@@ -58,6 +59,23 @@ def make_card(
         seed=SEED,
         device=f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
     )
+
+
+def _compute(
+    groups: Sequence[MetricGroup], options: MetricOptions
+) -> tuple[dict[str, float], dict[str, dict[str, dict[str, float]]]]:
+    """The numbers by key; and by metric and attribute, for those with attributes."""
+    values: dict[str, float] = {}
+    attributes: dict[str, dict[str, dict[str, float]]] = {}
+    for group in groups:
+        for metric in group.metrics:
+            extractor = group.extraction.extractor
+            numbers, terms = metric.compute_with_attributes(group.fakes, group.reals, extractor, options)
+            values |= numbers
+            if terms:
+                classes = names_of_classes(group.source, len(terms))
+                attributes[metric.prefix or metric.id] = dict(zip(classes, terms, strict=True))
+    return values, attributes
 
 
 def _covariance(ids: Sequence[str]) -> str:

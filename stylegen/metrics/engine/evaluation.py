@@ -106,9 +106,10 @@ class Evaluation:
         ]
         key = None if identity is None else asked._key(identity, groups)
         with Continuation(cache, key, [group.fakes for group in groups]) as state:
-            extract_fakes(_numbered(images), self.num_samples, asked.reals, groups, state)
+            numbered = _numbered(images)
+            extract_fakes(numbered, self.num_samples, asked.reals, groups, state)
             for group in groups:
-                group.fakes = group.fakes.gathered(self.num_samples)
+                group.gather(numbered, self.num_samples)
             references = self._references(groups, cache) if calibrate else {}
             made = {"quantisation": QUANTISATION, **(sampling or {})}
             return distributed.from_first(

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from stylegen.features import PairDistance, ieee_float32
+from stylegen.latent import seeds
+from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distances
 from stylegen.metrics.protocol.evaluation_settings import Protocol as EvaluationProtocol
 from stylegen.networks import StyleGenerator
-from stylegen.one_hot import OneHot
 
 
 @runtime_checkable
@@ -33,6 +34,10 @@ class WalkableImages(NumberedImages, Protocol):
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
         """Batches of float32 [n, 1]; see `formulas.perceptual_path_length`."""
+        ...
+
+    def latents(self, numbers: list[int]) -> dict[str, Tensor]:
+        """ "z" and "w" of the images with these indices, float32 [n, dim] on the CPU."""
         ...
 
 
@@ -93,13 +98,13 @@ class GeneratedImages:
     ) -> "GeneratedImages":
         """Images according to the protocol, of one class if `label` is given. Labels are sampled from `reals`."""
         uniform = protocol.labels == "uniform" or generator.num_classes == 0
+        labels = None if uniform else RandomLabels(reals.labels())
         return cls(
             Sampler(
                 generator,
                 protocol.truncation_psi,
                 noise=protocol.noise,
-                label=label,
-                label_table=None if uniform else reals.labels(),
+                labels=labels if label is None else one_class(label, generator.num_classes),
                 batch_size=batch_size,
             )
         )
@@ -110,23 +115,34 @@ class GeneratedImages:
         The last batch is padded: rounding in convolutions depends on the batch size, and images must not depend on the
         number of processes.
         """
+        for part, padded in self._padded(numbers):
+            with ieee_float32(self.sampler.device):
+                images = self.sampler.images(padded)
+            yield images[: len(part)]
+
+    def latents(self, numbers: list[int]) -> dict[str, Tensor]:
+        """See `WalkableImages`; w before truncation. They follow from the indices, so none are kept with the images."""
+        G = self.sampler.generator
+        zs, ws = [torch.empty(0, G.z_dim)], [torch.empty(0, G.w_dim)]
+        for part, padded in self._padded(numbers):
+            with ieee_float32(self.sampler.device):
+                w = self.sampler.ws(padded)[: len(part), 0]
+            zs.append(seeds.latents(part, G.z_dim))
+            ws.append(w.float().cpu())
+        return {"z": torch.cat(zs), "w": torch.cat(ws)}
+
+    def _padded(self, numbers: list[int]) -> Iterator[tuple[list[int], list[int]]]:
+        """Batches of indices, and the same filled up to the batch size."""
         size = self.sampler.batch_size
         for start in range(0, len(numbers), size):
             part = numbers[start : start + size]
-            with ieee_float32(self.sampler.device):
-                images = self.sampler.images(part + part[-1:] * (size - len(part)))
-            yield images[: len(part)]
+            yield part, part + part[-1:] * (size - len(part))
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
         """See `WalkableImages`."""
-        table, label = self.sampler.label_table, self.sampler.label
-        if table is None or label is not None:
-            table = OneHot.identity(self.sampler.generator.num_classes)
-        if label is not None:
-            table = table[torch.tensor([label])]
         return path_distances(
             self.sampler.generator,
-            table,
+            self.sampler.labels.table,
             walk=walk,
             numbers=numbers,
             batch_size=self.sampler.batch_size,

@@ -11,7 +11,7 @@ from stylegen.errors import UserError
 from stylegen.features import DISTANCES
 from stylegen.metrics.engine.continuation import Continuation
 from stylegen.metrics.engine.fakes import NumberedImages, WalkableImages
-from stylegen.metrics.engine.real_sets import FirstReals, PublishedReals, mirrors
+from stylegen.metrics.engine.real_sets import FirstReals, PublishedReals, attributes_of, mirrors
 from stylegen.metrics.engine.reals import MAX_PAIRED, SEED, Extraction, RealImages, RealStatistics, real_statistics
 from stylegen.metrics.engine.statistics_cache import StatisticsCache
 from stylegen.metrics.formulas.feature_set import FeatureSet
@@ -58,7 +58,18 @@ class MetricGroup:
         if calibrate and "moments" in kinds and reals.num_images <= MAX_PAIRED:
             kinds.add("features")  # the calibration uses subsets
         statistics = real_statistics(reals, extraction, sorted(kinds), SEED, cache)
-        return cls(metrics, extraction, reals, statistics, statistics.feature_set(), fakes)
+        known = statistics.feature_set()
+        if any(m.uses_latents for m in metrics):
+            known.attributes = attributes_of(reals)
+        return cls(metrics, extraction, reals, statistics, known, fakes)
+
+    def gather(self, images: NumberedImages, count: int) -> None:
+        """The features of all ranks on rank 0, with the latents of the images if a metric needs them."""
+        self.fakes = self.fakes.gathered(count)
+        if any(m.uses_latents for m in self.metrics):
+            assert isinstance(images, WalkableImages)
+            latents = images.latents(distributed.share(count))
+            self.fakes.latents = {space: distributed.gather_rows(rows, count) for space, rows in latents.items()}
 
 
 def by_extractor(ids: Sequence[str]) -> dict[str, list[str]]:

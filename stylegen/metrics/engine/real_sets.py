@@ -214,10 +214,34 @@ def at_resolution(reals: RealImages, resolution: int) -> RealImages:
     return ReducedReals(reals, resolution)
 
 
+def attributes_of(reals: Any) -> Tensor | None:
+    """bool [num_images, K]: the labels of the images, also if the model is unconditional; None without labels.
+
+    A class is an attribute that its images have and all others lack. An entry of a vector is one where it is above 0.
+    """
+    if isinstance(reals, MirroredReals | ReducedReals | ClassReals):
+        inner = attributes_of(reals.inner)
+        if inner is None or isinstance(reals, ReducedReals):
+            return inner
+        return inner[reals.numbers] if isinstance(reals, ClassReals) else inner.repeat(2, 1)
+    labels = reals.stored_labels() if hasattr(reals, "stored_labels") else None
+    if labels is None:
+        return None
+    if isinstance(labels, OneHot):
+        return labels.indices[:, None] == torch.arange(labels.num_classes)
+    return labels > 0
+
+
+def names_of_classes(reals: Any, count: int) -> list[str]:
+    """A different name for each class or attribute."""
+    while (names := getattr(reals, "class_names", None)) is None and hasattr(reals, "inner"):
+        reals = reals.inner
+    names = names or [str(k) for k in range(count)]
+    return names if len(set(names)) == len(names) else [f"{k} {name}" for k, name in enumerate(names)]
+
+
 def reals_by_class(reals: Any) -> dict[str, ClassReals]:
     """The images of each non-empty class, by class name."""
     labels = reals.labels()
-    names = getattr(reals, "class_names", None) or [str(k) for k in range(labels.shape[1])]
-    if len(set(names)) < len(names):
-        names = [f"{k} {name}" for k, name in enumerate(names)]
+    names = names_of_classes(reals, labels.shape[1])
     return {names[k]: ClassReals(reals, labels, k, names[k]) for k in range(labels.shape[1]) if len(members(labels, k))}

@@ -6,9 +6,10 @@ from stylegen.errors import UserError, unknown_choice
 from stylegen.features import build_extractor
 from stylegen.features.weights import FILES_OF, PUBLISHED, is_own_file, require_all_weights
 from stylegen.metrics.engine.metric_group import by_extractor
-from stylegen.metrics.engine.real_sets import PublishedReals
+from stylegen.metrics.engine.real_sets import PublishedReals, attributes_of
+from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.protocol.metric import Metric
-from stylegen.metrics.protocol.registry import METRICS
+from stylegen.metrics.protocol.registry import METRICS, without_weights
 
 if TYPE_CHECKING:
     from stylegen.metrics.engine.evaluation import Evaluation
@@ -37,18 +38,19 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
                 rule=f"{metric_id} mirrors its reals if and only if training did",
                 fix="Leave it out",
             )
-    for extractor in by_extractor(ids):
-        require_all_weights(extractor, settings.weights)
+    for extractor, members in by_extractor(ids).items():
+        require_all_weights(extractor, settings.weights, instead=without_weights(members[0]))
         if open_weights and is_own_file(settings.weights) and (extractor in PUBLISHED or extractor in FILES_OF):
             build_extractor(extractor, settings.weights)
 
 
 def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix: str) -> None:
     reals, count = evaluation.reals, evaluation.num_samples
-    if metric.walk is not None and not paths:
+    if metric.needs_generator and not paths:
+        what = "a path length" if metric.walk else "linear separability"
         raise UserError(
             f"{prefix}metrics={metric.id}",
-            rule="a path length is a property of a generator, not of stored images",
+            rule=f"{what} is a property of a generator, not of stored images",
             fix=f"Use snapshot= instead of images=, or leave {metric.id} out",
         )
     if metric.exact_fakes is not None and count != metric.exact_fakes:
@@ -67,7 +69,21 @@ def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix:
                 fix="Use fid or the fd_<extractor> of these statistics, or real images with data.path=",
             )
         return
+    if metric.uses_latents:
+        _check_labels(metric, reals, prefix)
     _check_count("number of reals", reals.num_images, formula.min_reals(options), metric, evaluation)
+
+
+def _check_labels(metric: Metric, reals: RealImages, prefix: str) -> None:
+    attributes = attributes_of(reals)
+    if attributes is not None and bool((attributes.any(dim=0) & ~attributes.all(dim=0)).any()):
+        return
+    problem = "has no labels" if attributes is None else "has equal labels for all images"
+    raise UserError(
+        f"{prefix}metrics={metric.id}",
+        rule=f"linear separability needs images with different labels, and {reals.name} {problem}",
+        fix=f"Prepare the dataset with labels=folders|FILE.csv|FILE.json, or leave {metric.id} out",
+    )
 
 
 def _check_count(what: str, count: int, least: int, metric: Metric, evaluation: "Evaluation") -> None:

@@ -23,6 +23,8 @@ class FeatureSet:
 
     Attributes:
         moments: mean and scatter, if "moments" are kept.
+        latents: z and w of generated images, float32 [N, dim], if a metric needs them.
+        attributes: bool [N, K] of real images, if a metric needs them.
     """
 
     def __init__(self, dim: int, kinds: Iterable[Kind]) -> None:
@@ -30,6 +32,8 @@ class FeatureSet:
         self.moments = Moments(dim) if "moments" in kept else None
         self._chunks: list[Tensor] | None = [] if "features" in kept else None
         self._dim = dim
+        self.latents: dict[str, Tensor] = {}
+        self.attributes: Tensor | None = None
 
     @classmethod
     def of(cls, moments: Moments | None, features: Tensor | None) -> Self:

@@ -40,6 +40,7 @@ class MetricCard:
         reals: description of the reals used.
         device: of the networks, which compute in IEEE float32, never in TF32 or half precision.
         classes: numbers of each class of a conditional model, if requested.
+        attributes: for each linear separability, the numbers of each attribute; see `Separability`.
     """
 
     metrics: dict[str, float]
@@ -58,6 +59,7 @@ class MetricCard:
     device: str = "cpu"
     reals: str = "all images of the dataset, unmirrored"
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     protocol_version: int = PROTOCOL_VERSION
     versions: dict[str, str] = field(default_factory=software_versions)
 
@@ -71,7 +73,7 @@ class MetricCard:
 
 
 def describe(card: Mapping[str, Any]) -> list[str]:
-    """A card as lines of text: each number, its better direction, and its references."""
+    """A card as lines of text: each number with better direction and references, and the accuracy of classifiers."""
     lines = []
     for name, value in card["metrics"].items():
         references = card["references"].get(name) or {}
@@ -79,4 +81,10 @@ def describe(card: Mapping[str, Any]) -> list[str]:
         sense = card["better"].get(name)
         direction = f" ({sense} is better)" if sense else ""
         lines.append(f"{name} {value:.4g}{direction}" + (f"; {others}" if others else ""))
+    for name, attributes in card.get("attributes", {}).items():
+        accuracy = [numbers["held_out_accuracy"] for numbers in attributes.values()]
+        majority = [max(n["share_of_reals"], 1 - n["share_of_reals"]) for n in attributes.values()]
+        mean, baseline = (sum(values) / len(values) for values in (accuracy, majority))
+        what = f"held-out accuracy of the classifier {mean:.3f} (of a constant label {baseline:.3f})"
+        lines.append(f"{name}: {len(accuracy)} attributes, {what}")
     return lines

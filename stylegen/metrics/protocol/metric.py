@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from stylegen.metrics.formulas.feature_set import FeatureSet, Kind
+from stylegen.metrics.formulas.linear_separability import Separability
 from stylegen.metrics.formulas.perceptual_path_length import Walk
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions, Protocol
 
@@ -16,9 +17,9 @@ class Formula:
     """Computes numbers from features.
 
     Args:
-        compute: returns a number, or a tuple with one for each of `numbers`.
+        compute: returns a number, a tuple with one for each of `numbers`, or `Separability` with these.
         takes: the positional arguments: "moments" or "features" of fakes and reals, "logits" or "distances" of the
-            fakes only.
+            fakes only, or "latents": features of both, attributes of the reals, and latents of the fakes.
         numbers: name of each number, with "lower" or "higher" for the better direction and None for neither.
             "" is the metric's own name.
         min_fakes, min_reals: smallest number of images, given the options.
@@ -26,8 +27,8 @@ class Formula:
         size_option: the option to lower if there are too few images.
     """
 
-    compute: Callable[..., float | tuple[float, ...]]
-    takes: Literal["moments", "features", "logits", "distances"]
+    compute: Callable[..., float | tuple[float, ...] | Separability]
+    takes: Literal["moments", "features", "logits", "distances", "latents"]
     numbers: Mapping[str, str | None]
     min_fakes: Size = lambda options: 1
     min_reals: Size = lambda options: 0
@@ -66,12 +67,22 @@ class Metric:
 
     @property
     def uses_reals(self) -> bool:
-        return self.formula.takes in ("moments", "features")
+        return self.formula.takes in ("moments", "features", "latents")
+
+    @property
+    def uses_latents(self) -> bool:
+        """Whether the formula needs the latents of the fakes and the labels of the reals."""
+        return self.formula.takes == "latents"
+
+    @property
+    def needs_generator(self) -> bool:
+        """Whether the metric is a property of a generator, which images alone do not have."""
+        return self.walk is not None or self.uses_latents
 
     @property
     def calibrated(self) -> bool:
-        """Whether references (`engine.calibration`) are reported: not for path lengths, which images do not have."""
-        return self.walk is None
+        """Whether references (`engine.calibration`) are reported."""
+        return not self.needs_generator
 
     @property
     def keys(self) -> dict[str, str | None]:
@@ -104,9 +115,18 @@ class Metric:
 
     def compute(self, fakes: FeatureSet, reals: FeatureSet, extractor: Any, options: MetricOptions) -> dict[str, float]:
         """The numbers by key."""
+        return self.compute_with_attributes(fakes, reals, extractor, options)[0]
+
+    def compute_with_attributes(
+        self, fakes: FeatureSet, reals: FeatureSet, extractor: Any, options: MetricOptions
+    ) -> tuple[dict[str, float], list[dict[str, float]]]:
+        """The numbers by key, and those of each attribute, if the formula has any."""
         chosen = {argument: getattr(options, name) for argument, name in self.formula.options.items()}
         values = self.formula.compute(*self._inputs(fakes, reals, extractor), **self.arguments, **chosen)
-        return dict(zip(self.keys, values if isinstance(values, tuple) else (values,), strict=True))
+        attributes = values.attributes if isinstance(values, Separability) else []
+        if isinstance(values, Separability):
+            values = values.values
+        return dict(zip(self.keys, values if isinstance(values, tuple) else (values,), strict=True)), attributes
 
     def _inputs(self, fakes: FeatureSet, reals: FeatureSet, extractor: Any) -> tuple[Any, ...]:
         match self.formula.takes:
@@ -118,3 +138,5 @@ class Metric:
                 return (extractor.logits(fakes.features).cpu(),)
             case "distances":
                 return (fakes.features,)
+            case "latents":
+                return fakes.features, reals.features, reals.attributes, fakes.latents

@@ -5,7 +5,8 @@
 `full` they follow StyleGAN (2018) and StyleGAN2 (2019), which report `fid50k`: the first 50,000 reals, mirrored at
 random if training mirrored its images, covariances divided by N - 1; `kid50k` is StyleGAN2-ADA's, for comparison.
 A Frechet distance in features other than Inception's is `fd_<extractor>`; precision, recall, density and coverage in
-any features are `prdc_<extractor>`.
+any features are `prdc_<extractor>`. Linear separability in any features is
+`ls_<extractor>`; `ls` is short for `ls_efficientnet_lite0`, the name of its numbers.
 
 Names of numbers: `Metric.keys` joins the id and the name in `Formula.numbers`; `Metric.names` adds the suffix.
 """
@@ -15,10 +16,11 @@ import sys
 from collections.abc import Sequence
 
 from stylegen.features import DISTANCES, torch_fidelity_networks
-from stylegen.features.weights import PUBLISHED, is_present
+from stylegen.features.weights import FILES_OF, NO_FILE, PUBLISHED, is_present
 from stylegen.metrics.formulas.frechet import distance
 from stylegen.metrics.formulas.inception_score import official_inception_score
 from stylegen.metrics.formulas.kernel import official_kernel_distance
+from stylegen.metrics.formulas.linear_separability import FOLDS, linear_separability
 from stylegen.metrics.formulas.manifold import (
     OFFICIAL_NEIGHBORHOOD,
     authentic_share,
@@ -106,6 +108,13 @@ _PATH_LENGTH = Formula(
     takes="distances",
     numbers={"": "lower"},
 )
+_SEPARABILITY = Formula(
+    compute=linear_separability,
+    takes="latents",
+    numbers={"w": "lower", "z": "lower", "independent": None},
+    min_fakes=lambda options: 2,
+    min_reals=lambda options: FOLDS,
+)
 
 OFFICIAL_FAKES = FIRST_REALS = 50_000
 _W_END, _W_FULL = Walk("w", full=False), Walk("w", full=True)
@@ -138,6 +147,11 @@ _ROWS = (
     Metric("prdc_random_vgg16", "random_vgg16", _DENSITY_COVERAGE),
     Metric("prdc_inception", "inception", _DENSITY_COVERAGE),
     Metric("prdc_vgg16", "vgg16", _DENSITY_COVERAGE),
+    Metric("ls", "efficientnet_lite0", _SEPARABILITY, prefix="ls_efficientnet_lite0"),
+    Metric("ls_efficientnet_lite0", "efficientnet_lite0", _SEPARABILITY),
+    Metric("ls_random_vgg16", "random_vgg16", _SEPARABILITY),
+    Metric("ls_inception", "inception", _SEPARABILITY),
+    Metric("ls_vgg16", "vgg16", _SEPARABILITY),
     Metric("authenticity_efficientnet_lite0", "efficientnet_lite0", _AUTHENTICITY),
     Metric("authenticity_random_vgg16", "random_vgg16", _AUTHENTICITY),
     Metric("authenticity_inception", "inception", _AUTHENTICITY),
@@ -151,6 +165,14 @@ def sense_of(key: str) -> str | None:
     senses = {name: sense for metric in METRICS.values() for name, sense in metric.keys.items()}
     known = [name for name in senses if key == name or key.startswith(f"{name}_")]
     return senses[max(known, key=len)] if known else None
+
+
+def without_weights(metric_id: str) -> str:
+    """The metric of the same formula whose extractor needs no weights; `NO_FILE` if there is none."""
+    free = (
+        m.id for m in _ROWS if m.formula is METRICS[metric_id].formula and m.extractor not in {**PUBLISHED, **FILES_OF}
+    )
+    return next(free, NO_FILE)
 
 
 def default_extractor(weights: str | None) -> str:

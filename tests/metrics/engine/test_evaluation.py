@@ -9,7 +9,7 @@ from torch import Tensor
 from stylegen import features
 from stylegen.errors import UserError
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions, Protocol
-from stylegen.metrics.protocol.registry import METRICS, sense_of
+from stylegen.metrics.protocol.registry import METRICS, sense_of, without_weights
 from tests.support.metric_images import Reals, Thumbnail, evaluation_of, noisy, portraits
 
 FD = ["fd_random_vgg16"]
@@ -108,12 +108,24 @@ def test_ids_name_their_extractor() -> None:
     """Only Inception's distance is called `fid`."""
     for metric_id, metric in METRICS.items():
         kind, _, rest = metric_id.partition("_")
-        if kind in ("fd", "prdc", "authenticity"):
+        if kind in ("fd", "prdc", "authenticity") or (kind == "ls" and rest):
             assert rest == metric.extractor
+        elif kind == "ls":
+            assert metric.keys == METRICS[f"ls_{metric.extractor}"].keys
         else:
             assert metric.extractor in ("inception", "vgg16", "nvidia_vgg16", "lpips", f"lpips_{rest[5:]}")
     assert METRICS["fid"].extractor == METRICS["fid50k_full"].extractor == "inception"
     assert METRICS["pr50k3_full"].extractor == "nvidia_vgg16"
+
+
+def test_metrics_without_weights() -> None:
+    ids = {
+        "ppl2_wend": "ppl2_wend_random_vgg16",
+        "fid": "fd_random_vgg16",
+        "ls": "ls_random_vgg16",
+        "is50k": "fd_random_vgg16",
+    }
+    assert {metric_id: without_weights(metric_id) for metric_id in ids} == ids
 
 
 def test_lower_is_better_is_known_for_every_number() -> None:

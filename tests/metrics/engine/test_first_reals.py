@@ -47,7 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(METRICS, metric_id, replace(METRICS[metric_id], exact_fakes=FAKES, first_reals=first))
     monkeypatch.setitem(features.EXTRACTORS, "inception", lambda weights, device: SmallInception())
     monkeypatch.setitem(features.EXTRACTORS, "nvidia_vgg16", lambda weights, device: SmallVGG16())
-    monkeypatch.setattr("stylegen.metrics.engine.requirements.require_all_weights", lambda extractor, weights: None)
+    monkeypatch.setattr("stylegen.metrics.engine.requirements.require_all_weights", lambda *arguments, **options: None)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import torch
 from stylegen import randomness
 from stylegen.errors import UserError
 from stylegen.features import build_extractor
+from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.fakes import GeneratedImages
 from stylegen.metrics.formulas.perceptual_path_length import EPSILON, Walk, path_distances, trimmed_mean
@@ -59,9 +60,9 @@ def test_path_number_i_is_a_function_of_i(walk: Walk) -> None:
 
 def test_paths_of_one_class() -> None:
     walk, generator, table = Walk("w", full=False), tiny_generator(num_classes=3), torch.eye(3)
-    one = GeneratedImages(Sampler(generator, label=1, label_table=table, batch_size=4))
-    same = GeneratedImages(Sampler(generator, label_table=table[1:2], batch_size=4))
-    other = GeneratedImages(Sampler(generator, label_table=table[:1], batch_size=4))
+    one = GeneratedImages(Sampler(generator, labels=one_class(1, 3), batch_size=4))
+    same = GeneratedImages(Sampler(generator, labels=RandomLabels(table[1:2]), batch_size=4))
+    other = GeneratedImages(Sampler(generator, labels=RandomLabels(table[:1]), batch_size=4))
     a, b, c = (next(p.path_distances(walk, [0, 1, 2], SquaredDifference())) for p in (one, same, other))
     assert torch.equal(a, b)
     assert not torch.allclose(a, c, rtol=0.2)

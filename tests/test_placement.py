@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stylegen.errors import UserError
-from stylegen.verbs.placement import place
+from stylegen.placement import place
 
 
 class Files:

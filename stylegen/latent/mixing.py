@@ -1,0 +1,111 @@
+"""Style mixing: styles of one image replaced, or partly replaced, by those of another."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from stylegen.bounds import brief
+from stylegen.errors import UserError
+from stylegen.latent.seeds import parse_seeds
+
+LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
+
+
+def mix(ws: Tensor, other: Tensor, layers: Mapping[int, float] | Iterable[int]) -> Tensor:
+    """Mixed styles (Karras et al. 2019, section 3.1): ws + weight (other - ws) in `layers`, `other` itself at weight 1.
+
+    Args:
+        ws: [N, L, D].
+        other: [N or 1, L, D].
+        layers: numbers with weights, or numbers with weight 1; without any, the result equals `ws`.
+    """
+    weights = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
+    mixed = ws.clone()
+    for layer, weight in weights.items():
+        mixed[:, layer] = torch.lerp(ws[:, layer], other[:, layer].expand_as(ws[:, layer]), weight)
+    return mixed
+
+
+def parse_layers(text: str, resolution: int, num_ws: int) -> dict[int, float]:
+    """Style slots by name or number, with weights: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "all",
+    "none", "4-7", "0,2-3", "coarse:0.5,middle".
+
+    Each resolution from 4 px on has two slots; StyleGAN2 has one more, for the last RGB layer.
+
+    Returns:
+        layer -> weight, by number; 1 where none is given.
+
+    Raises:
+        UserError: an unknown name, a number out of range, a name above the network's resolution, or a weight that is
+            no number.
+    """
+    weights: dict[int, float] = {}
+    for part in str(text).split(","):
+        name, _, weight = part.partition(":")
+        layers = _slots(name.strip(), text, resolution, num_ws)
+        weights |= dict.fromkeys(layers, _weight(weight, text) if weight else 1.0)
+    return dict(sorted(weights.items()))
+
+
+def _slots(name: str, text: str, resolution: int, num_ws: int) -> list[int]:
+    existing = [known for known, (low, _) in LAYER_RANGES.items() if low <= resolution]
+    if name in ("all", "none"):
+        return list(range(num_ws)) if name == "all" else []
+    if name in LAYER_RANGES:
+        low, high = LAYER_RANGES[name]
+        if name not in existing:
+            raise UserError(
+                f"layers={brief(text)}",
+                rule=f"{name} layers begin at {low} px and this network ends at {resolution} px",
+                fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
+            )
+        return [k for k in range(num_ws) if low <= slot_resolution(k, resolution) <= high]
+    layers = parse_seeds(name, "layers") if re.fullmatch(r"\d{1,4}\s*(-\s*\d{1,4})?", name) else None
+    if layers is None or max(layers) >= num_ws:
+        raise UserError(
+            f"layers={brief(text)}",
+            rule=f"this network has the style layers 0 to {num_ws - 1}",
+            fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}, as in layers=4-{num_ws - 1}",
+        )
+    return layers
+
+
+def _weight(text: str, setting: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight):
+        raise UserError(
+            f"layers={brief(setting)}",
+            rule="a weight is a number: 1 replaces the styles, 0.5 gives the mean of both",
+            fix="Use name:weight, as in layers=coarse:0.5",
+        )
+    return weight
+
+
+def slot_resolution(slot: int, resolution: int) -> int:
+    """Resolution in pixels of style slot `slot`, numbered as in the style-mixing figures of StyleGAN 1 and 2.
+
+    Two slots per resolution; slots 0 and 1 (4x4 convolution, first up-sampling one) count as 4 px. StyleGAN2's last
+    slot belongs to the last RGB layer.
+    """
+    return min(4 * 2 ** (slot // 2), resolution)
+
+
+def layers_text(text: str, layers: Mapping[int, float]) -> str:
+    """ "coarse styles (4-8 px, layers 0-3)", "styles of layers 2,5", "styles of layers 0-3 (weight 0.5)"."""
+    numbers = list(layers)
+    if not numbers:
+        return "no styles"
+    consecutive = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
+    named = f"{numbers[0]}-{numbers[-1]}" if consecutive else ",".join(map(str, numbers))
+    if text in LAYER_RANGES:
+        low, high = LAYER_RANGES[text]
+        return f"{text} styles ({low}-{high} px, layers {named})"
+    weights = sorted(set(layers.values()))
+    weighted = "" if weights == [1.0] else f" (weight {', '.join(f'{weight:g}' for weight in weights)})"
+    return f"styles of layers {named}{weighted}"
