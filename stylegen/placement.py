@@ -1,14 +1,21 @@
 """Puts output files in their place: all or none, never over files with other content."""
 
 import filecmp
+import hashlib
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stylegen.errors import UserError
-from stylegen.files import exclusive
+from stylegen.errors import RunError, Stopped, UserError
+from stylegen.files import exclusive, write_text
+
+_SETTINGS = "settings"  # of an interrupted call
+_PLAN = "plan.json"  # where its files go
+_LONG = 100  # bytes of a name in that of a hidden folder
 
 
 def check_writable(out: Path, several: bool, setting: str) -> None:
@@ -26,8 +33,11 @@ def check_writable(out: Path, several: bool, setting: str) -> None:
                 rule=f"{setting} writes {kind}, and this is {'one file' if several else 'a folder'}",
                 fix="Use another out=PATH",
             )
-        with tempfile.TemporaryFile(dir=existing_folder(out if several else out.parent)):
-            pass
+        if several and out.is_mount():  # files are prepared beside it, and moved
+            raise UserError(f"out={out}", rule="it is the root of a disk", fix=f"Use out={out / 'samples'}")
+        for folder in {existing_folder(out if several else out.parent), existing_folder(out.parent)}:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserError(
@@ -49,43 +59,112 @@ def place(
 
     Raises:
         UserError: a file with other content exists, or another process writes the same output.
+        Stopped: Ctrl-C, with `continues`.
     """
     with _workspace(out, continues) as folder:
-        new = folder / f"new{out.suffix}"
-        write(new)
-        names = sorted(path.name for path in new.iterdir()) if new.is_dir() else [""]
-        target = _target(new, names, out, keep_both)
-        if beside is not None and (folder / beside).exists():
-            named = target.with_name(f"{target.name}.{beside}")
-            further = _target(folder / beside, [""], named, keep_both=True)
-            (folder / beside).replace(_with_parents(further))
-        for name in names:
-            (new / name).replace(_with_parents(target / name))
-    return [target / name for name in names]
+        plan = folder / _PLAN
+        if not plan.exists():
+            new = folder / f"new{out.suffix}"
+            write(new)
+            write_text(plan, json.dumps(_plan(folder, new, out, keep_both, beside)))
+        name, further, names = json.loads(plan.read_text())  # as an interrupted call has made it
+        target = out.with_name(name)
+        if further is not None:
+            _move(folder / str(beside), out.with_name(further))
+        for file in names:
+            _move(folder / f"new{out.suffix}" / file, target / file)
+    return [target / file for file in names]
+
+
+def _plan(folder: Path, new: Path, out: Path, keep_both: bool, beside: str | None) -> tuple[str, str | None, list[str]]:
+    """Names of the target, of the further file if there is one, and of the files in the target; [""] for one file."""
+    names = sorted(path.name for path in new.iterdir()) if new.is_dir() else [""]
+    target, further = _target(new, names, out, keep_both), None
+    if beside is not None and (folder / beside).exists():
+        further = _target(folder / beside, [""], target.with_name(f"{target.name}.{beside}"), keep_both=True).name
+    return target.name, further, names
+
+
+def _move(new: Path, target: Path) -> None:
+    """Move a file, unless an interrupted call has moved it."""
+    if new.exists():
+        if target.exists() and not filecmp.cmp(target, new, shallow=False):
+            raise _conflict(target, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new.replace(target)
 
 
 @contextmanager
 def _workspace(out: Path, continues: str | None) -> Iterator[Path]:
     """Context manager: a hidden folder on the disk of `out`, deleted at the end or kept for a continuation."""
-    parent = existing_folder(out.parent)
     if continues is None:
-        with tempfile.TemporaryDirectory(prefix=f".{out.stem[:100]}.", dir=parent) as folder:
+        name = f".{_shortened(out.stem)}."
+        with tempfile.TemporaryDirectory(prefix=name, dir=existing_folder(out.parent)) as folder:
             yield Path(folder)
         return
-    work = parent / f".{out.name[:100]}.partial"
-    with exclusive(out, wait=False):
-        made_by = work / "settings"
-        if work.exists() and not (made_by.is_file() and made_by.read_text() == continues):
-            shutil.rmtree(work)
-        if not work.exists():
-            work.mkdir()
-            made_by.write_text(continues)
+    work = out.parent / f".{_shortened(out.name)}.partial"
+    with exclusive(out.resolve(), wait=False):
+        made = [path for path in (out.parent, *out.parent.parents) if not path.exists()]
+        _open(work, out, continues)
+        kept = f"Finished parts are in {work}; the same command continues"
         try:
             yield work
+        except _Conflict as error:
+            raise UserError(error.problem, rule=error.rule, fix=f"{error.fix}. {kept}") from error
         except UserError:
-            shutil.rmtree(work)
+            _discard(work)
+            for path in made:
+                with suppress(OSError):  # others may use it by now
+                    path.rmdir()
             raise
-        shutil.rmtree(work)
+        except KeyboardInterrupt:
+            raise Stopped(f"interrupted. {kept}", 130) from None
+        except OSError as error:  # such as a full disk
+            where = f"{error.filename}: " if error.filename else ""
+            raise RunError(f"{where}{error.strerror or error}. {kept}") from error
+        _discard(work)
+
+
+def _open(work: Path, out: Path, settings: str) -> None:
+    """The workspace of an interrupted call with these settings, or an empty one."""
+    file = work / _SETTINGS
+    if work.exists() and (not file.is_file() or file.read_text() != settings or _lost(work, out)):
+        _discard(work)
+    if not work.exists():
+        work.mkdir(parents=True)
+        file.write_text(settings)
+
+
+def _lost(work: Path, out: Path) -> bool:
+    """Whether files that an interrupted call has moved were deleted since."""
+    if not (work / _PLAN).exists():
+        return False
+    name, _, files = json.loads((work / _PLAN).read_text())
+    places = (work / f"new{out.suffix}", out.with_name(name))
+    return not all(any((place / file).exists() for place in places) for file in files)
+
+
+def _discard(work: Path) -> None:
+    """Delete a workspace, its settings first: without them, what a kill leaves is not continued."""
+    (work / _SETTINGS).unlink(missing_ok=True)
+    shutil.rmtree(work)
+
+
+def _shortened(name: str) -> str:
+    """The name, or its beginning and a hash: a name has at most 255 bytes on a disk."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONG:
+        return name
+    return f"{name[: _LONG // 8]}_{hashlib.blake2b(encoded, digest_size=8).hexdigest()}"
+
+
+class _Conflict(UserError):
+    """A file with other content exists."""
+
+
+def _conflict(out: Path, other: Path) -> _Conflict:
+    rule = f"{other} exists with other content"
+    return _Conflict(f"out={out}", rule=rule, fix="Use another out=PATH, or move the file")
 
 
 def _target(new: Path, names: list[str], out: Path, keep_both: bool) -> Path:
@@ -97,20 +176,11 @@ def _target(new: Path, names: list[str], out: Path, keep_both: bool) -> Path:
     target, number = out, 1
     while (other := _other_content(new, names, target)) is not None:
         if not keep_both:
-            raise UserError(
-                f"out={out}",
-                rule=f"{other} exists with other content",
-                fix="Use another out=PATH, or move the file",
-            )
+            raise _conflict(out, other)
         number += 1
         suffix = out.suffix if new.is_file() else ""  # a folder's name may contain a dot
         target = out.with_name(f"{out.name.removesuffix(suffix)}_{number}{suffix}")
     return target
-
-
-def _with_parents(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def existing_folder(path: Path) -> Path:

@@ -69,7 +69,7 @@ class SampleSettings:
     )
     mix_latents: FilePath | None = setting(None, help="the same for mix_seeds")
     truncation_psi: float | None = setting(
-        None, Range(-100, 100), help="psi of w_avg + psi (w - w_avg); null for 0.7, and 1 with latents="
+        None, Range(-100, 100), help="psi of w_avg + psi (w - w_avg); null for 0.7, and 1 with latents= or mix_latents="
     )
     truncation_cutoff: Depth | None = setting(None, help="number of layers that are truncated; null for all")
     truncation_center: str = setting(

@@ -30,7 +30,13 @@ class Chunks:
         """The arrays of .npy files, at least one."""
         first = np.load(paths[0], mmap_mode="r")
         count = sum(len(np.load(path, mmap_mode="r")) for path in paths)
-        return cls((count, *first.shape[1:]), first.dtype, map(np.load, paths))
+        return cls((count, *first.shape[1:]), first.dtype, (np.load(path, mmap_mode="r") for path in paths))
+
+
+def write_array(path: Path, array: Chunks) -> None:
+    """Write an .npy, not atomically, with one chunk in memory."""
+    with path.open("wb") as file:
+        _write_chunks(file, array)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray | Chunks]) -> None:

@@ -59,19 +59,24 @@ def read_latents(path: str | Path, generator: StyleGenerator, setting: str = "la
         ) from error
     except Exception as error:  # zipfile and numpy raise many types on damaged bytes
         raise _unusable(f"{setting}={path}", f"it is damaged, or no .npz file ({type(error).__name__})") from error
-    ws = arrays.get("ws", arrays.get("w"))
-    if ws is None or ws.dtype.kind != "f" or ws.ndim not in (2, 3) or not np.isfinite(ws).all():
-        raise _unusable(f"{setting}={path}", "it holds no array ws [N, L, w_dim] of finite numbers")
+    found = arrays.get("ws", arrays.get("w"))
+    if found is None or found.dtype.kind != "f" or found.ndim not in (2, 3):
+        raise _unusable(f"{setting}={path}", "it holds no array ws [N, L, w_dim] of numbers")
+    ws = torch.from_numpy(found.astype(np.float64 if found.itemsize > 4 else np.float32)).float()
+    if len(ws) == 0 or not ws.isfinite().all():
+        raise _unusable(f"{setting}={path}", "it has no styles, or some are not finite")
     if ws.ndim == 2:
-        ws = np.repeat(ws[:, None], generator.num_ws, axis=1)
+        ws = ws.unsqueeze(1).expand(-1, generator.num_ws, -1)  # without a copy for each layer
     if ws.shape[1:] != (generator.num_ws, generator.mapping.w_avg.shape[0]):
         raise UserError(
             f"{setting}={path} holds styles of {ws.shape[1]} layers and width {ws.shape[2]}",
             rule=f"this network has {generator.num_ws} layers and width {generator.mapping.w_avg.shape[0]}",
             fix="Use the snapshot that the latents were made with",
         )
-    names = [str(name) for name in arrays.get("names", range(len(ws)))]
-    return Latents(torch.from_numpy(ws.astype(np.float32)), names, _info(arrays.get("info")))
+    names = arrays.get("names")
+    if names is None or names.shape != (len(ws),):
+        names = np.arange(len(ws))
+    return Latents(ws, [str(name) for name in names], _info(arrays.get("info")))
 
 
 def _info(text: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from stylegen.bounds import brief
 from stylegen.errors import UserError
-from stylegen.latent.seeds import parse_seeds
 
 LAYER_RANGES = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 2048)}  # resolutions in pixels, inclusive
 
@@ -63,8 +62,9 @@ def _slots(name: str, text: str, resolution: int, num_ws: int) -> list[int]:
                 fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
             )
         return [k for k in range(num_ws) if low <= slot_resolution(k, resolution) <= high]
-    layers = parse_seeds(name, "layers") if re.fullmatch(r"\d{1,4}\s*(-\s*\d{1,4})?", name) else None
-    if layers is None or max(layers) >= num_ws:
+    match = re.fullmatch(r"(\d{1,4})\s*(?:-\s*(\d{1,4}))?", name)
+    layers = list(range(int(match[1]), int(match[2] or match[1]) + 1)) if match else []
+    if not layers or layers[-1] >= num_ws:
         raise UserError(
             f"layers={brief(text)}",
             rule=f"this network has the style layers 0 to {num_ws - 1}",

@@ -61,7 +61,7 @@ class Model(LoadedGenerator):
             return self._checked(seeds)
         numbers = seed_numbers(seeds)
         sampler = self._sampler(psi, label)
-        return sampler.truncated(sampler.ws(numbers), numbers)
+        return sampler.truncated_ws(numbers)
 
     def truncate(self, ws: Tensor, psi: float, cutoff: int | None = None, label: int | str | None = None) -> Tensor:
         """Styles [N, L, w_dim] truncated in the first `cutoff` layers, towards the mean of all w or of one class.

@@ -19,7 +19,7 @@ from stylegen.data.sources.zip import zip_entry
 from stylegen.errors import UserError
 from stylegen.files import replacing_folder
 from stylegen.images import write_pngs
-from stylegen.latent.array_archive import Chunks, write_arrays
+from stylegen.latent.array_archive import Chunks, write_array, write_arrays
 from stylegen.latent.sampler import Sampler
 from stylegen.one_hot import OneHot
 from stylegen.progress import ProgressBars
@@ -50,6 +50,11 @@ class SampleImages:
     def check_size(self, side: int) -> None:
         """A folder or archive may have any size."""
 
+    def check_scale(self, scale: int) -> None:
+        """Raise UserError for a scale above 1 of an .npz."""
+        if self.suffix == ".npz" and scale > 1:
+            raise UserError(f"scale={scale}", rule="an .npz has the images as they are", fix="Use scale=1, or a .zip")
+
     def write(self, sampler: Sampler, scale: int, path: Path) -> None:
         """Write the new folder or file `path`, and `LATENTS` beside it unless it is an .npz.
 
@@ -58,8 +63,7 @@ class SampleImages:
         Raises:
             UserError: scale above 1 for an .npz.
         """
-        if self.suffix == ".npz" and scale > 1:
-            raise UserError(f"scale={scale}", rule="an .npz has the images as they are", fix="Use scale=1, or a .zip")
+        self.check_scale(scale)
         parts = self._parts(sampler, scale, path.with_name("parts"))
         arrays = self._arrays(parts, sampler) if self.latents else {}
         if self.suffix == ".npz":
@@ -81,30 +85,39 @@ class SampleImages:
         parts = []
         with ProgressBars() as bars:
             for number, start in enumerate(range(0, count, size)):
-                part = folder / f"{number:06d}"
-                if not part.is_dir():
-                    with replacing_folder(part) as new:
-                        self._write_part(new, sampler, scale, list(self.seeds[start : start + size]))
-                if count > _BARS_FROM:
-                    bars.show("images", min(start + size, count), count)
-                parts.append(part)
+                parts.append(folder / f"{number:06d}")
+                if parts[-1].is_dir():
+                    continue
+                part = range(start, min(start + size, count))
+                with replacing_folder(parts[-1]) as new:
+                    self._write_part(new, sampler, scale, len(part), self._batches(part, sampler.batch_size, bars))
         return parts
 
-    def _write_part(self, folder: Path, sampler: Sampler, scale: int, seeds: list[int]) -> None:
+    def _batches(self, part: range, size: int, bars: ProgressBars) -> Iterator[list[int]]:
+        """The seeds of a part; shows how many images precede each batch."""
+        count = len(self.seeds)
+        for start in part[::size]:
+            if count > _BARS_FROM:
+                bars.show("images", start, count)
+            yield list(self.seeds[start : min(start + size, part.stop)])
+
+    def _write_part(self, folder: Path, sampler: Sampler, scale: int, count: int, batches: Iterator[list[int]]) -> None:
         styles: list[Tensor] = []
 
-        def images() -> Iterator[Tensor]:
-            for start in range(0, len(seeds), sampler.batch_size):
-                batch = seeds[start : start + sampler.batch_size]
+        def images() -> Iterator[tuple[int, Tensor]]:
+            for batch in batches:
                 ws = sampler.ws(batch)
                 if self.latents:
                     styles.append(sampler.truncated(ws, batch).float().cpu())
-                yield from sampler.render(ws, batch).cpu()
+                yield from zip(batch, sampler.render(ws, batch).cpu(), strict=True)
 
         if self.suffix == ".npz":
-            np.save(folder / "images.npy", torch.stack(list(images())).permute(0, 2, 3, 1).contiguous().numpy())
+            G = sampler.generator
+            shape = (count, G.level.resolution, G.level.resolution, G.channels)
+            pixels = (image.permute(1, 2, 0)[None].numpy() for _, image in images())
+            write_array(folder / "images.npy", Chunks(shape, np.dtype(np.uint8), pixels))
         else:
-            write_pngs(((folder / _name(seed), image) for seed, image in zip(seeds, images(), strict=True)), scale)
+            write_pngs(((folder / _name(seed), image) for seed, image in images()), scale)
         if self.latents:
             ws = torch.cat(styles)
             np.save(folder / "styles.npy", (ws[:, 0] if _one_style(sampler) else ws).numpy())

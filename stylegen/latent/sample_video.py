@@ -102,11 +102,11 @@ class SampleVideo:
 
     def generate(self, sampler: Sampler) -> Iterator[Tensor]:
         """The frames, uint8 [C, H, W], a batch at a time."""
-        ws = sampler.ws(self.seeds).unflatten(0, (self.tiles, -1)).transpose(0, 1)  # [K, tiles, L, D]
+        ws = sampler.truncated_ws(self.seeds).unflatten(0, (self.tiles, -1)).transpose(0, 1)  # [K, tiles, L, D]
         keys = torch.tensor(self.timing.keys(self._stops), dtype=torch.float64)
         times = torch.from_numpy(self.timing.times(self._stops))
         noise_seeds = self.seeds[:: self._stops]
         for part in times.split(max(1, sampler.batch_size // self.tiles)):
             path = cubic(ws, keys, part).flatten(0, 1)  # [frames * tiles, L, D]
-            images = sampler.render(path, noise_seeds * len(part))
+            images = sampler.render(path, noise_seeds * len(part), psi=1)
             yield from (make_grid(frame, self._columns) for frame in images.unflatten(0, (-1, self.tiles)).cpu())

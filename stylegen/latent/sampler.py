@@ -68,8 +68,7 @@ class Sampler:
         """Styles [N, L, w_dim], not truncated."""
         G = self.generator
         if isinstance(self.seed_source, Tensor):
-            count = len(self.seed_source)
-            _check_range("seeds", max(seeds, default=0), count, f"latents= holds {count} images")
+            check_numbers(seeds, len(self.seed_source))
             return self.seed_source[seeds].to(self.device, self.dtype)
         w = G.mapping(latents(seeds, G.z_dim, self.device, self.seed_source).to(self.dtype), self.c(seeds))
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
@@ -111,6 +110,10 @@ class Sampler:
             center = label_centers(self.c(seeds), self.centers, center)
         return truncate(ws, center, self.psi if psi is None else psi, self.cutoff)
 
+    def truncated_ws(self, seeds: list[int]) -> Tensor:
+        """Styles [N, L, w_dim] of seeds, truncated; for paths and mixtures of images of different classes."""
+        return self.truncated(self.ws(seeds), seeds)
+
     def replaced(self, labels: Labels | None = None, seed_source: str | Tensor | None = None) -> "Sampler":
         """The sampler with other labels, or another source of styles; None keeps them."""
         other = copy.copy(self)
@@ -123,6 +126,14 @@ class Sampler:
         indices = torch.tensor(seeds, device=self.device)
         requests = {f"sample/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
         return [noise.to(self.dtype) for noise in randomness.generate(0, indices, requests).values()]
+
+
+def check_numbers(seeds: list[int], count: int, setting: str = "seeds", source: str = "latents") -> None:
+    """Raise UserError for numbers of images that a file of latents does not have."""
+    if seeds and max(seeds) >= count:
+        rule = f"{source}= holds {count} image{'s' * (count != 1)}, numbered from 0"
+        fix = f"Use {setting}={'0' if count == 1 else f'0-{count - 1}'}"
+        raise UserError(f"{setting}={max(seeds)}", rule=rule, fix=fix)
 
 
 def _check_range(setting: str, value: int | None, count: int, what: str) -> None:

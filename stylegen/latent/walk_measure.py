@@ -49,7 +49,7 @@ def measure_walks(
         classifier: of features.
     """
     seeds = list(seeds)
-    ws = sampler.truncated(sampler.ws(seeds), seeds)
+    ws = sampler.truncated_ws(seeds)
     start = features(sampler.render(ws, seeds, psi=1)).double()
     between = torch.nn.functional.pdist(start).mean().clamp(min=1e-12)
     found = []

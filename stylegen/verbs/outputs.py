@@ -1,55 +1,33 @@
-"""Output files of `sample`: named after the settings, checked before sampling."""
+"""Output files of `sample`, checked before sampling."""
 
-import hashlib
+import os
 from pathlib import Path
 
 from stylegen.checkpoints.find_model import is_shared
-from stylegen.checkpoints.snapshot import Snapshot, kimg_name
+from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.config.sample_settings import SampleSettings
 from stylegen.errors import UserError
+from stylegen.latent.sample_images import LATENTS
 from stylegen.placement import check_writable
+from stylegen.verbs.output_name import default_name
 from stylegen.verbs.sample_modes import suffixes
-from stylegen.verbs.video_timing import video_names
 
-_LONG = 32  # characters of a setting's value in a file name
-
-
-def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
-    """kimg, mode and the choices that change the images: "000064.000-grid-psi0.7-seeds0-63"."""
-    images_seen = None if is_shared(snapshot.path) else snapshot.info.get("images_seen")
-    parts = [kimg_name(images_seen) if isinstance(images_seen, int) else snapshot.path.stem, settings.mode]
-    if settings.mode == "truncation":
-        parts.append("psis" + _short(",".join(f"{psi:g}" for psi in settings.psis)))
-    else:
-        parts.append(f"psi{settings.truncation_psi:g}")
-    if settings.truncation_cutoff is not None:
-        parts.append(f"cutoff{settings.truncation_cutoff}")
-    parts += ["class-center"] * (settings.truncation_center == "class")
-    if settings.label is not None:
-        parts.append("class" + _short(settings.label))
-    if settings.noise != "const" and settings.mode != "noise":
-        parts.append(f"noise-{settings.noise}")
-    parts += [f"latents-{_short(Path(settings.latents).stem)}"] if settings.latents else []
-    parts += [settings.seed_source] * (settings.seed_source != "auto")
-    if settings.mode != "images":  # files of single images are named after their seeds
-        parts += ["raw"] * (not settings.captions)
-        parts.append("seeds" + _short(settings.seeds))
-    parts += [_short(part) for part in video_names(settings)] * (settings.mode == "video")
-    parts += [f"frames{settings.frames}"] * (settings.frames is not None)
-    if settings.mode == "directions":
-        parts.append(f"{_short(Path(settings.directions or '').stem)}-{_short(settings.direction)}")
-    if settings.mode == "mixing":
-        parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
-        parts += [f"latents-{_short(Path(settings.mix_latents).stem)}"] if settings.mix_latents else []
-    return "-".join(parts)
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")  # not the name of a folder
 
 
-def _short(text: str) -> str:
-    """The text as part of a file name: unchanged if possible, else its beginning and a hash."""
-    plain = "".join(c if c.isalnum() or c in "-_.," else "_" for c in text)
-    if plain == text and len(text) <= _LONG:
-        return plain
-    return f"{plain[: _LONG // 2].rstrip(',')}_{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+def _named(out: Path, settings: SampleSettings) -> Path:
+    """The path with a name, also of "." and "..".
+
+    Raises:
+        UserError: a name that is too long with the end of the latents' file.
+    """
+    if out.name in ("", ".."):
+        out = out.resolve()
+    longest = 255 - len(f".{LATENTS}") * (settings.mode == "images" and settings.save_latents)
+    if len(os.fsencode(out.name)) > longest:
+        rule = f"its name has at most {longest} bytes, because the latents' file is named after it"
+        raise UserError(f"out={out}", rule=rule, fix="Use a shorter name, or save_latents=false")
+    return out
 
 
 def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
@@ -65,14 +43,13 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         out = folder / "sampled" / (default_name(settings, snapshot) + allowed[0])
     else:
         out = Path(settings.out).expanduser()
+    out = _named(out, settings)
     one_file = out.suffix.lower() in allowed[not allowed[0] :]
-    if not one_file and "" not in allowed:
+    if not one_file and ("" not in allowed or (out.suffix.lower() in _IMAGES and not out.is_dir())):
         stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
         mode = f"mode={settings.mode}{' with audio=' * (allowed == ('.mp4',))}"
-        raise UserError(
-            f"out={out}",
-            rule=f"{mode} writes one {' or '.join(allowed)} file",
-            fix=f"Use out={stem}{allowed[0]}",
-        )
+        forms = f"one {' or '.join(allowed)} file" if allowed[0] else "a folder, a .zip or an .npz"
+        fix = f"Use out={stem}{allowed[0]}" + ("" if allowed[0] else ", or mode=grid for one image")
+        raise UserError(f"out={out}", rule=f"{mode} writes {forms}", fix=fix)
     check_writable(out, not one_file, f"mode={settings.mode}")
     return out

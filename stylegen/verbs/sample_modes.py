@@ -26,9 +26,10 @@ def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> 
     seeds = parse_seeds(settings.seeds)
     if settings.mode == "images":
         names = list(snapshot.info.get("class_names", []))
-        return SampleImages(
-            list(dict.fromkeys(seeds)), suffix.lower() if suffix.lower() in FORMS else "", settings.save_latents, names
-        )
+        form = suffix.lower() if suffix.lower() in FORMS else ""
+        images = SampleImages(list(dict.fromkeys(seeds)), form, settings.save_latents, names)
+        images.check_scale(settings.scale or 1)  # before an interrupted command's images are replaced
+        return images
     if settings.mode == "video":
         return SampleVideo(seeds, settings.tiles, settings.columns, video_timing(settings), suffix.lower())
     return choose_figure(settings, snapshot, seeds)

@@ -15,7 +15,8 @@ from stylegen.distributed import choose_device
 from stylegen.errors import UserError
 from stylegen.latent.latents_file import read_latents
 from stylegen.latent.sample_labels import parse_labels
-from stylegen.latent.sampler import Sampler
+from stylegen.latent.sampler import Sampler, check_numbers
+from stylegen.latent.seeds import parse_seeds
 from stylegen.latent.truncation import class_centers
 
 
@@ -24,7 +25,8 @@ def with_defaults(settings: SampleSettings, packaged: bool) -> SampleSettings:
     if settings.mode == "auto":
         settings = replace(settings, mode="grid" if packaged else "images")
     if settings.truncation_psi is None:
-        settings = replace(settings, truncation_psi=0.7 if settings.latents is None else 1.0)
+        read = settings.latents is not None or (settings.mode == "mixing" and settings.mix_latents is not None)
+        settings = replace(settings, truncation_psi=1.0 if read else 0.7)
     return settings
 
 
@@ -34,12 +36,9 @@ def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
     Raises:
         UserError: a class, layer or latents that the network does not have.
     """
-    generator = snapshot.generator.to(choose_device(settings.device)).to(
-        memory_format=torch.channels_last
-    )  # as trained
     assert settings.truncation_psi is not None
     return Sampler(
-        generator,
+        snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as trained
         psi=settings.truncation_psi,
         cutoff=settings.truncation_cutoff,
         noise=settings.noise,
@@ -57,7 +56,10 @@ def find_source(settings: SampleSettings, snapshot: Snapshot, setting: str) -> s
         setting: "latents" or "mix_latents".
     """
     if (path := getattr(settings, setting)) is not None:
-        return read_latents(path, snapshot.generator, setting).ws
+        ws = read_latents(path, snapshot.generator, setting).ws
+        seeds = setting.replace("latents", "seeds")
+        check_numbers(parse_seeds(getattr(settings, seeds), seeds), len(ws), seeds, setting)
+        return ws
     return snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
 
 
@@ -72,6 +74,7 @@ def _centers(settings: SampleSettings, snapshot: Snapshot) -> Tensor | None:
 
 
 def identity(settings: SampleSettings, snapshot: Snapshot) -> str:
-    """What the images of a command depend on: settings, weights, latents and library."""
+    """What the images of a command depend on: settings, weights, latents, device and library."""
     files = [snapshot.path, *[Path(path).expanduser() for path in (settings.latents, settings.mix_latents) if path]]
-    return json.dumps([asdict(settings), [sha256_of(path) for path in files], stylegen.__version__, torch.__version__])
+    made_by = [str(choose_device(settings.device)), stylegen.__version__, torch.__version__]
+    return json.dumps([asdict(settings), *map(sha256_of, files), *made_by])

@@ -33,7 +33,7 @@ class DirectionFigure(Figure):
         return len(self.indices) * len(self.seeds), len(self.strengths)
 
     def cells(self, sampler: Sampler) -> Cells:
-        ws = sampler.truncated(sampler.ws(self.seeds), self.seeds)
+        ws = sampler.truncated_ws(self.seeds)
         blocks = []
         for index in self.indices:
             moved = self.directions.walk(ws, index, self.strengths, self.layers).transpose(0, 1).flatten(0, 1)

@@ -33,10 +33,10 @@ class InterpolationFigure(Figure):
         return len(self.seeds) - 1, self.frames + 1
 
     def cells(self, sampler: Sampler) -> Cells:
-        ws, t = sampler.ws(self.seeds), torch.linspace(0, 1, self.frames + 1, device=sampler.device)
+        ws, t = sampler.truncated_ws(self.seeds), torch.linspace(0, 1, self.frames + 1, device=sampler.device)
         pairs = list(itertools.pairwise(self.seeds))
         rows = [lerp(a, b, t.to(ws.dtype)) for a, b in itertools.pairwise(ws)]
-        images = sampler.render(torch.cat(rows), [a for a, _ in pairs for _ in t])
+        images = sampler.render(torch.cat(rows), [a for a, _ in pairs for _ in t], psi=1)
         captions = Captions(
             rows=[f"{a} to {b}" for a, b in pairs],
             columns=[f"{k / self.frames:.3g}" for k in range(self.frames + 1)],

@@ -45,12 +45,12 @@ class MixingFigure(Figure):
             )
         layers = parse_layers(self.layers, generator.level.resolution, generator.num_active_ws)
         source = sampler if self.other_source is None else sampler.replaced(seed_source=self.other_source)
-        rows, columns = sampler.ws(seeds), source.ws(others)
-        top, left = sampler.render(columns, others), sampler.render(rows, seeds)
+        rows, columns = sampler.truncated_ws(seeds), source.truncated_ws(others)
+        top, left = sampler.render(columns, others, psi=1), sampler.render(rows, seeds, psi=1)
         cells = [torch.full_like(top[:1], 255), top]
         for i, seed in enumerate(seeds):
             mixed = mix(rows[i : i + 1].expand_as(columns), columns, layers)
-            cells += [left[i : i + 1], sampler.render(mixed, [seed] * len(others))]
+            cells += [left[i : i + 1], sampler.render(mixed, [seed] * len(others), psi=1)]
         captions = Captions(
             rows=["", *self.seed_rows],
             columns=["", *[f"seed {seed}" for seed in others]],
