@@ -12,6 +12,7 @@ from typing import Any
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import parse_json
 
+LICENSE = "cc-by-sa-4.0"  # of all packaged models: derived works of OpenMoji
 FOLDER = Path(__file__).resolve().parents[1] / "models"
 
 

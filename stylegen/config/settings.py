@@ -135,7 +135,10 @@ class ExportSettings:
         "const", Choice(("const", "none")), help="onnx, torch_export: const: as stored with the weights; none"
     )
     license: str | None = setting(
-        None, help="huggingface: identifier of the model's license, such as cc-by-4.0; null for none in the model card"
+        None,
+        help="huggingface: identifier of the model's license, such as cc-by-4.0; null for that of a packaged model, "
+        "cc-by-sa-4.0, and else none in the model card",
+        quoted=True,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from stylegen import __version__
 from stylegen.checkpoints.foreign_file import sha256_of
+from stylegen.checkpoints.packaged import LICENSE, is_packaged
 from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.networks import StyleGenerator
 
@@ -22,7 +23,7 @@ class Source:
         snapshot: see `load_snapshot`.
         input: "z" for latents, psi and, of a conditional network, labels; "ws" for styles.
         noise: "const" for the noise stored with the weights, or "none".
-        license: identifier for a model card, such as "cc-by-4.0".
+        license: identifier for a model card, such as "cc-by-4.0"; None for that of a packaged model, or none.
         out: path of the result, for messages.
     """
 
@@ -49,6 +50,11 @@ class Source:
             "resolution": G.level.resolution,
             "settings": G.settings,
         }
+
+    @property
+    def card_license(self) -> str | None:
+        """The license of the model card."""
+        return LICENSE if self.license is None and is_packaged(self.snapshot.path) else self.license
 
     @property
     def function(self) -> dict[str, Any]:

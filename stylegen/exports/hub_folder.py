@@ -35,8 +35,11 @@ def write_hub_folder(source: Source, path: Path) -> list[str]:
     (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     text = model_card(source, f"{SAMPLES}: seeds 0-{seeds[-1]}, psi 0.7, {sampler.seed_source} seeds, uncurated")
     (path / "README.md").write_text(text, encoding="utf-8", errors="backslashreplace")
-    lines = [f"hf upload USER/NAME {shlex.quote(str(source.out))}", "then: python sample.py snapshot=hf:USER/NAME"]
-    if source.license is None:
+    lines = [
+        f"hf upload USER/NAME {shlex.quote(str(source.out))}",
+        "then: python -m stylegen sample snapshot=hf:USER/NAME",
+    ]
+    if source.card_license is None:
         lines.insert(0, "note: README.md names no license; license=NAME adds one, such as license=cc-by-4.0")
     data = snapshot.info.get("data")
     if isinstance(data, dict) and "/" in str(data.get("path", "")):

@@ -10,7 +10,7 @@ from stylegen.files import parse_json
 
 _TITLES = {"stylegan1": "StyleGAN", "stylegan2": "StyleGAN2"}
 _TEXTS = ("training", "protocol", "licence", "limits")  # of a packaged model's card
-_TRAINING = ("images_seen", "dataset", "fingerprint", "source")  # of a snapshot's `info`
+_TRAINING = ("images_seen", "dataset", "fingerprint", "source", "class_names")  # of a snapshot's `info`
 
 
 def model_card(source: Source, caption: str) -> str:
@@ -31,10 +31,10 @@ def model_card(source: Source, caption: str) -> str:
     sections = [
         _metadata(source),
         f"# {title}",
-        f"{_TITLES[G.name]}, {side}x{side} px, {G.channels} channels, {labels}, {parameters / 1e6:.1f} million "
-        f"parameters, exported by stylegen {source.origin['stylegen']}.",
+        f"{_TITLES[G.name]}, {side}x{side} px, {G.channels} channel{'s' * (G.channels > 1)}, {labels}, "
+        f"{parameters / 1e6:.2g} million parameters, exported by stylegen {source.origin['stylegen']}.",
         f"![Samples]({image})\n\n*{what}*",
-        "## Use\n\n```sh\npython sample.py snapshot=hf:USER/NAME seeds=0-15\n```\n\n"
+        "## Use\n\n```sh\npython -m stylegen sample snapshot=hf:USER/NAME seeds=0-15\n```\n\n"
         '```python\nimport stylegen\n\nimages = stylegen.load("hf:USER/NAME").sample("0-15", psi=0.7)\n```\n\n'
         "`model.safetensors` holds float32 tensors; its metadata entry `stylegen` and `config.json` hold the settings. "
         "Nothing in them is code.",
@@ -47,8 +47,8 @@ def model_card(source: Source, caption: str) -> str:
 def _metadata(source: Source) -> str:
     """The YAML block; JSON texts are YAML."""
     lines = ["library_name: stylegen", "pipeline_tag: unconditional-image-generation"]
-    if source.license is not None:
-        lines.append(f"license: {json.dumps(source.license)}")
+    if source.card_license is not None:
+        lines.append(f"license: {json.dumps(source.card_license)}")
     tags = [source.generator.name, "gan", "image-generation"]
     return "\n".join(["---", *lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
 

@@ -1,9 +1,11 @@
 """`export`: a trained generator for other programs, checked against the network."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from stylegen.bounds import brief
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.settings import ExportSettings
 from stylegen.cpus import use_default_threads
@@ -32,10 +34,9 @@ def run(settings: ExportSettings) -> ExportResult:
         UserError: a bad snapshot; a setting that the format does not use; an output that exists or cannot be written; a
             network that the format cannot express; a difference above the limit.
     """
-    form, out = FORMATS[settings.format], find_output(settings)
+    form, out, lines = FORMATS[settings.format], find_output(settings), list[str]()
     use_default_threads()
     source = Source(load_snapshot(settings.snapshot), settings.input, settings.noise, settings.license, out)
-    lines: list[str] = []
     try:
         files = place(lambda path: lines.extend(form.write(source, path)), out, keep_both=False)
         return ExportResult(out, sum(file.stat().st_size for file in files), lines)
@@ -63,11 +64,15 @@ def find_output(settings: ExportSettings) -> Path:
                 rule=f"{name} is a setting of {users}",
                 fix=f"Leave {name} out",
             )
+    if settings.license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", settings.license):
+        given, rule = brief(settings.license), "the Hub's identifiers have small letters, digits, dots and hyphens"
+        raise UserError(f"license={given}", rule=rule, fix="Use license=mit or license=cc-by-4.0")
     suffix = out.suffix.lower()
     owner = next((name for name, other in FORMATS.items() if other.suffix and other.suffix == suffix), settings.format)
     if owner != settings.format or (form.suffix and suffix != form.suffix):
         what = f"one {form.suffix} file" if form.suffix else "a folder"
-        fix = f"format={owner}" if owner != settings.format else f"out={out}{form.suffix}"
+        file = out / f"network{form.suffix}" if out.is_dir() else f"{out}{form.suffix}"
+        fix = f"format={owner}" if owner != settings.format else f"out={file}"
         raise UserError(f"out={out}", rule=f"format={settings.format} writes {what}", fix=f"Use {fix}")
     if out.is_symlink() or out.exists():
         raise UserError(f"out={out}", rule="it exists already", fix="Use another out=PATH, or move it")

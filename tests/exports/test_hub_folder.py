@@ -28,7 +28,7 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "000012.000.metrics.json").write_text(json.dumps(CARD))
     folder = tmp_path / "folder"
     lines = write_hub_folder(source(tmp_path, "cc-by-4.0"), folder)
-    assert lines == [f"hf upload USER/NAME {folder}", "then: python sample.py snapshot=hf:USER/NAME"]
+    assert lines == [f"hf upload USER/NAME {folder}", "then: python -m stylegen sample snapshot=hf:USER/NAME"]
     assert sorted(path.name for path in folder.iterdir()) == [
         *("README.md", "config.json", "model.safetensors", "samples.png")
     ]
@@ -73,8 +73,11 @@ def test_without_license_and_metrics(tmp_path: Path) -> None:
 
 
 def test_a_packaged_model_has_its_card(tmp_path: Path) -> None:
-    write_hub_folder(Source(load_snapshot("portraits64"), license="cc-by-sa-4.0"), tmp_path / "folder")
-    text = ModelCard.load(tmp_path / "folder" / "README.md").text
+    lines = write_hub_folder(Source(load_snapshot("portraits64")), tmp_path / "folder")
+    assert not any("license" in line for line in lines)
+    card = ModelCard.load(tmp_path / "folder" / "README.md")
+    assert card.data.license == "cc-by-sa-4.0"
+    text = card.text
     assert text.startswith("\n# OpenMoji portraits")
     metrics = packaged_model("portraits64").card["metrics"]
     assert f"| `fd_efficientnet_lite0` | {metrics['fd_efficientnet_lite0']} |" in text

@@ -58,6 +58,8 @@ def test_bad_input(snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         "format=state_dict input=ws out=new.pt": "input is a setting of format=onnx or format=torch_export",
         "format=huggingface noise=none out=new": "noise is a setting of",
         "format=onnx license=mit out=new.onnx": "license is a setting of format=huggingface",
+        "format=huggingface license=MIT out=new": "Use license=mit",
+        "format=huggingface license= out=new": "license=: the Hub's identifiers",
         "format=onnx noise=random out=new.onnx": "noise=random",
         "format=state_dict out=old.onnx/new.pt": "cannot be written",
     }.items():
