@@ -61,6 +61,11 @@ class LoadedGenerator:
         return next(self.generator.parameters()).dtype
 
     @property
+    def path_dtype(self) -> torch.dtype:
+        """Of positions on paths: at least float32, because half precision has too few numbers for many frames."""
+        return torch.promote_types(self.dtype, torch.float32)
+
+    @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
         return self.generator.level.resolution
@@ -79,7 +84,11 @@ class LoadedGenerator:
         """z [N, z_dim], labels c [N, num_classes] -> styles [N, L, w_dim]; differentiable."""
         G = self.generator
         labels = z.new_zeros(len(z), G.num_classes) if c is None else c
-        ws = G.mapping(z.to(self.device, self.dtype), labels.to(self.device)).unsqueeze(1).repeat(1, G.num_ws, 1)
+        ws = (
+            G.mapping(z.to(self.device, self.dtype), labels.to(self.device, self.dtype))
+            .unsqueeze(1)
+            .repeat(1, G.num_ws, 1)
+        )
         return truncate(ws, G.mapping.w_avg, psi)
 
     def synthesis(self, ws: Tensor, noise: Noise = "const") -> Tensor:
@@ -101,8 +110,8 @@ class LoadedGenerator:
         )
 
     def _checked(self, ws: Tensor) -> Tensor:
-        """Raise UserError for styles of another network."""
-        if ws.shape[1:] != (self.num_ws, self.generator.mapping.w_avg.shape[0]):
+        """Raise UserError for styles of another network, or none."""
+        if len(ws) == 0 or ws.shape[1:] != (self.num_ws, self.generator.mapping.w_avg.shape[0]):
             raise UserError(
                 f"styles of shape {list(ws.shape)}",
                 rule=f"this network has styles [N, {self.num_ws}, {self.generator.mapping.w_avg.shape[0]}]",

@@ -21,7 +21,7 @@ from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import latents, positive, seed_numbers
 from stylegen.latent.style_space import read_styles, synthesize_styles
-from stylegen.latent.truncation import class_centers, truncate
+from stylegen.latent.truncation import class_centers, label_centers, truncate
 
 Seeds = int | str | Sequence[int] | Tensor
 Label = int | str | None
@@ -64,7 +64,7 @@ class Model(LoadedGenerator):
         return sampler.truncated_ws(numbers)
 
     def truncate(self, ws: Tensor, psi: float, cutoff: int | None = None, label: int | str | None = None) -> Tensor:
-        """Styles [N, L, w_dim] truncated in the first `cutoff` layers, towards the mean of all w or of one class.
+        """Styles [N, L, w_dim] truncated in the first `cutoff` layers, towards the mean of all w, or of a class.
 
         >>> import stylegen
         >>> model = stylegen.load("portraits64")
@@ -72,11 +72,14 @@ class Model(LoadedGenerator):
         >>> model.truncate(ws, psi=1).equal(ws)
         True
         """
-        center = self.generator.mapping.w_avg
+        G, center = self.generator, self.generator.mapping.w_avg
         if label is not None:
-            row = parse_labels(label, self._snapshot)([0])
-            center = class_centers(self.generator, row.argmax(dim=1))[0]
-        return truncate(ws.to(self.device, self.dtype), center, psi, cutoff)
+            row = parse_labels(label, self._snapshot)([0]).to(self.device)
+            classes = row[0].nonzero()[:, 0]
+            if len(classes):  # else a vector of zeros
+                center = label_centers(row[:, classes], class_centers(G, classes), center)
+        sampler = Sampler(G, psi=psi, cutoff=cutoff)  # checks them
+        return truncate(self._checked(ws), center, sampler.psi, sampler.cutoff)
 
     def sample(self, seeds: Seeds, psi: float = 0.7, label: Label = None, noise: str = "const") -> Images:
         """Images of seeds.
@@ -135,7 +138,7 @@ class Model(LoadedGenerator):
         """
         if space not in ("w", "z"):
             raise unknown_choice("space", space, ("w", "z"))
-        steps = torch.linspace(0, 1, positive("frames", frames), device=self.device, dtype=self.dtype)
+        steps = torch.linspace(0, 1, positive("frames", frames), device=self.device, dtype=self.path_dtype)
         if space == "w":
             a, b = torch.cat([self.ws(start, psi, label)[:1], self.ws(end, psi, label)[:1]])
             return self.render(lerp(a, b, steps))
@@ -153,8 +156,8 @@ class Model(LoadedGenerator):
         torch.Size([12, 3, 64, 64])
         """
         ws = self.ws(seeds, psi, label)
-        steps = torch.arange(len(ws) * positive("frames", frames), device=self.device, dtype=self.dtype) / frames
-        return self.render(cubic(ws, torch.arange(len(ws) + 1.0), steps))
+        steps = torch.arange(len(ws) * positive("frames", frames), device=self.device, dtype=self.path_dtype) / frames
+        return self.render(cubic(ws.to(steps), torch.arange(len(ws) + 1.0), steps))
 
     def plane(self, seeds: Seeds, steps: int = 5, psi: float = 0.7, label: Label = None) -> Images:
         """Images on the plane through the w of three seeds, `steps` x `steps`, row by row.
@@ -168,7 +171,7 @@ class Model(LoadedGenerator):
         corners = self.ws(seeds, psi, label)
         if len(corners) != 3:
             raise UserError(f"{len(corners)} seeds", rule="three points span a plane", fix="Give three seeds")
-        t = torch.linspace(0, 1, positive("steps", steps), device=self.device, dtype=self.dtype)
+        t = torch.linspace(0, 1, positive("steps", steps), device=self.device, dtype=self.path_dtype)
         origin, right, down = corners
         return self.render(plane(origin, right - origin, down - origin, t, t).flatten(0, 1))
 

@@ -101,7 +101,7 @@ class Sampler:
 
     def c(self, seeds: list[int]) -> Tensor:
         """Labels [N, num_classes]."""
-        return self.labels(seeds).to(self.device)
+        return self.labels(seeds).to(self.device, self.dtype)
 
     def truncated(self, ws: Tensor, seeds: list[int], psi: float | None = None) -> Tensor:
         """Styles [N, L, w_dim], truncated by `psi`, or the sampler's."""

@@ -71,7 +71,7 @@ def test_interpolation_begins_and_ends_at_the_seeds(path: Path) -> None:
     torch.testing.assert_close(frames[2:3], middle, atol=1, rtol=0)
 
 
-def test_dtypes(path: Path) -> None:
+def test_dtypes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """float64 agrees with float32 to one level; half precision generates images, in its dtype."""
     single = stylegen.load(path).sample([0, 1], label=0, noise="random")
     double = stylegen.load(path, dtype=torch.float64)
@@ -80,6 +80,10 @@ def test_dtypes(path: Path) -> None:
     assert difference.abs().max() <= 1
     half = stylegen.load(path, dtype=torch.bfloat16)
     assert half.synthesis(half.ws(0, label=0)).dtype == torch.float32  # RGB images are added in float32
+    assert half.sample([0, 1], psi=0.5).shape == half.interpolate(0, 1, frames=2, space="z").shape == single.shape
+    monkeypatch.setattr(half, "render", lambda ws: ws)
+    path_in_w = half.walk([0, 1], frames=300)  # bfloat16 has 8 bits
+    assert len(path_in_w.unique(dim=0)) == 600
     with pytest.raises(UserError, match="weights are floating-point"):
         half.to(dtype=torch.int32)
 

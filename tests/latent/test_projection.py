@@ -192,7 +192,7 @@ def test_latents_are_read_back(generator: StyleGenerator, tmp_path: Path) -> Non
     found = read_latents(tmp_path / "x.npz", generator)
     assert torch.equal(found.ws, ws)
     assert (found.names, found.info) == (["a", "b"], {"space": "w+"})
-    np.savez(tmp_path / "w.npz", w=ws[:, 0].numpy())  # as the published projector
+    np.savez(tmp_path / "w.npz", w=ws[:, 0].numpy(), names=np.array(3))  # w as of the published projector
     assert torch.equal(read_latents(tmp_path / "w.npz", generator).ws[:, 3], ws[:, 0])
     np.savez(tmp_path / "wide.npz", ws=np.zeros((1, generator.num_ws, 8), np.float32))
     with pytest.raises(UserError, match="this network has 6 layers and width 16"):
@@ -200,7 +200,9 @@ def test_latents_are_read_back(generator: StyleGenerator, tmp_path: Path) -> Non
     (tmp_path / "bad.npz").write_bytes(b"no archive")
     np.savez(tmp_path / "nan.npz", ws=np.full((1, generator.num_ws, 16), np.nan, np.float32))
     np.savez(tmp_path / "object.npz", ws=np.array([{}], dtype=object), allow_pickle=True)
-    for name in ("bad", "nan", "object"):
+    np.savez(tmp_path / "overflow.npz", ws=np.full((1, generator.num_ws, 16), 1e300))
+    np.savez(tmp_path / "empty.npz", ws=np.zeros((0, generator.num_ws, 16), np.float32))
+    for name in ("bad", "nan", "object", "overflow", "empty"):
         with pytest.raises(DamagedFile, match="latents="):
             read_latents(tmp_path / f"{name}.npz", generator)
 

@@ -10,8 +10,12 @@ from stylegen.animation import frame_times
 from stylegen.errors import UserError
 from stylegen.images import enlarged, make_grid
 from stylegen.latent.sample_video import SampleVideo
+from stylegen.latent.sample_figures.interpolation_figure import InterpolationFigure
+from stylegen.latent.sample_figures.mixing_figure import MixingFigure
+from stylegen.latent.sample_labels import GivenLabels
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.timing import Timing
+from stylegen.latent.truncation import class_centers
 from tests.support.sounds import read_video
 from tests.support.tiny import tiny_generator
 
@@ -59,6 +63,20 @@ def test_keyframes_show_their_seeds() -> None:
     assert len(frames) == 12
     for seed, frame in ((0, 0), (1, 3), (2, 11)):
         assert (frames[frame].int() - sampler.images([seed])[0].int()).abs().max() <= 1
+
+
+def test_paths_meet_images_of_different_classes() -> None:
+    """Also with truncation towards the class of each; nothing in between belongs to a class."""
+    generator = tiny_generator(num_classes=2)
+    centers = class_centers(generator, torch.arange(2), count=4)
+    sampler = Sampler(generator, psi=0.3, labels=GivenLabels(torch.eye(2)), centers=centers)
+    expected = sampler.images([0, 1]).int()
+    assert (expected[0] - expected[1]).abs().max() > 1
+    frames = list(video(2, tiles=1).generate(sampler))
+    strip = InterpolationFigure(seeds=[0, 1], frames=2).cells(sampler).images
+    mixed = MixingFigure(seeds=[0], others=[1], layers="all").cells(sampler).images
+    for pair in (torch.stack([frames[0], frames[3]]), strip[[0, 2]], mixed[[2, 3]]):
+        assert (pair.int() - expected).abs().max() <= 1
 
 
 def test_random_noise_is_the_same_in_all_frames() -> None:
