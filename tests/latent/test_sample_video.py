@@ -9,10 +9,10 @@ from PIL import Image
 from stylegen.animation import frame_times
 from stylegen.errors import UserError
 from stylegen.images import enlarged, make_grid
-from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sample_figures.interpolation_figure import InterpolationFigure
 from stylegen.latent.sample_figures.mixing_figure import MixingFigure
 from stylegen.latent.sample_labels import GivenLabels
+from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.timing import Timing
 from stylegen.latent.truncation import class_centers
