@@ -98,7 +98,7 @@ def write_video(path: Path, frames: Iterable[Image.Image], fps: Fraction, audio:
 
 
 def read_audio(path: Path, setting: str = "audio") -> Audio:
-    """The sound of a file in any format of FFmpeg, that of a video too, with one or two channels at `AUDIO_RATE`.
+    """The sound of an audio or video file in any format of FFmpeg, with one or two channels at `AUDIO_RATE`.
 
     Raises:
         UserError: the file cannot be read, contains no sound, or lasts more than an hour.

@@ -25,6 +25,7 @@ from stylegen.latent.seeds import parse_seeds
 from stylegen.networks import StyleGenerator
 
 FORMAT = "stylegen-directions-1"
+Layers = Sequence[int] | Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,19 @@ class Directions:
             raise UserError(f"direction={text}", rule=f"the file has {len(self)} directions", fix=fix)
         return numbers
 
-    def move(self, ws: Tensor, index: int, strength: float, layers: Sequence[int] | None = None) -> Tensor:
+    def move(self, ws: Tensor, index: int, strength: float, layers: Layers | None = None) -> Tensor:
         """ws + strength * scale * direction, in `layers`: [N, L, w_dim] -> [N, L, w_dim].
 
         Args:
             ws: after truncation, which would shorten the step.
             index: of the direction.
             strength: in standard deviations of w along the direction; 0 is the identity.
-            layers: style slots to move; None for the direction's own.
+            layers: style slots to move, possibly with weights; None for the direction's own.
         """
         step = (self.vectors[index] * (self.scales[index] * strength)).to(ws)
         return mix(ws, ws + step, self.layers if layers is None else layers)
 
-    def walk(self, ws: Tensor, index: int, strengths: Sequence[float], layers: Sequence[int] | None = None) -> Tensor:
+    def walk(self, ws: Tensor, index: int, strengths: Sequence[float], layers: Layers | None = None) -> Tensor:
         """`move` by each strength: [N, L, w_dim] -> [S, N, L, w_dim]."""
         return torch.stack([self.move(ws, index, strength, layers) for strength in strengths])
 

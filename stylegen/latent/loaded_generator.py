@@ -15,15 +15,7 @@ from stylegen.networks.generator import Noise
 
 
 class LoadedGenerator:
-    """The generator of a snapshot. See `stylegen.Model` for its operations on seeds.
-
-    Attributes:
-        generator: the network, in evaluation mode; parameters need no gradients.
-        path: of the snapshot.
-        info: recorded at training, such as images_seen, dataset, class_names.
-        seed_source: of z, "stylegen" or "numpy"; may be set. Imported networks have "numpy": a seed of NVIDIA's figures
-            gives the same image here.
-    """
+    """The generator of a snapshot. `stylegen.Model` documents its attributes and has operations on seeds."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

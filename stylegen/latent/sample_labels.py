@@ -72,7 +72,7 @@ def parse_labels(text: str | int | None, snapshot: Snapshot) -> Labels:
     "dog:0.5,cat:0.5" a vector with these entries, for mixtures and for networks with attributes.
 
     Raises:
-        UserError: an unknown class, a network without classes, or weights that are no numbers.
+        UserError: an unknown class, a network without classes, or weights that are not numbers.
     """
     num_classes = snapshot.generator.num_classes
     if text is None:

@@ -28,11 +28,14 @@ def parse_seeds(text: str, setting: str = "seeds") -> list[int]:
     for part in str(text).split(","):
         match = re.fullmatch(r"\s*(\d{1,19})\s*(?:-\s*(\d{1,19})\s*)?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        shown = repr(brief(part.strip())) if part.strip() else "an empty part"
+        noun, shown = (
+            "a seed" if "seeds" in setting else "a number",
+            repr(brief(part.strip())) if part.strip() else "an empty part",
+        )
         if first > last or last > MAX_SEED or len(seeds) + last - first >= MAX_SEEDS:
             raise UserError(
                 f"{setting}={brief(text)}",
-                rule=f"{shown} is not a seed from 0 to {MAX_SEED} or an ascending range, {MAX_SEEDS:,} seeds in all",
+                rule=f"{shown} is not {noun} from 0 to {MAX_SEED} or an ascending range, {MAX_SEEDS:,} in all",
                 fix=f"Use numbers and ranges separated by commas, as in {setting}=0-15,40",
             )
         seeds.extend(range(first, last + 1))

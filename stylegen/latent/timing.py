@@ -1,4 +1,4 @@
-"""When a walk through seeds meets which: keyframes, constant speed, or the speed that a sound gives."""
+"""Timing of a walk through seeds: keyframes, constant speed, or a speed that follows a sound."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from stylegen.latent.audio_curves import CURVES
 from stylegen.video_file import AUDIO_RATE, Audio
 
 MAX_SECONDS = 36000
-_SLOWEST = 1e-9  # speed, relative to the mean: between two keyframes in silence the clock advances at all
+_SLOWEST = 1e-9  # speed, relative to the mean: keeps the clock advancing in silence between two keyframes
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Timing:
 
     Args:
         fps: frames per second.
-        frames: from one seed to the next; None for as many in all as the sound lasts.
+        frames: from one seed to the next; None for a walk as long as the sound.
         keyframes: the second of each seed, from 0 up, in place of `frames`; for a closed walk also that of the return
             to the first seed, which otherwise takes the mean of the other intervals.
         closed: return to the first seed, whose frame is not repeated; else end with the last.
@@ -123,7 +123,7 @@ def parse_times(text: str | None) -> list[float] | None:
     """The seconds of keyframes from a text such as "0,2.5,4"; None for None.
 
     Raises:
-        UserError: something that is no number from 0 to 10 hours.
+        UserError: a part that is not a number of seconds from 0 to 10 hours.
     """
     if text is None:
         return None

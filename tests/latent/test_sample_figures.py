@@ -117,7 +117,7 @@ def test_directions_are_rows_and_strengths_columns() -> None:
     vectors = torch.eye(8)[[3, 5]]
     directions = Directions(vectors, torch.tensor([2.0, 1.0]), ["a", "b"], [1, 2])
     figure = DirectionFigure(
-        seeds=[4, 7], directions=directions, indices=directions.select("b,a"), strengths=[0.0, 1.5], layers=[0]
+        seeds=[4, 7], directions=directions, indices=directions.select("b,a"), strengths=[0.0, 1.5], layers={0: 1.0}
     )
     made = figure.cells(sampler)
     assert made.captions.rows == ["b, seed 4", "b, seed 7", "a, seed 4", "a, seed 7"]

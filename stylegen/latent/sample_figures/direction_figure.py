@@ -1,6 +1,6 @@
 """Walks along directions of w: a column per strength, a row per direction and seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,13 +20,13 @@ class DirectionFigure(Figure):
         directions: of this network.
         indices: numbers of the directions to show.
         strengths: of the columns, in standard deviations of w along the direction.
-        layers: styles that are moved; None for the directions' own.
+        layers: styles that are moved, with weights; None for the directions' own, with weight 1.
     """
 
     directions: Directions
     indices: Sequence[int]
     strengths: Sequence[float]
-    layers: Sequence[int] | None = None
+    layers: Mapping[int, float] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -38,11 +38,10 @@ class DirectionFigure(Figure):
         for index in self.indices:
             moved = self.directions.walk(ws, index, self.strengths, self.layers).transpose(0, 1).flatten(0, 1)
             blocks.append(sampler.render(moved, [seed for seed in self.seeds for _ in self.strengths], psi=1))
-        layers = self.directions.layers if self.layers is None else self.layers
+        layers = dict.fromkeys(self.directions.layers, 1.0) if self.layers is None else self.layers
         captions = Captions(
             rows=[f"{self.directions.names[i]}, seed {seed}" for i in self.indices for seed in self.seeds],
             columns=[f"{strength:+g}" if strength else "0" for strength in self.strengths],
-            note=f"{layers_text('', dict.fromkeys(layers, 1.0))}, strengths in standard deviations of w, "
-            f"{sampling_text(sampler)}",
+            note=f"{layers_text('', layers)}, strengths in standard deviations of w, {sampling_text(sampler)}",
         )
         return Cells(torch.cat(blocks), len(self.strengths), captions)
