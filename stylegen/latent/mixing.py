@@ -29,7 +29,7 @@ def mix(ws: Tensor, other: Tensor, layers: Mapping[int, float] | Iterable[int]) 
     return mixed
 
 
-def parse_layers(text: str, resolution: int, num_ws: int) -> dict[int, float]:
+def parse_layers(text: str, resolution: int, num_ws: int, setting: str = "layers") -> dict[int, float]:
     """Style slots by name or number, with weights: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "all",
     "none", "4-7", "0,2-3", "coarse:0.5,middle".
 
@@ -45,12 +45,12 @@ def parse_layers(text: str, resolution: int, num_ws: int) -> dict[int, float]:
     weights: dict[int, float] = {}
     for part in str(text).split(","):
         name, _, weight = part.partition(":")
-        layers = _slots(name.strip(), text, resolution, num_ws)
-        weights |= dict.fromkeys(layers, _weight(weight, text) if weight else 1.0)
+        layers = _slots(name.strip(), text, resolution, num_ws, setting)
+        weights |= dict.fromkeys(layers, _weight(weight, text, setting) if weight else 1.0)
     return dict(sorted(weights.items()))
 
 
-def _slots(name: str, text: str, resolution: int, num_ws: int) -> list[int]:
+def _slots(name: str, text: str, resolution: int, num_ws: int, setting: str) -> list[int]:
     existing = [known for known, (low, _) in LAYER_RANGES.items() if low <= resolution]
     if name in ("all", "none"):
         return list(range(num_ws)) if name == "all" else []
@@ -58,31 +58,31 @@ def _slots(name: str, text: str, resolution: int, num_ws: int) -> list[int]:
         low, high = LAYER_RANGES[name]
         if name not in existing:
             raise UserError(
-                f"layers={brief(text)}",
+                f"{setting}={brief(text)}",
                 rule=f"{name} layers begin at {low} px and this network ends at {resolution} px",
-                fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
+                fix=f"Use {setting}={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
             )
         return [k for k in range(num_ws) if low <= slot_resolution(k, resolution) <= high]
-    layers = parse_seeds(name, "layers") if re.fullmatch(r"\d{1,4}\s*(-\s*\d{1,4})?", name) else None
+    layers = parse_seeds(name, setting) if re.fullmatch(r"\d{1,4}\s*(-\s*\d{1,4})?", name) else None
     if layers is None or max(layers) >= num_ws:
         raise UserError(
-            f"layers={brief(text)}",
+            f"{setting}={brief(text)}",
             rule=f"this network has the style layers 0 to {num_ws - 1}",
-            fix=f"Use layers={'|'.join(existing)} or numbers from 0 to {num_ws - 1}, as in layers=4-{num_ws - 1}",
+            fix=f"Use {setting}={'|'.join(existing)} or numbers from 0 to {num_ws - 1}, as in {setting}=4-{num_ws - 1}",
         )
     return layers
 
 
-def _weight(text: str, setting: str) -> float:
+def _weight(text: str, given: str, setting: str) -> float:
     try:
         weight = float(text)
     except ValueError:
         weight = math.nan
     if not math.isfinite(weight):
         raise UserError(
-            f"layers={brief(setting)}",
+            f"{setting}={brief(given)}",
             rule="a weight is a number: 1 replaces the styles, 0.5 gives the mean of both",
-            fix="Use name:weight, as in layers=coarse:0.5",
+            fix=f"Use name:weight, as in {setting}=coarse:0.5",
         )
     return weight
 

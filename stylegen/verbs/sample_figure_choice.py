@@ -59,7 +59,8 @@ def _directions(settings: SampleSettings, snapshot: Snapshot, seeds: list[int]) 
         )
     found, layers = read_directions(settings.directions, G), None
     if settings.direction_layers is not None:
-        layers = list(parse_layers(settings.direction_layers, G.level.resolution, G.num_active_ws))
+        given, resolution = settings.direction_layers, G.level.resolution
+        layers = list(parse_layers(given, resolution, G.num_active_ws, "direction_layers"))
     return DirectionFigure(
         seeds=seeds,
         captions=settings.captions,
