@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import stylegen
 from stylegen.__main__ import VERBS
 from stylegen.config.compose import compose_config
 from stylegen.config.help import words
 from stylegen.errors import UserError
+from tests.support.datasets import encode, write_archive
 
 ROOT = Path(__file__).parents[1]
 PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
@@ -53,8 +55,12 @@ PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 @pytest.mark.parametrize("page", [name for name, path in PAGES.items() if "import stylegen\n" in path.read_text()])
 def test_python_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run in order, as in one session."""
+    """The blocks of a page run in order, as in one session; evaluations in small."""
     monkeypatch.chdir(tmp_path)
+    data = write_archive(tmp_path / "reals.zip", {f"{i}.png": encode(i, (64, 64)) for i in range(8)})
+    small = {"data.path": data, "num_samples": 8, "evaluation.calibrate": False}
+    evaluate = stylegen.evaluate
+    monkeypatch.setattr(stylegen, "evaluate", lambda model, **settings: evaluate(model, **settings | small))
     session: dict[str, object] = {}
     for block in PYTHON.findall(PAGES[page].read_text()):
         exec(compile(block, page, "exec"), session)
