@@ -10,6 +10,7 @@ over per-sample weights.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.layers.resample import conv2d_resample
@@ -37,8 +38,9 @@ def modulated_conv2d(
     kernel: Tensor | None = None,
     demodulate: bool = True,
     up: int = 1,
-    gain: float = 1.0,
+    gain: float | Tensor = 1.0,
     noise: Tensor | None = None,
+    padding: int | None = None,
 ) -> Tensor:
     """gain * (conv(x * s) / sigma) + noise.
 
@@ -47,15 +49,20 @@ def modulated_conv2d(
         kernel: FIR filter [F, F] for up-sampling, or None.
         demodulate: False omits 1 / sigma (RGB layers).
         up: 1 or 2. Up-sampling layers convolve, others correlate, as published weights expect.
-        noise: added after demodulation, broadcast to the output; not scaled by `gain`.
+        gain: of the output; a tensor [] with demodulation only.
+        noise: noise or bias, added after demodulation, broadcast to the output; not scaled by `gain`.
+        padding: zeros around x, without up-sampling; None for K // 2, which keeps the size.
 
     Returns:
-        [N, O, H * up, W * up].
+        [N, O, H * up, W * up], or 2 * padding + 1 - K larger.
     """
     if demodulate and x.dtype == torch.float16:
         weight, styles = _normalized(weight, styles)
     x = x * styles.to(x.dtype)[:, :, None, None]
-    y = conv2d_resample(x, weight.to(x.dtype), None, kernel, up=up)
+    if padding is None:
+        y = conv2d_resample(x, weight.to(x.dtype), None, kernel, up=up)
+    else:
+        y = F.conv2d(x, weight.to(x.dtype), padding=padding)
     scale = None
     if demodulate:
         scale = (demodulation(weight, styles) * gain).to(y.dtype)[:, :, None, None]

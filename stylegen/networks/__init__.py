@@ -14,8 +14,13 @@ from stylegen.networks.stylegan1 import Generator as StyleGAN1Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator as StyleGAN1Discriminator
 from stylegen.networks.stylegan2 import Generator as StyleGAN2Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator as StyleGAN2Discriminator
+from stylegen.networks.stylegan3 import Generator as StyleGAN3Generator
 
-GENERATORS: dict[str, type[StyleGenerator]] = {"stylegan1": StyleGAN1Generator, "stylegan2": StyleGAN2Generator}
+GENERATORS: dict[str, type[StyleGenerator]] = {
+    "stylegan1": StyleGAN1Generator,
+    "stylegan2": StyleGAN2Generator,
+    "stylegan3": StyleGAN3Generator,
+}
 DISCRIMINATORS: dict[str, type[nn.Module]] = {"stylegan1": StyleGAN1Discriminator, "stylegan2": StyleGAN2Discriminator}
 
 

@@ -17,6 +17,7 @@ KINDS = {
     "stylegan2_train_steps": "train_steps",
     "stylegan1_": "stylegan1",
     "stylegan2_": "stylegan2",
+    "stylegan3_": "stylegan3",
     "ops": "ops",
     "ada": "ada",
 }
