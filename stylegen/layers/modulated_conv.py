@@ -62,7 +62,8 @@ def modulated_conv2d(
     if padding is None:
         y = conv2d_resample(x, weight.to(x.dtype), None, kernel, up=up)
     else:
-        y = F.conv2d(x, weight.to(x.dtype), padding=padding)
+        # Padded before: with more than K // 2, a CPU's gradient of the weights takes up to four times as long.
+        y = F.conv2d(F.pad(x, [padding] * 4) if padding else x, weight.to(x.dtype))
     scale = None
     if demodulate:
         scale = (demodulation(weight, styles) * gain).to(y.dtype)[:, :, None, None]
