@@ -16,6 +16,7 @@ from torch import Tensor
 from stylegen.checkpoints.importers.foreign_model import Inexpressible, rename
 from stylegen.layers.resample import fir_filter
 from stylegen.networks import StyleGenerator
+from stylegen.networks.stylegan3 import Synthesis as StyleGAN3Synthesis
 
 _SEPARABLE_TAPS = 8  # from this length on, NVIDIA's code stores a filter as one row
 _DEFAULT_TAPS = (1, 3, 3, 1)  # of its layers that do not resample, whatever the setting
@@ -65,6 +66,28 @@ def nvidia_stylegan2(generator: StyleGenerator) -> Reference:
     return Reference("stylegan2-ada-pytorch", arguments, _named(generator.state_dict() | filters, rows))
 
 
+def nvidia_stylegan3(generator: StyleGenerator) -> Reference:
+    """StyleGAN3 as `training.networks_stylegan3.Generator` of stylegan3."""
+    s, synthesis = generator.settings, generator.synthesis
+    assert isinstance(synthesis, StyleGAN3Synthesis)
+    ours = {"resolution": "img_resolution", "channels": "img_channels", "num_classes": "c_dim"}
+    arguments = {ours.get(key, key): value for key, value in s.items() if not key.startswith("mapping_")}
+    arguments |= {
+        "mapping_kwargs": {"num_layers": s["mapping_layers"], "lr_multiplier": s["mapping_lr_multiplier"]},
+        "num_fp16_res": 0,
+    }
+    layers = [f"L{i}_{signal.size}_{signal.channels}" for i, signal in enumerate(synthesis.signals)]
+    filters = {name: taps for name, taps in generator.named_buffers() if name.endswith("_filter")}
+    rows: list[tuple[Any, ...]] = [
+        (r"mapping\.layers\.(\d+)\.(.+)", r"mapping.fc\1.\2"),
+        (r"mapping\.(embed\..+|w_avg)", r"mapping.\1"),
+        (r"synthesis\.input\.mixing", "synthesis.input.weight"),
+        (r"synthesis\.input\.(.+)", r"synthesis.input.\1"),
+        (r"synthesis\.layers\.(\d+)\.(.+)", lambda match: f"synthesis.{layers[int(match[1])]}.{match[2]}"),
+    ]
+    return Reference("stylegan3", arguments, _named(generator.state_dict() | filters, rows))
+
+
 def genforce_stylegan1(generator: StyleGenerator) -> Reference:
     """StyleGAN as `build_model(gan_type="stylegan", module="generator")` of GenForce.
 
@@ -103,7 +126,7 @@ def genforce_stylegan1(generator: StyleGenerator) -> Reference:
     return Reference("GenForce", arguments, tensors | {"synthesis.lod": torch.tensor(float(lod))})
 
 
-REFERENCES = {"stylegan1": genforce_stylegan1, "stylegan2": nvidia_stylegan2}
+REFERENCES = {"stylegan1": genforce_stylegan1, "stylegan2": nvidia_stylegan2, "stylegan3": nvidia_stylegan3}
 
 
 def _layer(end: str) -> Any:

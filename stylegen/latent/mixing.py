@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -28,11 +28,12 @@ def mix(ws: Tensor, other: Tensor, layers: Mapping[int, float] | Iterable[int]) 
     return mixed
 
 
-def parse_layers(text: str, resolution: int, num_ws: int, setting: str = "layers") -> dict[int, float]:
+def parse_layers(text: str, slots: Sequence[int], setting: str = "layers") -> dict[int, float]:
     """Style slots by name or number, with weights: "coarse" (4-8 px), "middle" (16-32 px), "fine" (from 64 px), "all",
     "none", "4-7", "0,2-3", "coarse:0.5,middle".
 
-    Each resolution from 4 px on has two slots; StyleGAN2 has one more, for the last RGB layer.
+    Args:
+        slots: resolution of each slot; see `StyleGenerator.slot_resolutions`.
 
     Returns:
         layer -> weight, by number; 1 where none is given.
@@ -44,12 +45,13 @@ def parse_layers(text: str, resolution: int, num_ws: int, setting: str = "layers
     weights: dict[int, float] = {}
     for part in str(text).split(","):
         name, _, weight = part.partition(":")
-        layers = _slots(name.strip(), text, resolution, num_ws, setting)
+        layers = _slots(name.strip(), text, slots, setting)
         weights |= dict.fromkeys(layers, _weight(weight, text, setting) if weight else 1.0)
     return dict(sorted(weights.items()))
 
 
-def _slots(name: str, text: str, resolution: int, num_ws: int, setting: str) -> list[int]:
+def _slots(name: str, text: str, slots: Sequence[int], setting: str) -> list[int]:
+    resolution, num_ws = max(slots), len(slots)
     existing = [known for known, (low, _) in LAYER_RANGES.items() if low <= resolution]
     if name in ("all", "none"):
         return list(range(num_ws)) if name == "all" else []
@@ -61,7 +63,7 @@ def _slots(name: str, text: str, resolution: int, num_ws: int, setting: str) -> 
                 rule=f"{name} layers begin at {low} px and this network ends at {resolution} px",
                 fix=f"Use {setting}={'|'.join(existing)} or numbers from 0 to {num_ws - 1}",
             )
-        return [k for k in range(num_ws) if low <= slot_resolution(k, resolution) <= high]
+        return [k for k, side in enumerate(slots) if low <= side <= high]
     match = re.fullmatch(r"(\d{1,4})\s*(?:-\s*(\d{1,4}))?", name)
     layers = list(range(int(match[1]), int(match[2] or match[1]) + 1)) if match else []
     if not layers or layers[-1] >= num_ws:
@@ -85,15 +87,6 @@ def _weight(text: str, given: str, setting: str) -> float:
             fix=f"Use name:weight, as in {setting}=coarse:0.5",
         )
     return weight
-
-
-def slot_resolution(slot: int, resolution: int) -> int:
-    """Resolution in pixels of style slot `slot`, numbered as in the style-mixing figures of StyleGAN 1 and 2.
-
-    Two slots per resolution; slots 0 and 1 (4x4 convolution, first up-sampling one) count as 4 px. StyleGAN2's last
-    slot belongs to the last RGB layer.
-    """
-    return min(4 * 2 ** (slot // 2), resolution)
 
 
 def layers_text(text: str, layers: Mapping[int, float]) -> str:

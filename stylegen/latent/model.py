@@ -18,7 +18,7 @@ from stylegen.latent.mixing import mix, parse_layers
 from stylegen.latent.project_images import find_styles
 from stylegen.latent.projection import ProjectionOptions
 from stylegen.latent.sample_labels import parse_labels
-from stylegen.latent.sampler import Sampler
+from stylegen.latent.sampler import Sampler, check_noise
 from stylegen.latent.seeds import latents, positive, seed_numbers
 from stylegen.latent.style_space import read_styles, synthesize_styles
 from stylegen.latent.truncation import class_centers, label_centers, truncate
@@ -121,7 +121,7 @@ class Model(LoadedGenerator):
                 rule="each seed is mixed with one source of styles",
                 fix=f"Give {len(ws)} seeds of styles, or one",
             )
-        return self.render(mix(ws, others, parse_layers(layers, self.resolution, self.generator.num_active_ws)))
+        return self.render(mix(ws, others, parse_layers(layers, self.generator.slot_resolutions)))
 
     def interpolate(
         self, start: Seeds, end: Seeds, frames: int = 16, psi: float = 0.7, label: Label = None, space: str = "w"
@@ -223,6 +223,7 @@ class Model(LoadedGenerator):
 
     def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
         labels = parse_labels(label, self._snapshot)
+        check_noise(self.generator, noise)
         return Sampler(self.generator, psi=psi, noise=noise, labels=labels, seed_source=self.seed_source)
 
 

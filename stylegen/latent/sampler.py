@@ -136,6 +136,22 @@ def check_numbers(seeds: list[int], count: int, setting: str = "seeds", source: 
         raise UserError(f"{setting}={max(seeds)}", rule=rule, fix=fix)
 
 
+def check_noise(generator: StyleGenerator, noise: str, setting: str = "", fix: str = "Leave noise out") -> None:
+    """Raise UserError for a choice of noise, other than the default "const", with a network without noise inputs.
+
+    Args:
+        setting: for the message.
+    """
+    if noise != "const" and not generator.has_noise:
+        switched_off = not generator.settings.get("use_noise", True)
+        rule = (
+            "was trained with generator.use_noise=false"
+            if switched_off
+            else f"is {generator.name}, without noise inputs"
+        )
+        raise UserError(setting or f"noise={noise}", rule=f"this network {rule}", fix=fix)
+
+
 def _check_range(setting: str, value: int | None, count: int, what: str) -> None:
     if value is not None and not 0 <= value < count:
         fix = f"Use {setting}=0 to {setting}={count - 1}" if count else f"Leave {setting} out"

@@ -52,8 +52,8 @@ def filtered_lrelu(
     second = second.cropped(before=0, after=-rest)
     limit = math.inf if clamp is None else clamp / gain  # the gain follows, in the second filter
     if torch.compiler.is_compiling():  # a custom Function cannot be differentiated twice inside a compiled region
-        y = F.leaky_relu(_spread(x, first), SLOPE)
-        return _gather(y if clamp is None else y.clamp(-limit, limit), second)
+        activated = F.leaky_relu(_spread(x, first), SLOPE)
+        return _gather(activated if clamp is None else activated.clamp(-limit, limit), second)
     y: Tensor = _FilteredLeakyReLU.apply(x, first, second, limit)
     return y
 

@@ -49,7 +49,7 @@ def modulated_conv2d(
         kernel: FIR filter [F, F] for up-sampling, or None.
         demodulate: False omits 1 / sigma (RGB layers).
         up: 1 or 2. Up-sampling layers convolve, others correlate, as published weights expect.
-        gain: of the output; a tensor [] with demodulation only.
+        gain: of the output; a number or a tensor [].
         noise: noise or bias, added after demodulation, broadcast to the output; not scaled by `gain`.
         padding: zeros around x, without up-sampling; None for K // 2, which keeps the size.
 
@@ -67,8 +67,8 @@ def modulated_conv2d(
     scale = None
     if demodulate:
         scale = (demodulation(weight, styles) * gain).to(y.dtype)[:, :, None, None]
-    elif gain != 1:
-        scale = y.new_full((1, 1, 1, 1), gain)
+    elif isinstance(gain, Tensor) or gain != 1:
+        scale = y.new_ones(1, 1, 1, 1) * gain
     if noise is None:
         return y if scale is None else y * scale
     return y + noise if scale is None else torch.addcmul(noise.to(y.dtype), y, scale)

@@ -1,6 +1,6 @@
 """The interface of a generator, as training, sampling and metrics use it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -52,11 +52,23 @@ class StyleSynthesis(nn.Module):
 
     Attributes:
         num_ws: style slots.
-        noise_sizes: side r of each active layer's noise [N, 1, r, r], in order.
+        noise_sizes: side r of each active layer's noise [N, 1, r, r], in order; empty for a network without noise.
+        measures_magnitudes: whether `forward` takes `magnitudes`, a list that receives the mean square of each layer's
+            input; training passes their means over the batch to `update_magnitudes`.
     """
+
+    measures_magnitudes: ClassVar[bool] = False
 
     num_ws: int
     noise_sizes: list[int]
+
+    def blocks_by_resolution(self) -> Mapping[int, Sequence[nn.Module]]:
+        """Modules whose first argument is the image that they process, by its resolution; for half precision."""
+        return {int(side): [block] for side, block in self.get_submodule("blocks").named_children()}
+
+    def update_magnitudes(self, magnitudes: Tensor) -> None:
+        """Move the EMA of each layer's input magnitude towards `magnitudes` [layers]."""
+        raise NotImplementedError
 
 
 class StyleGenerator(nn.Module):
@@ -96,6 +108,20 @@ class StyleGenerator(nn.Module):
     def num_active_ws(self) -> int:
         """Number of style slots used at the current level; they come first. Mixing is limited to them."""
         return self.num_ws
+
+    @property
+    def slot_resolutions(self) -> list[int]:
+        """Resolution in pixels of each active style slot, as in the style-mixing figures of StyleGAN 1 and 2.
+
+        Two slots per resolution; slots 0 and 1 (4x4 convolution, first up-sampling one) count as 4 px. StyleGAN2's
+        last slot belongs to the last RGB layer.
+        """
+        return [min(4 * 2 ** (slot // 2), self.level.resolution) for slot in range(self.num_active_ws)]
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether the layers have noise inputs."""
+        return bool(self.synthesis.noise_sizes) and bool(self.settings.get("use_noise", True))
 
     def set_level(self, resolution: int, alpha: float = 1.0) -> None:
         """Set the current resolution and alpha. Raises UserError for a level outside the network."""

@@ -2,8 +2,9 @@
 
 Read bottom-up: layer, synthesis, generator; figure 4b shows a layer. Every intermediate image is a sampled signal whose
 bandwidth, the cutoff, grows geometrically from layer to layer (`networks.stylegan3_schedule`). The sampling rate leaves
-room for the frequencies that an activation adds, and margins around the image hide its borders. T is equivariant to translation, R (1x1 convolutions, radial filters) to rotation as well. Golden files of kind
-`stylegan3_` pin outputs.
+room for the frequencies that an activation adds, and margins around the image hide its borders. T is
+equivariant to translation, R (1x1 convolutions, radial filters) to rotation as well. Golden files of kind `stylegan3_`
+pin outputs.
 
 Letters: N batch, I O C channels, H W space, L style slots, D width of w.
 """
@@ -121,6 +122,8 @@ class Synthesis(StyleSynthesis):
         noise_sizes: empty.
     """
 
+    measures_magnitudes = True
+
     def __init__(
         self, signals: Sequence[Signal], output_scale: float, magnitude_ema_beta: float, options: LayerOptions
     ) -> None:
@@ -139,6 +142,19 @@ class Synthesis(StyleSynthesis):
             for i, after in enumerate(signals)
         )
         self.num_ws, self.noise_sizes = len(signals) + 1, []
+
+    def blocks_by_resolution(self) -> dict[int, list[nn.Module]]:
+        """The layers by the sampling rate of their output."""
+        rates = [signal.sampling_rate for signal in self.signals]
+        return {rate: [self.layers[i] for i, own in enumerate(rates) if own == rate] for rate in sorted(set(rates))}
+
+    @torch.no_grad()
+    def update_magnitudes(self, magnitudes: Tensor) -> None:
+        """Move each layer's `magnitude_ema` towards the mean square of its input: [N + 1], of `forward`."""
+        for layer, value in zip(self.layers, magnitudes, strict=True):
+            assert isinstance(layer, SynthesisLayer)
+            target = torch.where(value.isfinite(), value, layer.magnitude_ema).to(layer.magnitude_ema.dtype)
+            layer.magnitude_ema.lerp_(target, 1 - self.magnitude_ema_beta)
 
     def forward(self, ws: Tensor, noise: Noise = "const", magnitudes: list[Tensor] | None = None) -> Tensor:
         """ws [N, L, D] -> [N, C, H, W], nominally in [-1, 1].
@@ -244,8 +260,17 @@ class Generator(StyleGenerator):
             use_radial_filters=use_radial_filters,
             conv_clamp=conv_clamp,
         )
-        self.synthesis = Synthesis(schedule.signals(), output_scale, magnitude_ema_beta, options)
+        self._signals = schedule.signals()
+        self.synthesis = Synthesis(self._signals, output_scale, magnitude_ema_beta, options)
         self.num_ws = self.synthesis.num_ws
+
+    @property
+    def slot_resolutions(self) -> list[int]:
+        """Resolution of each slot: the sampling rate that its layer's bandwidth needs, 2 f_c, rounded down to a power
+        of two from 4 on. The rates of the layers themselves begin at 16 and exceed their content.
+        """
+        rates = [max(4, 2 ** math.floor(math.log2(2 * signal.cutoff) + 1e-6)) for signal in self._signals]
+        return [rates[0], *rates]
 
     def forward(self, z: Tensor, c: Tensor | None = None, noise: Noise = "const") -> Tensor:
         """z [N, z_dim], c [N, num_classes] or None -> [N, channels, resolution, resolution]."""

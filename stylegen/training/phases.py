@@ -77,10 +77,11 @@ def generator_term(loss: Loss) -> Term:
 def discriminator_term(loss: Loss) -> Term:
     def measure(batch: MicroBatch) -> Measured:
         with torch.no_grad():
-            generated = batch.synthesize()
+            generated = batch.synthesize(measure=True)
         fake_logits = batch.critic(generated.images, generated.inputs.labels, "fake")
         real_logits = batch.critic(batch.real, batch.labels, "real")
-        return Measured((real_logits, fake_logits), {"score/real": real_logits}, generated.w, real_logits)
+        reports = {"score/real": real_logits}
+        return Measured((real_logits, fake_logits), reports, generated.w, real_logits, generated.magnitudes)
 
     return Term("loss/D", measure, loss.discriminator, loss.coupled, shrink=1, sources=("fake", "real"))
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.errors import UserError, unknown_choice
+from stylegen.networks import StyleGenerator
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = ("fp32", "tf32", *HALF)
@@ -75,23 +76,23 @@ class Precision:
                 fix="Use precision=bf16" if missing else f"Use {free[0]}=256, as published, or precision=bf16",
             )
 
-    def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
+    def attach(self, generator: StyleGenerator, discriminator: nn.Module) -> None:
         """Cast the inputs of both networks' blocks, by forward pre-hooks.
 
         Args:
-            generator: has `synthesis.blocks` by resolution.
             discriminator: has `blocks` by resolution.
         """
         if self.name not in HALF:
             return
         # The generator's image is a sum over blocks and stays in float32; the discriminator's is an input.
-        networks = ((generator.get_submodule("synthesis.blocks"), 1), (discriminator.get_submodule("blocks"), 2))
-        for blocks, inputs in networks:
-            sizes = sorted((int(size) for size, _ in blocks.named_children()), reverse=True)
+        own = {int(side): [block] for side, block in discriminator.get_submodule("blocks").named_children()}
+        for blocks, inputs in ((generator.synthesis.blocks_by_resolution(), 1), (own, 2)):
+            sizes = sorted(blocks, reverse=True)
             for size in sizes:
                 half = self.half_resolutions is None or size in sizes[: self.half_resolutions]
                 hook = _cast_first(inputs, HALF[self.name] if half else torch.float32)
-                blocks.get_submodule(str(size)).register_forward_pre_hook(hook)
+                for block in blocks[size]:
+                    block.register_forward_pre_hook(hook)
 
     def set_products(self) -> None:
         """Set the precision of float32 products on GPUs; PyTorch's default for convolutions is TF32."""

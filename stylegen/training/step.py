@@ -122,6 +122,7 @@ class TrainingStep:
         self.images_seen, self.steps, self.attempt, self.diverged = 0, 0, 0, False
         self.streaks = torch.zeros(len(self.phases))
         self._w_means: list[Tensor] = []
+        self._magnitudes: list[Tensor] = []
         self.watch: Callable[[Phase], AbstractContextManager[Any]] = nullcontext
         self.evaluate: Evaluate = evaluate
         if options.precision is not None:
@@ -142,7 +143,7 @@ class TrainingStep:
             if self.steps % phase.interval == 0:
                 with self.watch(phase):
                     self._run(number, phase, batches)
-        self._update_w_avg()
+        self._update_averages()
         self._adapt_augmentation()
         self.options.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
         self._advance(batch_size)
@@ -197,11 +198,15 @@ class TrainingStep:
         self.streaks[number] = (self.streaks[number] + 1) * nonfinite
         optimizer.step()
 
-    def _update_w_avg(self) -> None:
+    def _update_averages(self) -> None:
+        """w_avg, and the magnitudes of layer inputs, from the whole batch of the D main phase."""
         w_avg = self.G.mapping.w_avg
         mean = mean_over_ranks(torch.stack(self._w_means).mean(dim=0)).to(w_avg.dtype)
         w_avg.lerp_(torch.where(mean.isfinite(), mean, w_avg), 1 - self.options.w_avg_decay)
         self._w_means = []
+        if self._magnitudes:
+            self.G.synthesis.update_magnitudes(mean_over_ranks(torch.stack(self._magnitudes).mean(dim=0)))
+            self._magnitudes = []
 
     def _adapt_augmentation(self) -> None:
         if self.augment is not None:
@@ -241,6 +246,8 @@ class TrainingStep:
             self.statistics.report(name, value)
         if measured.w is not None:
             self._w_means.append(measured.w.mean(dim=0))
+        if measured.magnitudes is not None:
+            self._magnitudes.append(measured.magnitudes)
         if measured.real_logits is not None and self.augment is not None:
             self.statistics.report("augment/sign", measured.real_logits.sign())
             self.augment.controller.observe(measured.real_logits)

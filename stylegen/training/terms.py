@@ -40,8 +40,12 @@ class MicroBatch:
     augment: Augmentation | None = None
     downscale: int = 1
 
-    def synthesize(self, count: int | None = None) -> "Synthesized":
-        """Generate the first `count` images of this phase, all by default."""
+    def synthesize(self, count: int | None = None, measure: bool = False) -> "Synthesized":
+        """Generate the first `count` images of this phase, all by default.
+
+        Args:
+            measure: the magnitudes of layer inputs too, for a network that tracks them.
+        """
         assert self.inputs.synthesis is not None
         G, inputs = self.generator, self.inputs.synthesis
         if count is not None:
@@ -51,7 +55,11 @@ class MicroBatch:
         if inputs.second_z is not None and inputs.first_mixed is not None:
             late = torch.arange(G.num_ws, device=w.device)[None, :, None] >= inputs.first_mixed[:, None, None]
             ws = torch.where(late, G.mapping(inputs.second_z, inputs.labels).unsqueeze(1), ws)
-        return Synthesized(G.synthesis(ws, inputs.noise), w, ws, inputs)
+        if not (measure and G.synthesis.measures_magnitudes):
+            return Synthesized(G.synthesis(ws, inputs.noise), w, ws, inputs)
+        found: list[Tensor] = []
+        images = G.synthesis(ws, inputs.noise, magnitudes=found)
+        return Synthesized(images, w, ws, inputs, torch.stack(found))
 
     def critic(self, images: Tensor, c: Tensor, source: str) -> Tensor:
         """Logits [N, 1] of augmented images.
@@ -75,12 +83,14 @@ class Synthesized(NamedTuple):
         w: [N, D], the mapping network's output.
         ws: [N, L, D], with style mixing applied.
         inputs: the random inputs.
+        magnitudes: [layers], mean squares of layer inputs; None if not measured.
     """
 
     images: Tensor
     w: Tensor
     ws: Tensor
     inputs: SynthesisInputs
+    magnitudes: Tensor | None = None
 
 
 class Measured(NamedTuple):
@@ -91,12 +101,14 @@ class Measured(NamedTuple):
         reports: for the log, by name.
         w: [N, D], which updates w_avg; None for none.
         real_logits: [N, 1], which adapt the strength of augmentation; None for none.
+        magnitudes: [layers], which update the EMA of the magnitudes of G's layer inputs; None for none.
     """
 
     values: tuple[Tensor, ...]
     reports: Mapping[str, Tensor] = {}
     w: Tensor | None = None
     real_logits: Tensor | None = None
+    magnitudes: Tensor | None = None
 
     def detached(self, reports: Mapping[str, Tensor]) -> "Measured":
         """A copy without graph, with further reports."""
@@ -105,6 +117,7 @@ class Measured(NamedTuple):
             reports={name: value.detach() for name, value in {**self.reports, **reports}.items()},
             w=None if self.w is None else self.w.detach(),
             real_logits=None if self.real_logits is None else self.real_logits.detach(),
+            magnitudes=None if self.magnitudes is None else self.magnitudes.detach(),
         )
 
 

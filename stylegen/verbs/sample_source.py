@@ -15,7 +15,7 @@ from stylegen.distributed import choose_device
 from stylegen.errors import UserError
 from stylegen.latent.latents_file import read_latents
 from stylegen.latent.sample_labels import parse_labels
-from stylegen.latent.sampler import Sampler, check_numbers
+from stylegen.latent.sampler import Sampler, check_noise, check_numbers
 from stylegen.latent.seeds import parse_seeds
 from stylegen.latent.truncation import class_centers
 
@@ -37,6 +37,7 @@ def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
         UserError: a class, layer or latents that the network does not have.
     """
     assert settings.truncation_psi is not None
+    check_noise(snapshot.generator, settings.noise)
     return Sampler(
         snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as trained
         psi=settings.truncation_psi,

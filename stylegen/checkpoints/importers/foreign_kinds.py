@@ -9,6 +9,7 @@ from stylegen.checkpoints.foreign_file import read_foreign
 from stylegen.checkpoints.importers import (
     genforce,
     nvidia_stylegan2,
+    nvidia_stylegan3,
     rosinality,
     tensorflow_stylegan1,
     tensorflow_stylegan2,
@@ -30,7 +31,7 @@ class Kind:
 
 KINDS = [
     Kind(module.KIND, module.recognizes, module.convert)
-    for module in (nvidia_stylegan2, tensorflow_stylegan2, tensorflow_stylegan1, rosinality, genforce)
+    for module in (nvidia_stylegan3, nvidia_stylegan2, tensorflow_stylegan2, tensorflow_stylegan1, rosinality, genforce)
 ]
 
 

@@ -1,5 +1,6 @@
 """StyleGAN2 in the pickles of NVIDIA's stylegan2-ada-pytorch and stylegan3: `G`, `D` and `G_ema`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from stylegen.checkpoints.importers import nvidia_modules, stylegan2_names
@@ -31,9 +32,18 @@ def recognizes(content: Any) -> bool:
 
 def convert(content: dict[str, Any]) -> ForeignModel:
     """The networks of the file. Raises UserError."""
+    return networks(content, KIND, _generator)
+
+
+def networks(content: dict[str, Any], kind: str, generator: Callable[[Record, str], Weights]) -> ForeignModel:
+    """The networks of a file.
+
+    Args:
+        generator: converts G and G_ema, from a module and its name. The discriminator is StyleGAN2's.
+    """
     notes = []
-    averaged = _generator(content["G_ema"], "G_ema")
-    G = _generator(content["G"], "G") if nvidia_modules.is_module(content.get("G")) else None
+    averaged = generator(content["G_ema"], "G_ema")
+    G = generator(content["G"], "G") if nvidia_modules.is_module(content.get("G")) else None
     D = None
     if nvidia_modules.is_module(content.get("D")):
         try:
@@ -43,13 +53,13 @@ def convert(content: dict[str, Any]) -> ForeignModel:
     others = sorted(str(key) for key in content.keys() - {"G", "D", "G_ema"} if content[key] is not None)
     if others:
         notes.append(f"{', '.join(others)[:200]} left out: not needed to sample or to start a training")
-    return ForeignModel(KIND, averaged, D, G, notes)
+    return ForeignModel(kind, averaged, D, G, notes)
 
 
 def _generator(module: Record, part: str) -> Weights:
     state = nvidia_modules.tensors(module)
     if "synthesis.b4.const" not in state:
-        raise Inexpressible(f"{part} of the file, a {_network(state)}", "only StyleGAN2 of this program is imported")
+        raise Inexpressible(f"{part} of the file", "it is neither StyleGAN2's generator nor StyleGAN3's")
     config = nvidia_modules.arguments(module, _GENERATOR_ARGUMENTS)
     clamp = nvidia_modules.attribute(module, "synthesis.b4.conv1.conv_clamp")  # the default differs between versions
     settings = stylegan2_names.generator_settings({"conv_clamp": clamp} | config)
@@ -64,9 +74,3 @@ def _discriminator(module: Record) -> Weights:
     config = {"conv_clamp": nvidia_modules.attribute(module, "b4.conv.conv_clamp")} | config
     settings = stylegan2_names.discriminator_settings(config)
     return fit_discriminator("stylegan2", settings, rename(state, stylegan2_names.DISCRIMINATOR_NAMES))
-
-
-def _network(state: dict[str, Any]) -> str:
-    if any(name.startswith("synthesis.input.") for name in state):
-        return "StyleGAN3 generator"
-    return "generator without StyleGAN2's constant input"

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from stylegen.bounds import brief
-from stylegen.checkpoints.importers.foreign_model import Inexpressible, Renamed, Row, rename
+from stylegen.checkpoints.importers.foreign_model import Inexpressible, Row, rename
 from stylegen.checkpoints.snapshot import ShapesOnly
 from stylegen.networks import build_generator
 
@@ -62,11 +62,6 @@ def check_filters(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> N
         own = ours.get(f"layers.{layer.partition('_')[0].removeprefix('L')}.{kind}")
         if own is None or theirs.shape != own.shape or (theirs - own).abs().max() > _FILTER_ERROR * own.abs().max():
             raise Inexpressible(f"filter {name}", "it does not follow from the network's settings")
-
-
-def renamed(state: Mapping[str, Tensor]) -> Renamed:
-    """`rename_generator`, with unknown names collected."""
-    return rename(state, GENERATOR_NAMES)
 
 
 def _translate(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class MixingFigure(Figure):
                 rule="this network has no styles to mix: it uses the latent only at its input",
                 fix="Use another mode, or a network whose layers are conditioned on w (generator.conditioning=adain)",
             )
-        layers = parse_layers(self.layers, generator.level.resolution, generator.num_active_ws)
+        layers = parse_layers(self.layers, generator.slot_resolutions)
         source = sampler if self.other_source is None else sampler.replaced(seed_source=self.other_source)
         rows, columns = sampler.truncated_ws(seeds), source.truncated_ws(others)
         top, left = sampler.render(columns, others, psi=1), sampler.render(rows, seeds, psi=1)

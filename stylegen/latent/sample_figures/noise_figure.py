@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from stylegen.captions import Captions
-from stylegen.errors import UserError
 from stylegen.latent.sample_figures.figure import Cells, Figure, sampling_text
-from stylegen.latent.sampler import Sampler
+from stylegen.latent.sampler import Sampler, check_noise
 
 NOISE_SAMPLES = 100
 
@@ -29,12 +28,9 @@ class NoiseFigure(Figure):
         Raises:
             UserError: a network without noise inputs.
         """
-        if not sampler.generator.settings["use_noise"]:
-            raise UserError(
-                "mode=noise",
-                rule="this network was trained with generator.use_noise=false",
-                fix="Use mode=grid, mixing or truncation, or another snapshot",
-            )
+        check_noise(
+            sampler.generator, "random", "mode=noise", "Use mode=grid, mixing or truncation, or another snapshot"
+        )
         ws = sampler.ws(self.seeds)
         samples = [sampler.render(ws, [number] * len(self.seeds), noise="random") for number in range(NOISE_SAMPLES)]
         deviation = torch.stack(samples).float().mean(dim=2, keepdim=True).std(dim=0)
