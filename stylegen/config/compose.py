@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from stylegen.bounds import REQUIRED, brief
 from stylegen.config.bench_composition import gather_training
 from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
-from stylegen.config.schema import build_settings, check_config, groups_of, quoted_names, register_schema
+from stylegen.config.schema import build_settings, check_config, groups_of, quoted_names, register_schema, sections_of
 from stylegen.config.sections import as_dict, flatten
 from stylegen.config.settings import CONF
 from stylegen.errors import UserError, unknown_choice
@@ -58,6 +58,7 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
             given = _given_keys(overrides, choices) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
             raise _explain(verb, overrides, error) from error
+    _drop_settings_of_other_options(config, verb, overrides)
     check_config(verb, plain(config))
     if config.get("auto"):
         from stylegen.config.auto import apply_auto
@@ -66,6 +67,21 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
     if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:
         config.ema.rampup = None  # a ramp-up would replace the trained G_ema by the weights of the first step
     return config
+
+
+def _drop_settings_of_other_options(config: DictConfig, verb: str, overrides: Sequence[str]) -> None:
+    """With `generator=stylegan3`, leave out what an experiment sets for its own generator and this one does not have.
+
+    Settings on the command line are kept, and refused by the check.
+    """
+    given = {key_of(override) for override in overrides}
+    chosen = [name for name, section in groups_of(verb).items() if section.kind == "choice" and name in given]
+    known = sections_of(verb, plain(config)) if chosen else {}
+    with open_dict(config):
+        for group in chosen:
+            for name in [name for name in config[group] or {} if group in known and name not in known[group]]:
+                if f"{group}.{name}" not in given:
+                    del config[group][name]
 
 
 def typed_values(verb: str, overrides: Sequence[str]) -> dict[str, Any] | None:

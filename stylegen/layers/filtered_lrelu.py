@@ -9,7 +9,7 @@ Letters: N batch, C channels, H W space, K taps.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -47,9 +47,7 @@ def filtered_lrelu(
         x = x.contiguous(memory_format=torch.channels_last)  # depthwise convolutions are three times as fast
     first = _filter(up_filter, up, gain=up * up, x=x)
     second = _filter(_mirrored(down_filter), down, gain=gain, x=x)
-    first = first.cropped(before=first.size - 1 - padding[0], after=first.size - up - padding[1])
-    rest = (first.spread_size(x.shape[3]) - second.size) % down  # samples at the end that no output depends on
-    second = second.cropped(before=0, after=-rest)
+    first = replace(first, crop=(first.size - 1 - padding[0], first.size - up - padding[1]))
     limit = math.inf if clamp is None else clamp / gain  # the gain follows, in the second filter
     if torch.compiler.is_compiling():  # a custom Function cannot be differentiated twice inside a compiled region
         activated = F.leaky_relu(_spread(x, first), SLOPE)
@@ -72,13 +70,6 @@ class _Filter:
     @property
     def size(self) -> int:
         return self.taps.shape[-1]
-
-    def cropped(self, before: int, after: int) -> "_Filter":
-        return _Filter(self.taps, self.factor, (before, after))
-
-    def spread_size(self, size: int) -> int:
-        """Side of `_spread`'s output."""
-        return (size - 1) * self.factor + self.size - sum(self.crop)
 
     def kernels(self, channels: int) -> list[tuple[Tensor, Pair]]:
         """Depthwise weights [C, 1, ...] with their strides: one, or one for each axis."""
@@ -161,6 +152,8 @@ class _Masked(torch.autograd.Function):
         ctx.save_for_backward(y)
         ctx.settings = (first, second, limit)
         z = _spread(x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x, first)
+        rest = y.shape[3] - z.shape[3], y.shape[2] - z.shape[2]  # samples at the end that no output depends on
+        z = F.pad(z, (0, rest[0], 0, rest[1])) if any(rest) else z
         torch.ops.aten.leaky_relu_backward.grad_input(z, y, SLOPE, True, grad_input=z)
         if limit < math.inf:
             torch.ops.aten.hardtanh_backward.grad_input(z, y, -limit, limit, grad_input=z)

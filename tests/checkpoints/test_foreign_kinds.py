@@ -14,7 +14,7 @@ from stylegen.checkpoints.importers.foreign_model import ForeignModel, channel_s
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.errors import UserError
 from stylegen.latent.truncation import truncate
-from stylegen.networks import DISCRIMINATORS
+from stylegen.networks import DISCRIMINATORS, build_generator
 from tests.support import foreign_files
 from tests.support.foreign_files import dump
 from tests.support.golden import Golden, assert_output, files, load
@@ -210,7 +210,7 @@ def nvidia(golden: Golden, path: Path, change: Any) -> Path:
         (lambda state: state["mapping.w_avg"].fill_(torch.nan), "not finite"),
         (lambda state: state.update({"mapping.w_avg": state["mapping.w_avg"].double() + 1e300}), "not finite"),
         (lambda state: state.update({"mapping.w_avg": state["mapping.w_avg"].long()}), "type torch.int64"),
-        (lambda state: state.pop("synthesis.b4.const"), "only StyleGAN2"),
+        (lambda state: state.pop("synthesis.b4.const"), "neither StyleGAN2's generator nor StyleGAN3's"),
         (lambda state: state.update({f"x{k}": torch.zeros(1) for k in range(9)}), "x0, x1, x2 and 6 more"),
     ],
 )
@@ -253,10 +253,27 @@ def test_impossible_layer_numbers(name: str, tmp_path: Path) -> None:
         import_model(tmp_path / "x.pth")
 
 
-def test_stylegan3_is_named_and_refused(tmp_path: Path) -> None:
-    state = {"synthesis.input.freqs": torch.zeros(4, 2), "mapping.w_avg": torch.zeros(4)}
-    with pytest.raises(UserError, match="StyleGAN3"):
-        import_model(dump({"G_ema": foreign_files.module_of(state, {}, "Generator", "")}, tmp_path / "x.pkl"))
+@pytest.mark.parametrize("path", files("stylegan3"))
+def test_stylegan3(path: Path, tmp_path: Path) -> None:
+    """Settings by keyword and position, filters checked, G_ema the golden network."""
+    golden = load(path)
+    arguments, state = golden.config["generator"], golden.part("G.")
+    model = import_model(
+        dump({"G_ema": foreign_files.module_of(state, arguments, "Generator", "")}, tmp_path / "x.pkl")
+    )
+    assert (model.kind, model.G_ema.network, model.D) == ("NVIDIA StyleGAN3 (PyTorch)", "stylegan3", None)
+    generator = build_generator(model.G_ema.network, **model.G_ema.settings)
+    generator.load_state_dict(model.G_ema.tensors)
+    ws = generator.mapping(golden["in.z"]).unsqueeze(1).repeat(1, generator.num_ws, 1)
+    assert_output(generator.synthesis(ws), golden["out.img"])
+    name = next(name for name in state if name.endswith("up_filter"))
+    for change, message in (
+        ({name: state[name] * 1.01}, "does not follow from the network's settings"),
+        ({name.replace("up_filter", "noise"): torch.zeros(1)}, "unexpected synthesis.layers.0.noise"),
+    ):
+        module = foreign_files.module_of(state | change, arguments, "Generator", "")
+        with pytest.raises(UserError, match=message):
+            import_model(dump({"G_ema": module}, tmp_path / "y.pkl"))
 
 
 def test_channel_settings() -> None:

@@ -20,7 +20,10 @@ from torch import Tensor
 
 from tests.support.golden import Golden
 
-BUFFERS = ("noise_const", "resample_filter", "w_avg")
+BUFFERS = (
+    *("noise_const", "resample_filter", "w_avg", "up_filter", "down_filter", "freqs", "phases", "transform"),
+    "magnitude_ema",
+)
 
 
 class EasyDict(dict):
