@@ -6,7 +6,7 @@ from stylegen.latent.sampler import Sampler
 from stylegen.latent.style_space import read_styles, style_layers, synthesize_styles
 from tests.support.tiny import tiny_generator
 
-NETWORKS = ["stylegan1", "stylegan2"]
+NETWORKS = ["stylegan1", "stylegan2", "stylegan3"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

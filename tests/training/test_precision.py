@@ -44,6 +44,22 @@ def test_the_highest_resolutions_compute_in_half_and_the_rest_in_float32(name: s
     assert generator.synthesis(ws).dtype == critic(x).dtype == torch.float32  # images and logits
 
 
+def test_stylegan3_computes_its_highest_sampling_rates_in_half() -> None:
+    """The image and the input's features are float32."""
+    generator, critic = tiny_generator(32, name="stylegan3", num_layers=6), networks()[1]
+    exact = generator.synthesis(ws := torch.randn(2, generator.num_ws, 8))
+    Precision("bf16", half_resolutions=1).attach(generator, critic)
+    rates = [signal.sampling_rate for signal in generator.synthesis.signals]
+    found: list[torch.dtype] = []
+    for layer in generator.synthesis.layers:
+        layer.register_forward_hook(lambda m, i, out: found.append(out.dtype))
+    image = generator.synthesis(ws)
+    assert found == [torch.bfloat16 if rate == 32 else torch.float32 for rate in rates]
+    assert len(set(found)) == 2
+    assert image.dtype == torch.float32
+    torch.testing.assert_close(image, exact, rtol=0, atol=0.05 * exact.abs().max().item())
+
+
 def test_all_resolutions_can_compute_in_half() -> None:
     generator, critic = networks()
     Precision("bf16", half_resolutions=None).attach(generator, critic)

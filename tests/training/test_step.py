@@ -14,7 +14,7 @@ from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.random_inputs import KeyedDraws
-from stylegen.training.step import Objective, TrainingStep
+from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.runs import assert_equal
 from tests.support.tiny import tiny_generator
 
@@ -63,6 +63,22 @@ def test_a_loaded_step_continues_exactly() -> None:
         continued(images, torch.zeros(8, 0))
     assert_equal(continued.state_dict(), whole.state_dict())
     assert list(whole.state_dict()["statistics"]) == list(whole.statistics.collect())
+
+
+def test_magnitudes_of_the_whole_batch_move_stylegan3() -> None:
+    """Once per step, by the D main phase, in any number of micro-batches; G_ema has a copy."""
+    found = []
+    for share in (None, 4):
+        objective = Objective(LOSSES["nonsaturating"]())
+        draws = KeyedDraws(seed=0, z_dim=8, label_table=torch.zeros(1, 0))
+        discriminator = DISCRIMINATORS["stylegan2"](resolution=16, channel_base=128, channel_max=8, mbstd_group_size=1)
+        generator = tiny_generator(name="stylegan3", num_layers=3, magnitude_ema_beta=0.5)
+        step = TrainingStep(generator, discriminator, objective, draws, StepOptions(batch_per_device=share))
+        step(torch.rand(8, 3, 16, 16) * 2 - 1, torch.zeros(8, 0))
+        found.append(torch.stack([layer.magnitude_ema for layer in step.G.synthesis.layers]))
+        assert_equal(dict(step.G_ema.named_buffers()), dict(step.G.named_buffers()))
+    assert (found[0] != 1).all()
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=0)  # weights move by rounding errors only
 
 
 def test_a_step_without_finite_gradients_changes_no_weights() -> None:

@@ -38,3 +38,12 @@ def test_networks_without_noise_inputs_are_refused(tmp_path: Path, capsys: pytes
     assert main(["sample", f"snapshot={snapshot}", "mode=noise"]) == 2
     assert "trained with generator.use_noise=false" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [snapshot]
+
+
+@pytest.mark.parametrize("setting", ["mode=noise", "noise=random", "noise=none"])
+def test_stylegan3_has_no_noise_inputs(setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshot = tmp_path / "a.safetensors"
+    save_snapshot(snapshot, tiny_generator(name="stylegan3", num_layers=2, num_critical=0), {})
+    assert main(["sample", f"snapshot={snapshot}", "seeds=0", setting]) == 2
+    assert f"{setting}: this network is stylegan3, without noise inputs" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [snapshot]
