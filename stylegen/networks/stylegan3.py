@@ -28,14 +28,6 @@ from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan3_schedule import Schedule, Signal
 from stylegen.spec import ImageSpec
 
-Frequency = Annotated[float, Range(0, 4096, above=True)]
-Ratio = Annotated[float, Range(1, 16, above=True)]
-Layers = Annotated[int, Range(2, 64)]
-Factor = Annotated[int, Range(1, 8)]
-Kernel = Annotated[int, Range(1, 15)]
-FilterSize = Annotated[int, Range(1, 64)]
-Margin = Annotated[int, Range(0, 256)]
-
 
 @dataclass(frozen=True)
 class LayerOptions:
@@ -215,16 +207,16 @@ class Generator(StyleGenerator):
         mapping_lr_multiplier: RateFactor = 0.01,
         channel_base: ChannelBase = 32768,
         channel_max: Width = 512,
-        num_layers: Layers = 14,
+        num_layers: Annotated[int, Range(2, 64)] = 14,
         num_critical: Depth = 2,
-        first_cutoff: Frequency = 2.0,
-        first_stopband: Frequency = 2**2.1,
-        last_stopband_rel: Ratio = 2**0.3,
-        margin_size: Margin = 10,
+        first_cutoff: Annotated[float, Range(0, 4096, above=True)] = 2.0,
+        first_stopband: Annotated[float, Range(0, 4096, above=True)] = 2**2.1,
+        last_stopband_rel: Annotated[float, Range(1, 16, above=True)] = 2**0.3,
+        margin_size: Annotated[int, Range(0, 256)] = 10,
         output_scale: RateFactor = 0.25,
-        conv_kernel: Kernel = 3,
-        filter_size: FilterSize = 6,
-        lrelu_upsampling: Factor = 2,
+        conv_kernel: Annotated[int, Range(1, 15)] = 3,
+        filter_size: Annotated[int, Range(1, 64)] = 6,
+        lrelu_upsampling: Annotated[int, Range(1, 8)] = 2,
         use_radial_filters: bool = False,
         conv_clamp: Clamp | None = 256.0,
         magnitude_ema_beta: Share = 0.999,
