@@ -5,7 +5,7 @@ Tensors that both networks have are copied; others are initialized as for a new 
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,8 @@ def resized(model: ForeignModel, resolution: int) -> ForeignModel:
 
     A StyleGAN2 generator with output skips keeps its image: RGB layers of new resolutions begin at 0, so it is the
     old one up-sampled, or the skip image at the lower resolution. A StyleGAN generator keeps it by its level. In the
-    other architectures, the last RGB layer is new.
+    other architectures, the last RGB layer is new. A StyleGAN3 generator keeps its weights, but its layers have other
+    cutoffs, so the image changes.
 
     Args:
         resolution: a power of two from 8 to 2048.
@@ -82,7 +83,9 @@ def blended(model: ForeignModel, other: ForeignModel, low: int, high: int, weigh
         UserError: layers of different shapes or settings, or no layers at these resolutions.
     """
     a, b = model.G_ema, other.G_ema
-    names = [name for name in a.tensors if max(low, 4) <= _resolution_of(name) <= high]
+    with ShapesOnly():
+        slots = build_generator(a.network, **a.settings).slot_resolutions
+    names = [name for name in a.tensors if max(low, 4) <= _resolution_of(name, slots) <= high]
     if not names:
         last = a.settings["resolution"]
         raise UserError(
@@ -118,11 +121,17 @@ def _different_settings(a: Weights, b: Weights) -> list[str]:
     ]
 
 
-def _resolution_of(name: str) -> int:
-    """Pixels of a synthesis layer; 0 for other tensors."""
+def _resolution_of(name: str, slots: Sequence[int] = ()) -> int:
+    """Pixels of a synthesis layer; 0 for other tensors.
+
+    Args:
+        slots: resolution of each style slot, for StyleGAN3: of the input and of each layer.
+    """
     parts = name.split(".")
     if parts[0] != "synthesis":
         return 0
+    if parts[1] == "layers":
+        return slots[int(parts[2]) + 1]
     return int(parts[2]) if parts[1] == "blocks" else 4
 
 

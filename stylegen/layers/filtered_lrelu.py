@@ -90,7 +90,7 @@ def _filter(taps: Tensor | None, factor: int, gain: float, x: Tensor) -> _Filter
 
 def _mirrored(taps: Tensor | None) -> Tensor | None:
     """For a convolution in the form of a correlation."""
-    return None if taps is None else taps.flip(*range(taps.ndim))
+    return None if taps is None else taps.flip([0, 1][: taps.ndim])
 
 
 def _spread(x: Tensor, filter: _Filter) -> Tensor:

@@ -145,6 +145,17 @@ def test_blends() -> None:
         blended(a, made("stylegan1"), 4, 16)
 
 
+def test_stylegan3_layers_blend_by_the_resolution_of_their_bandwidth() -> None:
+    """Cutoffs 2, 4, 8, 8, 8 at 16 px: slots of 4 (the input), 4, 8, 16, 16, 16 px."""
+    a, b = made("stylegan3", num_layers=4), made("stylegan3", num_layers=4)
+    found = blended(a, b, 8, 8).G_ema.tensors
+    changed = {
+        name.rpartition(".")[0] for name, tensor in found.items() if not torch.equal(tensor, a.G_ema.tensors[name])
+    }
+    assert changed == {"synthesis.layers.1", "synthesis.layers.1.affine"}
+    assert resized(a, 32).G_ema.tensors.keys() == a.G_ema.tensors.keys()
+
+
 def test_discriminators_keep_the_layers_that_exist() -> None:
     D = DISCRIMINATORS["stylegan2"](resolution=16, channel_base=64, channel_max=8)
     settings = {"resolution": 16, "channels": 3, "num_classes": 0, "channel_base": 64, "channel_max": 8}
