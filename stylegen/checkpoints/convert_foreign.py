@@ -19,7 +19,7 @@ from stylegen.downloads import is_download
 from stylegen.errors import DamagedFile, UserError, printable
 from stylegen.files import replacing
 
-_NOT_PARAMETERS = ("noise_const", "noise.const", "w_avg")
+_NOT_PARAMETERS = ("noise_const", "noise.const", "w_avg", "magnitude_ema", "freqs", "phases", "transform")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def test_outputs(network: Network) -> None:
 
 def gradients(network: Network) -> dict[str, Tensor]:
     """Of a scalar of the image, by every parameter."""
-    images = network.G(network.golden["in.z"].to(next(network.G.parameters()).dtype))
+    inputs = [network.golden[name] for name in ("in.z", "in.c") if name in network.golden.tensors]
+    images = network.G(*(value.to(network.G.mapping.w_avg.dtype) for value in inputs))
     named = dict(network.G.named_parameters())
     weights = torch.linspace(-1, 1, images.numel(), dtype=torch.float64).view_as(images).to(images.dtype)
     found = torch.autograd.grad((images * weights).sum() + images.square().sum(), list(named.values()))
