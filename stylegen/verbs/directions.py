@@ -46,7 +46,7 @@ def run(settings: DirectionsSettings) -> DirectionsResult:
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
     G, labels = snapshot.generator.to(device), parse_labels(settings.label, snapshot)
     sampler = Sampler(G, psi=settings.truncation_psi, labels=labels, batch_size=settings.batch_size)
-    layers = list(parse_layers(settings.layers, G.level.resolution, G.num_active_ws))
+    layers = list(parse_layers(settings.layers, G.slot_resolutions))
     features = build_extractor(choose_extractor(settings.extractor, settings.weights), settings.weights, device)
     recorded = {key: value for key, value in as_dict(settings).items() if key not in ("out", "device")}
     search, classifier = DirectionSearch(snapshot, sampler, layers, settings.w_samples, recorded), None

@@ -59,7 +59,7 @@ def _directions(settings: SampleSettings, snapshot: Snapshot, seeds: list[int]) 
         )
     found, layers = read_directions(settings.directions, G), None
     if settings.direction_layers is not None:
-        layers = parse_layers(settings.direction_layers, G.level.resolution, G.num_active_ws, "direction_layers")
+        layers = parse_layers(settings.direction_layers, G.slot_resolutions, "direction_layers")
     return DirectionFigure(
         seeds=seeds,
         captions=settings.captions,
