@@ -9,6 +9,7 @@ from stylegen import __version__
 from stylegen.checkpoints.foreign_file import sha256_of
 from stylegen.checkpoints.packaged import LICENSE, is_packaged
 from stylegen.checkpoints.snapshot import Snapshot
+from stylegen.latent.sampler import check_noise
 from stylegen.networks import StyleGenerator
 
 INPUTS = ("z", "ws")
@@ -32,6 +33,9 @@ class Source:
     noise: str = "const"
     license: str | None = None
     out: Path = Path("out")
+
+    def __post_init__(self) -> None:
+        check_noise(self.generator, self.noise)
 
     @property
     def generator(self) -> StyleGenerator:

@@ -12,7 +12,6 @@ from stylegen.cpus import use_default_threads
 from stylegen.errors import UserError
 from stylegen.exports import FORMATS
 from stylegen.exports.export_source import Source
-from stylegen.latent.sampler import check_noise
 from stylegen.placement import check_writable, place
 
 
@@ -37,9 +36,7 @@ def run(settings: ExportSettings) -> ExportResult:
     """
     form, out, lines = FORMATS[settings.format], find_output(settings), list[str]()
     use_default_threads()
-    snapshot = load_snapshot(settings.snapshot)
-    check_noise(snapshot.generator, settings.noise)
-    source = Source(snapshot, settings.input, settings.noise, settings.license, out)
+    source = Source(load_snapshot(settings.snapshot), settings.input, settings.noise, settings.license, out)
     try:
         files = place(lambda path: lines.extend(form.write(source, path)), out, keep_both=False)
         return ExportResult(out, sum(file.stat().st_size for file in files), lines)

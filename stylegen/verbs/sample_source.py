@@ -57,8 +57,7 @@ def find_source(settings: SampleSettings, snapshot: Snapshot, setting: str) -> s
         setting: "latents" or "mix_latents".
     """
     if (path := getattr(settings, setting)) is not None:
-        ws = read_latents(path, snapshot.generator, setting).ws
-        seeds = setting.replace("latents", "seeds")
+        ws, seeds = read_latents(path, snapshot.generator, setting).ws, setting.replace("latents", "seeds")
         check_numbers(parse_seeds(getattr(settings, seeds), seeds), len(ws), seeds, setting)
         return ws
     return snapshot.seed_source if settings.seed_source == "auto" else settings.seed_source
