@@ -14,6 +14,7 @@ _ADA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
 _TRANSFER = f"{_ADA}/transfer-learning-source-nets"
 _STYLEGAN2 = "https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks"
 _CATALOG = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files"
+_CATALOG3 = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan3/versions/1/files"
 _DRIVE = "https://drive.google.com/uc?id="
 
 
@@ -26,7 +27,7 @@ class PublishedModel:
         data: what it was trained on.
         resolution: in pixels.
         fid: as published for this file, with the paper; empty if the authors give none.
-        network: "stylegan1" or "stylegan2".
+        network: "stylegan1", "stylegan2" or "stylegan3".
         saved_as: name of the file if the URL does not end in it. Then only a browser can download it.
     """
 
@@ -117,6 +118,23 @@ PUBLISHED_MODELS: dict[str, PublishedModel] = {
         "stylegan1",
         "karras2019stylegan-bedrooms-256x256.pkl",
     ),
+} | {
+    f"nvidia/stylegan3{config}_{name}{'_' * name[-1].isdigit()}{side}": PublishedModel(
+        f"{_CATALOG3}/stylegan3-{config}-{name}-{side}x{side}.pkl",
+        f"{data}, configuration {config.upper()}",
+        side,
+        "",
+        "stylegan3",
+    )
+    for config in "tr"
+    for name, data, side in (
+        ("ffhq", "FFHQ", 1024),
+        ("ffhqu", "FFHQ, unaligned", 1024),
+        ("ffhqu", "FFHQ, unaligned", 256),
+        ("metfaces", "MetFaces", 1024),
+        ("metfacesu", "MetFaces, unaligned", 1024),
+        ("afhqv2", "AFHQv2", 512),
+    )
 }
 
 
