@@ -21,6 +21,7 @@ VERBS = {
     "export": "a generator for other programs: export snapshot=RUN format=onnx|state_dict|huggingface out=PATH",
     "project": "latents of your own images: project images=photo.png out=projected",
     "directions": "directions of w: directions method=sefa|pca|boundary out=FILE.safetensors",
+    "view": "the model in the browser: view snapshot=RUN_or_MODEL",
     "models": "list the trained models in the package: models name=portraits64",
     "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",

@@ -37,7 +37,7 @@ FLOORS = [
     {"training"},
     {"config"},
     {"runs"},
-    {"studies", "benchmarks", "diagnosis"},
+    {"studies", "benchmarks", "diagnosis", "viewer"},
     {"verbs"},
     {"__main__"},
 ]
@@ -73,6 +73,7 @@ ONLY_IN = {
     "hydra": r"stylegen/config/.*\.py",
     "omegaconf": r"stylegen/config/.*\.py",
     "matplotlib": r"stylegen/figures\.py",
+    "aiohttp": r"stylegen/viewer/.*\.py",
     "wandb": r"stylegen/training/observers/wandb\.py",
     "triton": r"stylegen/randomness/philox_triton\.py",
     "torch_fidelity": r"stylegen/features/torch_fidelity_networks\.py",

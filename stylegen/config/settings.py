@@ -151,6 +151,7 @@ ROOTS = {  # verb -> its settings dataclass
     "export": "stylegen.config.settings:ExportSettings",
     "project": "stylegen.config.project_settings:ProjectSettings",
     "directions": "stylegen.config.direction_settings:DirectionsSettings",
+    "view": "stylegen.config.view_settings:ViewSettings",
     "models": "stylegen.config.settings:ModelsSettings",
     "study": "stylegen.config.settings:StudySettings",
     "bench": "stylegen.config.settings:BenchSettings",

@@ -70,12 +70,14 @@ class Projector:
         matching: the distance of images.
         options: of the optimization.
         progress: called after each step.
+        watch: called in each step of `to_w` and `to_w_plus`, with the generator's images.
     """
 
     generator: StyleGenerator
     matching: Matching
     options: ProjectionOptions
     progress: Progress | None = None
+    watch: Callable[[Tensor], None] | None = None
 
     def counted(self, part: int, parts: int) -> "Projector":
         """A projector that reports its steps as those of one of several parts."""
@@ -154,7 +156,10 @@ class Projector:
         for step in range(options.steps):
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * rate_factor(step / options.steps)
-            loss = self.matching.distances(self.generator.synthesis(styles(step), list(noise) or "const"), goals)
+            images = self.generator.synthesis(styles(step), list(noise) or "const")
+            if self.watch is not None:
+                self.watch(images)
+            loss = self.matching.distances(images, goals)
             penalty = sum((autocorrelation(n) for n in noise), loss.new_zeros(len(loss)))
             optimizer.zero_grad()
             (loss + options.noise_weight * penalty).sum().backward()

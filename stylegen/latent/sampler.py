@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from stylegen import randomness
 from stylegen.bounds import SEED_SOURCES
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
+from stylegen.latent.noise_inputs import random_noise
 from stylegen.latent.sample_labels import Labels, uniform_labels
 from stylegen.latent.seeds import latents
 from stylegen.latent.truncation import label_centers, truncate
@@ -87,7 +87,7 @@ class Sampler:
             part = slice(start, start + self.batch_size)
             w = self.truncated(ws[part], seeds[part], psi)
             mode = noise or self.noise
-            parts.append(to_uint8(G.synthesis(w, self._noise_for(seeds[part]) if mode == "random" else mode)))
+            parts.append(to_uint8(G.synthesis(w, random_noise(G, seeds[part]) if mode == "random" else mode)))
         return torch.cat(parts)
 
     def images(self, seeds: list[int]) -> Tensor:
@@ -120,12 +120,6 @@ class Sampler:
         other.labels = self.labels if labels is None else labels
         other.seed_source = self.seed_source if seed_source is None else seed_source
         return other
-
-    def _noise_for(self, seeds: list[int]) -> list[Tensor]:
-        sizes = self.generator.synthesis.noise_sizes
-        indices = torch.tensor(seeds, device=self.device)
-        requests = {f"sample/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
-        return [noise.to(self.dtype) for noise in randomness.generate(0, indices, requests).values()]
 
 
 def check_numbers(seeds: list[int], count: int, setting: str = "seeds", source: str = "latents") -> None:

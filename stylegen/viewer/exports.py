@@ -1,0 +1,101 @@
+"""Files of the page: images, videos and latents."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from stylegen.bounds import Choice
+from stylegen.errors import UserError
+from stylegen.files import temporary_folder
+from stylegen.latent.latents_file import Latents, write_latents
+from stylegen.latent.sample_video import SampleVideo
+from stylegen.latent.sampler import Sampler
+from stylegen.viewer.inference import Job
+from stylegen.viewer.page_state import PageState, parse
+from stylegen.viewer.renderer import Renderer, video_timing
+from stylegen.viewer.wire import Answer, encode_image
+
+FORMATS = ("png", "webp", "npz", "mp4", "animation")
+MAX_FRAMES = 3000
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """The file: an image, latents, an MP4, or an animated WebP."""
+
+    format: Annotated[str, Choice(FORMATS)] = "png"
+
+
+@dataclass(frozen=True)
+class _PausedVideo(SampleVideo):
+    """A video whose frames leave time for other requests."""
+
+    job: Job
+
+    def generate(self, sampler: Sampler) -> Iterator[Tensor]:
+        for number, frame in enumerate(super().generate(sampler)):
+            self.job.pause()
+            self.job.report("progress", done=number + 1, total=self.length, text="frames")
+            yield frame
+
+
+def export(job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
+    """A file with the still, or with the video through the keyframes.
+
+    Raises:
+        UserError: a video of fewer than two keyframes, or one that cannot be encoded.
+    """
+    kind = parse(ExportOptions, rest, "export").format
+    if kind in ("png", "webp"):
+        data = encode_image(renderer.images([state.still])[0], kind)
+    elif kind == "npz":
+        data = _file(job, state, renderer, "latents.npz")
+    else:
+        data = _file(job, state, renderer, "video.mp4" if kind == "mp4" else "video.webp")
+    suffix = "webp" if kind == "animation" else kind
+    return job.answer("file", data, name=f"{_stem(state, kind)}.{suffix}")
+
+
+def _stem(state: PageState, kind: str) -> str:
+    what = "video" if kind in ("mp4", "animation") else state.still.source or f"seed{state.still.seed}"
+    return f"{state.model.replace('/', '-')}-{what}"
+
+
+def _file(job: Job, state: PageState, renderer: Renderer, name: str) -> bytes:
+    with temporary_folder() as folder:
+        path = folder / name
+        if name.endswith(".npz"):
+            write_latents(path, _latents(state, renderer))
+        else:
+            _write_video(job, state, renderer, path)
+        return path.read_bytes()
+
+
+def _latents(state: PageState, renderer: Renderer) -> Latents:
+    """Styles of the still, then those of the keyframes."""
+    stills = [state.still, *(keyframe.still for keyframe in state.keyframes)]
+    names = ["still", *(f"keyframe{k}" for k in range(len(state.keyframes)))]
+    ws = torch.cat([renderer.ws(still) for still in stills])
+    return Latents(ws, names, {"snapshot": renderer.snapshot.path.name, "model": state.model})
+
+
+def _write_video(job: Job, state: PageState, renderer: Renderer, path: Path) -> None:
+    if len(state.keyframes) < 2:
+        raise UserError("a video of one keyframe", rule="it needs two", fix="Add keyframes on the timeline")
+    first = state.keyframes[0].still
+    ws = torch.cat([renderer.ws(keyframe.still) for keyframe in state.keyframes])
+    sampler = Sampler(renderer.generator, noise=first.noise, batch_size=4, seed_source=ws)
+    timing = video_timing(state.keyframes, state.loop, state.fps)
+    video = _PausedVideo(list(range(len(ws))), 1, None, timing, path.suffix, job)
+    if video.length > MAX_FRAMES:
+        raise UserError(
+            f"a video of {video.length} frames", rule=f"at most {MAX_FRAMES} are written", fix="Use lower fps"
+        )
+    side = renderer.generator.level.resolution
+    scale = max(1, 256 // side)
+    video.check_size(side * scale)
+    video.write(sampler, scale, path)

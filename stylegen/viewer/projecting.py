@@ -1,0 +1,41 @@
+"""Projection of a dropped image, with the generator's image on the page while it is optimized."""
+
+import time
+
+import torch
+from torch import Tensor
+
+from stylegen.features.lpips import perceptual_distance
+from stylegen.images import to_uint8
+from stylegen.latent.projection import Matching, ProjectionOptions, Projector
+from stylegen.viewer.inference import Job
+from stylegen.viewer.renderer import Renderer
+from stylegen.viewer.wire import Answer, encode_image
+
+_SECONDS = 0.15  # between two images of the optimization
+
+
+def project(job: Job, renderer: Renderer, name: str, target: Tensor, steps: int) -> Answer:
+    """Project an image [C, H, W] in [-1, 1], in W and then in W+; it becomes the source `name`."""
+    G = renderer.generator.requires_grad_(False)
+    matching = Matching(perceptual_distance("auto", None, next(G.parameters()).device))
+    latest: list[Tensor] = []
+    shown = time.monotonic()
+
+    def watch(images: Tensor) -> None:
+        latest[:] = [images.detach()]
+
+    def progress(phase: str, done: int, total: int, text: str) -> None:
+        nonlocal shown
+        job.pause()
+        if latest and time.monotonic() - shown > _SECONDS:
+            shown = time.monotonic()
+            image = encode_image(to_uint8(latest[0])[0], "jpeg")
+            job.report("projecting", image, phase=phase, done=done, total=total, text=text)
+
+    projector = Projector(G, matching, ProjectionOptions(steps=steps), progress, watch)
+    with torch.enable_grad():
+        targets = target[None].to(next(G.parameters()))
+        ws = projector.to_w_plus(targets, projector.to_w(targets))
+    renderer.add_source(name, ws)
+    return job.answer("source", name=name, sources=list(renderer.sources))

@@ -1,0 +1,87 @@
+"""The command and the Python lines that make the image of the page."""
+
+import shlex
+from typing import Any
+
+from stylegen.viewer.page_state import PageState, Still
+
+LATENTS = "latents.npz"
+
+
+def recipes(state: PageState, snapshot: str) -> dict[str, Any]:
+    """`command` and `python`, and what they need: `file`, to be saved first, or None; `note` on what they leave out.
+
+    Args:
+        snapshot: the model, for `snapshot=`.
+    """
+    still = state.still
+    if _is_seed(still):
+        command = _command(still, snapshot)
+    else:
+        words = [f"snapshot={snapshot}", f"latents={LATENTS}", "mode=images", "seeds=0", f"noise={still.noise}"]
+        command = shlex.join(["python", "sample.py", *words, "out=image"])
+    notes = []
+    if still.noise == "random" and not _is_seed(still):
+        notes.append("The command has the noise of another seed.")
+    if still.noise_strength != 1 and still.noise != "none":
+        notes.append("The command has noise of strength 1.")
+    written_out = _is_written_out(still)
+    python = _python(still, snapshot, written_out)
+    file = None if _is_seed(still) and written_out else LATENTS
+    return {"command": command, "python": python, "file": file, "note": " ".join(notes)}
+
+
+def _is_seed(still: Still) -> bool:
+    """Whether the styles are those of a seed."""
+    moved = any(move.strength for move in still.moves)
+    return still.source is None and not (still.x or still.y or still.mixed or moved)
+
+
+def _is_written_out(still: Still) -> bool:
+    """Whether the Python lines compute the styles; else they read them from the file of latents."""
+    sources = still.source is not None or still.mix_source is not None
+    return not sources and not any(move.strength for move in still.moves) and still.center == "all"
+
+
+def _command(still: Still, snapshot: str) -> str:
+    words = [f"snapshot={snapshot}", "mode=images", f"seeds={still.seed}", f"truncation_psi={still.psi:g}"]
+    if still.cutoff is not None:
+        words.append(f"truncation_cutoff={still.cutoff}")
+    if still.center != "all":
+        words.append(f"truncation_center={still.center}")
+    if still.label is not None:
+        words.append(f"label={still.label}")
+    if still.noise != "const":
+        words.append(f"noise={still.noise}")
+    return shlex.join(["python", "sample.py", *words, "out=image"])
+
+
+def _python(still: Still, snapshot: str, written_out: bool) -> str:
+    imports, lines = ["import stylegen"], [f"model = stylegen.load({snapshot!r})"]
+    if not written_out:
+        imports.append("from stylegen.latent.latents_file import read_latents")
+        lines.append(f"ws = read_latents({LATENTS!r}, model.generator).ws[:1]")
+    else:
+        truncation = f"psi={still.psi!r}, cutoff={still.cutoff!r}"
+        label = "" if still.label is None else f", label={still.label!r}"
+        if still.x or still.y:
+            imports.append("import torch\n\nfrom stylegen.latent.interpolation import plane")
+            lines.append(f"a, right, down = model.ws([{still.seed}, {still.seed + 1}, {still.seed + 2}]{label})")
+            lines.append(f"x, y = torch.tensor([{still.x!r}]), torch.tensor([{still.y!r}])")
+            lines.append("ws = plane(a, right - a, down - a, x, y)[0]")
+            lines.append(f"ws = model.truncate(ws, {truncation})")
+        else:
+            lines.append(f"ws = model.truncate(model.ws({still.seed}{label}), {truncation})")
+        if still.mixed:
+            imports.append("from stylegen.latent.mixing import mix")
+            lines.append(f"other = model.truncate(model.ws({still.mix_seed}{label}), {truncation})")
+            lines.append(f"ws = mix(ws, other, {list(still.mixed)})")
+    if still.noise == "random" or (still.noise == "const" and still.noise_strength != 1):
+        imports.append("from stylegen.images import to_uint8\nfrom stylegen.latent.noise_inputs import scaled_noise")
+        settings = f"[{still.seed}], {still.noise!r}, {still.noise_strength!r}"
+        lines.append(f"noise = scaled_noise(model.generator, {settings})")
+        lines.append("images = stylegen.Images(to_uint8(model.synthesis(ws, noise)))")
+    else:
+        lines.append(f"images = model.render(ws, noise={still.noise!r})")
+    lines.append('images.save("image.png")')
+    return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,44 @@
+"""Images that were dropped on the page, until they are projected."""
+
+import itertools
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from torch import Tensor
+
+from stylegen.bounds import brief
+from stylegen.errors import UserError
+
+MAX_BYTES = 2**25  # of a file
+MAX_WAITING = 8
+
+
+class Uploads:
+    """Converted images by name; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._waiting: OrderedDict[str, tuple[str, Tensor]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, model: str, target: Tensor) -> str:
+        """Keep an image [C, H, W] that was converted for a model -> its name."""
+        with self._lock:
+            name = f"image{next(self._numbers)}"
+            self._waiting[name] = (model, target)
+            while len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+        return name
+
+    def take(self, name: Any, model: str) -> tuple[str, Tensor]:
+        """The name and the image, which is then forgotten.
+
+        Raises:
+            UserError: no such image, or one for another model.
+        """
+        with self._lock:
+            found = self._waiting.pop(name, None) if isinstance(name, str) else None
+        if found is None or found[0] != model:
+            raise UserError(f"upload={brief(name)}", rule="this image is no longer there", fix="Drop it again")
+        return str(name), found[1]
