@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from stylegen.errors import UserError
 from stylegen.images import make_grid
 from stylegen.viewer.inference import Job
 from stylegen.viewer.page_state import PageState, Still
@@ -32,6 +33,18 @@ def walking_map(job: Job, state: PageState, renderer: Renderer) -> Answer:
     steps = [round(MAP_REACH * (2 * k / (MAP_SIDE - 1) - 1), 4) for k in range(MAP_SIDE)]
     cells = [(replace(state.still, x=x, y=y), {"x": x, "y": y}, f"{x:g}, {y:g}") for y in steps for x in steps]
     return _sheet(job, renderer, cells, MAP_SIDE, "map", reach=MAP_REACH)
+
+
+def keyframes(job: Job, state: PageState, renderer: Renderer) -> Answer:
+    """The sheet of the keyframes, in one row.
+
+    Raises:
+        UserError: no keyframe.
+    """
+    if not state.keyframes:
+        raise UserError("no keyframes", rule="the sheet shows at least one", fix="Add a keyframe")
+    cells: list[Cell] = [(keyframe.still, {}, f"{keyframe.seconds:g} s") for keyframe in state.keyframes]
+    return _sheet(job, renderer, cells, len(cells), "keyframes")
 
 
 def _seeds(still: Still, renderer: Renderer) -> list[Cell]:

@@ -68,6 +68,7 @@ class Handlers:
             "image": self._image,
             "grid": lambda job, state, renderer, rest: grids.grid(job, state, renderer),
             "map": lambda job, state, renderer, rest: grids.walking_map(job, state, renderer),
+            "keyframes": lambda job, state, renderer, rest: grids.keyframes(job, state, renderer),
             "layers": lambda job, state, renderer, rest: layer_views.layers(job, state, renderer, rest),
             "directions": self._directions,
             "recipes": self._recipes,

@@ -15,7 +15,7 @@ from stylegen.errors import UserError, printable
 from stylegen.viewer.wire import FOREGROUND, Answer, Request
 
 MAX_UNSENT = 2  # answers of a client
-REPLACEABLE = ("grid", "map", "layers")  # background requests that a newer one of their slot ends
+REPLACEABLE = ("grid", "map", "layers", "keyframes")  # background requests that a newer one of their slot ends
 _SECONDS = 60.0  # for the thread to end
 
 

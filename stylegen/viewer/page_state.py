@@ -15,7 +15,7 @@ MAX_KEYFRAMES = 32
 MAX_MOVES = 16
 MAX_SECONDS = 600.0
 SafeSeed = Annotated[int, Range(0, 2**53 - 1)]  # exact in JavaScript
-VIEWS = ("image", "grid", "layers")
+VIEWS = ("image", "grid", "layers", "run")
 GRIDS = ("seeds", "mixing", "truncation")
 
 T = TypeVar("T")

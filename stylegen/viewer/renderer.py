@@ -12,7 +12,7 @@ from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
 from stylegen.latent.direction_search import DirectionSearch
-from stylegen.latent.directions import Directions
+from stylegen.latent.directions_file import Directions
 from stylegen.latent.interpolation import cubic, plane
 from stylegen.latent.mixing import mix, slot_resolution
 from stylegen.latent.noise_inputs import scaled_noise, stored_noise

@@ -19,8 +19,8 @@ from stylegen.files import parse_json
 from stylegen.images import to_pil
 
 MAX_MESSAGE = 2**18  # bytes
-FOREGROUND = ("image",)  # slots whose requests interrupt others
-BACKGROUND = ("grid", "map", "layers", "job")
+FOREGROUND = ("image", "open", "recipes")  # slots whose requests interrupt others
+BACKGROUND = ("grid", "map", "layers", "keyframes", "job")
 _JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 _ENCODINGS: dict[str, dict[str, Any]] = {
     "jpeg": _JPEG,

@@ -1,0 +1,132 @@
+// Where images come from. The rest of the page uses these methods only, so that another engine, such as one that runs
+// the network in the browser, can take its place:
+//
+//   models()                            -> {models: [{name, run}], runs: [name]}
+//   latest(kind, slot, state, fields)   -> {header, payload}, or null if a newer request of the slot came first
+//   job(kind, state, fields, progress)  -> {header, payload}; one at a time; progress({header, payload})
+//   cancel()                            ends the job
+//   upload(file, model)                 -> name of an image, for job("project")
+//   run(name)                           -> {curves, grids};  gridAddress(run, grid) -> address of an image
+
+/** Requests of a slot that may be under way at the same time: hides the time of the network. */
+const PIPELINED = 2;
+const RECONNECT_MS = 1500;
+
+export class ServerEngine {
+  #socket = null;
+  #number = 0;
+  #pending = new Map(); // id -> {slot, resolve, reject, progress}
+  #waiting = new Map(); // slot -> {send, resolve}: the newest request that is not sent yet
+  #jobs = Promise.resolve();
+  #connected;
+
+  constructor(onConnection) {
+    this.onConnection = onConnection;
+    this.#connect();
+  }
+
+  async models() {
+    return (await fetch("models")).json();
+  }
+
+  async run(name) {
+    return (await fetch(`runs/${encodeURIComponent(name)}`)).json();
+  }
+
+  gridAddress(run, grid) {
+    return `runs/${encodeURIComponent(run)}/${encodeURIComponent(grid)}`;
+  }
+
+  async upload(file, model) {
+    const answer = await fetch(`uploads?model=${encodeURIComponent(model)}`, { method: "POST", body: file });
+    if (!answer.ok) throw new Error(await answer.text());
+    return (await answer.json()).upload;
+  }
+
+  latest(kind, slot, state, fields = {}) {
+    return new Promise((resolve, reject) => {
+      const send = () => this.#send(kind, slot, state, fields, resolve, reject);
+      const under = [...this.#pending.values()].filter((request) => request.slot === slot).length;
+      if (slot === "image" && under >= PIPELINED) {
+        this.#waiting.get(slot)?.resolve(null);
+        this.#waiting.set(slot, { send, resolve });
+      } else {
+        send();
+      }
+    });
+  }
+
+  job(kind, state, fields = {}, progress = () => {}) {
+    const run = () => new Promise((resolve, reject) => {
+      this.#send(kind, "job", state, fields, resolve, reject, progress);
+    });
+    const result = this.#jobs.then(run);
+    this.#jobs = result.catch(() => {});
+    return result;
+  }
+
+  async cancel() {
+    await this.#connected;
+    this.#socket.send(JSON.stringify({ kind: "cancel", slot: "job", id: this.#number }));
+  }
+
+  async #send(kind, slot, state, fields, resolve, reject, progress) {
+    const id = ++this.#number;
+    if (slot !== "job" && slot !== "image") { // the server drops the older one
+      for (const [other, request] of this.#pending) {
+        if (request.slot === slot) {
+          this.#pending.delete(other);
+          request.resolve(null);
+        }
+      }
+    }
+    this.#pending.set(id, { slot, resolve, reject, progress });
+    await this.#connected;
+    const { view, grid, ...rest } = state;
+    this.#socket.send(JSON.stringify({ kind, slot, id, state: { ...rest, view, grid }, ...fields }));
+  }
+
+  #connect() {
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    this.#connected = new Promise((resolve) => {
+      socket.onopen = () => {
+        this.onConnection(true);
+        resolve();
+      };
+    });
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = () => {
+      for (const { resolve } of this.#pending.values()) resolve(null);
+      this.#pending.clear();
+      this.#waiting.clear();
+      this.onConnection(false);
+      setTimeout(() => this.#connect(), RECONNECT_MS);
+    };
+  }
+
+  #receive(data) {
+    const length = new DataView(data).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    const request = this.#pending.get(header.id);
+    if (!request) return;
+    const answer = { header, payload: data.slice(4 + length) };
+    if (header.kind === "progress" || header.kind === "projecting") {
+      request.progress?.(answer);
+      return;
+    }
+    // Answers come in order, so an older request of the slot was dropped by the server.
+    for (const [id, other] of this.#pending) {
+      if (other.slot === request.slot && id <= header.id) {
+        this.#pending.delete(id);
+        if (id < header.id) other.resolve(null);
+      }
+    }
+    if (header.kind === "error") request.reject(new Error(header.message));
+    else request.resolve(header.kind === "abandoned" ? null : answer);
+    const next = this.#waiting.get(request.slot);
+    this.#waiting.delete(request.slot);
+    next?.send();
+  }
+}

@@ -1,0 +1,68 @@
+// Files, and the command and Python lines that make the image.
+
+import { button, download, el, section } from "./widgets.js";
+
+const FILES = [["PNG", "png"], ["WebP", "webp"], ["Latents", "npz"], ["MP4", "mp4"], ["Animation", "animation"]];
+const VIDEOS = ["mp4", "animation"];
+
+export function exportPanel(store, engine, onError) {
+  const progress = el("progress", { max: 1, value: 0, "aria-label": "Progress of the file", hidden: true });
+  const buttons = FILES.map(([label, format]) => button(label, () => save(format), { "data-format": format }));
+  const [command, python] = ["Command", "Python"].map((title) => {
+    const code = el("code", { id: title.toLowerCase() });
+    const copy = button("Copy", async () => {
+      await navigator.clipboard.writeText(code.textContent);
+      copy.textContent = "Copied";
+      setTimeout(() => { copy.textContent = "Copy"; }, 1200);
+    }, { "aria-label": `Copy: ${title}` });
+    return { code, root: el("div", { class: "code" }, el("h3", {}, title, copy), el("pre", { tabindex: 0, "aria-label": title }, code)) };
+  });
+  const note = el("p", { class: "hint" });
+  const { root, isOpen } = section(
+    "Export", { onopen: () => refresh() },
+    el("div", { class: "exports" }, ...buttons), progress, command.root, python.root, note,
+  );
+  let shown = "";
+
+  const save = async (format) => {
+    progress.hidden = false;
+    progress.removeAttribute("value");
+    try {
+      const answer = await engine.job("export", store.state, { format }, ({ header }) => {
+        progress.value = header.done / header.total;
+      });
+      if (answer) download(answer.payload, answer.header.name);
+    } catch (error) {
+      onError(error);
+    } finally {
+      progress.hidden = true;
+    }
+  };
+
+  const refresh = async () => {
+    const wanted = JSON.stringify([store.state.model, store.state.still]);
+    if (!isOpen() || wanted === shown) return;
+    shown = wanted;
+    try {
+      const answer = await engine.latest("recipes", "recipes", store.state);
+      if (!answer) return;
+      command.code.textContent = answer.header.command;
+      python.code.textContent = answer.header.python;
+      const file = answer.header.file ? `They read ${answer.header.file}: save the latents under this name. ` : "";
+      note.textContent = file + answer.header.note;
+    } catch (error) {
+      onError(error);
+    }
+  };
+
+  return {
+    root,
+    sync(state, info, change) {
+      for (const control of buttons) {
+        control.disabled = VIDEOS.includes(control.dataset.format) && state.keyframes.length < 2;
+        control.title = control.disabled ? "Add two keyframes first" : "";
+      }
+      if (!change.drag) refresh();
+    },
+  };
+}

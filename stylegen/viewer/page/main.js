@@ -1,0 +1,180 @@
+// Wires the parts of the page together.
+
+import { directionsPanel } from "./directions_panel.js";
+import { ServerEngine } from "./engine.js";
+import { exportPanel } from "./export_panel.js";
+import { mapPanel } from "./map_panel.js";
+import { mixingPanel } from "./mixing_panel.js";
+import { projection } from "./projection.js";
+import { classPanel, noisePanel, sourcePanel, truncationPanel } from "./source_panel.js";
+import { Stage } from "./stage.js";
+import { Store } from "./state.js";
+import { Timeline } from "./timeline.js";
+import { GridView, LayersView, RunView } from "./views.js";
+import { button, el, icon } from "./widgets.js";
+
+const MODELS_MS = 10_000;
+const $ = (id) => document.getElementById(id);
+
+const store = new Store(location.hash);
+const stage = new Stage();
+const engine = new ServerEngine((connected) => {
+  if (connected) start();
+  else fail(new Error("The server is gone. Start it again; the page reconnects by itself."));
+});
+let info = null; // of the open model
+let models = [];
+
+function fail(error) {
+  $("message").textContent = error.message;
+  $("message").hidden = false;
+  clearTimeout(fail.timer);
+  fail.timer = setTimeout(() => { $("message").hidden = true; }, 8000);
+}
+
+const source = sourcePanel(store);
+const timeline = new Timeline($("timeline"), store, engine, stage, fail);
+const run = new RunView($("view-run"), store, engine, fail);
+run.run = (model) => models.find(({ name }) => name === model)?.run;
+const parts = [
+  source, truncationPanel(store), classPanel(store), mixingPanel(store), mapPanel(store, engine, fail),
+  directionsPanel(store, engine, fail), noisePanel(store), exportPanel(store, engine, fail),
+];
+$("panel").append(...parts.map(({ root }) => root));
+parts.push(
+  timeline, new GridView($("view-grid"), store, engine, fail), new LayersView($("view-layers"), store, engine, fail), run,
+);
+projection(store, engine, stage, {
+  fileInput: source.file, onError: fail, onEnd: () => show(store.state, {}),
+  onSource: (sources) => { info.sources = sources; },
+});
+
+// Views
+
+const views = ["image", "grid", "layers", "run"].map((name) => {
+  const tab = button(name[0].toUpperCase() + name.slice(1), () => store.update({ view: name }, { same: true }));
+  tab.dataset.view = name;
+  return tab;
+});
+$("views").append(...views);
+
+function showView({ view, model }) {
+  for (const tab of views) {
+    if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+    $(`view-${tab.dataset.view}`).hidden = tab.dataset.view !== view;
+  }
+  views[3].hidden = !run.run(model) && view !== "run";
+}
+
+// The image
+
+async function show(state, change) {
+  try {
+    const answer = await engine.latest("image", "image", state, { encoding: change.drag ? "jpeg" : "png" });
+    if (answer) await stage.show(answer, change.at);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function describe({ still }) {
+  const from = still.source ? still.source.replace(/^image/, "projected image ") : `Seed ${still.seed}`;
+  const mixed = still.mixed.length ? `, mixed with ${still.mix_source ?? `seed ${still.mix_seed}`}` : "";
+  const moved = still.moves.some((move) => move.strength) ? ", moved" : "";
+  return `${from}${mixed}${moved}, psi ${still.psi.toFixed(2)}`;
+}
+
+function render(state, change) {
+  if (!info) return;
+  for (const part of parts) part.sync(state, info, change);
+  showView(state);
+  if (change.same) return;
+  timeline.stop();
+  stage.describe(describe(state));
+  if (!change.drag) $("announcement").textContent = describe(state);
+  show(state, change);
+}
+
+store.subscribe((state, change) => {
+  if (change.model) openModel(change);
+  else render(state, change);
+});
+
+// Models
+
+async function listModels() {
+  const listed = await engine.models();
+  if (JSON.stringify(listed.models) === JSON.stringify(models)) return;
+  models = listed.models;
+  const runs = [...new Set(models.map((model) => model.run))];
+  const option = ({ name, run: of }) => el("option", { value: name }, of ? `${Number(name.split("/").pop())} kimg` : name);
+  $("model").replaceChildren(...runs.flatMap((of) => {
+    const options = models.filter((model) => model.run === of).map(option);
+    return of ? [el("optgroup", { label: of }, ...options)] : options;
+  }));
+  $("model").value = store.state.model;
+}
+
+async function openModel(change) {
+  try {
+    const answer = await engine.latest("open", "open", { ...store.state, keyframes: [] });
+    if (!answer) return;
+    info = answer.header;
+    $("model").value = store.state.model;
+    document.title = `${store.state.model} · stylegen`;
+    stage.setPixels(info.resolution <= 32);
+    render(store.state, { ...change, model: false });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function start() {
+  try {
+    await listModels();
+    $("message").hidden = true;
+    const known = models.some(({ name }) => name === store.state.model);
+    store.update({ model: known ? store.state.model : models[0].name }, { model: true });
+    document.body.dataset.ready = "true";
+  } catch (error) {
+    fail(error);
+  }
+}
+setInterval(() => listModels().catch(() => {}), MODELS_MS);
+
+$("model").addEventListener("change", () => {
+  // Layers, classes and projected images belong to a network.
+  const { seed, mix_seed, psi, noise } = store.state.still;
+  const fresh = new Store("").state.still;
+  const sameRun = run.run($("model").value) && run.run($("model").value) === run.run(store.state.model);
+  const still = sameRun ? { ...store.state.still, source: null, mix_source: null, moves: [] } : { ...fresh, seed, mix_seed, psi, noise };
+  const keyframes = sameRun ? store.state.keyframes : [];
+  store.update({ model: $("model").value, still, keyframes }, { model: true });
+});
+
+// Theme, keys, address
+
+$("theme").append(icon("theme"));
+$("theme").addEventListener("click", () => {
+  const dark = getComputedStyle(document.documentElement).colorScheme.includes("dark");
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("theme", document.documentElement.dataset.theme);
+});
+const theme = localStorage.getItem("theme");
+if (theme) document.documentElement.dataset.theme = theme;
+
+addEventListener("keydown", (event) => {
+  if (event.target.closest("input, select, textarea, summary, button, pre") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (step) store.still({ seed: Math.max(0, store.state.still.seed + step), source: null });
+  else if (event.key === "r") source.dice();
+  else if (event.key === " ") timeline.toggle();
+  else return;
+  event.preventDefault();
+});
+
+addEventListener("hashchange", () => {
+  const next = new Store(location.hash).state;
+  store.update(next, { model: next.model !== store.state.model });
+});

@@ -1,0 +1,80 @@
+// The plane through the w of three seeds: (0, 0) is the seed, (1, 0) the next one, (0, 1) the one after it.
+
+import { button, cut, el, section, slider } from "./widgets.js";
+
+/** What the map depends on: walking does not change it. */
+const key = ({ model, still }) => JSON.stringify([model, { ...still, x: 0, y: 0 }]);
+
+export function mapPanel(store, engine, onError) {
+  const canvas = el("canvas", { width: 448, height: 448, "aria-hidden": "true" });
+  const pin = el("div", { class: "pin", "aria-hidden": "true" });
+  const map = el("div", { class: "map", id: "map" }, canvas, pin);
+  const axis = (name) => slider({
+    label: name, min: -1.5, max: 1.5, step: 0.01, attributes: { id: `map-${name}` },
+    onchange: (value, change) => store.still({ [name]: value }, change),
+  });
+  const [x, y] = [axis("x"), axis("y")];
+  const center = button("Back to the seed", () => store.still({ x: 0, y: 0 }));
+  let shown = "";
+  let reach = 1.5;
+
+  const { root, state: text, isOpen } = section(
+    "Map", { onopen: () => refresh() }, map, x.root, y.root, center,
+  );
+
+  const refresh = async () => {
+    const wanted = key(store.state);
+    if (!isOpen() || wanted === shown) return;
+    shown = wanted;
+    try {
+      const answer = await engine.latest("map", "map", store.state);
+      if (!answer) return;
+      const { columns, side, cells } = answer.header;
+      reach = answer.header.reach;
+      const context = canvas.getContext("2d");
+      const size = canvas.width / columns;
+      (await cut(answer.payload, "image/jpeg", columns, side, cells.length)).forEach((cell, k) => {
+        context.drawImage(cell, (k % columns) * size, Math.floor(k / columns) * size, size, size);
+      });
+      map.dataset.ready = "true";
+    } catch (error) {
+      onError(error);
+    }
+  };
+
+  const walk = (event, drag) => {
+    const box = map.getBoundingClientRect();
+    const [columns] = [7];
+    // The centers of the outer cells are at -reach and reach.
+    const at = (part) => Math.max(-reach, Math.min(reach, ((part * columns - columns / 2) * 2 * reach) / (columns - 1)));
+    const round = (value) => Math.round(value * 100) / 100;
+    store.still(
+      { x: round(at((event.clientX - box.left) / box.width)), y: round(at((event.clientY - box.top) / box.height)) },
+      { drag, at: event.timeStamp },
+    );
+  };
+  let walking = false;
+  map.addEventListener("pointerdown", (event) => {
+    walking = true;
+    map.setPointerCapture(event.pointerId);
+    walk(event, true);
+  });
+  map.addEventListener("pointermove", (event) => { if (walking) walk(event, true); });
+  map.addEventListener("pointerup", (event) => {
+    if (walking) walk(event, false);
+    walking = false;
+  });
+
+  return {
+    root,
+    sync(state, info, change) {
+      const place = (value) => `${50 + (100 * value * 6) / (2 * reach * 7)}%`;
+      pin.style.left = place(state.still.x);
+      pin.style.top = place(state.still.y);
+      x.sync(state.still.x);
+      y.sync(state.still.y);
+      text.textContent = state.still.x || state.still.y ? `${state.still.x.toFixed(2)}, ${state.still.y.toFixed(2)}` : "";
+      if (!change.drag) refresh();
+    },
+  };
+}
