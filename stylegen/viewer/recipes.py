@@ -1,4 +1,4 @@
-"""The command and the Python lines that make the image of the page."""
+"""The command and the Python code that make the image of the page."""
 
 import shlex
 from typing import Any
@@ -9,26 +9,21 @@ LATENTS = "latents.npz"
 
 
 def recipes(state: PageState, snapshot: str) -> dict[str, Any]:
-    """`command` and `python`, and what they need: `file`, to be saved first, or None; `note` on what they leave out.
+    """`command`, `python`, and `notes`: what they need, and what they leave out.
 
     Args:
         snapshot: the model, for `snapshot=`.
     """
     still = state.still
-    if _is_seed(still):
-        command = _command(still, snapshot)
-    else:
-        words = [f"snapshot={snapshot}", f"latents={LATENTS}", "mode=images", "seeds=0", f"noise={still.noise}"]
-        command = shlex.join(["python", "sample.py", *words, "out=image"])
-    notes = []
-    if still.noise == "random" and not _is_seed(still):
-        notes.append("The command has the noise of another seed.")
+    is_seed, written_out = _is_seed(still), _is_written_out(still)
+    readers = ["The command"] * (not is_seed) + ["The Python code"] * (not written_out)
+    notes = [f"{reader} reads {LATENTS}: save the latents under this name." for reader in readers]
+    if still.noise == "random" and not is_seed:
+        notes.append("The command has the noise of seed 0.")
     if still.noise_strength != 1 and still.noise != "none":
         notes.append("The command has noise of strength 1.")
-    written_out = _is_written_out(still)
-    python = _python(still, snapshot, written_out)
-    file = None if _is_seed(still) and written_out else LATENTS
-    return {"command": command, "python": python, "file": file, "note": " ".join(notes)}
+    command = _command(still, snapshot) if is_seed else _command_of_latents(still, snapshot)
+    return {"command": command, "python": _python(still, snapshot, written_out), "notes": notes}
 
 
 def _is_seed(still: Still) -> bool:
@@ -53,6 +48,11 @@ def _command(still: Still, snapshot: str) -> str:
         words.append(f"label={still.label}")
     if still.noise != "const":
         words.append(f"noise={still.noise}")
+    return shlex.join(["python", "sample.py", *words, "out=image"])
+
+
+def _command_of_latents(still: Still, snapshot: str) -> str:
+    words = [f"snapshot={snapshot}", f"latents={LATENTS}", "mode=images", "seeds=0", f"noise={still.noise}"]
     return shlex.join(["python", "sample.py", *words, "out=image"])
 
 

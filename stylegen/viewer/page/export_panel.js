@@ -2,7 +2,7 @@
 
 import { button, download, el, section } from "./widgets.js";
 
-const FILES = [["PNG", "png"], ["WebP", "webp"], ["Latents", "npz"], ["MP4", "mp4"], ["Animation", "animation"]];
+const FILES = [["PNG", "png"], ["WebP", "webp"], ["Latents", "npz"], ["MP4", "mp4"], ["Animated WebP", "animation"]];
 const VIDEOS = ["mp4", "animation"];
 
 export function exportPanel(store, engine, onError) {
@@ -48,8 +48,7 @@ export function exportPanel(store, engine, onError) {
       if (!answer) return;
       command.code.textContent = answer.header.command;
       python.code.textContent = answer.header.python;
-      const file = answer.header.file ? `They read ${answer.header.file}: save the latents under this name. ` : "";
-      note.textContent = file + answer.header.note;
+      note.textContent = answer.header.notes.join(" ");
     } catch (error) {
       onError(error);
     }

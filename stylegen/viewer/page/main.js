@@ -153,6 +153,13 @@ $("model").addEventListener("change", () => {
   store.update({ model: $("model").value, still, keyframes }, { model: true });
 });
 
+// On a narrow page the timeline scrolls with the controls.
+
+const narrow = matchMedia("(max-width: 900px)");
+const placeTimeline = () => (narrow.matches ? $("panel").prepend($("timeline")) : document.querySelector(".stage").append($("timeline")));
+narrow.addEventListener("change", placeTimeline);
+placeTimeline();
+
 // Theme, keys, address
 
 $("theme").append(icon("theme"));

@@ -8,7 +8,7 @@ const RANGES = [["Coarse", 4, 8], ["Middle", 16, 32], ["Fine", 64, 4096]];
 export function mixingPanel(store) {
   const seed = seedField("Seed B", (value) => store.still({ mix_seed: value, mix_source: null }));
   const chips = el("div", { class: "chips", role: "group", "aria-label": "Layers from A or B" });
-  const presets = el("div", { class: "row wraps" });
+  const presets = el("div", { class: "row presets" });
   const scale = el("div", { class: "scale", "aria-hidden": "true" }, el("span", {}, "coarse"), el("span", {}, "fine"));
   const sources = el("div", { class: "row wraps" });
   const { root, state: text } = section(
