@@ -131,14 +131,14 @@ class Inference:
 
     def pause(self, job: Job) -> None:
         """See `Job.pause`."""
-        for _ in range(len(self._clients)):
-            if (found := self._take(foreground=True)) is None:
-                break
-            self._answer(*found)
         slot = job.request.slot
         replaced = slot in REPLACEABLE and slot in job.client.waiting
         if self._closing or job.client.gone or replaced or (slot == "job" and job.client.cancelled):
             raise Abandoned
+        for _ in range(len(self._clients)):
+            if (found := self._take(foreground=True)) is None:
+                break
+            self._answer(*found)
 
     def _run(self) -> None:
         while True:

@@ -65,11 +65,10 @@ def _python(still: Still, snapshot: str, written_out: bool) -> str:
         truncation = f"psi={still.psi!r}, cutoff={still.cutoff!r}"
         label = "" if still.label is None else f", label={still.label!r}"
         if still.x or still.y:
-            imports.append("import torch\n\nfrom stylegen.latent.interpolation import plane")
+            imports += ["import torch", "from stylegen.latent.interpolation import plane"]
             lines.append(f"a, right, down = model.ws([{still.seed}, {still.seed + 1}, {still.seed + 2}]{label})")
             lines.append(f"x, y = torch.tensor([{still.x!r}]), torch.tensor([{still.y!r}])")
-            lines.append("ws = plane(a, right - a, down - a, x, y)[0]")
-            lines.append(f"ws = model.truncate(ws, {truncation})")
+            lines.append(f"ws = model.truncate(plane(a, right - a, down - a, x, y)[0], {truncation})")
         else:
             lines.append(f"ws = model.truncate(model.ws({still.seed}{label}), {truncation})")
         if still.mixed:
@@ -77,11 +76,13 @@ def _python(still: Still, snapshot: str, written_out: bool) -> str:
             lines.append(f"other = model.truncate(model.ws({still.mix_seed}{label}), {truncation})")
             lines.append(f"ws = mix(ws, other, {list(still.mixed)})")
     if still.noise == "random" or (still.noise == "const" and still.noise_strength != 1):
-        imports.append("from stylegen.images import to_uint8\nfrom stylegen.latent.noise_inputs import scaled_noise")
+        imports += ["from stylegen.images import to_uint8", "from stylegen.latent.noise_inputs import scaled_noise"]
         settings = f"[{still.seed}], {still.noise!r}, {still.noise_strength!r}"
         lines.append(f"noise = scaled_noise(model.generator, {settings})")
-        lines.append("images = stylegen.Images(to_uint8(model.synthesis(ws, noise)))")
+        lines.append("images = to_uint8(model.synthesis(ws, noise)).as_subclass(stylegen.Images)")
     else:
         lines.append(f"images = model.render(ws, noise={still.noise!r})")
     lines.append('images.save("image.png")')
-    return "\n".join(imports) + "\n\n" + "\n".join(lines) + "\n"
+    plain, ours = sorted(i for i in imports if i.startswith("import")), sorted(i for i in imports if i.startswith("from"))
+    parts = ["\n".join(plain), *["\n".join(ours)] * bool(ours), "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
