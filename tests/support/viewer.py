@@ -72,22 +72,23 @@ def serving(snapshot: str | Path | None, **settings: Any) -> Iterator[Server]:
     with listen("127.0.0.1", 0) as listening:
         guard = Guard("127.0.0.1", listening.getsockname()[1])
         app = build_app(guard, handlers.catalogue, handlers, uploads)
-        started, loop, ended = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+        started = threading.Event()
+        control: dict[str, Any] = {}
 
         async def run() -> None:
+            control["loop"], control["ended"] = asyncio.get_running_loop(), asyncio.Event()
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
             await runner.setup()
             await web.SockSite(runner, listening).start()
             started.set()
-            await ended.wait()
+            await control["ended"].wait()
             await runner.cleanup()
 
-        thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+        thread = threading.Thread(target=lambda: asyncio.run(run()))
         thread.start()
         try:
             assert started.wait(20)
             yield Server(guard, handlers)
         finally:
-            loop.call_soon_threadsafe(ended.set)
+            control["loop"].call_soon_threadsafe(control["ended"].set)
             thread.join(20)
-            loop.close()

@@ -172,11 +172,11 @@ const theme = localStorage.getItem("theme");
 if (theme) document.documentElement.dataset.theme = theme;
 
 addEventListener("keydown", (event) => {
-  if (event.target.closest("input, select, textarea, summary, button, pre") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, textarea, pre") || event.ctrlKey || event.metaKey || event.altKey) return;
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (step) store.still({ seed: Math.max(0, store.state.still.seed + step), source: null });
   else if (event.key === "r") source.dice();
-  else if (event.key === " ") timeline.toggle();
+  else if (event.key === " " && !event.target.closest("button, summary")) timeline.toggle();
   else return;
   event.preventDefault();
 });
