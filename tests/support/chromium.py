@@ -93,6 +93,6 @@ class Tab:
     def close(self) -> None:
         """Close, and check that nothing went wrong."""
         self.context.close()
-        assert not self.errors
+        assert not self.errors, self.errors
         hosts = {url.split("/")[2].split(":")[0] for url in self.requests if not url.startswith(("blob:", "data:"))}
         assert hosts == {"127.0.0.1"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from stylegen.checkpoints.snapshot import load_snapshot
@@ -40,7 +41,9 @@ class Site:
         return self.run / "snapshots" / "000005.000.safetensors"
 
     def __post_init__(self) -> None:
-        self.renderer = Renderer(load_snapshot(self.snapshot))
+        snapshot = load_snapshot(self.snapshot)
+        snapshot.generator.to(memory_format=torch.channels_last)  # as `sample` and the viewer run it
+        self.renderer = Renderer(snapshot)
 
 
 @pytest.fixture(scope="session")

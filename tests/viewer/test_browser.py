@@ -149,7 +149,7 @@ def test_grids_and_layers(tab: Tabs, site: Site) -> None:
     page.get_by_role("button", name="seed 8 with styles of seed 3").click()
     it.expect(site.image(seed=8, mix_seed=3, mixed=[0, 1, 2]))
     page.get_by_role("button", name="Grid").click()
-    page.get_by_text("Truncation", exact=True).last.click()
+    page.get_by_text("Truncation", exact=True).first.click()
     page.get_by_role("button", name="seed 9, psi -0.5").click()
     it.expect(site.image(seed=9, mix_seed=3, mixed=[0, 1, 2], psi=-0.5))
     page.get_by_role("button", name="Layers").click()
@@ -239,7 +239,7 @@ def test_two_tabs_reload_and_runs(tab: Tabs, site: Site) -> None:
     two.page.wait_for_selector("text=metric/fid")
     assert re.search(r"portraits, 5 kimg", two.page.inner_text("#view-run"))
     two.page.locator("#model").select_option("portraits/000002.500")
-    two.page.get_by_role("button", name="Image").click()
+    two.page.get_by_role("button", name="Image", exact=True).click()
     two.page.wait_for_function("() => document.title.startsWith('portraits/000002.500')")
     assert state_of(two)["model"] == "portraits/000002.500"
 

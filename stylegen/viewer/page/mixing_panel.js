@@ -113,7 +113,7 @@ export function mixingPanel(store) {
       [...chips.children].forEach((chip, k) => chip.setAttribute("aria-checked", String(mixed.has(k))));
       sources.replaceChildren(...info.sources.map((name) => button(name.replace(/^image/, "image "), () => {
         store.still({ mix_source: state.still.mix_source === name ? null : name });
-      }, { "aria-pressed": String(state.still.mix_source === name), "aria-label": `B: ${name}` })));
+      }, { "aria-pressed": String(state.still.mix_source === name), "aria-label": `B: ${name.replace(/^image/, "image ")}` })));
       sources.hidden = info.sources.length === 0;
       text.textContent = mixed.size ? `${mixed.size} of ${layers.length} layers from B` : "";
     },

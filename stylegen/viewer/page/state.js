@@ -33,7 +33,12 @@ export function decode(hash) {
   } catch { /* not an address of this page */ }
   if (found === null || typeof found !== "object") found = {};
   const known = Object.fromEntries(Object.entries(found).filter(([name]) => name in PAGE));
-  const still = (given) => ({ ...STILL, ...(given && typeof given === "object" ? given : {}) });
+  const still = (given) => {
+    const full = { ...STILL, ...(given && typeof given === "object" ? given : {}) };
+    const moves = Array.isArray(full.moves) ? full.moves : [];
+    const mixed = Array.isArray(full.mixed) ? full.mixed : [];
+    return { ...full, mixed, moves: moves.map((move) => ({ layers: [], ...move })) };
+  };
   const keyframes = Array.isArray(known.keyframes) ? known.keyframes : [];
   return {
     ...PAGE, ...known, still: still(known.still),

@@ -54,9 +54,9 @@ let count = 0;
  * `onchange(value, {drag, at})`: drag while it moves; at the end once more without.
  */
 export function slider({ label, min, max, step, onchange, format = (v) => Number(v).toFixed(2), attributes = {} }) {
-  const id = `slider${++count}`;
+  const id = attributes.id ?? `slider${++count}`;
   const output = el("output", { for: id });
-  const input = el("input", { type: "range", id, min, max, step, ...attributes });
+  const input = el("input", { type: "range", min, max, step, ...attributes, id });
   const show = () => {
     output.textContent = format(Number(input.value));
     input.style.setProperty("--filled", `${(100 * (input.value - input.min)) / (input.max - input.min || 1)}%`);
