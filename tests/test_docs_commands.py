@@ -19,6 +19,7 @@ def alone(command: list[str]) -> bool:
 ELSEWHERE = {  # files and verbs that other tests run in small
     "performance.md": "tests/verbs/test_bench.py",
     "experiments.md": "tests/verbs/test_experiments.py",
+    "view": "tests/viewer/test_speed.py",
     "study": "tests/integration/test_study_command.py",
     "sensitivity": "tests/metrics/engine/test_degradation_table.py",
 }

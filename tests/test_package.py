@@ -20,7 +20,7 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
         names = archive.namelist()
-    assert "stylegen/py.typed" in names
+    assert {"stylegen/py.typed", "stylegen/viewer/page/index.html", "stylegen/viewer/page/main.js"} <= set(names)
     assert not [n for n in names if n.startswith("tests")]
     code = (
         "from stylegen.config.compose import compose_config\n"

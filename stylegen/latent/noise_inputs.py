@@ -11,7 +11,7 @@ _STORED = ("noise_const", "noise.const")  # ends of buffer names
 
 
 def stored_noise(generator: StyleGenerator) -> list[Tensor]:
-    """The noise stored with the weights, [1, 1, r, r] for each r in `noise_sizes`; empty for a network without noise."""
+    """The noise stored with the weights, [1, 1, r, r] for each r in `noise_sizes`; empty without noise inputs."""
     stored = [n for name, n in generator.synthesis.named_buffers() if name.endswith(_STORED)]
     return [n.reshape(1, 1, *n.shape[-2:]) for n in stored[: len(generator.synthesis.noise_sizes)]]
 

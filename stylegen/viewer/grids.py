@@ -1,4 +1,4 @@
-"""Grids whose cells can be picked, and the map around a seed: sheets of images, with the change that each cell makes."""
+"""Grids whose cells can be picked, the map around a seed, keyframes: sheets of images, with each cell's change."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,7 +50,7 @@ def keyframes(job: Job, state: PageState, renderer: Renderer) -> Answer:
 def _seeds(still: Still, renderer: Renderer) -> list[Cell]:
     found = []
     for seed in range(still.seed, still.seed + SIDE**2):
-        change = {"seed": seed, "source": None, "x": 0.0, "y": 0.0}
+        change: dict[str, Any] = {"seed": seed, "source": None, "x": 0.0, "y": 0.0}
         found.append((replace(still, **change), change, f"seed {seed}"))
     return found
 

@@ -83,6 +83,9 @@ def _python(still: Still, snapshot: str, written_out: bool) -> str:
     else:
         lines.append(f"images = model.render(ws, noise={still.noise!r})")
     lines.append('images.save("image.png")')
-    plain, ours = sorted(i for i in imports if i.startswith("import")), sorted(i for i in imports if i.startswith("from"))
+    plain, ours = (
+        sorted(i for i in imports if i.startswith("import")),
+        sorted(i for i in imports if i.startswith("from")),
+    )
     parts = ["\n".join(plain), *["\n".join(ours)] * bool(ours), "\n".join(lines)]
     return "\n\n".join(parts) + "\n"

@@ -82,6 +82,6 @@ def open_browser(url: str) -> bool:
     """Open the address in a browser with a window -> whether there is one."""
     with contextlib.suppress(webbrowser.Error):
         browser = webbrowser.get()
-        if not isinstance(browser, webbrowser.GenericBrowser):
+        if type(browser) is not webbrowser.GenericBrowser:  # of a terminal, such as lynx
             return bool(browser.open(url))
     return False

@@ -38,7 +38,10 @@ class Tab:
 
     def __init__(self, browser: Any, url: str, width: int = 1280, height: int = 860, scheme: str = "dark") -> None:
         self.context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", has_touch=width < 600
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            has_touch=width < 600,
         )
         self.errors: list[str] = []
         self.requests: list[str] = []

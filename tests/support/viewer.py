@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from aiohttp import web
+from torch import Tensor
 
-from stylegen.checkpoints.snapshot import Snapshot, save_snapshot
+from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
 from stylegen.viewer.catalogue import Catalogue
 from stylegen.viewer.handlers import Handlers
 from stylegen.viewer.page_state import Still, parse
@@ -22,6 +23,7 @@ from stylegen.viewer.serving import address, listen
 from stylegen.viewer.uploads import Uploads
 from tests.support.tiny import tiny_generator
 
+MODEL = "portraits/000005.000"  # of a `Site`
 CLASSES = ["cat", "dog", "owl"]
 
 
@@ -67,7 +69,9 @@ class Server:
 def serving(snapshot: str | Path | None, **settings: Any) -> Iterator[Server]:
     """Context manager: a server on a free port, ended at exit."""
     uploads = Uploads()
-    handlers = Handlers(Catalogue(None if snapshot is None else str(snapshot)), torch.device("cpu"), uploads, **settings)
+    handlers = Handlers(
+        Catalogue(None if snapshot is None else str(snapshot)), torch.device("cpu"), uploads, **settings
+    )
     handlers.open_first()
     with listen("127.0.0.1", 0) as listening:
         guard = Guard("127.0.0.1", listening.getsockname()[1])
@@ -92,3 +96,24 @@ def serving(snapshot: str | Path | None, **settings: Any) -> Iterator[Server]:
         finally:
             control["loop"].call_soon_threadsafe(control["ended"].set)
             thread.join(20)
+
+
+@dataclass
+class Site:
+    """A server with a run of two snapshots, and the library's images of its newest one."""
+
+    server: Server
+    run: Path
+
+    def image(self, **fields: Any) -> Tensor:
+        """uint8 [C, H, W] of a still."""
+        return self.renderer.images([still(**fields)])[0]
+
+    @property
+    def snapshot(self) -> Path:
+        return self.run / "snapshots" / "000005.000.safetensors"
+
+    def __post_init__(self) -> None:
+        snapshot = load_snapshot(self.snapshot)
+        snapshot.generator.to(memory_format=torch.channels_last)  # as `sample` and the viewer run it
+        self.renderer = Renderer(snapshot)

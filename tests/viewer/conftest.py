@@ -2,48 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
-from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.viewer.renderer import Renderer
 from tests.support.chromium import Tab, chromium
 from tests.support.datasets import encode
-from tests.support.viewer import Server, save_model, serving, still
-
-MODEL = "portraits/000005.000"
+from tests.support.viewer import Site, save_model, serving, tiny_model
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     with chromium() as browser:
         yield browser
-
-
-@dataclass
-class Site:
-    """A server with a run of two snapshots, and the library's images of its newest one."""
-
-    server: Server
-    run: Path
-
-    def image(self, **fields: Any) -> Tensor:
-        """uint8 [C, H, W] of a still."""
-        return self.renderer.images([still(**fields)])[0]
-
-    @property
-    def snapshot(self) -> Path:
-        return self.run / "snapshots" / "000005.000.safetensors"
-
-    def __post_init__(self) -> None:
-        snapshot = load_snapshot(self.snapshot)
-        snapshot.generator.to(memory_format=torch.channels_last)  # as `sample` and the viewer run it
-        self.renderer = Renderer(snapshot)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +28,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (run / "samples" / f"{kimg}.png").write_bytes(encode(seed, (64, 64)))
     records = [{"kimg": k, "loss/G": 2 - 0.1 * k, "metric/fid": 100 / (k + 1)} for k in range(6)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records) + '{"kimg": 7, "lo')
-    with serving(run.parent, projection_steps=8) as server:
+    found = Renderer(tiny_model()).directions("pca")
+    replace(found, names=["smile", "age"], vectors=found.vectors[:2], scales=found.scales[:2]).save(run / "mine.dir")
+    files = {"mine": str(run / "mine.dir")}
+    with serving(run.parent, projection_steps=8, direction_files=files) as server:
         yield Site(server, run)
 
 

@@ -17,8 +17,7 @@ from stylegen.errors import import_extra
 from stylegen.latent.latents_file import read_latents
 from tests.support.chromium import Tab
 from tests.support.datasets import encode
-from tests.support.viewer import still
-from tests.viewer.conftest import MODEL, Site
+from tests.support.viewer import MODEL, Site, still
 
 pytestmark = pytest.mark.browser
 Tabs = Callable[..., Tab]
@@ -136,6 +135,9 @@ def test_directions(tab: Tabs, site: Site) -> None:
     it.expect(site.image(moves=[move | {"layers": [0, 1]}, {"set": "pca", "index": 0, "strength": -2.0}]))
     it.page.get_by_role("button", name="Reset all").click()
     it.expect(site.image())
+    it.page.locator("#direction-set").select_option("mine")
+    it.page.get_by_label("age", exact=True).fill("2")
+    it.expect(site.image(moves=[{"set": "pca", "index": 1, "strength": 2.0}]))
 
 
 def test_grids_and_layers(tab: Tabs, site: Site) -> None:
@@ -247,7 +249,10 @@ def test_two_tabs_reload_and_runs(tab: Tabs, site: Site) -> None:
 @pytest.mark.parametrize("settings", [{"scheme": "dark"}, {"scheme": "light", "width": 390, "height": 844}])
 def test_accessibility_and_width(settings: dict[str, Any], tab: Tabs) -> None:
     keyframes = [{"seconds": 0}, {"seconds": 2}]
-    it = tab(hash_of({"label": "0:0.5,1:0.5", "moves": [{"set": "sefa", "index": 0, "strength": 1}]}, keyframes=keyframes), **settings)
+    it = tab(
+        hash_of({"label": "0:0.5,1:0.5", "moves": [{"set": "sefa", "index": 0, "strength": 1}]}, keyframes=keyframes),
+        **settings,
+    )
     it.open("Map", "Directions", "Noise", "Export")
     it.page.wait_for_selector("[data-direction='0']")
     faults = it.faults()

@@ -14,9 +14,8 @@ from stylegen.latent.model import Model
 from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sampler import Sampler
 from stylegen.viewer.layer_views import feature_maps, thumbnails
-from stylegen.viewer.page_state import Keyframe
+from stylegen.viewer.page_state import Keyframe, PageState
 from stylegen.viewer.recipes import recipes
-from stylegen.viewer.page_state import PageState
 from stylegen.viewer.renderer import Renderer, video_timing
 from tests.support.viewer import still, tiny_model
 
