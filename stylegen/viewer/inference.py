@@ -1,8 +1,8 @@
 """The inference thread: the only one that uses the models.
 
-Each client has at most one waiting request in each slot; a newer one replaces it. Clients take turns. Foreground
-requests, the image under a slider, interrupt background ones at their pauses. A client that does not read its answers
-gets no further ones.
+Each client has at most one waiting request in each slot; a newer one replaces it. Clients take turns. Urgent requests,
+such as the image under a slider, interrupt others at their pauses. A client that does not read its answers gets no
+further ones.
 """
 
 import sys
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from stylegen.errors import UserError, printable
-from stylegen.viewer.wire import FOREGROUND, Answer, Request
+from stylegen.viewer.wire import LEAST_URGENT, URGENCY, Answer, Request
 
 MAX_UNSENT = 2  # answers of a client
-REPLACEABLE = ("grid", "map", "layers", "keyframes")  # background requests that a newer one of their slot ends
+REPLACEABLE = ("grid", "map", "layers", "keyframes")  # slots in which a newer request ends the running one
 _SECONDS = 60.0  # for the thread to end
 
 
@@ -50,7 +50,7 @@ class Job:
         self._inference = inference
 
     def pause(self) -> None:
-        """Answer the foreground requests that wait, one of each client.
+        """Answer the more urgent requests that wait, one of each client and urgency.
 
         Raises:
             Abandoned: see there.
@@ -135,27 +135,31 @@ class Inference:
         replaced = slot in REPLACEABLE and slot in job.client.waiting
         if self._closing or job.client.gone or replaced or (slot == "job" and job.client.cancelled):
             raise Abandoned
-        for _ in range(len(self._clients)):
-            if (found := self._take(foreground=True)) is None:
-                break
-            self._answer(*found)
+        for urgency in range(URGENCY[slot]):
+            self._answer_round(urgency)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._next(True) or self._next(False))
+                self._changed.wait_for(lambda: self._closing or any(map(self._next, range(LEAST_URGENT + 1))))
             if self._closing:
                 return
-            for _ in range(len(self._clients)):
-                if found := self._take(foreground=True):
-                    self._answer(*found)
-            if found := self._take(foreground=False):
+            for urgency in range(LEAST_URGENT):
+                self._answer_round(urgency)
+            if found := self._take(LEAST_URGENT):
                 self._answer(*found)
 
-    def _take(self, foreground: bool) -> tuple[Client, Request] | None:
+    def _answer_round(self, urgency: int) -> None:
+        """Answer requests of this urgency, at most one of each client."""
+        for _ in range(len(self._clients)):
+            if (found := self._take(urgency)) is None:
+                return
+            self._answer(*found)
+
+    def _take(self, urgency: int) -> tuple[Client, Request] | None:
         """The next request, and its client at the end of the line."""
         with self._changed:
-            found = self._next(foreground)
+            found = self._next(urgency)
             if found is None:
                 return None
             client, slot = found
@@ -165,10 +169,10 @@ class Inference:
                 client.cancelled = False
             return client, client.waiting.pop(slot)
 
-    def _next(self, foreground: bool) -> tuple[Client, str] | None:
+    def _next(self, urgency: int) -> tuple[Client, str] | None:
         for client in self._clients:
             for slot in client.waiting:
-                if (slot in FOREGROUND) == foreground and client.unsent < MAX_UNSENT:
+                if URGENCY[slot] == urgency and client.unsent < MAX_UNSENT:
                     return client, slot
         return None
 

@@ -16,8 +16,8 @@ def recipes(state: PageState, snapshot: str) -> dict[str, Any]:
     """
     still = state.still
     is_seed, written_out = _is_seed(still), _is_written_out(still)
-    readers = ["The command"] * (not is_seed) + ["The Python code"] * (not written_out)
-    notes = [f"{reader} reads {LATENTS}: save the latents under this name." for reader in readers]
+    readers = ["the command"] * (not is_seed) + ["the Python code"] * (not written_out)
+    notes = [f"For {' and '.join(readers)}, save the latents as {LATENTS}."] * bool(readers)
     if still.noise == "random" and not is_seed:
         notes.append("The command has the noise of seed 0.")
     if still.noise_strength != 1 and still.noise != "none":

@@ -19,8 +19,11 @@ from stylegen.files import parse_json
 from stylegen.images import to_pil
 
 MAX_MESSAGE = 2**18  # bytes
-FOREGROUND = ("image", "open", "recipes")  # slots whose requests interrupt others
-BACKGROUND = ("grid", "map", "layers", "keyframes", "job")
+# Slots, and how urgent they are: a request interrupts those with a larger number.
+URGENCY = {"image": 0, "open": 0, "recipes": 0}
+URGENCY |= {"grid": 1, "map": 1, "layers": 1, "keyframes": 1, "directions": 1}
+URGENCY |= {"job": 2}
+LEAST_URGENT = max(URGENCY.values())
 _JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 _ENCODINGS: dict[str, dict[str, Any]] = {
     "jpeg": _JPEG,
@@ -35,7 +38,7 @@ class Request:
 
     Args:
         kind: what to do.
-        slot: of `FOREGROUND` or `BACKGROUND`.
+        slot: of `URGENCY`.
         id: repeated in the answer.
         content: the other fields, not yet checked.
     """
@@ -71,7 +74,7 @@ def parse_request(text: str) -> Request:
     if not isinstance(content, dict):
         raise UserError(f"message {brief(text)!r}", rule="it is a JSON object", fix="Reload the page")
     kind, slot, number = (content.pop(name, None) for name in ("kind", "slot", "id"))
-    good = isinstance(kind, str) and slot in (*FOREGROUND, *BACKGROUND) and type(number) is int and 0 <= number < 2**53
+    good = isinstance(kind, str) and slot in URGENCY and type(number) is int and 0 <= number < 2**53
     if not good:
         rule = "it has a kind, a known slot and an id"
         raise UserError(f"message {brief(content)}", rule=rule, fix="Reload the page")

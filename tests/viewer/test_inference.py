@@ -98,16 +98,17 @@ def test_clients_take_turns() -> None:
         assert [n for _, n in handler.log[:2]] == [0, 100]
 
 
-def test_images_interrupt_jobs() -> None:
+def test_urgent_requests_interrupt_others() -> None:
     with running() as (handler, inference):
         worker, page = Page(inference), Page(inference)
         worker.ask(1, slot="job")
         assert handler.busy.acquire(timeout=SECONDS)
+        page.ask(3, slot="grid")
         page.ask(2)
-        handler.gate.release(2)
+        handler.gate.release(3)
         worker.read()
         page.read()
-        assert handler.log == [("image", 2), ("job", 1)]
+        assert handler.log == [("image", 2), ("grid", 3), ("job", 1)]
 
 
 def test_a_job_ends_with_its_client_or_by_cancelling() -> None:

@@ -34,7 +34,7 @@ export function directionsPanel(store, engine, onError) {
     hint.textContent = "Finding directions…";
     list.replaceChildren();
     try {
-      const answer = await engine.job("directions", store.state, { set: choice.value });
+      const answer = await engine.latest("directions", "directions", store.state, { set: choice.value });
       if (!answer || loaded !== wanted) return;
       hint.textContent = "In standard deviations of w.";
       build(answer.header.names);

@@ -108,7 +108,7 @@ async function listModels() {
   if (JSON.stringify(listed.models) === JSON.stringify(models)) return;
   models = listed.models;
   const runs = [...new Set(models.map((model) => model.run))];
-  const option = ({ name, run: of }) => el("option", { value: name }, of ? `${Number(name.split("/").pop())} kimg` : name);
+  const option = ({ name, run: of }) => el("option", { value: name }, of ? `${of} · ${Number(name.split("/").pop())} kimg` : name);
   $("model").replaceChildren(...runs.flatMap((of) => {
     const options = models.filter((model) => model.run === of).map(option);
     return of ? [el("optgroup", { label: of }, ...options)] : options;

@@ -103,13 +103,13 @@ export function classPanel(store) {
       if (names.join() !== info.classes.join()) {
         names = info.classes;
         const options = (first) => [el("option", { value: "" }, first), ...names.map((n, k) => el("option", { value: k }, n))];
-        select.replaceChildren(...options("Random for each seed"));
+        select.replaceChildren(...options("Random for each seed"), el("option", { value: "mixture", hidden: true }, "Mixture"));
         add.replaceChildren(...options("another class…"));
       }
       const label = state.still.label;
       const isMixture = label !== null && label.includes(":");
       const parsed = isMixture ? label.split(",").map((part) => part.split(":").map(Number)) : [];
-      select.value = label === null || isMixture ? "" : label;
+      select.value = isMixture ? "mixture" : label ?? "";
       add.value = "";
       if (parsed.map(([k]) => k).join() !== shown) {
         shown = parsed.map(([k]) => k).join();
