@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def visit(server: Server, what: Callable[[Visitor], Awaitable[Any]]) -> Any:
                 assert (await visitor.image(socket))["kind"] == "image"
             return result
 
-    return asyncio.run(asyncio.wait_for(run(), 60))
+    with ThreadPoolExecutor(1) as pool:  # playwright's event loop may run in this thread
+        return pool.submit(asyncio.run, asyncio.wait_for(run(), 60)).result()
 
 
 def test_foreign_pages_are_refused(server: Server) -> None:

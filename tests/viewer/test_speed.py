@@ -45,18 +45,17 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_speed_under_a_slider(url: str, browser: Any) -> None:
-    """20 images per second and 100 ms from input to image, of which 95 %, in the best of a few seconds."""
+    """20 images per second, 95 % of them within 100 ms of the input, in the best second: other tests run meanwhile."""
     tab = Tab(browser, url)
-    best = (0.0, 1e9)
-    for _ in range(5):
-        found = sorted(tab.page.evaluate(SLIDE, 1.0))
-        best = max(best, (float(len(found)), found[int(0.95 * len(found))]), key=lambda pair: pair[0] - pair[1])
-        if best[0] >= 20 and best[1] < 100:
+    found: list[tuple[int, float]] = []
+    for _ in range(15):
+        latencies = sorted(tab.page.evaluate(SLIDE, 1.0))
+        found.append((len(latencies), latencies[int(0.95 * len(latencies))]))
+        if found[-1][0] >= 20 and found[-1][1] < 100:
             break
-    rate, latency = best
     tab.close()
-    assert rate >= 20
-    assert latency < 100
+    assert found[-1][0] >= 20, found
+    assert found[-1][1] < 100, found
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 860, "dark"), (1280, 860, "light"), (390, 844, "dark")])
