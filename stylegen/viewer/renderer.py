@@ -1,5 +1,6 @@
 """Images of stills: seeds, sources, the map, truncation, mixing, directions and noise of one snapshot."""
 
+import contextlib
 import functools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.timing import Timing
 from stylegen.latent.truncation import class_centers
+from stylegen.viewer.block_cache import BlockCache
 from stylegen.viewer.page_state import Keyframe, Still
 
 METHODS = ("sefa", "pca")
@@ -43,6 +45,7 @@ class Renderer:
     def __init__(self, snapshot: Snapshot, sets: Mapping[str, Directions] | None = None) -> None:
         self.snapshot, self.generator = snapshot, snapshot.generator
         self.sources: OrderedDict[str, Tensor] = OrderedDict()
+        self._blocks = BlockCache(self.generator.synthesis)
         self._sets: dict[str, Directions] = dict(sets or {})
         self.ws = functools.lru_cache(_CACHED)(self._ws)
 
@@ -91,7 +94,8 @@ class Renderer:
         """uint8 [N, C, H, W] of final styles [N, L, w_dim], with the noise of `stills`."""
         first = stills[0]
         noise = scaled_noise(self.generator, [s.seed for s in stills], first.noise, first.noise_strength)
-        return to_uint8(self.generator.synthesis(ws, noise))
+        with self._blocks.active() if len(ws) == 1 else contextlib.nullcontext():
+            return to_uint8(self.generator.synthesis(ws, noise))
 
     def frame(self, keyframes: Sequence[Keyframe], loop: bool, fps: float, seconds: float) -> Tensor:
         """uint8 [1, C, H, W] at a time of the video through `keyframes`, as `latent.sample_video` generates it."""

@@ -87,6 +87,20 @@ def test_the_strength_of_noise(renderer: Renderer) -> None:
     assert 0 < (half - none).abs().sum() < (one - none).abs().sum()
 
 
+def test_blocks_run_again_only_from_the_first_change(renderer: Renderer) -> None:
+    runs: list[str] = []
+    blocks = renderer.generator.synthesis.blocks.items()
+    layers = {name: getattr(block, "conv1", None) or block.layer1 for name, block in blocks}
+    hooks = [m.register_forward_hook(lambda *_, name=name: runs.append(name)) for name, m in layers.items()]
+    stills = [still(seed=5), still(seed=5, mixed=[5]), still(seed=5, mixed=[5], psi=0.7), still(seed=6, mixed=[5])]
+    images = [renderer.images([s]) for s in stills]
+    for hook in hooks:
+        hook.remove()
+    assert runs == ["4", "8", "16", "16", "4", "8", "16"]
+    fresh = Renderer(renderer.snapshot)
+    assert all(torch.equal(image, fresh.images([s, s])[:1]) for image, s in zip(images, stills, strict=True))
+
+
 @pytest.mark.parametrize("loop", [True, False])
 def test_frames_are_those_of_the_video(loop: bool, renderer: Renderer) -> None:
     keys = tuple(Keyframe(t, still(seed=s, mixed=[0])) for t, s in ((1.0, 3), (1.5, 8), (2.5, 4)))
