@@ -2,12 +2,13 @@
 
 import time
 
-import torch
 from torch import Tensor
 
 from stylegen.features.lpips import perceptual_distance
 from stylegen.images import to_uint8
-from stylegen.latent.projection import Matching, ProjectionOptions, Projector
+from stylegen.latent.matching import Matching
+from stylegen.latent.project_images import project_images
+from stylegen.latent.projection import ProjectionOptions, Projector
 from stylegen.viewer.inference import Job
 from stylegen.viewer.renderer import Renderer
 from stylegen.viewer.wire import Answer, encode_image
@@ -34,8 +35,5 @@ def project(job: Job, renderer: Renderer, name: str, target: Tensor, steps: int)
             job.report("projecting", image, phase=phase, done=done, total=total, text=text)
 
     projector = Projector(G, matching, ProjectionOptions(steps=steps), progress, watch)
-    with torch.enable_grad():
-        targets = target[None].to(next(G.parameters()))
-        ws = projector.to_w_plus(targets, projector.to_w(targets))
-    renderer.add_source(name, ws)
+    renderer.add_source(name, project_images(projector, [(name, target)], "w+").ws.to(next(G.parameters())))
     return job.answer("source", name=name, sources=list(renderer.sources))

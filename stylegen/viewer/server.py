@@ -9,7 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from stylegen.data.prepare.target_images import converted
+from stylegen.data.prepare.image_conversion import UnusableError
+from stylegen.data.prepare.target_images import target_image, target_recipe
 from stylegen.errors import UserError
 from stylegen.viewer.catalogue import Catalogue
 from stylegen.viewer.connection import Connection
@@ -142,10 +143,10 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _convert(data: bytes, info: dict[str, Any]) -> Any:
-    images = converted([("image", data)], info["resolution"], info["channels"], info["prepared"], "upload")
+    recipe = target_recipe(info["resolution"], info["channels"], info["prepared"])
     try:
-        return next(iter(images))[1]
-    except UserError as error:
+        return target_image(data, recipe)
+    except (UserError, UnusableError) as error:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
 
 

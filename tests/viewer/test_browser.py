@@ -221,7 +221,7 @@ def test_a_dropped_image_is_projected(tab: Tabs, site: Site) -> None:
     )
     page.get_by_role("button", name="image 2", exact=True).wait_for()
     page.set_input_files("#file", {"name": "c.png", "mimeType": "image/png", "buffer": b"no image"})
-    page.wait_for_function("() => document.getElementById('message').textContent.includes('upload')")
+    page.wait_for_function("() => !document.getElementById('message').hidden")
     assert it.errors == ["Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"]
     it.errors.clear()
 
