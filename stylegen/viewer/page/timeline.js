@@ -55,7 +55,8 @@ export class Timeline {
     let last = performance.now();
     while (this.#playing) {
       const now = await new Promise(requestAnimationFrame);
-      const next = (this.#seconds ?? 0) + (now - last) / 1000;
+      // The time of a frame may be before that of the click.
+      const next = (this.#seconds ?? 0) + Math.max(0, now - last) / 1000;
       last = now;
       if (!this.#store.state.loop && next >= this.duration) {
         this.toggle();
