@@ -20,7 +20,7 @@ const store = new Store(location.hash);
 const stage = new Stage();
 const engine = new ServerEngine((connected) => {
   if (connected) start();
-  else fail(new Error("The server is gone. Start it again; the page reconnects by itself."));
+  else fail(new Error("No connection to the server. If it has ended, start it again and open the address that it prints."));
 });
 let info = null; // of the open model
 let models = [];

@@ -14,6 +14,7 @@ export function projection(store, engine, stage, { fileInput, onError, onSource,
     bar.removeAttribute("value");
     try {
       const upload = await engine.upload(file, model);
+      text.textContent = "Starting the projection…";
       const answer = await engine.job("project", { ...store.state, keyframes: [] }, { upload }, ({ header, payload }) => {
         const second = header.phase === "w+";
         bar.value = ((second ? header.total : 0) + header.done) / (2 * header.total);
