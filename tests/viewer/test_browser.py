@@ -208,7 +208,7 @@ def test_a_dropped_image_is_projected(tab: Tabs, site: Site) -> None:
     it.expect(site.image())
     page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": encode(3, (40, 30))})
     page.get_by_role("button", name="image 1", exact=True).wait_for()
-    page.wait_for_function("() => document.getElementById('caption').textContent.startsWith('projected')")
+    page.wait_for_function("() => document.getElementById('caption').textContent.startsWith('Projected')")
     renderer = site.server.renderer(MODEL)
     it.expect(renderer.images([still(source="image1", psi=1)])[0])
     data = json.dumps(list(encode(4, (16, 16))))

@@ -79,7 +79,7 @@ async function show(state, change) {
 }
 
 function describe({ still }) {
-  const from = still.source ? still.source.replace(/^image/, "projected image ") : `Seed ${still.seed}`;
+  const from = still.source ? still.source.replace(/^image/, "Projected image ") : `Seed ${still.seed}`;
   const mixed = still.mixed.length ? `, mixed with ${still.mix_source ?? `seed ${still.mix_seed}`}` : "";
   const moved = still.moves.some((move) => move.strength) ? ", moved" : "";
   return `${from}${mixed}${moved}, psi ${still.psi.toFixed(2)}`;
