@@ -61,7 +61,7 @@ class Guard:
         if origin is None and request.headers.get("Upgrade"):
             return "no Origin"
         given = request.query.get("token") or request.cookies.get(self.cookie, "")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.token.encode()):
             return "no token: use the address that the server printed"
         return None
 

@@ -22,7 +22,8 @@ from stylegen.viewer.uploads import MAX_BYTES, Uploads
 
 PAGE = Path(__file__).with_name("page")
 MAX_CONNECTIONS = 32
-_CONVERSIONS = 2  # uploads that are decoded at the same time
+_UPLOADS, _CONVERSIONS = 8, 2  # that are read, and decoded, at the same time
+_UPLOAD_SECONDS = 120.0
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Viewer:
     uploads: Uploads
     inference: Inference
     connections: set[Connection]
+    reading: asyncio.Semaphore
     decoding: asyncio.Semaphore
 
 
@@ -47,7 +49,8 @@ def build_app(guard: Guard, catalogue: Catalogue, handlers: Handlers, uploads: U
     app = web.Application(middlewares=[guarded], client_max_size=MAX_BYTES)
     inference = Inference(handlers)
     app[GUARD] = guard
-    app[VIEWER] = Viewer(guard, catalogue, handlers, uploads, inference, set(), asyncio.Semaphore(_CONVERSIONS))
+    reading, decoding = asyncio.Semaphore(_UPLOADS), asyncio.Semaphore(_CONVERSIONS)
+    app[VIEWER] = Viewer(guard, catalogue, handlers, uploads, inference, set(), reading, decoding)
     app.add_routes(routes)
     app.cleanup_ctx.append(_inference)
     app.on_shutdown.append(_close_connections)
@@ -136,9 +139,16 @@ async def upload(request: web.Request) -> web.Response:
         raise web.HTTPConflict(text="this model is not open")
     if request.content_length is not None and request.content_length > MAX_BYTES:
         raise web.HTTPRequestEntityTooLarge(MAX_BYTES, request.content_length)
-    async with viewer.decoding:
-        data = await request.read()  # at most MAX_BYTES, as build_app sets
-        image = await asyncio.to_thread(_convert, data, info)
+    if viewer.reading.locked():
+        raise web.HTTPServiceUnavailable(text=f"{_UPLOADS} uploads are under way already")
+    async with viewer.reading:
+        try:
+            async with asyncio.timeout(_UPLOAD_SECONDS):
+                data = await request.read()  # at most MAX_BYTES, as build_app sets
+        except TimeoutError as error:
+            raise web.HTTPRequestTimeout from error
+        async with viewer.decoding:
+            image = await asyncio.to_thread(_convert, data, info)
     return web.json_response({"upload": viewer.uploads.add(name, image)})
 
 

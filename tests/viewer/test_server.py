@@ -166,6 +166,29 @@ def test_uploads_are_bounded_and_decoded_safely(server: Server) -> None:
     assert peak() - memory < 200 * 2**20
 
 
+def test_slow_uploads_do_not_block_others(server: Server) -> None:
+    async def attack(visitor: Visitor) -> list[int]:
+        ended = asyncio.Event()
+
+        async def slow() -> Any:
+            yield b"x"
+            await ended.wait()
+
+        async def upload(data: Any) -> int:
+            return await visitor.status("/uploads?model=tiny", "POST", data)
+
+        waiting = [asyncio.create_task(upload(slow())) for _ in range(7)]
+        await asyncio.sleep(0.2)
+        found = [await upload(encode(0, (16, 16)))]
+        waiting.append(asyncio.create_task(upload(slow())))
+        await asyncio.sleep(0.2)
+        found.append(await upload(b""))
+        ended.set()
+        return found + await asyncio.gather(*waiting)
+
+    assert visit(server, attack) == [200, 503] + [422] * 8
+
+
 def peak() -> int:
     """Peak memory of this process in bytes, which the server shares."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
