@@ -55,6 +55,7 @@ def test_seed_and_truncation(tab: Tabs, site: Site) -> None:
     page.locator("#class").select_option("dog")
     it.expect(site.image(seed=12, psi=-0.49, cutoff=2, center="class", label="1"))
     page.get_by_role("button", name="Seed: random").click()
+    page.wait_for_function("() => !location.hash.includes('seed%22:12,')")
     it.expect(site.image(**state_of(it)["still"]))
     assert "token" not in page.url
 

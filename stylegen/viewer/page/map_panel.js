@@ -16,7 +16,8 @@ export function mapPanel(store, engine, onError) {
   const [x, y] = [axis("x"), axis("y")];
   const center = button("Back to the seed", () => store.still({ x: 0, y: 0 }));
   let shown = "";
-  let reach = 1.5;
+  let reach = 1.5; // as in grids.py, until the first sheet comes
+  let columns = 7;
 
   const { root, state: text, isOpen } = section(
     "Map", { onopen: () => refresh() }, map, x.root, y.root, center,
@@ -29,11 +30,13 @@ export function mapPanel(store, engine, onError) {
     try {
       const answer = await engine.latest("map", "map", store.state);
       if (!answer) return;
-      const { columns, side, cells } = answer.header;
-      reach = answer.header.reach;
+      const { side, cells } = answer.header;
+      ({ reach, columns } = answer.header);
       const context = canvas.getContext("2d");
       const size = canvas.width / columns;
-      (await cut(answer.payload, "image/jpeg", columns, side, cells.length)).forEach((cell, k) => {
+      const images = await cut(answer.payload, "image/jpeg", columns, side, cells.length);
+      if (shown !== wanted) return; // a newer one was decoded earlier
+      images.forEach((cell, k) => {
         context.drawImage(cell, (k % columns) * size, Math.floor(k / columns) * size, size, size);
       });
       map.dataset.ready = "true";
@@ -44,7 +47,6 @@ export function mapPanel(store, engine, onError) {
 
   const walk = (event, drag) => {
     const box = map.getBoundingClientRect();
-    const [columns] = [7];
     // The centers of the outer cells are at -reach and reach.
     const at = (part) => Math.max(-reach, Math.min(reach, ((part * columns - columns / 2) * 2 * reach) / (columns - 1)));
     const round = (value) => Math.round(value * 100) / 100;
@@ -68,7 +70,7 @@ export function mapPanel(store, engine, onError) {
   return {
     root,
     sync(state, info, change) {
-      const place = (value) => `${50 + (100 * value * 6) / (2 * reach * 7)}%`;
+      const place = (value) => `${50 + (100 * value * (columns - 1)) / (2 * reach * columns)}%`;
       pin.style.left = place(state.still.x);
       pin.style.top = place(state.still.y);
       x.sync(state.still.x);

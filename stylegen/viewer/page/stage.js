@@ -9,11 +9,16 @@ export class Stage {
   #figures = document.getElementById("figures");
   #measured = [];
   #count = 0;
+  #asked = 0;
+  #shown = 0;
 
   /** Shows an encoded image; `at` is the time of the input event that asked for it. */
   async show({ header, payload }, at = null) {
     const type = header.encoding === "png" ? "image/png" : "image/jpeg";
+    const number = ++this.#asked;
     const bitmap = await createImageBitmap(new Blob([payload], { type }));
+    if (number < this.#shown) return bitmap.close(); // a newer image was decoded earlier
+    this.#shown = number;
     if (this.#image.width !== bitmap.width) {
       this.#image.width = bitmap.width;
       this.#image.height = bitmap.height;

@@ -33,6 +33,7 @@ export class GridView {
       if (!answer) return;
       const { columns, side, cells, grid } = answer.header;
       const images = await cut(answer.payload, "image/jpeg", columns, side, cells.length);
+      if (this.shown !== wanted) return; // a newer one was decoded earlier
       this.sheet.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
       this.sheet.dataset.grid = grid;
       this.sheet.replaceChildren(...cells.map(({ name, change }, k) => el(
@@ -75,6 +76,7 @@ export class LayersView {
       if (!answer) return;
       const { columns, side, names, layer, layers } = answer.header;
       const images = await cut(answer.payload, "image/png", columns, side, names.length);
+      if (this.shown !== wanted) return;
       this.back.hidden = layer === null;
       this.title.textContent = layer === null ? "Mean map of each layer, and noise inputs" : layers[layer];
       this.list.replaceChildren(...names.map((name, k) => {
