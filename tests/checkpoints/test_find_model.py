@@ -32,6 +32,7 @@ from stylegen.errors import UserError
 from stylegen.latent.model import Model
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.subjects import find_snapshots
+from stylegen.networks import GENERATORS
 from tests.support.datasets import encode, write_folder
 from tests.support.foreign_files import nvidia_file
 from tests.support.golden import files, load
@@ -318,7 +319,7 @@ def test_the_table_of_published_models() -> None:
     rows = PUBLISHED_MODELS.values()
     assert len({row.filename for row in rows}) == len({row.url for row in rows}) == len(rows)
     assert all(row.url.startswith("https://") and row.filename.endswith(".pkl") for row in rows)
-    assert all(row.network in ("stylegan1", "stylegan2") for row in rows)
+    assert all(row.network in GENERATORS for row in rows)
     assert all(row.title.endswith(", by hand") == row.url.startswith("https://drive.") for row in rows)
     assert {name for name in PUBLISHED_MODELS if str(PUBLISHED_MODELS[name].resolution) not in name} == {
         "nvidia/cifar10"
