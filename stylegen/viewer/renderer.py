@@ -15,7 +15,7 @@ from stylegen.images import to_uint8
 from stylegen.latent.direction_search import DirectionSearch
 from stylegen.latent.directions_file import Directions
 from stylegen.latent.interpolation import cubic, plane
-from stylegen.latent.mixing import mix, slot_resolution
+from stylegen.latent.mixing import mix
 from stylegen.latent.noise_inputs import scaled_noise, stored_noise
 from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
@@ -52,12 +52,11 @@ class Renderer:
     def info(self) -> dict[str, Any]:
         """What the page needs for its controls."""
         G = self.generator
-        side, slots = G.level.resolution, G.num_active_ws
         return {
-            "resolution": side,
+            "resolution": G.level.resolution,
             "channels": G.channels,
             "network": G.name,
-            "layers": [slot_resolution(k, side) for k in range(slots)],
+            "layers": list(G.slot_resolutions),
             "classes": list(self.snapshot.info.get("class_names", range(G.num_classes))) if G.num_classes else [],
             "noise": bool(stored_noise(G)),
             "mixing": G.num_ws > 1,
