@@ -44,11 +44,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.stdout.close()
 
 
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="a time: alone, pytest -n 0 tests/viewer/test_speed.py")
 def test_speed_under_a_slider(url: str, browser: Any) -> None:
-    """20 images per second, 95 % of them within 100 ms of the input, in the best second: other tests run meanwhile."""
+    """20 images per second, 95 % of them within 100 ms of the input, in the best of five seconds."""
     tab = Tab(browser, url)
     found: list[tuple[int, float]] = []
-    for _ in range(15):
+    for _ in range(5):
         latencies = sorted(tab.page.evaluate(SLIDE, 1.0))
         found.append((len(latencies), latencies[int(0.95 * len(latencies))]))
         if found[-1][0] >= 20 and found[-1][1] < 100:
