@@ -75,7 +75,8 @@ def _drop_settings_of_other_options(config: DictConfig, verb: str, overrides: Se
     Settings on the command line are kept, and refused by the check.
     """
     given = {key_of(override) for override in overrides}
-    chosen = [name for name, section in groups_of(verb).items() if section.kind == "choice" and name in given]
+    choices = [name for name, section in groups_of(verb).items() if section.kind == "choice"]
+    chosen = [name for name in choices if name in given and f"{name}.name" not in given]
     known = sections_of(verb, plain(config)) if chosen else {}
     with open_dict(config):
         for group in chosen:
