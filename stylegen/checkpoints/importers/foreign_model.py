@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import check_arguments
+from stylegen.bounds import brief, check_arguments
 from stylegen.checkpoints.snapshot import ShapesOnly
 from stylegen.checkpoints.snapshot_file import write_snapshot_file
 from stylegen.errors import UserError
@@ -192,3 +192,22 @@ def channel_settings(widths: Mapping[int, int]) -> dict[str, int]:
         text = ", ".join(f"{width} at {r} px" for r, width in sorted(widths.items()))
         raise Inexpressible(f"feature maps {text}", "they are not min(channel_base / resolution, channel_max)")
     return {"channel_base": base, "channel_max": most}
+
+
+def translate(config: Mapping[str, Any], table: Mapping[str, str], without_effect: Collection[str]) -> dict[str, Any]:
+    """Constructor arguments under our names.
+
+    Args:
+        table: reference name -> our name.
+        without_effect: reference names that do not change the network.
+
+    Raises:
+        Inexpressible: an argument in neither.
+    """
+    settings = {}
+    for name, value in config.items():
+        if name in table:
+            settings[table[name]] = value
+        elif name not in without_effect:
+            raise Inexpressible(f"{name}={brief(value)}", "this setting of the foreign network has no counterpart here")
+    return settings

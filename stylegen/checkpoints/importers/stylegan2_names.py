@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from stylegen.bounds import brief
-from stylegen.checkpoints.importers.foreign_model import Inexpressible, Row, rename
+from stylegen.checkpoints.importers.foreign_model import Inexpressible, Row, rename, translate
 from stylegen.errors import UserError
 
 # Reference name -> our name, by the first pattern that matches the whole name. None drops the tensor.
@@ -67,7 +66,7 @@ def generator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = {k: v for k, v in config.items() if k not in _NESTED} | dict(config.get("synthesis_kwargs") or {})
     mapping = dict(config.get("mapping_kwargs") or {})
     _check_equal(mapping, "activation", flat.get("activation", "lrelu"))
-    return _translate(flat, _GENERATOR) | _translate(mapping, _GENERATOR_MAPPING)
+    return translate(flat, _GENERATOR, _WITHOUT_EFFECT) | translate(mapping, _GENERATOR_MAPPING, _WITHOUT_EFFECT)
 
 
 def discriminator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +82,9 @@ def discriminator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         raise Inexpressible(f"lr_multiplier={rate}", "the mapping network of labels in D has 0.01 here")
     _check_equal(mapping, "activation", "lrelu")
     return (
-        _translate(flat, _DISCRIMINATOR) | _translate(mapping, _DISCRIMINATOR_MAPPING) | _translate(epilogue, _EPILOGUE)
+        translate(flat, _DISCRIMINATOR, _WITHOUT_EFFECT)
+        | translate(mapping, _DISCRIMINATOR_MAPPING, _WITHOUT_EFFECT)
+        | translate(epilogue, _EPILOGUE, _WITHOUT_EFFECT)
     )
 
 
@@ -91,16 +92,6 @@ def _check_equal(config: dict[str, Any], name: str, value: Any) -> None:
     """Remove a setting that is not separate in our network."""
     if config.pop(name, value) != value:
         raise Inexpressible(f"{name} of a part of the network", f"it differs from the rest of it, which has {value}")
-
-
-def _translate(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
-    settings = {}
-    for name, value in config.items():
-        if name in table:
-            settings[table[name]] = value
-        elif name not in _WITHOUT_EFFECT:
-            raise Inexpressible(f"{name}={brief(value)}", "this setting of the foreign network has no counterpart here")
-    return settings
 
 
 def _strict(state: Mapping[str, Tensor], table: Sequence[Row], kind: str) -> dict[str, Tensor]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from stylegen.bounds import brief
-from stylegen.checkpoints.importers.foreign_model import Inexpressible, Row, rename
+from stylegen.checkpoints.importers.foreign_model import Inexpressible, Row, rename, translate
 from stylegen.checkpoints.snapshot import ShapesOnly
 from stylegen.networks import build_generator
 
@@ -49,7 +48,9 @@ def generator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The reference generator's constructor arguments -> ours. Raises Inexpressible for one without a counterpart."""
     flat = {key: value for key, value in config.items() if key not in ("mapping_kwargs", "synthesis_kwargs")}
     flat |= dict(config.get("synthesis_kwargs") or {})
-    return _translate(flat, _SETTINGS) | _translate(dict(config.get("mapping_kwargs") or {}), _MAPPING)
+    return translate(flat, _SETTINGS, _WITHOUT_EFFECT) | translate(
+        dict(config.get("mapping_kwargs") or {}), _MAPPING, _WITHOUT_EFFECT
+    )
 
 
 def check_filters(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
@@ -62,13 +63,3 @@ def check_filters(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> N
         own = ours.get(f"layers.{layer.partition('_')[0].removeprefix('L')}.{kind}")
         if own is None or theirs.shape != own.shape or (theirs - own).abs().max() > _FILTER_ERROR * own.abs().max():
             raise Inexpressible(f"filter {name}", "it does not follow from the network's settings")
-
-
-def _translate(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
-    settings = {}
-    for name, value in config.items():
-        if name in table:
-            settings[table[name]] = value
-        elif name not in _WITHOUT_EFFECT:
-            raise Inexpressible(f"{name}={brief(value)}", "this setting of the foreign network has no counterpart here")
-    return settings
