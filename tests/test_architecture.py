@@ -15,6 +15,7 @@ FLOORS = [
         "bounds",
         "files",
         "cpus",
+        "discriminator_outputs",
         "spec",
         "images",
         "captions",

@@ -1,35 +1,52 @@
 """Base class of adversarial losses."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 
 
-class Loss(ABC):
-    """Losses of generator and discriminator as functions of the logits [N, 1], before any sigmoid.
+class Loss(nn.Module, ABC):
+    """Losses of generator and discriminator as functions of the discriminator's outputs.
 
-    Row i of the real and of the fake logits has the same image index, for any number of processes and micro-batches.
-    The constructor's arguments become settings, `loss.<argument>`, with the bounds of their annotations
-    (`stylegen.bounds`).
+    Row i of the outputs for real and for generated images has the same image index, for any number of processes and
+    micro-batches. The constructor's arguments become settings, `loss.<argument>`, with the bounds of their annotations
+    (`stylegen.bounds`). State, such as BEGAN's k, is a buffer that `discriminator` updates; such a loss is `coupled`.
 
     Attributes:
-        generator_sees_real: `generator` takes (real_logits, fake_logits) instead of (fake_logits). The generator's
-            phase then runs the discriminator on real images too, without gradient.
-        coupled: the loss is not a mean over rows, so it needs the logits of the whole batch. With micro-batches this
+        needs: fields of `DiscriminatorOutputs` that the loss uses, `logits` always among them.
+        generator_sees_real: `generator` uses the outputs for real images. The generator's phase then runs the
+            discriminator on real images too, without gradient.
+        coupled: the loss is not a mean over rows, so it needs the outputs for the whole batch. With micro-batches this
             costs a second forward pass.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("logits",)
     generator_sees_real: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()  # its own signature, from which the settings are read, is empty
 
     @property
     def coupled(self) -> bool:
         return False
 
     @abstractmethod
-    def generator(self, *args: Any, **kwargs: Any) -> Tensor:
-        """fake_logits [N, 1], or real_logits [N, 1], fake_logits [N, 1] if `generator_sees_real` -> scalar."""
+    def generator(self, fake: DiscriminatorOutputs, real: DiscriminatorOutputs | None = None) -> Tensor:
+        """-> scalar.
+
+        Args:
+            fake: for generated images.
+            real: for real images, if `generator_sees_real`.
+        """
 
     @abstractmethod
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """[N, 1], [N, 1] -> scalar."""
+    def discriminator(self, real: DiscriminatorOutputs, fake: DiscriminatorOutputs) -> Tensor:
+        """-> scalar."""
+
+    def reports(self, real: DiscriminatorOutputs, fake: DiscriminatorOutputs) -> Mapping[str, Tensor]:
+        """Further values for the log, by name, after a discriminator step."""
+        return {}

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.errors import unknown_choice
 from stylegen.losses.loss import Loss
 
@@ -37,17 +38,22 @@ class Relativistic(Loss):
     def __init__(self, pairing: str = "single") -> None:
         if pairing not in PAIRINGS:
             raise unknown_choice("loss.pairing", pairing, PAIRINGS)
+        super().__init__()
         self.pairing = pairing
 
     @property
     def coupled(self) -> bool:
         return self.pairing == "average"
 
-    def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return self.discriminator(fake_logits, real_logits)  # with real and fake exchanged
+    def generator(self, fake: DiscriminatorOutputs, real: DiscriminatorOutputs | None = None) -> Tensor:
+        assert real is not None
+        return self._compare(fake.logits, real.logits)
 
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def discriminator(self, real: DiscriminatorOutputs, fake: DiscriminatorOutputs) -> Tensor:
+        return self._compare(real.logits, fake.logits)
+
+    def _compare(self, high: Tensor, low: Tensor) -> Tensor:
+        """The loss that raises the logits `high` above the logits `low`."""
         if self.pairing == "single":
-            return F.softplus(fake_logits - real_logits).mean()
-        real_mean, fake_mean = real_logits.mean(), fake_logits.mean()
-        return F.softplus(fake_mean - real_logits).mean() + F.softplus(fake_logits - real_mean).mean()
+            return F.softplus(low - high).mean()
+        return F.softplus(low.mean() - high).mean() + F.softplus(low - high.mean()).mean()

@@ -4,10 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-
 from stylegen.bounds import check, hints_of
 from stylegen.errors import unknown_choice
+from stylegen.networks.discriminator import StyleDiscriminator as StyleDiscriminator
 from stylegen.networks.generator import Level as Level
 from stylegen.networks.generator import StyleGenerator as StyleGenerator
 from stylegen.networks.stylegan1 import Generator as StyleGAN1Generator
@@ -21,7 +20,10 @@ GENERATORS: dict[str, type[StyleGenerator]] = {
     "stylegan2": StyleGAN2Generator,
     "stylegan3": StyleGAN3Generator,
 }
-DISCRIMINATORS: dict[str, type[nn.Module]] = {"stylegan1": StyleGAN1Discriminator, "stylegan2": StyleGAN2Discriminator}
+DISCRIMINATORS: dict[str, type[StyleDiscriminator]] = {
+    "stylegan1": StyleGAN1Discriminator,
+    "stylegan2": StyleGAN2Discriminator,
+}
 
 
 def build_generator(name: str, **settings: Any) -> StyleGenerator:

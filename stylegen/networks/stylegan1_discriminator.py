@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import ChannelBase, Count, Range, Resolution, Taps, Width
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.layers.activation import bias_act
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.scaled_conv import Blur, ScaledConv2d, box_downsample
+from stylegen.networks.discriminator import RandomInputs, StyleDiscriminator
 from stylegen.networks.generator import Level, check_level, layer_widths
 from stylegen.spec import ImageSpec
 
@@ -78,7 +80,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class DiscriminatorEpilogue(nn.Module):
-    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features].
+    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features] and features [N, I].
 
     Args:
         in_channels, out_features: widths.
@@ -96,15 +98,16 @@ class DiscriminatorEpilogue(nn.Module):
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation="lrelu", gain_in_weights=True)
         self.out = EqualizedLinear(in_channels, out_features)
 
-    def forward(self, x: Tensor | None, rgb: Tensor | None, alpha: float) -> Tensor:
+    def forward(self, x: Tensor | None, rgb: Tensor | None, alpha: float) -> tuple[Tensor, Tensor]:
         # Logits and minibatch statistics: at least float32.
         x, rgb = (v if v is None else v.to(torch.promote_types(v.dtype, torch.float32)) for v in (x, rgb))
         x = self.from_rgb.blend(x, rgb, alpha)
         x = self.conv(self.mbstd(x))
-        return self.out(self.fc(x.flatten(1)))
+        x = self.fc(x.flatten(1))
+        return self.out(x), x
 
 
-class Discriminator(nn.Module):
+class Discriminator(StyleDiscriminator):
     """Image (and label) -> logit; with labels, one logit per class, selected by the label.
 
     Args:
@@ -163,8 +166,14 @@ class Discriminator(nn.Module):
         """Set the current resolution and alpha. Raises UserError for a level outside the network."""
         self.level = check_level(Level(resolution, alpha), self.resolutions)
 
-    def forward(self, x: Tensor, c: Tensor | None = None, alpha: float | None = None) -> Tensor:
-        """Logits of images at any of `resolutions`.
+    def outputs(
+        self,
+        x: Tensor,
+        c: Tensor | None = None,
+        random: RandomInputs | None = None,
+        alpha: float | None = None,
+    ) -> DiscriminatorOutputs:
+        """Outputs for images at any of `resolutions`.
 
         Args:
             alpha: weight of that resolution in a fade; None for the current level's, and 1 at other resolutions.
@@ -180,12 +189,16 @@ class Discriminator(nn.Module):
         images: dict[int, Tensor] = {side: x}
         if alpha < 1:
             images[side // 2] = box_downsample(x)
-        features: Tensor | None = None
+        y: Tensor | None = None
         for r in reversed([r for r in self.resolutions if 4 < r <= side]):
-            features = self.blocks[str(r)](features, images.get(r), alpha)
-        logits = self.epilogue(features, images.get(4), alpha)
-        if self.num_classes == 0:
-            return logits
-        if c is None:
-            raise ValueError(f"this network has {self.num_classes} classes and needs c [N, {self.num_classes}]")
-        return (logits * c.to(logits.dtype)).sum(dim=1, keepdim=True)
+            y = self.blocks[str(r)](y, images.get(r), alpha)
+        logits, features = self.epilogue(y, images.get(4), alpha)
+        if self.num_classes:
+            if c is None:
+                raise ValueError(f"this network has {self.num_classes} classes and needs c [N, {self.num_classes}]")
+            logits = (logits * c.to(logits.dtype)).sum(dim=1, keepdim=True)
+        return DiscriminatorOutputs(logits, features)
+
+    def forward(self, x: Tensor, c: Tensor | None = None, alpha: float | None = None) -> Tensor:
+        """Logits [N, 1]; see `outputs`."""
+        return self.outputs(x, c, alpha=alpha).logits

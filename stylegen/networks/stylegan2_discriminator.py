@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import ChannelBase, Clamp, Count, Depth, Range, Taps, Width
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.layers.activation import get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.resample import downsample2d, fir_filter
+from stylegen.networks.discriminator import RandomInputs, StyleDiscriminator
 from stylegen.networks.generator import layer_widths
 from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan2 import check_architecture
@@ -80,7 +82,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class DiscriminatorEpilogue(nn.Module):
-    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features].
+    """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features] and features [N, I].
 
     Args:
         in_channels, out_features: widths.
@@ -101,15 +103,16 @@ class DiscriminatorEpilogue(nn.Module):
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation=activation)
         self.out = EqualizedLinear(in_channels, out_features)
 
-    def forward(self, x: Tensor, rgb: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rgb: Tensor | None) -> tuple[Tensor, Tensor]:
         x = x.to(torch.promote_types(x.dtype, torch.float32))  # logits and minibatch statistics
         if self.from_rgb is not None:
             x = x + self.from_rgb(rgb)
         x = self.conv(self.mbstd(x))
-        return self.out(self.fc(x.flatten(1)))
+        x = self.fc(x.flatten(1))
+        return self.out(x), x
 
 
-class Discriminator(nn.Module):
+class Discriminator(StyleDiscriminator):
     """Image (and label) -> logit, with projection of labels (Miyato and Koyama 2018, arXiv 1802.05637).
 
     Args:
@@ -171,14 +174,14 @@ class Discriminator(nn.Module):
             self.mapping = Mapping(z_dim=0, num_classes=num_classes, w_dim=widths[4], num_layers=mapping_layers)
         self.epilogue = DiscriminatorEpilogue(widths[4], widths[4] if num_classes else 1, options)
 
-    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def outputs(self, x: Tensor, c: Tensor | None = None, random: RandomInputs | None = None) -> DiscriminatorOutputs:
         rgb: Tensor | None = x
-        features: Tensor | None = None
+        y: Tensor | None = None
         for block in self.blocks.values():
-            features, rgb = block(features, rgb)
-        assert features is not None
-        logits = self.epilogue(features, rgb)
-        if self.mapping is None:
-            return logits
-        label = self.mapping(None, c)
-        return (logits * label).sum(dim=1, keepdim=True) / math.sqrt(label.shape[1])
+            y, rgb = block(y, rgb)
+        assert y is not None
+        logits, features = self.epilogue(y, rgb)
+        if self.mapping is not None:
+            label = self.mapping(None, c)
+            logits = (logits * label).sum(dim=1, keepdim=True) / math.sqrt(label.shape[1])
+        return DiscriminatorOutputs(logits, features)

@@ -1,12 +1,14 @@
 """Path length regularization (Karras et al. 2020b, arXiv 1912.04958, section 3.2)."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from stylegen.bounds import Count, Interval, Share, Weight, check_arguments
+from stylegen.randomness import Request
 from stylegen.regularizers.regularizer import Regularizer, SynthesisBatch
 
 
@@ -51,10 +53,13 @@ class PathLength(Regularizer):
         self.weight, self.decay = weight, decay
         self.register_buffer("mean", torch.zeros(()))
 
-    def measure(self, batch: SynthesisBatch) -> Tensor:
-        return path_lengths(batch.images, batch.ws, batch.direction)
+    def random_inputs(self, image_shape: Sequence[int], z_dim: int) -> Mapping[str, Request]:
+        return {"direction": Request("normal", image_shape)}
 
-    def combine(self, values: Tensor) -> Tensor:
-        mean = self.mean.lerp(values.mean().to(self.mean.dtype), self.decay)
+    def measure(self, batch: SynthesisBatch) -> Tensor:
+        return path_lengths(batch.images, batch.ws, batch.random["direction"])
+
+    def combine(self, lengths: Tensor) -> Tensor:
+        mean = self.mean.lerp(lengths.mean().to(self.mean.dtype), self.decay)
         self.mean.copy_(torch.where(mean.isfinite(), mean, self.mean).detach())  # skip a step with non-finite lengths
-        return self.weight * (values - mean).square().mean()
+        return self.weight * (lengths - mean).square().mean()

@@ -37,6 +37,7 @@ class R1(Regularizer):
     """
 
     network: ClassVar[str] = "D"
+    differentiates: ClassVar[tuple[str, ...]] = ("real",)
 
     def __init__(self, gamma: Weight = 10.0, every: Interval = 16) -> None:
         check_arguments("regularizers.r1", R1, locals())
@@ -44,9 +45,8 @@ class R1(Regularizer):
         self.gamma = gamma
 
     def measure(self, batch: CriticBatch) -> Tensor:
-        images = batch.real.detach().requires_grad_(True)
-        penalty = r1_penalty(images, batch.critic(images, batch.labels))
+        penalty = r1_penalty(batch.images("real"), batch.outputs("real").logits)
         return penalty / batch.downscale**2  # || grad_X ||^2 of the full-size image
 
-    def combine(self, values: Tensor) -> Tensor:
-        return self.gamma / 2 * values.mean()
+    def combine(self, penalty: Tensor) -> Tensor:
+        return self.gamma / 2 * penalty.mean()

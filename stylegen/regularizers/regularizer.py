@@ -1,11 +1,16 @@
 """Base class of regularizers, and the records that they receive."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+
+from stylegen.discriminator_outputs import DiscriminatorOutputs
+from stylegen.randomness import Request
+
+Critic = Callable[[Tensor, Tensor, str], DiscriminatorOutputs]
 
 
 @dataclass(frozen=True)
@@ -13,15 +18,43 @@ class CriticBatch:
     """Input of a discriminator regularizer.
 
     Attributes:
-        critic: images [N, C, H, W], labels -> logits [N, 1], including augmentation.
-        real: images in [-1, 1]; labels: [N, num_classes].
+        critic: images [N, C, H, W], labels [N, K], view -> outputs, including augmentation. A view is "real" or "fake",
+            with its own random augmentation and dropout, or one of `Regularizer.views`.
+        real: images in [-1, 1] with `labels`, leaves of the graph that require gradients if a regularizer of the phase
+            differentiates by them.
+        fake: generated images, detached, with `fake_labels`; None for a regularizer whose `sources` lack "fake".
         downscale: R / r for images at resolution r of final resolution R; 1 without progressive growing.
+        random: the regularizer's `random_inputs` for N images, by name.
+        resynthesize: z [N, z_dim] -> images for the labels, style mixing and noise of `fake`, without gradient; `z` is
+            theirs. None as for `fake`.
     """
 
-    critic: Callable[[Tensor, Tensor], Tensor]
+    critic: Critic
     real: Tensor
     labels: Tensor
+    fake: Tensor | None = None
+    fake_labels: Tensor | None = None
     downscale: int = 1
+    random: Mapping[str, Tensor] = field(default_factory=dict)
+    z: Tensor | None = None
+    resynthesize: Callable[[Tensor], Tensor] | None = None
+    known: dict[str, DiscriminatorOutputs] = field(default_factory=dict, repr=False)
+
+    def images(self, source: str) -> Tensor:
+        """The images of a source, "real" or "fake"."""
+        images = self.real if source == "real" else self.fake
+        assert images is not None, f"{source} is not among the sources"
+        return images
+
+    def outputs(self, view: str) -> DiscriminatorOutputs:
+        """The outputs for the images of a view, computed once and shared by all terms of the phase."""
+        if view not in self.known:
+            real = view.startswith("real")
+            labels = self.labels if real else self.fake_labels
+            assert labels is not None
+            images = self.images("real" if real else "fake")
+            self.known[view] = self.critic(images, labels, view)._replace(labels=labels, images=images)
+        return self.known[view]
 
 
 @dataclass(frozen=True)
@@ -31,46 +64,74 @@ class SynthesisBatch:
     Attributes:
         ws: [N, L, D], part of the graph of `images`.
         images: [N, C, H, W], synthesised from `ws`.
-        direction: standard normal noise of the shape of `images`.
+        random: the regularizer's `random_inputs` for N images, by name.
+        z: [N, z_dim], the latents of `ws`.
+        resynthesize: z [N, z_dim] -> images for the same labels, style mixing and noise.
     """
 
     ws: Tensor
     images: Tensor
-    direction: Tensor
+    random: Mapping[str, Tensor] = field(default_factory=dict)
+    z: Tensor | None = None
+    resynthesize: Callable[[Tensor], Tensor] | None = None
 
 
 class Regularizer(nn.Module, ABC):
-    """One value for each image (`measure`), reduced to a scalar (`combine`).
+    """Values for each image (`measure`), reduced to a scalar (`combine`).
 
     `measure` receives one process's micro-batch, `combine` the values of the whole batch. State, such as a moving
-    average, is a buffer that `combine` updates. A subclass annotates its arguments with bounds and calls
-    `check_arguments` first.
+    average, is a buffer that `combine` updates; such a regularizer is `coupled`. A subclass annotates its arguments
+    with bounds and calls `check_arguments` first.
 
     Args:
         every: steps between evaluations of the term, which is then multiplied by this number (lazy regularization,
-            Karras et al. 2020b, section 3.1); 1 adds it to the main loss.
-        batch_shrink: n, to use only the first 1 / n of the batch.
+            Karras et al. 2020b, section 3.1); 1 adds it to the main loss, whose forward passes it shares.
+        batch_shrink: n, to use only the first 1 / n of the batch; of generator regularizers.
 
     Attributes:
         network: "G" or "D", the network that the term trains; selects `SynthesisBatch` or `CriticBatch`.
         coupled: `combine` is not a mean over images, so it needs the values of the whole batch.
+        sources: of the images that a discriminator regularizer uses, "real" and "fake".
+        views: further passes of the discriminator with their own augmentation and dropout: "real/<name>",
+            "fake/<name>".
+        differentiates: sources by whose images `measure` differentiates.
+        has_term: whether `measure` and `combine` exist; False for a constraint, which acts after each step.
     """
 
     network: ClassVar[str]
     coupled: ClassVar[bool] = False
+    sources: ClassVar[tuple[str, ...]] = ("real",)
+    views: ClassVar[tuple[str, ...]] = ()
+    differentiates: ClassVar[tuple[str, ...]] = ()
+    has_term: ClassVar[bool] = True
 
     def __init__(self, every: int, batch_shrink: int = 1) -> None:
         super().__init__()
         self.every, self.batch_shrink = every, batch_shrink
 
-    @abstractmethod
-    def measure(self, batch: Any) -> Tensor:
-        """`CriticBatch` or `SynthesisBatch` -> [N], differentiable."""
+    def random_inputs(self, image_shape: Sequence[int], z_dim: int) -> Mapping[str, Request]:
+        """The random numbers that `measure` uses, by name, for one image.
+
+        Args:
+            image_shape: (C, H, W).
+        """
+        return {}
+
+    def begin_step(self, images_seen: int) -> None:
+        """Set scheduled values, before each step; tensors, because the step may be compiled."""
+
+    def end_step(self, network: nn.Module) -> None:
+        """Constrain the weights of the trained network, after each of its optimizer steps."""
 
     @abstractmethod
-    def combine(self, values: Tensor) -> Tensor:
-        """[N] -> scalar."""
+    def measure(self, batch: Any) -> Tensor | tuple[Tensor, ...]:
+        """`CriticBatch` or `SynthesisBatch` -> [N, ...], differentiable; several if `combine` takes several."""
+
+    @abstractmethod
+    def combine(self, *values: Any, **named: Any) -> Tensor:
+        """[N, ...], ... -> scalar."""
 
     def forward(self, batch: Any) -> Tensor:
         """The term for a whole batch."""
-        return self.combine(self.measure(batch))
+        values = self.measure(batch)
+        return self.combine(*(values if isinstance(values, tuple) else (values,)))

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.losses import LOSSES
-from stylegen.networks import DISCRIMINATORS, StyleGenerator, build_generator
+from stylegen.networks import DISCRIMINATORS, StyleDiscriminator, StyleGenerator, build_generator
 from stylegen.regularizers import REGULARIZERS
 from stylegen.spec import ImageSpec
 from stylegen.training.batches import TrainingData
@@ -98,10 +99,10 @@ def new_generator(settings: Component, spec: ImageSpec) -> StyleGenerator:
     return build_generator(settings.name, **settings.arguments, **vars(spec))
 
 
-def new_discriminator(settings: Component, spec: ImageSpec) -> nn.Module:
+def new_discriminator(settings: Component, spec: ImageSpec) -> StyleDiscriminator:
     """A discriminator for these images; weights come from torch's global generator."""
-    network: nn.Module = DISCRIMINATORS[settings.name](**settings.arguments, **vars(spec))
-    return network
+    constructor: Callable[..., StyleDiscriminator] = DISCRIMINATORS[settings.name]
+    return constructor(**settings.arguments, **vars(spec))
 
 
 def build_growth(

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from stylegen.distributed import is_distributed
 from stylegen.files import cache_folder
+from stylegen.training.micro_batch import MicroBatch
 from stylegen.training.phases import Phase
 from stylegen.training.run_log import duration
 from stylegen.training.step import TrainingStep
-from stylegen.training.terms import Evaluate, Measured, MicroBatch, Term, evaluate
+from stylegen.training.terms import Evaluate, Measured, Term, evaluate
 
 # Measured on two CPU cores (AVX2) with the main phases of a StyleGAN2 at 32 px, channel_base 2048.
 _SECONDS_PER_LAYER = 8.0  # to compile, for each convolution of both networks
@@ -94,7 +95,7 @@ def compile_step(step: TrainingStep, say: Callable[[str], None]) -> None:
 def rare_terms(phases: Sequence[Phase]) -> list[str]:
     """Names of the terms of lazy phases. Differentiated twice, they take longer to compile than the main phases, and
     less than a tenth of the training."""
-    return [term.name for phase in phases if phase.interval > 1 for term in phase.terms]
+    return [phase.term.name for phase in phases if phase.weight > 1]
 
 
 def worth_compiling(step: TrainingStep, seconds: float) -> tuple[bool, str]:

@@ -90,9 +90,10 @@ def _augmented(step: TrainingStep, images: Tensor, indices: Tensor) -> Tensor:
     """The images as the discriminator may see them later."""
     assert step.augment is not None
     pipeline, controller = step.augment.pipeline, step.augment.controller
-    spec = InputSpec(image_shape=images.shape[1:], augmented=("fake",), image_noise=pipeline.uses_image_noise)
-    draws = step.draws.inputs("estimate", indices, spec).fake
-    assert draws is not None
+    spec = InputSpec(
+        image_shape=images.shape[1:], views=("fake",), augmented=True, image_noise=pipeline.uses_image_noise
+    )
+    draws = step.draws.inputs("estimate", indices, spec).augment["fake"]
     return pipeline(images, controller.p if controller.target is None else max(controller.p, _LEAST_P), draws)
 
 

@@ -1,11 +1,12 @@
-"""The random inputs of training: latents, labels, style mixing, noise, path length directions, augmentation.
+"""The random inputs of training: latents, labels, style mixing, noise, augmentation,
+and those of the discriminator and the regularizers.
 
 All inputs of one phase are generated at once, before the phase computes anything. They are keyed by (seed, phase and
 purpose, global image index), independent of the number of ranks and micro-batches, and of interruptions.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -27,18 +28,20 @@ class InputSpec:
         num_ws: active style slots; no style mixing for 1.
         noise_sizes: side r of each layer's noise.
         image_shape: (C, H, W).
-        direction: whether a path length direction is needed.
-        augmented: sources of augmented images, "real" or "fake".
+        views: passes of the discriminator, "real", "fake" or one of `Regularizer.views`.
+        augmented: whether the images of every view are augmented.
         image_noise: whether the augmentation adds noise.
+        further: of the discriminator, by "<view>/<name>", and of regularizers, by "<regularizer>/<name>".
     """
 
     generated: int = 0
     num_ws: int = 1
     noise_sizes: Sequence[int] = ()
     image_shape: Sequence[int] = ()
-    direction: bool = False
-    augmented: Collection[str] = ()
+    views: Collection[str] = ()
+    augmented: bool = False
     image_noise: bool = False
+    further: Mapping[str, Request] = field(default_factory=dict)
 
 
 class SynthesisInputs(NamedTuple):
@@ -49,7 +52,6 @@ class SynthesisInputs(NamedTuple):
         second_z: [N, z_dim], for the layers from `first_mixed` [N] on, which is `num_ws` without mixing; None and None
             if style mixing is off.
         noise: one [N, 1, r, r] for each r of `noise_sizes`.
-        direction: [N, C, H, W], standard normal, for the path length.
     """
 
     z: Tensor
@@ -57,7 +59,6 @@ class SynthesisInputs(NamedTuple):
     second_z: Tensor | None = None
     first_mixed: Tensor | None = None
     noise: tuple[Tensor, ...] = ()
-    direction: Tensor | None = None
 
     def first(self, count: int) -> "SynthesisInputs":
         """The inputs of the first `count` images."""
@@ -69,7 +70,6 @@ class SynthesisInputs(NamedTuple):
             second_z=None if self.second_z is None else self.second_z[:count],
             first_mixed=None if self.first_mixed is None else self.first_mixed[:count],
             noise=tuple(layer[:count] for layer in self.noise),
-            direction=None if self.direction is None else self.direction[:count],
         )
 
 
@@ -78,12 +78,22 @@ class PhaseInputs(NamedTuple):
 
     Attributes:
         synthesis: of the generated images; None if there are none.
-        real, fake: of the augmentation of real and generated images; None without.
+        augment: of the augmentation of each view's images; empty without augmentation.
+        further: see `InputSpec`.
     """
 
     synthesis: SynthesisInputs | None = None
-    real: AugmentInputs | None = None
-    fake: AugmentInputs | None = None
+    augment: Mapping[str, AugmentInputs] = {}
+    further: Mapping[str, Tensor] = {}
+
+    def own(self, owner: str, count: int) -> dict[str, Tensor]:
+        """The further inputs of a view or regularizer, by name, for the first `count` images."""
+        prefix = f"{owner}/"
+        return {
+            key.removeprefix(prefix): numbers[:count]
+            for key, numbers in self.further.items()
+            if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
+        }
 
 
 NO_INPUTS = PhaseInputs()
@@ -117,17 +127,19 @@ class KeyedDraws:
         self.attempt = 0
 
     def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
-        indices = indices if spec.augmented else indices[: spec.generated]
-        requests = self._synthesis_requests(spec) if spec.generated else {}
+        indices = indices if spec.views else indices[: spec.generated]
+        augmented = spec.views if spec.augmented else ()
+        requests = {**(self._synthesis_requests(spec) if spec.generated else {}), **spec.further}
         keyed = {self._purpose(phase, what): request for what, request in requests.items()}
         noise_shape = spec.image_shape if spec.image_noise else None
-        for source in spec.augmented:
-            keyed |= augment_requests(self._purpose(phase, source), noise_shape)
+        for view in augmented:
+            keyed |= augment_requests(self._purpose(phase, view), noise_shape)
         numbers = randomness.generate(self.seed, indices, keyed)
-        synthesis = {what: numbers[self._purpose(phase, what)] for what in requests}
+        named = {what: numbers[self._purpose(phase, what)] for what in requests}
         return PhaseInputs(
-            self._synthesis(spec, synthesis).first(spec.generated) if spec.generated else None,
-            **{source: augment_inputs(self._purpose(phase, source), numbers) for source in spec.augmented},
+            self._synthesis(spec, named).first(spec.generated) if spec.generated else None,
+            {view: augment_inputs(self._purpose(phase, view), numbers) for view in augmented},
+            {what: named[what] for what in spec.further},
         )
 
     def _purpose(self, phase: str, what: str) -> str:
@@ -142,8 +154,6 @@ class KeyedDraws:
             requests["mixing_layer"] = Request("integers", high=spec.num_ws - 1)
             requests["mixing"] = Request("uniform")
         requests |= {f"noise{k}": Request("normal", (1, r, r)) for k, r in enumerate(spec.noise_sizes)}
-        if spec.direction:
-            requests["direction"] = Request("normal", spec.image_shape)
         return requests
 
     def _synthesis(self, spec: InputSpec, numbers: dict[str, Tensor]) -> SynthesisInputs:
@@ -157,7 +167,6 @@ class KeyedDraws:
             second_z=numbers.get("mixing_z"),
             first_mixed=first_mixed,
             noise=tuple(numbers[f"noise{k}"] for k in range(len(spec.noise_sizes))),
-            direction=numbers.get("direction"),
         )
 
     def _labels(self, items: Tensor | None, z: Tensor) -> Tensor:

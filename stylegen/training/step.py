@@ -7,71 +7,28 @@ in `training.observers`. See docs/plain-loop.md for a training loop of ten lines
 """
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from stylegen.augment import Augmentation
 from stylegen.distributed import average_gradients, mean_over_ranks, rank, sum_over_ranks, world_size
 from stylegen.images import to_float
-from stylegen.losses import Loss
-from stylegen.networks import StyleGenerator
-from stylegen.regularizers import Regularizer
-from stylegen.training.ema import EMA
+from stylegen.networks import StyleDiscriminator, StyleGenerator
 from stylegen.training.freeze import learning_parameters
-from stylegen.training.growth import Growth, Stage, real_images
-from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
+from stylegen.training.growth import Stage, real_images
+from stylegen.training.micro_batch import MicroBatch
+from stylegen.training.optimizer import nonfinite_gradients
 from stylegen.training.phases import Phase, build_phases, lazy_correction
-from stylegen.training.precision import Precision
 from stylegen.training.random_inputs import Draws
 from stylegen.training.statistics import Statistics
-from stylegen.training.terms import Evaluate, Measured, MicroBatch, evaluate
+from stylegen.training.step_options import Objective as Objective
+from stylegen.training.step_options import StepOptions as StepOptions
+from stylegen.training.terms import Evaluate, Measured, evaluate
 
 _CHECK_EVERY = 16  # steps between checks for divergence, which synchronize with the device
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The training objective: loss, regularizers, augmentation.
-
-    Attributes:
-        loss: both sides of the adversarial loss.
-        regularizers: by name; each has its own interval.
-        augment: applied to every image that the discriminator sees; None for none.
-    """
-
-    loss: Loss
-    regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
-    augment: Augmentation | None = None
-
-
-@dataclass(frozen=True)
-class StepOptions:
-    """Optimization options of a training step.
-
-    Attributes:
-        optimizer: Adam's settings before the correction for lazy regularization.
-        ema: updates `G_ema`.
-        w_avg_decay: decay of the running mean of w per step.
-        batch_per_device: images of a micro-batch, a divisor of this rank's share; None for the whole share.
-        precision: of G and D in training; G_ema and the optimizers are always float32.
-        growth: schedule of resolution, alpha and batch size; None for networks of a fixed resolution.
-        frozen: names of the discriminator's frozen parameters.
-        bad_steps: training counts as diverged after this many consecutive steps with non-finite gradients.
-    """
-
-    optimizer: AdamSettings = field(default_factory=AdamSettings)
-    ema: EMA = field(default_factory=EMA)
-    w_avg_decay: float = 0.998
-    batch_per_device: int | None = None
-    precision: Precision | None = None
-    growth: Growth | None = None
-    frozen: Collection[str] = ()
-    bad_steps: int = 16
 
 
 class TrainingStep:
@@ -84,7 +41,7 @@ class TrainingStep:
         options: optimizers, EMA, precision, growth.
 
     Attributes:
-        G, D, G_ema: the networks; `modules` holds them and the regularizers, and names the weights in checkpoints.
+        G, D, G_ema: the networks; `modules` holds them, loss and regularizers, and names the weights in checkpoints.
         phases, optimizers: in the order of a step; by network.
         images_seen, steps: the clock. Schedules count images, lazy intervals count steps.
         attempt: number of restarts after divergence; part of the key of every random input, so that a restart does
@@ -100,7 +57,7 @@ class TrainingStep:
     def __init__(
         self,
         generator: StyleGenerator,
-        discriminator: nn.Module,
+        discriminator: StyleDiscriminator,
         objective: Objective,
         draws: Draws,
         options: StepOptions | None = None,
@@ -108,12 +65,12 @@ class TrainingStep:
         self.options = options = options or StepOptions()
         self.G, self.D = generator, discriminator
         self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
-        self.regularizers, self.augment = dict(objective.regularizers), objective.augment
-        self.modules = nn.ModuleDict(
-            {"G": self.G, "D": self.D, "G_ema": self.G_ema, "regularizers": nn.ModuleDict(self.regularizers)}
-        ).requires_grad_(False)  # until the phase of their network
+        self.loss, self.regularizers, self.augment = objective.loss, dict(objective.regularizers), objective.augment
+        networks = {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+        stateful = {"loss": self.loss, "regularizers": nn.ModuleDict(self.regularizers)}
+        self.modules = nn.ModuleDict({**networks, **stateful}).requires_grad_(False)  # until their network's phase
         self.draws, self.growth, self.statistics = draws, options.growth, Statistics()
-        self.phases: list[Phase] = build_phases(objective.loss, list(self.regularizers.items()))
+        self.phases: list[Phase] = build_phases(self.loss, self.regularizers, options.d_steps_per_g_step)
         self.learning = {"G": learning_parameters(self.G), "D": learning_parameters(self.D, frozenset(options.frozen))}
         self.optimizers = {
             network: options.optimizer.build(network, parameters, lazy_correction(self.phases, network))
@@ -139,8 +96,10 @@ class TrainingStep:
         batch_size = len(images) * world_size()
         batches = self._micro_batches(images, labels)
         self._set_rates()
+        for regularizer in self.regularizers.values():
+            regularizer.begin_step(self.images_seen)
         for number, phase in enumerate(self.phases):
-            if self.steps % phase.interval == 0:
+            if phase.is_due(self.steps):
                 with self.watch(phase):
                     self._run(number, phase, batches)
         self._update_averages()
@@ -197,6 +156,9 @@ class TrainingStep:
         self.statistics.report("grad/nonfinite", nonfinite)
         self.streaks[number] = (self.streaks[number] + 1) * nonfinite
         optimizer.step()
+        for regularizer in self.regularizers.values():
+            if regularizer.network == phase.network:
+                regularizer.end_step(self.modules[phase.network])
 
     def _update_averages(self) -> None:
         """w_avg, and the magnitudes of layer inputs, from the whole batch of the D main phase."""

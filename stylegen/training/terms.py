@@ -6,105 +6,29 @@ out. `training.compilation` compiles it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from stylegen.augment import Augmentation
 from stylegen.distributed import gather_over_ranks
-from stylegen.networks import StyleGenerator
-from stylegen.training.random_inputs import NO_INPUTS, Draws, PhaseInputs, SynthesisInputs
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """A micro-batch of one step, and the networks for its terms.
-
-    Attributes:
-        generator, discriminator: the networks in training.
-        real: [N, C, H, W] in [-1, 1]; labels: [N, num_classes]; indices: int64 [N], global image indices.
-        draws: generates the random inputs of a phase.
-        inputs: the random inputs of the current phase; see `Phase.prepare`.
-        augment: applied to every image that the discriminator sees; None for none.
-        downscale: final resolution divided by the resolution of `real`; see `CriticBatch`.
-    """
-
-    generator: StyleGenerator
-    discriminator: nn.Module
-    real: Tensor
-    labels: Tensor
-    indices: Tensor
-    draws: Draws
-    inputs: PhaseInputs = NO_INPUTS
-    augment: Augmentation | None = None
-    downscale: int = 1
-
-    def synthesize(self, count: int | None = None, measure: bool = False) -> "Synthesized":
-        """Generate the first `count` images of this phase, all by default.
-
-        Args:
-            measure: the magnitudes of layer inputs too, for a network that tracks them.
-        """
-        assert self.inputs.synthesis is not None
-        G, inputs = self.generator, self.inputs.synthesis
-        if count is not None:
-            inputs = inputs.first(count)
-        w = G.mapping(inputs.z, inputs.labels)
-        ws = w.unsqueeze(1).repeat(1, G.num_ws, 1)
-        if inputs.second_z is not None and inputs.first_mixed is not None:
-            late = torch.arange(G.num_ws, device=w.device)[None, :, None] >= inputs.first_mixed[:, None, None]
-            ws = torch.where(late, G.mapping(inputs.second_z, inputs.labels).unsqueeze(1), ws)
-        if not (measure and G.synthesis.measures_magnitudes):
-            return Synthesized(G.synthesis(ws, inputs.noise), w, ws, inputs)
-        found: list[Tensor] = []
-        images = G.synthesis(ws, inputs.noise, magnitudes=found)
-        return Synthesized(images, w, ws, inputs, torch.stack(found))
-
-    def critic(self, images: Tensor, c: Tensor, source: str) -> Tensor:
-        """Logits [N, 1] of augmented images.
-
-        Real and generated images are augmented independently; all terms of a phase share the augmentation of an image.
-
-        Args:
-            images: the first N of this micro-batch; c: [N, num_classes].
-            source: "real" or "fake".
-        """
-        if self.augment is not None:
-            images = self.augment(images, getattr(self.inputs, source).first(len(images)))
-        return self.discriminator(images, c)
-
-
-class Synthesized(NamedTuple):
-    """Generated images.
-
-    Attributes:
-        images: [N, C, H, W].
-        w: [N, D], the mapping network's output.
-        ws: [N, L, D], with style mixing applied.
-        inputs: the random inputs.
-        magnitudes: [layers], mean squares of layer inputs; None if not measured.
-    """
-
-    images: Tensor
-    w: Tensor
-    ws: Tensor
-    inputs: SynthesisInputs
-    magnitudes: Tensor | None = None
+from stylegen.randomness import Request
+from stylegen.training.micro_batch import MicroBatch, Passes
 
 
 class Measured(NamedTuple):
     """What a term measures on a micro-batch of N images.
 
     Attributes:
-        values: the arguments of `Term.combine`, [n, ...], one row for each image.
+        values: for each part of the term, the arguments of `Part.combine`, [n, ...], one row for each image.
         reports: for the log, by name.
         w: [N, D], which updates w_avg; None for none.
         real_logits: [N, 1], which adapt the strength of augmentation; None for none.
         magnitudes: [layers], which update the EMA of the magnitudes of G's layer inputs; None for none.
     """
 
-    values: tuple[Tensor, ...]
+    values: tuple[tuple[Tensor, ...], ...]
     reports: Mapping[str, Tensor] = {}
     w: Tensor | None = None
     real_logits: Tensor | None = None
@@ -113,7 +37,7 @@ class Measured(NamedTuple):
     def detached(self, reports: Mapping[str, Tensor]) -> "Measured":
         """A copy without graph, with further reports."""
         return Measured(
-            values=tuple(value.detach() for value in self.values),
+            values=tuple(tuple(value.detach() for value in part) for part in self.values),
             reports={name: value.detach() for name, value in {**self.reports, **reports}.items()},
             w=None if self.w is None else self.w.detach(),
             real_logits=None if self.real_logits is None else self.real_logits.detach(),
@@ -121,31 +45,81 @@ class Measured(NamedTuple):
         )
 
 
+class Recorded(NamedTuple):
+    """The further fields of `Measured`, from the passes of a term; see there."""
+
+    reports: Mapping[str, Tensor] = {}
+    w: Tensor | None = None
+    real_logits: Tensor | None = None
+    magnitudes: Tensor | None = None
+
+
 @dataclass(frozen=True)
-class Term:
-    """A term of a loss: combine(measure(batch)).
+class Part:
+    """A summand of a term: combine(*measure(passes)).
 
     Attributes:
         name: the key in the log.
-        measure: evaluates the networks on a micro-batch.
+        measure: evaluates the networks; forward passes are shared with the other parts of the term.
         combine: the measurements of the batch -> scalar.
         coupled: whether `combine` needs the whole batch at once, because it is not a mean over images.
-        shrink: n, to generate images for the first 1 / n of the batch; 0 for none.
-        direction: whether it needs directions for the path length.
-        sources: of the images that the discriminator sees, "real" or "fake".
+        reports: further values for the log, from the measurements of the batch.
     """
 
     name: str
-    measure: Callable[[MicroBatch], Measured]
+    measure: Callable[[Passes], tuple[Tensor, ...]]
     combine: Callable[..., Tensor]
     coupled: bool = False
-    shrink: int = 0
-    direction: bool = False
-    sources: tuple[str, ...] = ()
+    reports: Callable[..., Mapping[str, Tensor]] | None = None
 
-    def scalar(self, values: Sequence[Tensor]) -> Tensor:
-        """The term from this rank's measurements."""
-        return self.combine(*map(gather_over_ranks, values)) if self.coupled else self.combine(*values)
+    def scalar(self, values: Sequence[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The summand from this rank's measurements, and what to log."""
+        whole = tuple(map(gather_over_ranks, values)) if self.coupled else tuple(values)
+        value = self.combine(*whole)
+        further = {} if self.reports is None else self.reports(*(v.detach() for v in whole))
+        return value, {self.name: value, **further}
+
+
+@dataclass(frozen=True)
+class Term:
+    """The sum of parts that share forward passes and are differentiated together.
+
+    Attributes:
+        parts: the summands.
+        record: collects what to report and to average, from the passes.
+        shrink: n, to generate images for the first 1 / n of the batch; 0 for none.
+        views: the passes of the discriminator; see `CriticBatch`.
+        differentiates: sources, "real" and "fake", by whose images a part differentiates.
+        requests: the random inputs of parts, by "<regularizer>/<name>", for images of a shape and latents of a width.
+    """
+
+    parts: tuple[Part, ...]
+    record: Callable[[Passes], Recorded] = lambda passes: Recorded()
+    shrink: int = 0
+    views: tuple[str, ...] = ()
+    differentiates: frozenset[str] = frozenset()
+    requests: Callable[[Sequence[int], int], dict[str, Request]] = lambda image_shape, z_dim: {}
+
+    @property
+    def name(self) -> str:
+        """The first part's."""
+        return self.parts[0].name
+
+    @property
+    def coupled(self) -> bool:
+        """Whether a part is."""
+        return any(part.coupled for part in self.parts)
+
+    def measure(self, batch: MicroBatch) -> Measured:
+        """Evaluate the networks on a micro-batch."""
+        passes = Passes(batch, self.differentiates)
+        values = tuple(part.measure(passes) for part in self.parts)
+        return Measured(values, *self.record(passes))
+
+    def scalar(self, values: Sequence[Sequence[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The term from this rank's measurements, and what to log."""
+        found = [part.scalar(rows) for part, rows in zip(self.parts, values, strict=True)]
+        return torch.stack([value for value, _ in found]).sum(), dict(chain(*(r.items() for _, r in found)))
 
     def backward(
         self, batches: Sequence[MicroBatch], parameters: Sequence[nn.Parameter], weight: float, evaluate: "Evaluate"
@@ -169,15 +143,20 @@ class Term:
         measurement then weights a second pass with a graph.
         """
         found = [self.measure(batch).detached({}) for batch in batches]
-        whole = [torch.cat(part).requires_grad_() for part in zip(*[m.values for m in found], strict=True)]
-        loss = self.scalar(whole)
-        found[0] = found[0].detached({self.name: loss})
-        weights = [g.chunk(len(batches)) for g in torch.autograd.grad(loss * weight, whole)]
+        whole = [
+            tuple(torch.cat(rows).requires_grad_() for rows in zip(*part, strict=True))
+            for part in zip(*(m.values for m in found), strict=True)
+        ]
+        leaves = [rows for part in whole for rows in part]
+        loss, reports = self.scalar(whole)
+        found[0] = found[0].detached(reports)
+        outer = torch.autograd.grad(loss * weight, leaves, allow_unused=True)
+        weights = [None if g is None else g.chunk(len(batches)) for g in outer]
         for k, batch in enumerate(batches):
-            values = zip(self.measure(batch).values, weights, strict=True)
-            learning = [(value, g[k]) for value, g in values if value.requires_grad]
-            outputs, outer = [value for value, _ in learning], [g for _, g in learning]
-            accumulate(parameters, torch.autograd.grad(outputs, parameters, outer, allow_unused=True))
+            values = chain(*self.measure(batch).values)
+            learning = [(value, g[k]) for value, g in zip(values, weights, strict=True) if g and value.requires_grad]
+            outputs, gradients = [value for value, _ in learning], [g for _, g in learning]
+            accumulate(parameters, torch.autograd.grad(outputs, parameters, gradients, allow_unused=True))
         return found
 
 
@@ -191,9 +170,9 @@ def evaluate(
 ) -> tuple[Sequence[Tensor | None], Measured]:
     """Gradients of weight * term with respect to `parameters` (None for unused ones), and the measurements."""
     measured = term.measure(batch)
-    loss = term.scalar(measured.values)
+    loss, reports = term.scalar(measured.values)
     gradients = torch.autograd.grad(loss * weight, parameters, allow_unused=True)
-    return gradients, measured.detached({term.name: loss})
+    return gradients, measured.detached(reports)
 
 
 @torch.no_grad()

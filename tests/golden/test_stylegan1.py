@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from stylegen.checkpoints.importers import stylegan1_names as importer
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.latent.truncation import truncate
 from stylegen.layers.scaled_conv import box_downsample, nearest_upsample
 from stylegen.losses.nonsaturating import Nonsaturating
@@ -107,7 +108,7 @@ def test_losses_and_gradients(networks: Networks) -> None:
     assert lods == networks.lods("grad_G")
     for lod in lods:
         fake = networks.G.synthesis(networks.ws(), **networks.level(lod))
-        loss = Nonsaturating().generator(networks.logits(fake, lod))
+        loss = Nonsaturating().generator(DiscriminatorOutputs(networks.logits(fake, lod)))
         assert_output(loss, networks.golden[f"out.loss_G_lod_{lod}"], lod)
         networks.assert_gradients(loss, "G", f"grad_G_lod_{lod}")
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.checkpoints.importers import stylegan2_names as importer
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.latent.truncation import truncate
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan2 import Generator
@@ -64,10 +65,12 @@ def test_losses_and_gradients(networks: Networks) -> None:
     fake_logits, real_logits = networks.D(fake, networks.c), networks.D(golden["in.real"], networks.c)
     assert_output(fake_logits, golden["out.logits_fake"])
     assert_output(real_logits, golden["out.logits_real"])
-    loss_g = Nonsaturating().generator(fake_logits)
+    loss_g = Nonsaturating().generator(DiscriminatorOutputs(fake_logits))
     assert_output(loss_g, golden["out.loss_G"])
     networks.assert_gradients(loss_g, "G", "grad_G")
-    loss_d = Nonsaturating().discriminator(real_logits, networks.D(fake.detach(), networks.c))
+    loss_d = Nonsaturating().discriminator(
+        networks.D.outputs(golden["in.real"], networks.c), networks.D.outputs(fake.detach(), networks.c)
+    )
     assert_output(loss_d, golden["out.loss_D"])
     networks.assert_gradients(loss_d, "D", "grad_D")
 
@@ -77,7 +80,9 @@ def test_r1(networks: Networks) -> None:
     real = golden["in.real"].clone().requires_grad_(True)
     assert_output(r1_penalty(real, networks.D(real, networks.c)), golden["out.r1_penalty_per_image"])
     labels = networks.c if networks.c is not None else torch.zeros(len(real), 0)
-    loss = R1(gamma=10)(CriticBatch(networks.D, golden["in.real"], labels))
+    loss = R1(gamma=10)(
+        CriticBatch(lambda x, c, view: networks.D.outputs(x, c), real.detach().requires_grad_(True), labels)
+    )
     networks.assert_gradients(loss, "D", "grad_R1_gamma10")
 
 
@@ -88,7 +93,7 @@ def test_path_length(networks: Networks) -> None:
     assert_output(lengths, golden["out.pl_lengths"])
     regularizer = PathLength(weight=2, decay=0.01)
     regularizer.mean.fill_(0.5)
-    loss = regularizer(SynthesisBatch(ws, images, golden["in.pl_noise"]))
+    loss = regularizer(SynthesisBatch(ws, images, {"direction": golden["in.pl_noise"]}))
     assert_output(regularizer.mean, golden["out.pl_mean_from_0.5"])
     assert_output((lengths - regularizer.mean).square(), golden["out.pl_penalty"])
     assert_output(loss, 2 * golden["out.pl_penalty"].mean())

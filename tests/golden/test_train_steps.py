@@ -37,8 +37,8 @@ class RecordedDraws:
             return PhaseInputs()
         z = self.golden["in.z_per_phase"][self._step(indices), PHASES.index(phase)][: spec.generated]
         noise = tuple(torch.zeros(len(z), 1, r, r) for r in spec.noise_sizes)  # the network has no noise inputs
-        direction = self.golden["in.pl_noise"][self._step(indices)] if spec.direction else None
-        return PhaseInputs(SynthesisInputs(z, torch.zeros(len(z), 0), noise=noise, direction=direction))
+        further = {key: self.golden["in.pl_noise"][self._step(indices)] for key in spec.further}
+        return PhaseInputs(SynthesisInputs(z, torch.zeros(len(z), 0), noise=noise), further=further)
 
 
 def build(golden: Golden) -> TrainingStep:

@@ -60,8 +60,8 @@ def test_the_light_choice_and_a_grey_fixed_one(tmp_path: Path) -> None:
 def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
     step, critic, phase = micro_batch(p=0.8)
     for name in ("G_main", "D_main", "D_r1"):
-        phase(name).terms[0].measure(phase(name).prepare(step))
-    fake_g, fake_d, real_d, real_r1 = critic.seen
+        phase(name).term.measure(phase(name).prepare(step))
+    fake_g, real_d, fake_d, real_r1 = critic.seen
     assert all((seen - step.real).abs().amax(dim=(1, 2, 3)).min() > 0.01 for seen in (real_d, real_r1))
     assert (real_d - real_r1).abs().amax() > 0.01  # phases have independent random numbers
     draws = keyed_inputs(0, "D_main/real", step.indices)
@@ -71,8 +71,8 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
 
 def test_r1_differentiates_by_the_image_before_augmentation() -> None:
     step, _, phase = micro_batch(p=0.9)
-    (term,) = phase("D_r1").terms
-    value = term.combine(*term.measure(phase("D_r1").prepare(step)).values)
+    term = phase("D_r1").term
+    value, _ = term.scalar(term.measure(phase("D_r1").prepare(step)).values)
     x = step.real.clone().requires_grad_(True)
     draws = keyed_inputs(0, "D_r1/real", step.indices)
     logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)

@@ -2,6 +2,7 @@ import math
 
 import torch
 
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.losses.nonsaturating import Nonsaturating
 
 
@@ -12,5 +13,9 @@ def test_by_the_papers_formula() -> None:
         sum(-math.log(sigmoid(r)) for r in real[:, 0]) / 5 + sum(-math.log(1 - sigmoid(f)) for f in fake[:, 0]) / 5
     )
     loss = Nonsaturating()
-    torch.testing.assert_close(loss.discriminator(real, fake).item(), expected)
-    torch.testing.assert_close(loss.generator(fake).item(), sum(-math.log(sigmoid(f)) for f in fake[:, 0]) / 5)
+    torch.testing.assert_close(
+        loss.discriminator(DiscriminatorOutputs(real), DiscriminatorOutputs(fake)).item(), expected
+    )
+    torch.testing.assert_close(
+        loss.generator(DiscriminatorOutputs(fake)).item(), sum(-math.log(sigmoid(f)) for f in fake[:, 0]) / 5
+    )

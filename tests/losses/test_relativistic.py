@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from stylegen.config.compose import compose_config
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.errors import UserError
 from stylegen.losses.relativistic import Relativistic
 
@@ -43,7 +44,9 @@ def test_by_the_papers_formula(pairing: str, formula: Callable[..., tuple[Tensor
     logits = [torch.randn(N, 1, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     loss = Relativistic(pairing)
     for side in range(2):
-        ours, theirs = (loss.discriminator, loss.generator)[side](*logits), formula(*logits)[side]
+        real, fake = (DiscriminatorOutputs(values) for values in logits)
+        ours = loss.generator(fake, real) if side else loss.discriminator(real, fake)
+        theirs = formula(*logits)[side]
         torch.testing.assert_close(ours, theirs)
         first = [torch.autograd.grad(value, logits, create_graph=True) for value in (ours, theirs)]
         torch.testing.assert_close(*first)
@@ -52,7 +55,7 @@ def test_by_the_papers_formula(pairing: str, formula: Callable[..., tuple[Tensor
 
 
 def test_at_equal_logits_both_sides_are_log_2() -> None:
-    equal = torch.zeros(3, 1)
+    equal = DiscriminatorOutputs(torch.zeros(3, 1))
     assert Relativistic("single").generator(equal, equal).item() == pytest.approx(math.log(2))
     assert Relativistic("average").discriminator(equal, equal).item() == pytest.approx(2 * math.log(2))
 

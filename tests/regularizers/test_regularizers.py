@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.errors import UserError
 from stylegen.regularizers import REGULARIZERS, CriticBatch, SynthesisBatch
 from stylegen.regularizers.path_length import PathLength, path_lengths
@@ -15,8 +16,9 @@ from stylegen.regularizers.r1 import R1
 def test_r1_of_a_quadratic_critic() -> None:
     """D(x) = a/2 |x|^2 has gradient a x, so the term is gamma/2 a^2 mean |x|^2, with derivative gamma a mean |x|^2."""
     a = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    x = torch.randn(4, 3, 2, 2, dtype=torch.float64)
-    critic = lambda images, labels: a / 2 * images.square().sum([1, 2, 3], keepdim=False)[:, None]  # noqa: E731
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    energy = lambda images: a / 2 * images.square().sum([1, 2, 3])[:, None]  # noqa: E731
+    critic = lambda images, labels, view: DiscriminatorOutputs(energy(images))  # noqa: E731
     value = R1(gamma=10)(CriticBatch(critic, x, torch.zeros(4, 0)))
     mean = x.square().sum([1, 2, 3]).mean()
     torch.testing.assert_close(value, 5 * 9 * mean)
@@ -42,7 +44,7 @@ def test_the_moving_average_is_updated_and_part_of_the_graph() -> None:
     y = torch.randn(3, 1, 4, 4, dtype=torch.float64)
     regularizer = PathLength(weight=2, decay=0.25).double()
     regularizer.mean.fill_(1.0)
-    value = regularizer(SynthesisBatch(ws, linear_synthesis(ws, matrix), y))
+    value = regularizer(SynthesisBatch(ws, linear_synthesis(ws, matrix), {"direction": y}))
     lengths = (matrix @ (y.reshape(3, 16).t() / 4)).norm(dim=0) / 2
     mean = 0.75 + 0.25 * lengths.mean()
     torch.testing.assert_close(regularizer.mean, mean.detach())

@@ -7,24 +7,27 @@ from torch import Tensor
 
 from stylegen.augment import Augmentation, Controller
 from stylegen.augment.pipeline import AdaPipeline
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.losses import LOSSES
+from stylegen.networks import StyleDiscriminator
+from stylegen.networks.discriminator import RandomInputs
 from stylegen.regularizers.r1 import R1
+from stylegen.training.micro_batch import MicroBatch
 from stylegen.training.phases import Phase, build_phases
 from stylegen.training.random_inputs import KeyedDraws
-from stylegen.training.terms import MicroBatch
 from tests.support.tiny import tiny_generator
 
 
-class RecordingCritic(torch.nn.Module):
+class RecordingCritic(StyleDiscriminator):
     """A discriminator that records its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Tensor] = []
 
-    def forward(self, images: Tensor, c: Tensor) -> Tensor:
-        self.seen.append(images)
-        return images.square().sum(dim=(1, 2, 3))[:, None] / 100
+    def outputs(self, x: Tensor, c: Tensor | None = None, random: RandomInputs | None = None) -> DiscriminatorOutputs:
+        self.seen.append(x)
+        return DiscriminatorOutputs(x.square().sum(dim=(1, 2, 3))[:, None] / 100)
 
 
 def micro_batch(p: float) -> tuple[MicroBatch, RecordingCritic, Callable[[str], Phase]]:
@@ -39,5 +42,5 @@ def micro_batch(p: float) -> tuple[MicroBatch, RecordingCritic, Callable[[str], 
         draws=KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)),
         augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
     )
-    phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), [("r1", R1(every=16))])}
+    phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), {"r1": R1(every=16)})}
     return step, critic, phases.__getitem__

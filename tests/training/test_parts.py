@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from stylegen.losses import LOSSES
+from stylegen.randomness import Request
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
@@ -58,8 +59,9 @@ def synthesis_inputs(draws: KeyedDraws, phase: str, count: int, num_ws: int = 1)
 
 @pytest.mark.parametrize("augmented", [(), ("fake",), ("real", "fake")])
 def test_draws_do_not_depend_on_the_split(draws: KeyedDraws, augmented: Sequence[str]) -> None:
-    indices, options = torch.arange(100, 112), {"image_shape": (3, 8, 8), "direction": True, "augmented": augmented}
-    spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8], image_noise=True, **options)
+    indices, further = torch.arange(100, 112), {"path_length/direction": Request("normal", (3, 8, 8))}
+    options = {"views": augmented, "augmented": True, "image_noise": True, "further": further}
+    spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8], image_shape=(3, 8, 8), **options)
     whole = tensors(draws.inputs("G_main", indices, spec))
     for rank in range(3):
         own = tensors(draws.inputs("G_main", indices[rank::3], replace(spec, generated=4)))
@@ -68,11 +70,11 @@ def test_draws_do_not_depend_on_the_split(draws: KeyedDraws, augmented: Sequence
 
 
 def test_a_shrunk_batch_gets_the_first_inputs(draws: KeyedDraws) -> None:
-    spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8], image_shape=(3, 8, 8), direction=True)
+    spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8])
     whole, part = (draws.inputs("G_main", torch.arange(12), replace(spec, generated=n)).synthesis for n in (12, 5))
     pairs = zip(tensors(whole.first(5)), tensors(part), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert draws.inputs("G_main", torch.arange(12), InputSpec()) == (None, None, None)
+    assert draws.inputs("G_main", torch.arange(12), InputSpec()) == (None, {}, {})
 
 
 def test_phases_draw_apart(draws: KeyedDraws) -> None:
@@ -97,7 +99,7 @@ def test_labels_follow_the_datasets_frequencies(draws: KeyedDraws) -> None:
 
 
 def test_stylegan2s_phases_and_their_correction() -> None:
-    regularizers = [(name, REGULARIZERS[name]()) for name in ("r1", "path_length")]
+    regularizers = {name: REGULARIZERS[name]() for name in ("r1", "path_length")}
     phases = build_phases(LOSSES["nonsaturating"](), regularizers)
     described = [(p.name, p.network, p.interval) for p in phases]
     assert described == [("G_main", "G", 1), ("G_path_length", "G", 4), ("D_main", "D", 1), ("D_r1", "D", 16)]
@@ -106,8 +108,8 @@ def test_stylegan2s_phases_and_their_correction() -> None:
 
 
 def test_a_regularizer_of_every_step_joins_the_main_phase() -> None:
-    phases = build_phases(LOSSES["nonsaturating"](), [("r1", REGULARIZERS["r1"](every=1))])
-    assert [(p.name, len(p.terms)) for p in phases] == [("G_main", 1), ("D_main", 2)]
+    phases = build_phases(LOSSES["nonsaturating"](), {"r1": REGULARIZERS["r1"](every=1)})
+    assert [(p.name, len(p.term.parts)) for p in phases] == [("G_main", 1), ("D_main", 2)]
     assert lazy_correction(phases, "D") == 1
 
 

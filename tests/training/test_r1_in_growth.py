@@ -45,7 +45,7 @@ def published_logits(D: Discriminator, images: Tensor, labels: Tensor, lod: floa
     for depth, side in enumerate(reversed(D.resolutions[1:])):
         features = D.blocks[str(side)](features, images, alpha)
         images, alpha = blocks_of(images, 2), 1 - min(max(lod - depth, 0.0), 1.0)
-    logits = D.epilogue(features, images, alpha)
+    logits, _ = D.epilogue(features, images, alpha)
     return (logits * labels).sum(dim=1, keepdim=True)
 
 

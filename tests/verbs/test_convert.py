@@ -60,7 +60,7 @@ def test_the_weights_start_a_training(tmp_path: Path) -> None:
     transfer(weights, {"G": G, "D": D, "G_ema": G_ema}, {"G": (), "D": (), "G_ema": ()}, {})
     assert torch.equal(G.synthesis.blocks["4"].const, 1.5 * GOLDEN["G.synthesis.b4.const"])
     c = GOLDEN["in.c"]
-    fake, real = D(G_ema(GOLDEN["in.z"], c), c), D(GOLDEN["in.real"], c)
+    fake, real = D.outputs(G_ema(GOLDEN["in.z"], c), c), D.outputs(GOLDEN["in.real"], c)
     assert_output(Nonsaturating().generator(fake), GOLDEN["out.loss_G"])
     assert_output(Nonsaturating().discriminator(real, fake), GOLDEN["out.loss_D"])
 

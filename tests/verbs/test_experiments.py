@@ -142,7 +142,7 @@ def settings(config: TrainSettings, resolution: int) -> Row:
 
 def adam(config: TrainSettings) -> dict[str, Any]:
     """Adam's rate and beta2 for each network; beta1 is 0."""
-    regularizers = [(key, REGULARIZERS[key](**arguments)) for key, arguments in config.regularizers.items()]
+    regularizers = {key: REGULARIZERS[key](**arguments) for key, arguments in config.regularizers.items()}
     phases = build_phases(LOSSES["nonsaturating"](), regularizers)
     found = {}
     for network in ("G", "D"):
