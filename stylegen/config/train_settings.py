@@ -92,6 +92,9 @@ class TrainSettings:
         resume="free",
     )
     attempts: int = setting(3, Range(0, 1000), help="restarts from one checkpoint before the run fails", resume="free")
+    d_steps_per_g_step: Count = setting(
+        1, help="steps of the discriminator, each on a batch of its own, for each step of the generator"
+    )
     style_mixing_prob: Share = setting(0.9, help="probability of style mixing for a generated image")
     w_avg_decay: Share = setting(0.998, help="decay of the moving average of w per step")
     log_every_kimg: Kimg = setting(4.0, help="interval of records in metrics.jsonl; 0 for the end only", resume="free")

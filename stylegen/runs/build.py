@@ -51,6 +51,7 @@ def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
         precision=Precision(settings.precision, settings.half_resolutions),
         growth=build_growth(settings, dataset.spec.resolution, generator, discriminator),
         frozen=frozen_parameters(discriminator, settings.freeze_d),
+        d_steps_per_g_step=settings.d_steps_per_g_step,
         bad_steps=settings.bad_steps,
     )
     draws = KeyedDraws(settings.seed, generator.z_dim, dataset.labels(), settings.style_mixing_prob)

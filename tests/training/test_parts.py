@@ -155,3 +155,16 @@ def test_statistics_are_means_since_the_last_look_and_survive_a_checkpoint() -> 
         s.report("b", torch.tensor(1.0))
         assert s.collect() == {"a": 3.0, "b": 1.0}
         assert s.collect() == {}
+
+
+def test_the_generator_takes_every_third_step() -> None:
+    """Lazy intervals count the generator's own steps, and a step of the discriminator comes first."""
+    regularizers = {"r1": REGULARIZERS["r1"](every=2), "path_length": REGULARIZERS["path_length"](every=4)}
+    phases = build_phases(LOSSES["nonsaturating"](), regularizers, d_steps_per_g_step=3)
+    due = {phase.name: [steps for steps in range(25) if phase.is_due(steps)] for phase in phases}
+    assert due["G_main"] == [2, 5, 8, 11, 14, 17, 20, 23]
+    assert due["G_path_length"] == [2, 14]
+    assert due["D_main"] == list(range(25))
+    assert due["D_r1"] == list(range(0, 25, 2))
+    assert [phase.weight for phase in phases] == [1, 4, 1, 2]
+    assert lazy_correction(phases, "G") == pytest.approx(4 / 5)
