@@ -58,6 +58,7 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
             given = _given_keys(overrides, choices) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
             raise _explain(verb, overrides, error) from error
+    _drop_unchosen(config, verb, choices, overrides)
     _drop_settings_of_other_options(config, verb, overrides)
     check_config(verb, plain(config))
     if config.get("auto"):
@@ -67,6 +68,18 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
     if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:
         config.ema.rampup = None  # a ramp-up would replace the trained G_ema by the weights of the first step
     return config
+
+
+def _drop_unchosen(config: DictConfig, verb: str, choices: Mapping[str, str], overrides: Sequence[str]) -> None:
+    """With `regularizers=drift`, leave out what an experiment sets for its own regularizers; see `several`."""
+    with open_dict(config):
+        for group in (name for name, section in groups_of(verb).items() if section.kind == "several"):
+            chosen = [name for name in config[group] if f"schema/{group}@{group}.{name}" in choices]
+            for name in [name for name in config[group] if name not in chosen]:
+                for override in (o for o in overrides if o.startswith(f"{group}.{name}.")):
+                    fix = f"Use {group}=[{','.join([*chosen, name])}] too"
+                    raise UserError(override, rule=f"{name} is not among the {group} of this run", fix=fix)
+                del config[group][name]
 
 
 def _drop_settings_of_other_options(config: DictConfig, verb: str, overrides: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 
 _ALWAYS_GIVEN = ("output_dir", "resume", "max_hours")  # never from the run's config.yaml
+_PARTIAL = ("preset", "debug")  # groups of files that set a part of the settings of other groups
 _OPENED = ("data.path", "init", "evaluation.weights")  # to choose settings, before the schema's check
 
 
@@ -160,18 +161,18 @@ def _groups_of(own: Mapping[str, Any]) -> dict[str, str]:
         "generator": own["generator"]["name"],
         "discriminator": own["discriminator"]["name"],
         "loss": own["loss"]["name"],
-        "regularizers": "r1_path_length" if "path_length" in (own.get("regularizers") or {}) else "r1",
+        "regularizers": f"[{','.join(own.get('regularizers') or {})}]",
         "augment": own["augment"]["name"] if own.get("augment") else "none",
         "growth": "stylegan1" if own.get("growth") else "none",
     }
 
 
 def _keys_of(given: Mapping[str, str], config: DictConfig) -> list[str]:
-    """Keys that the command line sets in `config`: settings, whole groups, and the content of debug=."""
-    keys = [key for key in given if key != "debug" and (key in config or "." in key)]
-    file = CONF / "debug" / f"{given.get('debug')}.yaml"
-    if file.is_file():
-        loaded = OmegaConf.load(file)
-        assert isinstance(loaded, DictConfig)
-        keys += flatten(plain(loaded))
+    """Keys that the command line sets in `config`: settings, whole groups, and the content of preset= and debug=."""
+    keys = [key for key in given if key not in _PARTIAL and (key in config or "." in key)]
+    for file in (CONF / group / f"{given.get(group)}.yaml" for group in _PARTIAL):
+        if file.is_file():
+            content = plain(OmegaConf.create(load_yaml(file)))
+            keys += [next(iter(entry)).removeprefix("override /") for entry in content.pop("defaults", [])]
+            keys += flatten(content)
     return keys

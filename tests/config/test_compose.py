@@ -146,3 +146,20 @@ def test_none_leaves_out_a_group_that_the_experiment_has(group: str) -> None:
     experiment = {"growth": "openmoji_stylegan1", "augment": "openmoji_ada"}[group]
     assert getattr(compose_config("train", [f"experiment={experiment}"]), group) is not None
     assert getattr(compose_config("train", [f"experiment={experiment}", f"{group}=none"]), group) is None
+
+
+def test_a_preset_replaces_an_experiments_objective() -> None:
+    """The default recipe has R1; regularizers that are not chosen are left out with their settings."""
+    config = compose_config("train", ["preset=stylegan2", "optimizer.d_lr=0.004"])
+    assert {name: dict(r) for name, r in config.regularizers.items()} == {
+        "r1": {"gamma": 10, "every": 16},
+        "path_length": {"weight": 2.0, "decay": 0.01, "every": 4, "batch_shrink": 2},
+    }
+    assert (config.optimizer.g_lr, config.optimizer.d_lr) == (0.002, 0.004)
+    assert config.generator.arguments["channel_base"] == 1024, "the experiment's"
+    assert list(compose_config("train", ["regularizers=path_length"]).regularizers) == ["path_length"]
+    assert list(compose_config("train", ["regularizers=[path_length,r1]"]).regularizers) == ["path_length", "r1"]
+    with pytest.raises(
+        UserError, match=r"r1 is not among the regularizers of this run. Use regularizers=\[path_le.*r1\]"
+    ):
+        compose_config("train", ["regularizers=path_length", "regularizers.r1.gamma=3"])
