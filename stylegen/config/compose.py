@@ -74,8 +74,9 @@ def _drop_unchosen(config: DictConfig, verb: str, choices: Mapping[str, str], ov
     """With `regularizers=drift`, leave out what an experiment sets for its own regularizers; see `several`."""
     with open_dict(config):
         for group in (name for name, section in groups_of(verb).items() if section.kind == "several"):
-            chosen = [name for name in config[group] if f"schema/{group}@{group}.{name}" in choices]
-            for name in [name for name in config[group] if name not in chosen]:
+            names = list(config.get(group) or {})  # Hydra leaves out a group of no options
+            chosen = [name for name in names if f"schema/{group}@{group}.{name}" in choices]
+            for name in [name for name in names if name not in chosen]:
                 for override in (o for o in overrides if o.startswith(f"{group}.{name}.")):
                     fix = f"Use {group}=[{','.join([*chosen, name])}] too"
                     raise UserError(override, rule=f"{name} is not among the {group} of this run", fix=fix)

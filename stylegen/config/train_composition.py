@@ -137,11 +137,8 @@ def _continued(overrides: Sequence[str]) -> RunFolder | None:
 
 def _typed(own: dict[str, Any]) -> DictConfig:
     """The settings with the schema's types and defaults."""
-    regularizers = own.get("regularizers") or {}
     typed = copy.deepcopy(_defaults_of(*(f"{group}={option}" for group, option in _groups_of(own).items())))
     with open_dict(typed):
-        for name in [name for name in typed.regularizers if name not in regularizers]:
-            del typed.regularizers[name]
         merged = OmegaConf.merge(typed, own)
     assert isinstance(merged, DictConfig)
     return merged
