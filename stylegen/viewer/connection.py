@@ -7,7 +7,7 @@ import time
 from aiohttp import WSMsgType, web
 
 from stylegen.errors import UserError
-from stylegen.viewer.inference import Client, Inference
+from stylegen.viewer.inference import MAX_UNSENT, Client, Inference
 from stylegen.viewer.wire import MAX_MESSAGE, Answer, parse_request
 
 MAX_RATE = 300  # messages per second; a faster client is read more slowly
@@ -61,9 +61,8 @@ class Connection:
         try:
             request = parse_request(text)
         except UserError as error:
-            if self._answers.qsize() < 2:  # a flood of errors gets few answers
-                self._client.unsent += 1
-                self._answers.put_nowait(Answer({"kind": "error", "slot": "", "message": str(error)}).encode())
+            if self._client.unsent < MAX_UNSENT:  # a flood of errors gets few answers
+                self._inference.deliver(self._client, Answer({"kind": "error", "slot": "", "message": str(error)}))
             return
         if request.kind == "cancel":
             self._inference.cancel(self._client)
@@ -71,7 +70,7 @@ class Connection:
             self._inference.submit(self._client, request)
 
     def _send(self, data: bytes) -> None:
-        """Called in the inference thread."""
+        """Called in the inference thread, and in that of the loop."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._answers.put_nowait, data)
 

@@ -1,6 +1,7 @@
 """Files of the page: images, videos and latents."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from stylegen.bounds import Choice
 from stylegen.errors import UserError
 from stylegen.files import temporary_folder
+from stylegen.images import make_grid, save_png, to_pil
 from stylegen.latent.latents_file import Latents, write_latents
 from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sampler import Sampler
@@ -32,15 +34,16 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class _PausedVideo(SampleVideo):
-    """A video whose frames leave time for other requests."""
+    """A video whose frames are those that the page plays, and leave time for other requests."""
 
     job: Job
+    frame: Callable[[float], Tensor]  # seconds -> uint8 [1, C, H, W]
 
     def generate(self, sampler: Sampler) -> Iterator[Tensor]:
-        for number, frame in enumerate(super().generate(sampler)):
+        for number in range(self.length):
             self.job.pause()
             self.job.report("progress", done=number + 1, total=self.length, text="frames")
-            yield frame
+            yield make_grid(self.frame(number / float(self.timing.rate)).cpu(), 1)
 
 
 def export(job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
@@ -50,12 +53,11 @@ def export(job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any])
         UserError: a video of fewer than two keyframes, or one that cannot be encoded.
     """
     kind = parse(ExportOptions, rest, "export").format
-    if kind in ("png", "webp"):
+    if kind == "webp":
         data = encode_image(renderer.images([state.still])[0], kind)
-    elif kind == "npz":
-        data = _file(job, state, renderer, "latents.npz")
     else:
-        data = _file(job, state, renderer, "video.mp4" if kind == "mp4" else "video.webp")
+        names = {"png": "image.png", "npz": "latents.npz", "mp4": "video.mp4", "animation": "video.webp"}
+        data = _file(job, state, renderer, names[kind])
     suffix = "webp" if kind == "animation" else kind
     return job.answer("file", data, name=f"{_stem(state, kind)}.{suffix}")
 
@@ -70,6 +72,8 @@ def _file(job: Job, state: PageState, renderer: Renderer, name: str) -> bytes:
         path = folder / name
         if name.endswith(".npz"):
             write_latents(path, _latents(state, renderer))
+        elif name.endswith(".png"):
+            save_png(to_pil(renderer.images([state.still])[0]), path)  # the bytes that `sample` writes
         else:
             _write_video(job, state, renderer, path)
         return path.read_bytes()
@@ -86,16 +90,13 @@ def _latents(state: PageState, renderer: Renderer) -> Latents:
 def _write_video(job: Job, state: PageState, renderer: Renderer, path: Path) -> None:
     if len(state.keyframes) < 2:
         raise UserError("a video of one keyframe", rule="it needs two", fix="Add keyframes on the timeline")
-    first = state.keyframes[0].still
-    ws = torch.cat([renderer.ws(keyframe.still) for keyframe in state.keyframes])
-    sampler = Sampler(renderer.generator, noise=first.noise, batch_size=4, seed_source=ws)
     timing = video_timing(state.keyframes, state.loop, state.fps)
-    video = _PausedVideo(list(range(len(ws))), 1, None, timing, path.suffix, job)
+    frame = functools.partial(renderer.frame, state.keyframes, state.loop, state.fps)
+    video = _PausedVideo(list(range(len(state.keyframes))), 1, None, timing, path.suffix, job, frame)
     if video.length > MAX_FRAMES:
-        raise UserError(
-            f"a video of {video.length} frames", rule=f"at most {MAX_FRAMES} are written", fix="Use lower fps"
-        )
+        rule = f"at most {MAX_FRAMES} are written"
+        raise UserError(f"a video of {video.length} frames", rule=rule, fix="Use less time between keyframes")
     side = renderer.generator.level.resolution
     scale = max(1, 256 // side)
     video.check_size(side * scale)
-    video.write(sampler, scale, path)
+    video.write(renderer.sampler(state.keyframes[0].still), scale, path)

@@ -17,7 +17,7 @@ SIDE = 6  # cells of a grid, in both directions
 PSIS = (-1.0, -0.5, 0.0, 0.5, 0.7, 1.0)
 MAP_SIDE, MAP_REACH = 7, 1.5  # cells of the map, and the largest |x| and |y|
 MAX_CELL = 128  # pixels of a cell in a sheet
-_BATCH = 6  # images between two pauses
+_BATCH, _BATCH_PIXELS = 6, 2**17  # images between two pauses, and their pixels
 
 Cell = tuple[Still, dict[str, Any], str]  # a still, the fields that it changes, its name
 
@@ -80,13 +80,12 @@ def _truncation(still: Still, renderer: Renderer) -> list[Cell]:
 
 def _sheet(job: Job, renderer: Renderer, cells: Sequence[Cell], columns: int, kind: str, **fields: Any) -> Answer:
     stills = [still for still, _, _ in cells]
+    batch = max(1, min(_BATCH, _BATCH_PIXELS // renderer.generator.level.resolution**2))
     parts = []
-    for start in range(0, len(stills), _BATCH):
-        parts.append(renderer.images(stills[start : start + _BATCH]).cpu())
+    for start in range(0, len(stills), batch):
+        parts.append(_reduced(renderer.images(stills[start : start + batch]).cpu()))
         job.pause()
     images = torch.cat(parts)
-    if (factor := images.shape[-1] // MAX_CELL) > 1:
-        images = torch.nn.functional.avg_pool2d(images.float(), factor).round().to(torch.uint8)
     return job.answer(
         kind,
         encode_image(make_grid(images, columns, padding=0), "jpeg"),
@@ -95,3 +94,8 @@ def _sheet(job: Job, renderer: Renderer, cells: Sequence[Cell], columns: int, ki
         cells=[{"change": change, "name": name} for _, change, name in cells],
         **fields,
     )
+
+
+def _reduced(images: torch.Tensor) -> torch.Tensor:
+    factor = images.shape[-1] // MAX_CELL
+    return torch.nn.functional.avg_pool2d(images.float(), factor).round().to(torch.uint8) if factor > 1 else images

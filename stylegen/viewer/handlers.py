@@ -1,5 +1,6 @@
 """What the server does for each kind of request; all of it in the inference thread."""
 
+import base64
 import contextlib
 import time
 from collections import OrderedDict
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from stylegen.bounds import Choice, Range
 from stylegen.checkpoints.snapshot import load_snapshot
@@ -24,6 +26,7 @@ from stylegen.viewer.uploads import Uploads
 from stylegen.viewer.wire import Answer, encode_image
 
 MAX_OPEN = 3  # models in memory
+MAX_PROJECTED = 64  # models whose projected images are kept
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Handlers:
     projection_steps: int = 200
     infos: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
     _open: OrderedDict[str, Renderer] = field(default_factory=OrderedDict, init=False)
+    _sources: OrderedDict[str, OrderedDict[str, Tensor]] = field(default_factory=OrderedDict, init=False)
 
     def __call__(self, job: Job) -> Answer:
         """The answer to a request.
@@ -74,6 +78,7 @@ class Handlers:
             "recipes": self._recipes,
             "export": lambda job, state, renderer, rest: exports.export(job, state, renderer, rest),
             "project": self._project,
+            "restore": self._restore,
         }
         handle = kinds.get(job.request.kind)
         if handle is None:
@@ -98,7 +103,10 @@ class Handlers:
         if name not in self._open:
             snapshot = load_snapshot(self.catalogue.entry(name).path)
             snapshot.generator.to(self.device).to(memory_format=torch.channels_last)
-            self._open[name] = Renderer(snapshot, self._sets(snapshot.generator))
+            sources = self._sources.setdefault(name, OrderedDict())  # kept when the model is closed
+            while len(self._sources) > MAX_PROJECTED:
+                self._sources.popitem(last=False)
+            self._open[name] = Renderer(snapshot, self._sets(snapshot.generator), sources)
             self.infos[name] = self._open[name].info() | {"prepared": snapshot.info.get("prepared", {})}
             while len(self._open) > MAX_OPEN:
                 del self.infos[self._open.popitem(last=False)[0]]
@@ -136,8 +144,18 @@ class Handlers:
         return job.answer("directions", set=name, names=list(found.names), layers=list(found.layers))
 
     def _recipes(self, job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
-        return job.answer("recipes", **recipes(state, self.catalogue.entry(state.model).text))
+        text, noise = self.catalogue.entry(state.model).text, renderer.generator.has_noise
+        return job.answer("recipes", **recipes(state, text, noise))
 
     def _project(self, job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
         name, target = self.uploads.take(rest.get("upload"), state.model)
         return projecting.project(job, renderer, name, target, self.projection_steps)
+
+    def _restore(self, job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
+        try:
+            data = base64.b64decode(rest.get("ws", ""), validate=True)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                "a source without its styles", rule="they are base64", fix="Drop the image again"
+            ) from error
+        return projecting.restore(job, renderer, self.uploads.resume(rest.get("name")), data)

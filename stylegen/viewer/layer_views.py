@@ -38,16 +38,15 @@ def layers(job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any])
     """
     options, still, G = parse(LayerOptions, rest, "layers"), state.still, renderer.generator
     noise = scaled_noise(G, [still.seed], still.noise, still.noise_strength)
-    names, maps = feature_maps(G, renderer.ws(still), noise)
+    listed, maps = feature_maps(G, renderer.ws(still), noise, options.layer)
     job.pause()
-    listed = [f"{name}, {len(map_)} maps" for name, map_ in zip(names, maps, strict=True)]
     if options.layer is not None:
-        found = maps[min(options.layer, len(maps) - 1)]
+        found = torch.stack(maps)
         strongest = found.flatten(1).std(dim=1).argsort(descending=True)[:MAX_MAPS].sort().values
         cells = [found[k] for k in strongest.tolist()]
         captions = [f"map {k}" for k in strongest.tolist()]
     else:
-        cells, captions = [map_.abs().mean(dim=0) for map_ in maps], listed
+        cells, captions = maps, list(listed)
         inputs = stored_noise(G) if noise == "const" else noise
         if stored_noise(G) and not isinstance(inputs, str):
             cells += [n[0, 0] for n in inputs]
@@ -58,14 +57,24 @@ def layers(job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any])
     )
 
 
-def feature_maps(generator: StyleGenerator, ws: Tensor, noise: Any) -> tuple[list[str], list[Tensor]]:
-    """Name and output [C, H, W] of each styled convolution, in order, for one image."""
+def feature_maps(
+    generator: StyleGenerator, ws: Tensor, noise: Any, layer: int | None = None
+) -> tuple[list[str], list[Tensor]]:
+    """Names of the styled convolutions, in order, and maps [H, W] for one image.
+
+    Args:
+        layer: None for the mean magnitude of each convolution's maps; a number for all maps of that one, or of the last.
+    """
     names: list[str] = []
     maps: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-        names.append(f"{output.shape[-1]} px")
-        maps.append(output[0].float())
+        number, (channels, side) = len(names), output.shape[-3:-1]
+        names.append(f"layer {number}, {side} px, {channels} maps")
+        if layer is None:
+            maps.append(output[0].float().abs().mean(dim=0))
+        elif number == min(layer, len(found) - 1):
+            maps.extend(output[0].float())
 
     found = [m for name, m in generator.synthesis.named_modules() if _LAYER.fullmatch(name)]
     hooks = [module.register_forward_hook(keep) for module in found]
@@ -74,7 +83,7 @@ def feature_maps(generator: StyleGenerator, ws: Tensor, noise: Any) -> tuple[lis
     finally:
         for hook in hooks:
             hook.remove()
-    return [f"layer {k}, {name}" for k, name in enumerate(names)], maps
+    return names, maps
 
 
 def thumbnails(maps: Sequence[Tensor]) -> Tensor:

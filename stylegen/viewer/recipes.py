@@ -1,6 +1,7 @@
 """The command and the Python code that make the image of the page."""
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 from stylegen.viewer.page_state import PageState, Still
@@ -8,13 +9,14 @@ from stylegen.viewer.page_state import PageState, Still
 LATENTS = "latents.npz"
 
 
-def recipes(state: PageState, snapshot: str) -> dict[str, Any]:
+def recipes(state: PageState, snapshot: str, has_noise: bool = True) -> dict[str, Any]:
     """`command`, `python`, and `notes`: what they need, and what they leave out.
 
     Args:
         snapshot: the model, for `snapshot=`.
+        has_noise: whether the network has noise inputs; others ignore the still's noise.
     """
-    still = state.still
+    still = state.still if has_noise else replace(state.still, noise="const", noise_strength=1.0)
     is_seed, written_out = _is_seed(still), _is_written_out(still)
     readers = ["the command"] * (not is_seed) + ["the Python code"] * (not written_out)
     notes = [f"For {' and '.join(readers)}, save the latents as {LATENTS}."] * bool(readers)
@@ -39,7 +41,7 @@ def _is_written_out(still: Still) -> bool:
 
 
 def _command(still: Still, snapshot: str) -> str:
-    words = [f"snapshot={snapshot}", "mode=images", f"seeds={still.seed}", f"truncation_psi={still.psi:g}"]
+    words = [f"snapshot={snapshot}", "mode=images", f"seeds={still.seed}", f"truncation_psi={still.psi!r}"]
     if still.cutoff is not None:
         words.append(f"truncation_cutoff={still.cutoff}")
     if still.center != "all":

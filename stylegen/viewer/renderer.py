@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,14 +38,17 @@ class Renderer:
     Args:
         snapshot: its generator, on its device.
         sets: directions from files, by name.
-
-    Attributes:
         sources: projected images, name -> styles [1, L, w_dim]; the oldest are forgotten.
     """
 
-    def __init__(self, snapshot: Snapshot, sets: Mapping[str, Directions] | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        sets: Mapping[str, Directions] | None = None,
+        sources: OrderedDict[str, Tensor] | None = None,
+    ) -> None:
         self.snapshot, self.generator = snapshot, snapshot.generator
-        self.sources: OrderedDict[str, Tensor] = OrderedDict()
+        self.sources = OrderedDict() if sources is None else sources
         self._blocks = BlockCache(self.generator.synthesis)
         self._sets: dict[str, Directions] = dict(sets or {})
         self.ws = functools.lru_cache(_CACHED)(self._ws)
@@ -56,6 +60,7 @@ class Renderer:
             "resolution": G.level.resolution,
             "channels": G.channels,
             "network": G.name,
+            "id": hashlib.sha256(G.mapping.w_avg.float().cpu().numpy().tobytes()).hexdigest()[:16],
             "layers": list(G.slot_resolutions),
             "classes": list(self.snapshot.info.get("class_names", range(G.num_classes))) if G.num_classes else [],
             "noise": bool(stored_noise(G)),

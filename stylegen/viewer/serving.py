@@ -32,15 +32,21 @@ def listen(host: str, port: int) -> socket.socket:
                 continue
             raise UserError(
                 f"host={host}",
-                rule=f"this machine cannot listen there ({error.strerror or error})",
+                rule=f"this machine cannot listen there ({_reason(error)})",
                 fix="Use host=127.0.0.1, or host=0.0.0.0 for all its addresses",
             ) from error
     raise UserError(f"port={port}", rule=f"{PORTS} ports from it on are in use", fix="Use another port=")
 
 
+def _reason(error: OSError) -> str:
+    """Without the address that `create_server` adds."""
+    return (error.strerror or str(error)).partition(" (while")[0]
+
+
 def address(guard: Guard) -> str:
     """For the browser, with the token."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(guard.host, guard.host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(guard.host, guard.host)
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{guard.port}/?token={guard.token}"
 
 
@@ -72,7 +78,7 @@ async def _serve(app: web.Application, listening: socket.socket, ready: Callable
             loop.add_signal_handler(number, ended.set)
     try:
         await web.SockSite(runner, listening).start()
-        ready()
+        await asyncio.to_thread(ready)  # some browsers block until they have a window
         await ended.wait()
     finally:
         await runner.cleanup()
