@@ -53,7 +53,7 @@ def layers(job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any])
             captions += [f"noise, {n.shape[-1]} px" for n in inputs]
     sheet = make_grid(thumbnails(cells), 8, padding=0)
     return job.answer(
-        "layers", encode_image(sheet, "png"), columns=8, side=CELL, names=captions, layer=options.layer, layers=listed
+        "layers", encode_image(sheet, "png"), columns=8, side=CELL, cells=captions, layer=options.layer, layers=listed
     )
 
 
@@ -63,7 +63,7 @@ def feature_maps(
     """Names of the styled convolutions, in order, and maps [H, W] for one image.
 
     Args:
-        layer: None for the mean magnitude of each convolution's maps; a number for all maps of that one, or of the last.
+        layer: None for the mean magnitude of each convolution's maps; a number for all maps of that one.
     """
     names: list[str] = []
     maps: list[Tensor] = []

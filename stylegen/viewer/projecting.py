@@ -20,7 +20,7 @@ from stylegen.viewer.renderer import Renderer
 from stylegen.viewer.wire import Answer, encode_image
 
 _SECONDS = 0.15  # between two images of the optimization
-_STARTS = 16  # w that are compared first; nothing else is answered meanwhile
+_STARTS = 16  # w that are compared first, while the page shows nothing new
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def project(job: Job, renderer: Renderer, name: str, target: Tensor, steps: int)
     """Project an image [C, H, W] in [-1, 1], in W and then in W+; it becomes the source `name`."""
     G = renderer.generator.requires_grad_(False)
     matching = Matching(_Paused(_perceptual(str(next(G.parameters()).device)), job))
-    known: dict[str, Any] = {"phase": "w", "done": 0, "total": steps, "text": "distance"}
+    known: dict[str, Any] = {"phase": "w", "done": 0, "total": steps, "text": "start"}
     shown = 0.0
 
     def progress(phase: str, done: int, total: int, text: str) -> None:

@@ -60,7 +60,7 @@ class Renderer:
             "resolution": G.level.resolution,
             "channels": G.channels,
             "network": G.name,
-            "id": hashlib.sha256(G.mapping.w_avg.float().cpu().numpy().tobytes()).hexdigest()[:16],
+            "weights": hashlib.sha256(G.mapping.w_avg.float().cpu().numpy().tobytes()).hexdigest()[:16],
             "layers": list(G.slot_resolutions),
             "classes": list(self.snapshot.info.get("class_names", range(G.num_classes))) if G.num_classes else [],
             "noise": bool(stored_noise(G)),

@@ -211,7 +211,13 @@ def test_a_dropped_image_is_projected(tab: Tabs, site: Site) -> None:
     page.get_by_role("button", name="image 1", exact=True).wait_for()
     page.wait_for_function("() => document.getElementById('caption').textContent.startsWith('Projected')")
     renderer = site.server.renderer(MODEL)
-    it.expect(renderer.images([still(source="image1", psi=1)])[0])
+    (name,) = renderer.sources
+    wanted = renderer.images([still(source=name, psi=1)])[0]
+    it.expect(wanted)
+    site.server.handlers._open.clear()  # as a new start of the server does
+    site.server.handlers._sources.clear()
+    page.reload()
+    it.expect(wanted)
     data = json.dumps(list(encode(4, (16, 16))))
     page.evaluate(
         f"""() => {{

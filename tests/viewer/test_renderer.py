@@ -116,7 +116,9 @@ def test_layers(renderer: Renderer) -> None:
     names, maps = feature_maps(renderer.generator, renderer.ws(still()), "const")
     assert [m.shape[-1] for m in maps] == renderer.generator.synthesis.noise_sizes
     assert len(names) == len(maps)
-    cells = thumbnails([m[0] for m in maps])
+    _, one = feature_maps(renderer.generator, renderer.ws(still()), "const", layer=1)
+    assert torch.equal(torch.stack(one).abs().mean(dim=0), maps[1])
+    cells = thumbnails(maps)
     assert cells.shape[1:] == (1, 64, 64)
     assert cells.flatten(1).amin(1).eq(0).all()
     assert cells.flatten(1).amax(1).eq(255).all()

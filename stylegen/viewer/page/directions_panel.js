@@ -1,6 +1,6 @@
 // Directions: SeFa and PCA, computed on first use, and files. A slider and a range of layers for each.
 
-import { button, el, section, slider } from "./widgets.js";
+import { button, el, newest, section, slider } from "./widgets.js";
 
 export function directionsPanel(store, engine, onError) {
   const choice = el("select", { id: "direction-set" });
@@ -14,7 +14,7 @@ export function directionsPanel(store, engine, onError) {
     choice, hint, list, reset,
   );
   let sets = "";
-  let loaded = ""; // model and set whose sliders are shown
+  const newer = newest(); // by model and set
   let controls = [];
   let layers = [];
 
@@ -28,19 +28,18 @@ export function directionsPanel(store, engine, onError) {
   };
 
   const load = async () => {
-    const wanted = `${store.state.model} ${choice.value}`;
-    if (!isOpen() || !choice.value || wanted === loaded) return;
-    loaded = wanted;
-    hint.textContent = "Finding directions…";
-    list.replaceChildren();
+    if (!isOpen() || !choice.value) return;
     try {
-      const answer = await engine.latest("directions", "directions", store.state, { set: choice.value });
-      if (!answer || loaded !== wanted) return;
+      const answer = await newer(`${store.state.model} ${choice.value}`, () => {
+        hint.textContent = "Finding directions…";
+        list.replaceChildren();
+        return engine.latest("directions", "directions", store.state, { set: choice.value });
+      });
+      if (!answer) return;
       hint.textContent = "In standard deviations of w.";
       build(answer.header.names);
     } catch (error) {
       hint.textContent = "";
-      loaded = "";
       onError(error);
     }
   };

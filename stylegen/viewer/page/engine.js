@@ -8,9 +8,13 @@
 //   upload(file, model)                 -> name of an image, for job("project")
 //   run(name)                           -> {curves, grids};  gridAddress(run, grid) -> address of an image
 
+const NO_SERVER = "No connection to the server. If it has ended, start it again and open the address that it prints.";
+const OTHER_TOKEN = "The server was started again. Open the address that it printed; this page then continues.";
+
 /** Requests of a slot that may be under way at the same time: hides the time of the network. */
 const PIPELINED = 2;
 const RECONNECT_MS = 1500;
+const MAX_BYTES = 2 ** 25; // of a file, as in uploads.py
 
 export class ServerEngine {
   #socket = null;
@@ -19,18 +23,20 @@ export class ServerEngine {
   #waiting = new Map(); // slot -> {send, resolve}: the newest request that is not sent yet
   #jobs = Promise.resolve();
   #connected;
+  #opened; // resolves #connected
 
   constructor(onConnection) {
-    this.onConnection = onConnection;
+    this.onConnection = onConnection; // (true), or (false, error) after each failed attempt
+    this.#disconnected();
     this.#connect();
   }
 
   async models() {
-    return (await fetch("models")).json();
+    return (await this.#fetch("models")).json();
   }
 
   async run(name) {
-    return (await fetch(`runs/${encodeURIComponent(name)}`)).json();
+    return (await this.#fetch(`runs/${encodeURIComponent(name)}`)).json();
   }
 
   gridAddress(run, grid) {
@@ -38,9 +44,15 @@ export class ServerEngine {
   }
 
   async upload(file, model) {
-    const answer = await fetch(`uploads?model=${encodeURIComponent(model)}`, { method: "POST", body: file });
-    if (!answer.ok) throw new Error(await answer.text());
+    if (file.size > MAX_BYTES) throw new Error(`A file of more than ${MAX_BYTES / 2 ** 20} MiB is not read.`);
+    const answer = await this.#fetch(`uploads?model=${encodeURIComponent(model)}`, { method: "POST", body: file });
     return (await answer.json()).upload;
+  }
+
+  async #fetch(address, options) {
+    const answer = await fetch(address, options).catch(() => { throw new Error(NO_SERVER); });
+    if (!answer.ok) throw new Error(answer.status === 403 ? OTHER_TOKEN : await answer.text());
+    return answer;
   }
 
   latest(kind, slot, state, fields = {}) {
@@ -82,6 +94,7 @@ export class ServerEngine {
     }
     this.#pending.set(id, { slot, resolve, reject, progress });
     await this.#connected;
+    if (!this.#pending.has(id)) return; // the connection was lost meanwhile, or a newer request came
     const { view, grid, ...rest } = state;
     this.#socket.send(JSON.stringify({ kind, slot, id, state: { ...rest, view, grid }, ...fields }));
   }
@@ -90,20 +103,25 @@ export class ServerEngine {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
-    this.#connected = new Promise((resolve) => {
-      socket.onopen = () => {
-        this.onConnection(true);
-        resolve();
-      };
-    });
+    socket.onopen = () => {
+      this.#opened();
+      this.onConnection(true);
+    };
     socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = () => {
-      for (const { resolve } of this.#pending.values()) resolve(null);
+    socket.onclose = async () => {
+      for (const { resolve } of [...this.#pending.values(), ...this.#waiting.values()]) resolve(null);
       this.#pending.clear();
       this.#waiting.clear();
-      this.onConnection(false);
+      this.#disconnected();
       setTimeout(() => this.#connect(), RECONNECT_MS);
+      const reason = await this.#fetch("models").then(() => new Error(NO_SERVER), (error) => error);
+      if (this.#socket.readyState !== WebSocket.OPEN) this.onConnection(false, reason);
     };
+  }
+
+  /** Requests wait for the next connection. */
+  #disconnected() {
+    this.#connected = new Promise((resolve) => { this.#opened = resolve; });
   }
 
   #receive(data) {

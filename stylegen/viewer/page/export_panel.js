@@ -1,6 +1,6 @@
 // Files, and the command and Python lines that make the image.
 
-import { button, download, el, section } from "./widgets.js";
+import { button, download, el, newest, section } from "./widgets.js";
 
 const FILES = [["PNG", "png"], ["WebP", "webp"], ["Latents", "npz"], ["MP4", "mp4"], ["Animated WebP", "animation"]];
 const VIDEOS = ["mp4", "animation"];
@@ -11,8 +11,13 @@ export function exportPanel(store, engine, onError) {
   const [command, python] = ["Command", "Python"].map((title) => {
     const code = el("code", { id: title.toLowerCase() });
     const copy = button("Copy", async () => {
-      await navigator.clipboard.writeText(code.textContent);
-      copy.textContent = "Copied";
+      const range = document.createRange();
+      range.selectNodeContents(code);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      // Browsers have a clipboard for https and for this machine only; the selected text can be copied by hand.
+      const copied = await navigator.clipboard?.writeText(code.textContent).then(() => true, () => false);
+      copy.textContent = copied || document.execCommand("copy") ? "Copied" : "Selected";
       setTimeout(() => { copy.textContent = "Copy"; }, 1200);
     }, { "aria-label": `Copy: ${title}` });
     return { code, root: el("div", { class: "code" }, el("h3", {}, title, copy), el("pre", { tabindex: 0, "aria-label": title }, code)) };
@@ -22,7 +27,7 @@ export function exportPanel(store, engine, onError) {
     "Export", { onopen: () => refresh() },
     el("div", { class: "exports" }, ...buttons), progress, command.root, python.root, note,
   );
-  let shown = "";
+  const newer = newest();
 
   const save = async (format) => {
     progress.hidden = false;
@@ -40,11 +45,11 @@ export function exportPanel(store, engine, onError) {
   };
 
   const refresh = async () => {
-    const wanted = JSON.stringify([store.state.model, store.state.still]);
-    if (!isOpen() || wanted === shown) return;
-    shown = wanted;
+    if (!isOpen()) return;
     try {
-      const answer = await engine.latest("recipes", "recipes", store.state);
+      const answer = await newer(
+        JSON.stringify([store.state.model, store.state.still]), () => engine.latest("recipes", "recipes", store.state),
+      );
       if (!answer) return;
       command.code.textContent = answer.header.command;
       python.code.textContent = answer.header.python;

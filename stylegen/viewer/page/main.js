@@ -6,30 +6,38 @@ import { exportPanel } from "./export_panel.js";
 import { mapPanel } from "./map_panel.js";
 import { mixingPanel } from "./mixing_panel.js";
 import { projection } from "./projection.js";
+import { keepSource, restoreSources } from "./kept_sources.js";
 import { classPanel, noisePanel, sourcePanel, truncationPanel } from "./source_panel.js";
 import { Stage } from "./stage.js";
 import { Store } from "./state.js";
 import { Timeline } from "./timeline.js";
 import { GridView, LayersView, RunView } from "./views.js";
-import { button, el, icon } from "./widgets.js";
+import { button, el, icon, sourceLabel } from "./widgets.js";
 
 const MODELS_MS = 10_000;
 const $ = (id) => document.getElementById(id);
 
 const store = new Store(location.hash);
 const stage = new Stage();
-const engine = new ServerEngine((connected) => {
+store.write(); // without the token
+const engine = new ServerEngine((connected, reason) => {
+  const before = lost;
+  lost = "";
   if (connected) start();
-  else fail(new Error("No connection to the server. If it has ended, start it again and open the address that it prints."));
+  else if (before !== reason.message) fail(reason);
+  lost = connected ? "" : reason.message;
 });
 let info = null; // of the open model
 let models = [];
+let shown = null; // the last state of an open model
+let lost = ""; // why there is no connection: shown until there is one
 
 function fail(error) {
+  if (lost) return;
   $("message").textContent = error.message;
   $("message").hidden = false;
   clearTimeout(fail.timer);
-  fail.timer = setTimeout(() => { $("message").hidden = true; }, 8000);
+  fail.timer = setTimeout(() => { $("message").hidden = !lost && info !== null; }, 8000);
 }
 
 const source = sourcePanel(store);
@@ -46,7 +54,10 @@ parts.push(
 );
 projection(store, engine, stage, {
   fileInput: source.file, onError: fail, onEnd: () => show(store.state, {}),
-  onSource: (sources) => { info.sources = sources; },
+  onSource: ({ header, payload }) => {
+    info.sources = header.sources;
+    keepSource(info.weights, header.name, payload);
+  },
 });
 
 // Views
@@ -79,14 +90,16 @@ async function show(state, change) {
 }
 
 function describe({ still }) {
-  const from = still.source ? still.source.replace(/^image/, "Projected image ") : `Seed ${still.seed}`;
-  const mixed = still.mixed.length ? `, mixed with ${still.mix_source ?? `seed ${still.mix_seed}`}` : "";
+  const from = still.source ? `Projected ${sourceLabel(still.source)}` : `Seed ${still.seed}`;
+  const other = still.mix_source ? sourceLabel(still.mix_source) : `seed ${still.mix_seed}`;
+  const mixed = still.mixed.length ? `, mixed with ${other}` : "";
   const moved = still.moves.some((move) => move.strength) ? ", moved" : "";
   return `${from}${mixed}${moved}, psi ${still.psi.toFixed(2)}`;
 }
 
 function render(state, change) {
   if (!info) return;
+  shown = state;
   for (const part of parts) part.sync(state, info, change);
   showView(state);
   if (change.same) return;
@@ -108,7 +121,8 @@ async function listModels() {
   if (JSON.stringify(listed.models) === JSON.stringify(models)) return;
   models = listed.models;
   const runs = [...new Set(models.map((model) => model.run))];
-  const option = ({ name, run: of }) => el("option", { value: name }, of ? `${of} · ${Number(name.split("/").pop())} kimg` : name);
+  const kimg = (name) => (Number.isNaN(Number(name)) ? name : `${Number(name)} kimg`);
+  const option = ({ name, run: of }) => el("option", { value: name }, of ? `${of} · ${kimg(name.slice(of.length + 1))}` : name);
   $("model").replaceChildren(...runs.flatMap((of) => {
     const options = models.filter((model) => model.run === of).map(option);
     return of ? [el("optgroup", { label: of }, ...options)] : options;
@@ -116,26 +130,51 @@ async function listModels() {
   $("model").value = store.state.model;
 }
 
+/** An address may name images that another browser, or an earlier server, has projected. */
+function dropLostSources() {
+  const gone = (name) => name !== null && !info.sources.includes(name);
+  const { still } = store.state;
+  if (!gone(still.source) && !gone(still.mix_source)) return;
+  fail(new Error("The projected image of this address is no longer there. Drop it again."));
+  const [source, mix_source] = [still.source, still.mix_source].map((name) => (gone(name) ? null : name));
+  store.state = { ...store.state, still: { ...still, source, mix_source } };
+  store.write();
+}
+
 async function openModel(change) {
+  const { model } = store.state;
   try {
     const answer = await engine.latest("open", "open", { ...store.state, keyframes: [] });
     if (!answer) return;
-    info = answer.header;
+    const found = await restoreSources(engine, store.state, answer.header);
+    if (store.state.model !== model) return;
+    info = found;
+    dropLostSources();
     $("model").value = store.state.model;
     document.title = `${store.state.model} · stylegen`;
     stage.setPixels(info.resolution <= 32);
     render(store.state, { ...change, model: false });
   } catch (error) {
     fail(error);
+    const last = shown ?? { ...new Store("").state, model: models[0].name };
+    if (!change.last) store.update(last, { model: true, old: true, last: true });
   }
+}
+
+/** The state, with the first model and its defaults in place of a model that is not in the list. */
+function known(state) {
+  if (models.some(({ name }) => name === state.model)) return state;
+  if (state.model) fail(new Error(`There is no model ${state.model} in the list.`));
+  const fresh = state.model ? new Store("").state : state;
+  return { ...fresh, model: models[0].name };
 }
 
 async function start() {
   try {
     await listModels();
     $("message").hidden = true;
-    const known = models.some(({ name }) => name === store.state.model);
-    store.update({ model: known ? store.state.model : models[0].name }, { model: true });
+    if (shown) $("announcement").textContent = "Connected again.";
+    store.update(known(store.state), { model: true, old: true });
     document.body.dataset.ready = "true";
   } catch (error) {
     fail(error);
@@ -164,7 +203,8 @@ placeTimeline();
 
 $("theme").append(icon("theme"));
 $("theme").addEventListener("click", () => {
-  const dark = getComputedStyle(document.documentElement).colorScheme.includes("dark");
+  const given = document.documentElement.dataset.theme;
+  const dark = given ? given === "dark" : !matchMedia("(prefers-color-scheme: light)").matches;
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   localStorage.setItem("theme", document.documentElement.dataset.theme);
 });
@@ -174,14 +214,14 @@ if (theme) document.documentElement.dataset.theme = theme;
 addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea, pre") || event.ctrlKey || event.metaKey || event.altKey) return;
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (step) store.still({ seed: Math.max(0, store.state.still.seed + step), source: null });
-  else if (event.key === "r") source.dice();
+  if (step) source.step(step);
+  else if (event.key.toLowerCase() === "r") source.dice();
   else if (event.key === " " && !event.target.closest("button, summary")) timeline.toggle();
   else return;
   event.preventDefault();
 });
 
 addEventListener("hashchange", () => {
-  const next = new Store(location.hash).state;
-  store.update(next, { model: next.model !== store.state.model });
+  const next = known(new Store(location.hash).state);
+  store.update(next, { model: next.model !== store.state.model, old: true });
 });

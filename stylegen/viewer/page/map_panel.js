@@ -1,6 +1,6 @@
 // The plane through the w of three seeds: (0, 0) is the seed, (1, 0) the next one, (0, 1) the one after it.
 
-import { button, cut, el, section, slider } from "./widgets.js";
+import { button, cut, el, newest, section, slider } from "./widgets.js";
 
 /** What the map depends on: walking does not change it. */
 const key = ({ model, still }) => JSON.stringify([model, { ...still, x: 0, y: 0 }]);
@@ -15,7 +15,7 @@ export function mapPanel(store, engine, onError) {
   });
   const [x, y] = [axis("x"), axis("y")];
   const center = button("Back to the seed", () => store.still({ x: 0, y: 0 }));
-  let shown = "";
+  const newer = newest();
   let reach = 1.5; // as in grids.py, until the first sheet comes
   let columns = 7;
 
@@ -24,19 +24,17 @@ export function mapPanel(store, engine, onError) {
   );
 
   const refresh = async () => {
-    const wanted = key(store.state);
-    if (!isOpen() || wanted === shown) return;
-    shown = wanted;
+    if (!isOpen()) return;
     try {
-      const answer = await engine.latest("map", "map", store.state);
-      if (!answer) return;
-      const { side, cells } = answer.header;
-      ({ reach, columns } = answer.header);
+      const found = await newer(key(store.state), async () => {
+        const answer = await engine.latest("map", "map", store.state);
+        return answer && { header: answer.header, images: await cut(answer) };
+      });
+      if (!found) return;
+      ({ reach, columns } = found.header);
       const context = canvas.getContext("2d");
       const size = canvas.width / columns;
-      const images = await cut(answer.payload, "image/jpeg", columns, side, cells.length);
-      if (shown !== wanted) return; // a newer one was decoded earlier
-      images.forEach((cell, k) => {
+      found.images.forEach((cell, k) => {
         context.drawImage(cell, (k % columns) * size, Math.floor(k / columns) * size, size, size);
       });
       map.dataset.ready = "true";
@@ -57,15 +55,17 @@ export function mapPanel(store, engine, onError) {
   };
   let walking = false;
   map.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     walking = true;
     map.setPointerCapture(event.pointerId);
-    walk(event, true);
+    if (event.pointerType !== "touch") walk(event, true); // a touch may begin to scroll the page
   });
   map.addEventListener("pointermove", (event) => { if (walking) walk(event, true); });
   map.addEventListener("pointerup", (event) => {
     if (walking) walk(event, false);
     walking = false;
   });
+  map.addEventListener("pointercancel", () => { walking = false; });
 
   return {
     root,

@@ -1,6 +1,6 @@
 // Style mixing: chips, one for each layer, that are dragged between the lanes of A and B.
 
-import { button, el, iconButton, section, seedField } from "./widgets.js";
+import { button, el, iconButton, section, seedField, sourceLabel } from "./widgets.js";
 
 /** Names of resolutions, as in latent/mixing.py. */
 const RANGES = [["Coarse", 4, 8], ["Middle", 16, 32], ["Fine", 64, 4096]];
@@ -52,18 +52,23 @@ export function mixingPanel(store) {
     }
   };
   chips.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     dragging = true;
     moved = false;
     chips.setPointerCapture(event.pointerId);
   });
   chips.addEventListener("pointermove", (event) => { if (dragging) paint(event); });
   chips.addEventListener("pointerup", (event) => {
+    if (!dragging) return;
     dragging = false;
     if (moved) return write({});
     const target = document.elementFromPoint(event.clientX, event.clientY)?.closest(".chip");
     if (target) put(Number(target.dataset.layer), !mixed.has(Number(target.dataset.layer)), { at: event.timeStamp });
   });
-  chips.addEventListener("pointercancel", () => { dragging = false; });
+  chips.addEventListener("pointercancel", () => {
+    if (dragging && moved) write({});
+    dragging = false;
+  });
   // Clicks of the keyboard and of screen readers have no pointer.
   chips.addEventListener("click", (event) => {
     const chip = event.target.closest(".chip");
@@ -111,9 +116,9 @@ export function mixingPanel(store) {
       seed.sync(state.still.mix_seed);
       mixed = new Set(state.still.mixed);
       [...chips.children].forEach((chip, k) => chip.setAttribute("aria-checked", String(mixed.has(k))));
-      sources.replaceChildren(...info.sources.map((name) => button(name.replace(/^image/, "image "), () => {
+      sources.replaceChildren(...info.sources.map((name) => button(sourceLabel(name), () => {
         store.still({ mix_source: state.still.mix_source === name ? null : name });
-      }, { "aria-pressed": String(state.still.mix_source === name), "aria-label": `B: ${name.replace(/^image/, "image ")}` })));
+      }, { "aria-pressed": String(state.still.mix_source === name), "aria-label": `B: ${sourceLabel(name)}` })));
       sources.hidden = info.sources.length === 0;
       text.textContent = mixed.size ? `${mixed.size} of ${layers.length} layers from B` : "";
     },

@@ -1,6 +1,6 @@
 // Seed, truncation, class and noise.
 
-import { button, el, section, seedField, segments, slider } from "./widgets.js";
+import { button, el, section, seedField, segments, slider, sourceLabel } from "./widgets.js";
 
 export function sourcePanel(store) {
   const seed = seedField("Seed", (value) => store.still({ seed: value, source: null, x: 0, y: 0 }));
@@ -17,11 +17,11 @@ export function sourcePanel(store) {
     choose,
   );
   return {
-    root, file, dice: seed.dice,
+    root, file, dice: seed.dice, step: seed.step,
     sync(state, info) {
       seed.setMax(info.max_seed);
       seed.sync(state.still.seed);
-      sources.replaceChildren(...info.sources.map((name) => button(name.replace(/^image/, "image "), () => {
+      sources.replaceChildren(...info.sources.map((name) => button(sourceLabel(name), () => {
         store.still({ source: state.still.source === name ? null : name, psi: 1, x: 0, y: 0 });
       }, { "aria-pressed": String(state.still.source === name) })));
       sources.hidden = info.sources.length === 0;
@@ -74,6 +74,7 @@ export function classPanel(store) {
     weights,
   );
   let entries = []; // [index, weight]
+  let controls = []; // a slider for each
   let names = [];
   let shown = "";
   const write = (change) => {
@@ -87,14 +88,11 @@ export function classPanel(store) {
     write({});
   });
   const show = () => {
-    weights.replaceChildren(...entries.map(([k, weight], i) => {
-      const control = slider({
-        label: String(names[k]), min: 0, max: 1, step: 0.01,
-        onchange: (value, change) => { entries[i][1] = value; write(change); },
-      });
-      control.sync(weight);
-      return control.root;
+    controls = entries.map(([k], i) => slider({
+      label: String(names[k]), min: 0, max: 1, step: 0.01,
+      onchange: (value, change) => { entries[i][1] = value; write(change); },
     }));
+    weights.replaceChildren(...controls.map((control) => control.root));
   };
   return {
     root,
@@ -111,11 +109,12 @@ export function classPanel(store) {
       const parsed = isMixture ? label.split(",").map((part) => part.split(":").map(Number)) : [];
       select.value = isMixture ? "mixture" : label ?? "";
       add.value = "";
+      entries = parsed;
       if (parsed.map(([k]) => k).join() !== shown) {
         shown = parsed.map(([k]) => k).join();
-        entries = parsed;
         show();
       }
+      controls.forEach((control, i) => control.sync(entries[i][1]));
       mixture.hidden = label === null;
       text.textContent = label === null ? "random" : isMixture ? "mixture" : String(names[label] ?? label);
     },

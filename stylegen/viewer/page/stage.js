@@ -23,7 +23,9 @@ export class Stage {
       this.#image.width = bitmap.width;
       this.#image.height = bitmap.height;
     }
-    this.#image.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);
+    const context = this.#image.getContext("2d", { willReadFrequently: true });
+    context.globalCompositeOperation = "copy"; // images may be transparent
+    context.drawImage(bitmap, 0, 0);
     this.#ambient.drawImage(bitmap, 0, 0, 8, 8);
     bitmap.close();
     this.#image.dataset.encoding = header.encoding ?? "jpeg";

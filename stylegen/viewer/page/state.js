@@ -25,30 +25,39 @@ export function encode(state) {
   return encodeURIComponent(JSON.stringify(short)).replace(/%(22|2C|3A|7B|7D|5B|5D)/g, decodeURIComponent);
 }
 
+const KINDS = { cutoff: "number", source: "string", mix_source: "string", label: "string" }; // where the default is null
+const VIEWS = ["image", "grid", "layers", "run"];
+
+/** The fields of `defaults` in an object; the default in place of a value of another type. */
+function read(given, defaults) {
+  const fits = (name, value) => (value === null ? defaults[name] === null
+    : Array.isArray(value) === Array.isArray(defaults[name]) && typeof value === (KINDS[name] ?? typeof defaults[name]));
+  const own = (name) => given !== null && typeof given === "object" && Object.hasOwn(given, name) && fits(name, given[name]);
+  return Object.fromEntries(Object.keys(defaults).map((name) => [name, own(name) ? given[name] : defaults[name]]));
+}
+
+function readStill(given) {
+  const still = read(given, STILL);
+  return { ...still, moves: still.moves.map((move) => ({ layers: [], ...move })) };
+}
+
 /** The state in an address; defaults for anything that cannot be read. */
 export function decode(hash) {
   let found = {};
   try {
     found = JSON.parse(decodeURIComponent(hash.replace(/^#/, "")) || "{}");
   } catch { /* not an address of this page */ }
-  if (found === null || typeof found !== "object") found = {};
-  const known = Object.fromEntries(Object.entries(found).filter(([name]) => name in PAGE));
-  const still = (given) => {
-    const full = { ...STILL, ...(given && typeof given === "object" ? given : {}) };
-    const moves = Array.isArray(full.moves) ? full.moves : [];
-    const mixed = Array.isArray(full.mixed) ? full.mixed : [];
-    return { ...full, mixed, moves: moves.map((move) => ({ layers: [], ...move })) };
-  };
-  const keyframes = Array.isArray(known.keyframes) ? known.keyframes : [];
+  const page = read(found, PAGE);
   return {
-    ...PAGE, ...known, still: still(known.still),
-    keyframes: keyframes.map((k) => ({ seconds: Number(k?.seconds) || 0, still: still(k?.still) })),
+    ...page, still: readStill(page.still), view: VIEWS.includes(page.view) ? page.view : PAGE.view,
+    keyframes: page.keyframes.map((k) => ({ seconds: Number(k?.seconds) || 0, still: readStill(k?.still) })),
   };
 }
 
 /**
  * Holds the state, writes it to the address, and tells subscribers about each change.
- * A subscriber gets (state, change): `change.drag` while a control moves, `change.at` the time of the input event.
+ * A subscriber gets (state, change): `change.drag` while a control moves, `change.at` the time of the input event,
+ * `change.old` if "Back" should not return to the state before.
  */
 export class Store {
   #subscribers = [];
@@ -64,7 +73,12 @@ export class Store {
 
   /** Changes fields of the state. */
   update(fields, change = {}) {
-    this.state = { ...this.state, ...fields };
+    const next = { ...this.state, ...fields };
+    if (!change.old && (next.view !== this.state.view || next.model !== this.state.model)) {
+      this.write(); // "Back" returns to the last view and the last model
+      history.pushState(null, "");
+    }
+    this.state = next;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.write(), change.drag ? 300 : 0);
     for (const subscriber of this.#subscribers) subscriber(this.state, { at: performance.now(), ...change });

@@ -10,7 +10,7 @@ export class Timeline {
   #engine;
   #stage;
   #onError;
-  #thumbnails = new Map(); // JSON of a still -> canvas
+  #thumbnails = new Map(); // key of a still -> canvas
   #playing = false;
   #seconds = null; // of the shown frame; null while the still is shown
 
@@ -23,7 +23,7 @@ export class Timeline {
     this.time = el("span", { class: "time" });
     this.add = el("button", { type: "button", id: "add-keyframe", onclick: () => this.#add() }, icon("add"), "Keyframe");
     this.loop = el("input", { type: "checkbox", id: "loop" });
-    this.loop.addEventListener("change", () => store.update({ loop: this.loop.checked }));
+    this.loop.addEventListener("change", () => store.update({ loop: this.loop.checked }, { same: true }));
     this.keyframes = el("ol", { class: "keyframes", "aria-label": "Keyframes" });
     this.controls = el(
       "span", { class: "row grow" }, this.play, this.scrubber, this.time,
@@ -82,23 +82,23 @@ export class Timeline {
   }
 
   #add() {
-    const { keyframes, still } = this.#store.state;
+    const { keyframes, model, still } = this.#store.state;
     const seconds = keyframes.length ? keyframes.at(-1).seconds + STEP_SECONDS : 0;
-    this.#keep(still, this.#stage.canvas());
+    this.#keep(model, still, this.#stage.canvas());
     this.#store.update({ keyframes: [...keyframes, { seconds, still }] }, { same: true });
     this.keyframes.lastElementChild?.scrollIntoView({ block: "nearest", inline: "end" });
   }
 
-  #keep(still, image) {
+  #keep(model, still, image) {
     const copy = el("canvas", { width: 64, height: 64, "aria-hidden": "true" });
     copy.getContext("2d").drawImage(image, 0, 0, 64, 64);
-    this.#thumbnails.set(JSON.stringify(still), copy);
+    this.#thumbnails.set(JSON.stringify([model, still]), copy);
   }
 
   /** A copy: two keyframes may have the same still. */
   #thumbnail(still) {
     const copy = el("canvas", { width: 64, height: 64, "aria-hidden": "true" });
-    const found = this.#thumbnails.get(JSON.stringify(still));
+    const found = this.#thumbnails.get(JSON.stringify([this.#store.state.model, still]));
     if (found) copy.getContext("2d").drawImage(found, 0, 0);
     return copy;
   }
@@ -107,9 +107,8 @@ export class Timeline {
   async #fetch(state) {
     const answer = await this.#engine.latest("keyframes", "keyframes", state).catch(() => null);
     if (!answer) return;
-    const { columns, side } = answer.header;
-    const images = await cut(answer.payload, "image/jpeg", columns, side, columns);
-    state.keyframes.forEach(({ still }, k) => this.#keep(still, images[k]));
+    const images = await cut(answer);
+    state.keyframes.forEach(({ still }, k) => this.#keep(state.model, still, images[k]));
     this.#build(this.#store.state.keyframes);
   }
 
@@ -128,7 +127,7 @@ export class Timeline {
     if (shown === this.shown) return;
     this.shown = shown;
     this.#build(keyframes);
-    if (keyframes.some(({ still }) => !this.#thumbnails.has(JSON.stringify(still)))) this.#fetch(state);
+    if (keyframes.some(({ still }) => !this.#thumbnails.has(JSON.stringify([state.model, still])))) this.#fetch(state);
   }
 
   #item({ seconds, still }, k) {

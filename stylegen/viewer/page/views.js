@@ -1,11 +1,11 @@
 // The views beside the image: grids to pick from, the maps of each layer, and the run of the model.
 
-import { button, cut, el, segments } from "./widgets.js";
+import { button, cut, el, newest, segments } from "./widgets.js";
 
 /** Seeds, mixing or truncation; a click picks. */
 export class GridView {
   constructor(root, store, engine, onError) {
-    Object.assign(this, { root, store, engine, onError, shown: "" });
+    Object.assign(this, { root, store, engine, onError, newer: newest() });
     this.kind = segments({
       label: "Grid", choices: [["seeds", "Seeds"], ["mixing", "Mixing"], ["truncation", "Truncation"]],
       onchange: (grid) => store.update({ grid }, { same: true }),
@@ -25,15 +25,14 @@ export class GridView {
   async sync(state) {
     this.kind.sync(state.grid);
     this.more.hidden = state.grid !== "seeds";
-    const wanted = JSON.stringify([state.model, state.still, state.grid]);
-    if (state.view !== "grid" || wanted === this.shown) return;
-    this.shown = wanted;
+    if (state.view !== "grid") return;
     try {
-      const answer = await this.engine.latest("grid", "grid", state);
-      if (!answer) return;
-      const { columns, side, cells, grid } = answer.header;
-      const images = await cut(answer.payload, "image/jpeg", columns, side, cells.length);
-      if (this.shown !== wanted) return; // a newer one was decoded earlier
+      const found = await this.newer(JSON.stringify([state.model, state.still, state.grid]), async () => {
+        const answer = await this.engine.latest("grid", "grid", state);
+        return answer && { ...answer.header, images: await cut(answer) };
+      });
+      if (!found) return;
+      const { columns, cells, grid, images } = found;
       this.sheet.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
       this.sheet.dataset.grid = grid;
       this.sheet.replaceChildren(...cells.map(({ name, change }, k) => el(
@@ -42,7 +41,6 @@ export class GridView {
         images[k],
       )));
     } catch (error) {
-      this.shown = "";
       this.onError(error);
     }
   }
@@ -55,7 +53,7 @@ export class GridView {
 /** The mean map of each layer and its noise; a click shows the layer's maps. */
 export class LayersView {
   constructor(root, store, engine, onError) {
-    Object.assign(this, { root, store, engine, onError, shown: "", layer: null });
+    Object.assign(this, { root, store, engine, onError, newer: newest(), layer: null });
     this.title = el("p", { class: "caption" });
     this.back = button("All layers", () => this.#open(null));
     this.list = el("div", { class: "thumbnails", id: "layers" });
@@ -68,24 +66,22 @@ export class LayersView {
   }
 
   async sync(state) {
-    const wanted = JSON.stringify([state.model, state.still, this.layer]);
-    if (state.view !== "layers" || wanted === this.shown) return;
-    this.shown = wanted;
+    if (state.view !== "layers") return;
     try {
-      const answer = await this.engine.latest("layers", "layers", state, { layer: this.layer });
-      if (!answer) return;
-      const { columns, side, names, layer, layers } = answer.header;
-      const images = await cut(answer.payload, "image/png", columns, side, names.length);
-      if (this.shown !== wanted) return;
+      const found = await this.newer(JSON.stringify([state.model, state.still, this.layer]), async () => {
+        const answer = await this.engine.latest("layers", "layers", state, { layer: this.layer });
+        return answer && { ...answer.header, images: await cut(answer) };
+      });
+      if (!found) return;
+      const { cells, layer, layers, images } = found;
       this.back.hidden = layer === null;
       this.title.textContent = layer === null ? "Mean map of each layer, and noise inputs" : layers[layer];
-      this.list.replaceChildren(...names.map((name, k) => {
+      this.list.replaceChildren(...cells.map((name, k) => {
         if (layer !== null || k >= layers.length) return el("div", { class: "labelled" }, images[k], name);
         const open = el("button", { type: "button", class: "cell", "aria-label": `Maps of ${name}`, onclick: () => this.#open(k) }, images[k]);
         return el("div", { class: "labelled" }, open, name);
       }));
     } catch (error) {
-      this.shown = "";
       this.onError(error);
     }
   }
@@ -136,7 +132,7 @@ export class RunView {
     const grid = this.grids[this.position.value];
     this.image.hidden = !grid;
     if (grid) this.image.src = this.engine.gridAddress(this.name, grid);
-    this.caption.textContent = grid ? `${this.name}, ${Number(grid.replace(".png", ""))} kimg` : `${this.name}: no samples yet`;
+    this.caption.textContent = grid ? `${this.name}, ${parseFloat(grid)} kimg` : `${this.name}: no samples yet`;
   }
 }
 

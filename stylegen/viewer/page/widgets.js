@@ -112,30 +112,55 @@ export function seedField(label, onchange) {
   let most = 2 ** 32 - 1;
   const set = (value) => onchange(Math.min(Math.max(Math.trunc(value) || 0, 0), most));
   input.addEventListener("change", () => set(Number(input.value)));
+  const step = (by) => set(Number(input.value) + by);
   const dice = () => set(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000);
   const root = el(
     "div",
     { class: "row" },
-    iconButton("left", `${label}: one down`, () => set(Number(input.value) - 1)),
+    iconButton("left", `${label}: one down`, () => step(-1)),
     input,
-    iconButton("right", `${label}: one up`, () => set(Number(input.value) + 1)),
+    iconButton("right", `${label}: one up`, () => step(1)),
     iconButton("dice", `${label}: random`, dice),
   );
-  return { root, dice, sync: (value) => { input.value = value; }, setMax: (value) => { most = value; } };
+  return { root, dice, step, sync: (value) => { input.value = value; }, setMax: (value) => { most = value; } };
 }
 
-/** The cells of a sheet as canvases of `side` pixels, row by row. */
-export async function cut(payload, type, columns, side, number) {
+/**
+ * A function (key, ask) -> what `ask` returns; null if the last call had the same key or a newer one came meanwhile.
+ * What was lost with the connection, or failed, is asked for again.
+ */
+export function newest() {
+  let last = {};
+  return async (key, ask) => {
+    if (key === last.key) return null;
+    const own = { key };
+    last = own;
+    let found = null;
+    try {
+      found = await ask();
+    } finally {
+      if (!found && last === own) last = {};
+    }
+    return last === own ? found : null;
+  };
+}
+
+/** The cells of a sheet as canvases, row by row. */
+export async function cut({ header: { columns, side, cells }, payload }) {
+  const type = new Uint8Array(payload)[0] === 0x89 ? "image/png" : "image/jpeg";
   const bitmap = await createImageBitmap(new Blob([payload], { type }));
-  const cells = Array.from({ length: number }, (_, k) => {
+  const canvases = Array.from({ length: cells.length }, (_, k) => {
     const canvas = el("canvas", { width: side, height: side, "aria-hidden": "true" });
     const [x, y] = [(k % columns) * side, Math.floor(k / columns) * side];
     canvas.getContext("2d").drawImage(bitmap, x, y, side, side, 0, 0, side, side);
     return canvas;
   });
   bitmap.close();
-  return cells;
+  return canvases;
 }
+
+/** Of a projected image: "image 3". */
+export const sourceLabel = (name) => name.replace(/^image(\d+).*/, "image $1");
 
 /** Offers bytes as a file. */
 export function download(payload, name) {
