@@ -2,6 +2,8 @@
 
 import { button, cut, el, newest, section, slider } from "./widgets.js";
 
+const SLOP = 12; // pixels
+
 /** What the map depends on: walking does not change it. */
 const key = ({ model, still }) => JSON.stringify([model, { ...still, x: 0, y: 0 }]);
 
@@ -54,13 +56,19 @@ export function mapPanel(store, engine, onError) {
     );
   };
   let walking = false;
+  let touched = null; // where a touch began that may become a scroll of the page
   map.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     walking = true;
     map.setPointerCapture(event.pointerId);
-    if (event.pointerType !== "touch") walk(event, true); // a touch may begin to scroll the page
+    touched = event.pointerType === "touch" ? event : null;
+    if (!touched) walk(event, true);
   });
-  map.addEventListener("pointermove", (event) => { if (walking) walk(event, true); });
+  map.addEventListener("pointermove", (event) => {
+    // A vertical touch scrolls the page (controls.css); a horizontal one walks, then in all directions.
+    if (touched && Math.abs(event.clientX - touched.clientX) > SLOP) touched = null;
+    if (walking && !touched) walk(event, true);
+  });
   map.addEventListener("pointerup", (event) => {
     if (walking) walk(event, false);
     walking = false;
