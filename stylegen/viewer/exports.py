@@ -87,15 +87,25 @@ def _latents(state: PageState, renderer: Renderer) -> Latents:
     return Latents(ws, names, {"snapshot": renderer.snapshot.path.name, "model": state.model})
 
 
-def _write_video(job: Job, state: PageState, renderer: Renderer, path: Path) -> None:
+def video_of(job: Job, state: PageState, renderer: Renderer, suffix: str) -> SampleVideo:
+    """The video through the keyframes.
+
+    Raises:
+        UserError: fewer than two keyframes, times that do not increase, or too many frames.
+    """
     if len(state.keyframes) < 2:
         raise UserError("a video of one keyframe", rule="it needs two", fix="Add keyframes on the timeline")
     timing = video_timing(state.keyframes, state.loop, state.fps)
     frame = functools.partial(renderer.frame, state.keyframes, state.loop, state.fps)
-    video = _PausedVideo(list(range(len(state.keyframes))), 1, None, timing, path.suffix, job, frame)
+    video = _PausedVideo(list(range(len(state.keyframes))), 1, None, timing, suffix, job, frame)
     if video.length > MAX_FRAMES:
         rule = f"at most {MAX_FRAMES} are written"
         raise UserError(f"a video of {video.length} frames", rule=rule, fix="Use less time between keyframes")
+    return video
+
+
+def _write_video(job: Job, state: PageState, renderer: Renderer, path: Path) -> None:
+    video = video_of(job, state, renderer, path.suffix)
     side = renderer.generator.level.resolution
     scale = max(1, 256 // side)
     video.check_size(side * scale)

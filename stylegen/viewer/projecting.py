@@ -28,6 +28,12 @@ def _perceptual(device: str) -> Embedding:
     return perceptual_distance("auto", None, device)
 
 
+def warm_up(device: torch.device) -> None:
+    """Load what the first projection needs, in another thread than the inference thread: seconds, mostly imports."""
+    _perceptual(str(torch.empty(0, device=device).device))
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)]).zero_grad()
+
+
 @dataclass(frozen=True)
 class _Paused:
     """An embedding with pauses before and after it, forwards and backwards: it is most of a step's time."""

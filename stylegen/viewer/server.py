@@ -16,6 +16,7 @@ from stylegen.viewer.catalogue import Catalogue
 from stylegen.viewer.connection import Connection
 from stylegen.viewer.handlers import Handlers
 from stylegen.viewer.inference import Inference
+from stylegen.viewer.projecting import warm_up
 from stylegen.viewer.run_history import grid_path, run_history
 from stylegen.viewer.security import GUARD, Guard, guarded
 from stylegen.viewer.uploads import MAX_BYTES, Uploads
@@ -149,6 +150,7 @@ async def upload(request: web.Request) -> web.Response:
             raise web.HTTPRequestTimeout from error
         async with viewer.decoding:
             image = await asyncio.to_thread(_convert, data, info)
+            await asyncio.to_thread(warm_up, viewer.handlers.device)
     return web.json_response({"upload": viewer.uploads.add(name, image)})
 
 

@@ -66,8 +66,12 @@ def test_class_and_noise(tab: Tabs, site: Site) -> None:
     it.expect(site.image(label="2"))
     it.page.locator("#add-class").select_option("cat")
     it.expect(site.image(label="2:0.5,0:0.5"))
+    it.page.click("#add-keyframe")
     it.page.get_by_label("owl", exact=True).fill("0.25")
     it.expect(site.image(label="2:0.25,0:0.5"))
+    it.page.get_by_role("button", name="Show keyframe 1").click()
+    assert it.page.get_by_label("owl", exact=True).input_value() == "0.5"
+    it.page.get_by_label("owl", exact=True).fill("0.25")
     it.open("Noise")
     it.page.get_by_text("random", exact=True).last.click()
     it.expect(site.image(label="2:0.25,0:0.5", noise="random"))
@@ -146,6 +150,10 @@ def test_grids_and_layers(tab: Tabs, site: Site) -> None:
     page = it.page
     page.get_by_role("button", name="Grid").click()
     page.get_by_role("button", name="seed 7", exact=True).click()
+    it.expect(site.image(seed=7))
+    page.go_back()
+    page.get_by_role("button", name="seed 6", exact=True).wait_for()
+    page.go_forward()
     it.expect(site.image(seed=7))
     page.get_by_role("button", name="Grid").click()
     page.get_by_text("Mixing", exact=True).click()
@@ -251,6 +259,30 @@ def test_two_tabs_reload_and_runs(tab: Tabs, site: Site) -> None:
     two.page.get_by_role("button", name="Image", exact=True).click()
     two.page.wait_for_function("() => document.title.startsWith('portraits/000002.500')")
     assert state_of(two)["model"] == "portraits/000002.500"
+
+
+def test_a_lost_connection(tab: Tabs, site: Site) -> None:
+    """What is asked for while there is none is answered by the next one."""
+    it = tab()
+    it.page.add_init_script(
+        "window.WebSocket = class extends WebSocket { constructor(url) { super(url); window.socket = this; } }"
+    )
+    it.page.reload()
+    it.wait()
+    it.page.evaluate("() => socket.close()")
+    it.page.wait_for_function("() => socket.readyState === WebSocket.CLOSED")
+    for k in range(5):
+        it.page.locator("#psi").fill(f"0.{k}")
+    it.open("Map")
+    it.page.get_by_text("No connection to the server").wait_for()
+    it.expect(site.image(psi=0.4))
+    it.page.wait_for_selector("#map[data-ready]")
+    it.page.get_by_text("No connection to the server").wait_for(state="hidden")
+
+
+@pytest.mark.parametrize("address", ['#{"still":{"psi":"x","seed":4,"no":1}}', '#{"model":"gone","view":"no"}', "#%%"])
+def test_addresses_that_cannot_be_read(address: str, tab: Tabs, site: Site) -> None:
+    tab(address).expect(site.image(seed=4 if "4" in address else 0))
 
 
 @pytest.mark.parametrize("settings", [{"scheme": "dark"}, {"scheme": "light", "width": 390, "height": 844}])

@@ -1,25 +1,35 @@
 """Images of stills are those of `Model` and `SampleVideo` with the same settings, to the bit."""
 
 import itertools
+import shlex
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from stylegen.__main__ import main
+from stylegen.checkpoints import packaged
+from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.errors import UserError
 from stylegen.latent.interpolation import plane
 from stylegen.latent.mixing import mix
 from stylegen.latent.model import Model
 from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sampler import Sampler
+from stylegen.viewer.exports import export, video_of
+from stylegen.viewer.inference import Client, Inference, Job
 from stylegen.viewer.layer_views import feature_maps, thumbnails
 from stylegen.viewer.page_state import Keyframe, PageState
+from stylegen.viewer.projecting import project, restore
 from stylegen.viewer.recipes import recipes
 from stylegen.viewer.renderer import Renderer, video_timing
+from stylegen.viewer.wire import Request
 from tests.support.viewer import still, tiny_model
 
-NETWORKS = ("stylegan1", "stylegan2")
+NETWORKS = ("stylegan1", "stylegan2", "stylegan3")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -40,8 +50,8 @@ def expected(model: Model, renderer: Renderer, name: str) -> Tensor:
         "cutoff": lambda: model.render(model.truncate(ws(5), 0.3, 2)),
         "class": lambda: model.sample(5, psi=0.7, label="dog"),
         "mixture": lambda: model.sample(5, psi=0.7, label="cat:0.25,owl:0.75"),
-        "none": lambda: model.sample(5, psi=0.7, noise="none"),
-        "random": lambda: model.sample(5, psi=0.7, noise="random"),
+        "none": lambda: model.sample(5, psi=0.7, noise="none" if G.has_noise else "const"),
+        "random": lambda: model.sample(5, psi=0.7, noise="random" if G.has_noise else "const"),
         "mixing": lambda: model.render(mix(ws(5, 0.7), ws(9, 0.7), [1, 3])),
         "map": lambda: model.render(
             model.truncate(plane(*corners(ws([5, 6, 7])), torch.tensor([0.25]), torch.tensor([-0.5]))[0, 0], 0.7)
@@ -77,26 +87,39 @@ FIELDS: dict[str, dict[str, Any]] = {
 def test_images_are_those_of_the_library(name: str, renderer: Renderer, model: Model) -> None:
     image = renderer.images([still(seed=5, **FIELDS[name])])
     assert torch.equal(image, expected(model, renderer, name))
-    if name != "seed":
+    if name != "seed" and (renderer.generator.has_noise or name not in ("none", "random")):
         assert not torch.equal(image, renderer.images([still(seed=5)]))
 
 
-def test_the_strength_of_noise(renderer: Renderer) -> None:
+def test_the_strength_of_noise() -> None:
+    renderer = Renderer(tiny_model())
     none, half, one = (renderer.images([still(seed=5, noise_strength=s)]).float() for s in (0, 0.5, 1))
     assert torch.equal(none, renderer.images([still(seed=5, noise="none")]))
     assert 0 < (half - none).abs().sum() < (one - none).abs().sum()
 
 
 def test_blocks_run_again_only_from_the_first_change(renderer: Renderer) -> None:
-    runs: list[str] = []
-    blocks = renderer.generator.synthesis.blocks.items()
-    layers = {name: getattr(block, "conv1", None) or block.layer1 for name, block in blocks}
-    hooks = [m.register_forward_hook(lambda *_, name=name: runs.append(name)) for name, m in layers.items()]
-    stills = [still(seed=5), still(seed=5, mixed=[5]), still(seed=5, mixed=[5], psi=0.7), still(seed=6, mixed=[5])]
+    runs: list[int] = []
+    slots = renderer.generator.synthesis.num_ws
+    if renderer.generator.name == "stylegan3":
+        layers = [layer.affine for layer in renderer.generator.synthesis.layers]
+    else:
+        blocks = renderer.generator.synthesis.blocks.values()
+        layers = [getattr(block, "conv1", None) or block.layer1 for block in blocks]
+    renderer.images([still(seed=99)])
+    hooks = [m.register_forward_hook(lambda *_, k=k: runs.append(k)) for k, m in enumerate(layers)]
+    mixed = [slots - 1]
+    stills = [
+        still(seed=5),
+        still(seed=5, mixed=mixed),
+        still(seed=5, mixed=mixed, psi=0.7),
+        still(seed=6, mixed=mixed),
+    ]
     images = [renderer.images([s]) for s in stills]
     for hook in hooks:
         hook.remove()
-    assert runs == ["4", "8", "16", "16", "4", "8", "16"]
+    every = list(range(len(layers)))
+    assert runs == [*every, every[-1], *every]
     fresh = Renderer(renderer.snapshot)
     assert all(torch.equal(image, fresh.images([s, s])[:1]) for image, s in zip(images, stills, strict=True))
 
@@ -114,10 +137,12 @@ def test_frames_are_those_of_the_video(loop: bool, renderer: Renderer) -> None:
 
 def test_layers(renderer: Renderer) -> None:
     names, maps = feature_maps(renderer.generator, renderer.ws(still()), "const")
-    assert [m.shape[-1] for m in maps] == renderer.generator.synthesis.noise_sizes
-    assert len(names) == len(maps)
+    G = renderer.generator
+    sizes = [s.size for s in G.synthesis.signals] if G.name == "stylegan3" else G.synthesis.noise_sizes
+    assert [m.shape[-1] for m in maps] == sizes
+    assert names[-1].startswith(f"layer {len(maps) - 1}, 16 px, ")
     _, one = feature_maps(renderer.generator, renderer.ws(still()), "const", layer=1)
-    assert torch.equal(torch.stack(one).abs().mean(dim=0), maps[1])
+    torch.testing.assert_close(torch.stack(one).abs().mean(dim=0), maps[1])
     cells = thumbnails(maps)
     assert cells.shape[1:] == (1, 64, 64)
     assert cells.flatten(1).amin(1).eq(0).all()
@@ -140,6 +165,48 @@ def test_layers(renderer: Renderer) -> None:
 def test_bad_stills_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         Renderer(tiny_model()).images([still(**fields)])
+
+
+def job() -> Job:
+    """Of a server without other requests."""
+    inference = Inference(lambda job: job.answer("done"))
+    return Job(inference, Client(lambda data: None), Request("export", "job", 1))
+
+
+def test_a_png_has_the_bytes_that_sample_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    renderer = Renderer(load_snapshot(packaged.FOLDER / "portraits64.safetensors"))
+    state = PageState("portraits64", still(seed=2**32, psi=-0.3125, cutoff=3, noise="random"))
+    command = recipes(state, "portraits64", renderer.generator.has_noise)["command"]
+    assert main(["sample", *shlex.split(command)[2:]]) == 0
+    (path,) = tmp_path.glob("image/**/*.png")
+    assert path.read_bytes() == export(job(), state, renderer, {"format": "png"}).payload
+
+
+@pytest.mark.parametrize("fields", [{"noise": "random"}, {"noise_strength": 0.5}])
+def test_a_video_has_the_noise_of_its_first_keyframe(fields: dict[str, Any]) -> None:
+    renderer = Renderer(tiny_model())
+    keys = tuple(Keyframe(t, still(seed=s, **fields)) for t, s in ((0.0, 3), (0.5, 8)))
+    video = video_of(job(), PageState("tiny", keyframes=keys, fps=4.0), renderer, ".mp4")
+    frames = list(video.generate(renderer.sampler(still())))
+    assert len(frames) == 4
+    assert torch.equal(frames[0], renderer.images([keys[0].still])[0])
+
+
+def test_a_projection_pauses_within_its_steps_and_its_styles_can_be_restored() -> None:
+    renderer, pauses = Renderer(tiny_model()), []
+    projecting_job = job()
+    projecting_job.pause = lambda: pauses.append(0)  # type: ignore[method-assign]
+    found = project(projecting_job, renderer, "image1-00000000", torch.zeros(3, 16, 16), 2)
+    assert len(pauses) >= 3 * 4  # forwards and backwards, two steps in W and two in W+
+    other = Renderer(renderer.snapshot)
+    assert restore(job(), other, "image1-00000000", found.payload).header["sources"] == ["image1-00000000"]
+    wanted = still(source="image1-00000000")
+    assert torch.equal(other.images([wanted]), renderer.images([wanted]))
+    nan = np.full(len(found.payload) // 4, np.nan, "<f4").tobytes()
+    for data in (b"", found.payload[:-4], nan):
+        with pytest.raises(UserError, match="no styles"):
+            restore(job(), other, "image2-00000000", data)
 
 
 def test_python_lines_make_the_image(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

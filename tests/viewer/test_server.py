@@ -19,7 +19,7 @@ from stylegen.__main__ import main
 from stylegen.errors import UserError
 from stylegen.viewer.catalogue import Catalogue
 from stylegen.viewer.security import HEADERS, Guard
-from stylegen.viewer.serving import listen, warning
+from stylegen.viewer.serving import address, listen, warning
 from tests.support.datasets import encode
 from tests.support.runs import refused
 from tests.support.viewer import Server, save_model, serving
@@ -30,7 +30,9 @@ STATE = {"model": MODEL}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(save_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")) as server:
+    path = save_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+    with pytest.MonkeyPatch.context() as patch, serving(path) as server:
+        patch.setattr("stylegen.viewer.server.warm_up", lambda device: None)  # nothing is projected here
         yield server
 
 
@@ -223,7 +225,15 @@ def test_bad_requests_are_answered(server: Server) -> None:
     async def send(visitor: Visitor) -> None:
         async with await visitor.socket() as socket:
             for number, change in enumerate(
-                [{"kind": "nothing"}, {"state": {"model": "../x"}}, {"state": None}, {"encoding": "bmp"}, {"extra": 1}],
+                [
+                    {"kind": "restore", "name": "../x", "ws": ""},
+                    {"kind": "restore", "name": "image1-00000000", "ws": "no base64"},
+                    {"kind": "nothing"},
+                    {"state": {"model": "../x"}},
+                    {"state": None},
+                    {"encoding": "bmp"},
+                    {"extra": 1},
+                ],
                 10,
             ):
                 await socket.send_str(json.dumps(message(number) | change))
@@ -302,6 +312,12 @@ def test_a_port_in_use_and_a_foreign_address() -> None:
             assert port < second.getsockname()[1] <= port + 20
     with pytest.raises(UserError, match=r"host=203\.0\.113\.9"):
         listen("203.0.113.9", 8000)
+
+
+def test_the_address_of_an_ipv6_host_has_brackets() -> None:
+    found = [address(Guard(host, 8000, token="t")) for host in ("127.0.0.1", "0.0.0.0", "::", "fe80::1")]
+    hosts = ("127.0.0.1", "127.0.0.1", "[::1]", "[fe80::1]")
+    assert found == [f"http://{host}:8000/?token=t" for host in hosts]
 
 
 def test_other_hosts_need_an_address_or_the_name_of_this_machine() -> None:
