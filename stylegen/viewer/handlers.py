@@ -49,7 +49,7 @@ class Handlers:
         projection_steps: in W, and again in W+.
 
     Attributes:
-        infos: of open models, by name; read by other threads.
+        infos: of models that are or were open, by name; read by other threads.
     """
 
     catalogue: Catalogue
@@ -109,7 +109,7 @@ class Handlers:
             self._open[name] = Renderer(snapshot, self._sets(snapshot.generator), sources)
             self.infos[name] = self._open[name].info() | {"prepared": snapshot.info.get("prepared", {})}
             while len(self._open) > MAX_OPEN:
-                del self.infos[self._open.popitem(last=False)[0]]
+                self._open.popitem(last=False)
         self._open.move_to_end(name)
         return self._open[name]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.data.prepare.image_conversion import UnusableError
 from stylegen.data.prepare.target_images import target_image, target_recipe
 from stylegen.errors import UserError
@@ -103,15 +104,14 @@ async def models(request: web.Request) -> web.Response:
 @routes.get("/runs/{run}")
 async def run(request: web.Request) -> web.Response:
     """Curves and sample grids of a run."""
-    folder = _known(request.app[VIEWER].catalogue.run, request.match_info["run"])
+    folder = await _run_folder(request)
     return web.json_response(await asyncio.to_thread(run_history, folder))
 
 
 @routes.get("/runs/{run}/{grid}")
 async def run_grid(request: web.Request) -> web.StreamResponse:
     """A sample grid of a run."""
-    folder = _known(request.app[VIEWER].catalogue.run, request.match_info["run"])
-    path = grid_path(folder, request.match_info["grid"])
+    path = await asyncio.to_thread(grid_path, await _run_folder(request), request.match_info["grid"])
     if path is None:
         raise web.HTTPNotFound
     return web.Response(body=await asyncio.to_thread(path.read_bytes), content_type="image/png")
@@ -137,7 +137,7 @@ async def upload(request: web.Request) -> web.Response:
     viewer, name = request.app[VIEWER], request.query.get("model", "")
     info = viewer.handlers.infos.get(name)
     if info is None:
-        raise web.HTTPConflict(text="this model is not open")
+        raise web.HTTPConflict(text="this model was not opened")
     if request.content_length is not None and request.content_length > MAX_BYTES:
         raise web.HTTPRequestEntityTooLarge(MAX_BYTES, request.content_length)
     if viewer.reading.locked():
@@ -162,8 +162,8 @@ def _convert(data: bytes, info: dict[str, Any]) -> Any:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
 
 
-def _known(find: Any, name: str) -> Any:
+async def _run_folder(request: web.Request) -> RunFolder:
     try:
-        return find(name)
+        return await asyncio.to_thread(request.app[VIEWER].catalogue.run, request.match_info["run"])
     except UserError as error:
         raise web.HTTPNotFound(text=str(error)) from error

@@ -7,6 +7,7 @@ const VIDEOS = ["mp4", "animation"];
 
 export function exportPanel(store, engine, onError) {
   const progress = el("progress", { max: 1, value: 0, "aria-label": "Progress of the file", hidden: true });
+  const stop = button("Cancel", () => engine.cancel(), { hidden: true, "aria-label": "Cancel the file" });
   const buttons = FILES.map(([label, format]) => button(label, () => save(format), { "data-format": format }));
   const [command, python] = ["Command", "Python"].map((title) => {
     const code = el("code", { id: title.toLowerCase() });
@@ -25,7 +26,7 @@ export function exportPanel(store, engine, onError) {
   const note = el("p", { class: "hint" });
   const { root, isOpen } = section(
     "Export", { onopen: () => refresh() },
-    el("div", { class: "exports" }, ...buttons), progress, command.root, python.root, note,
+    el("div", { class: "exports" }, ...buttons), progress, stop, command.root, python.root, note,
   );
   const newer = newest();
 
@@ -35,12 +36,13 @@ export function exportPanel(store, engine, onError) {
     try {
       const answer = await engine.job("export", store.state, { format }, ({ header }) => {
         progress.value = header.done / header.total;
+        stop.hidden = false;
       });
       if (answer) download(answer.payload, answer.header.name);
     } catch (error) {
       onError(error);
     } finally {
-      progress.hidden = true;
+      progress.hidden = stop.hidden = true;
     }
   };
 
