@@ -155,9 +155,8 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _convert(data: bytes, info: dict[str, Any]) -> Any:
-    recipe = target_recipe(info["resolution"], info["channels"], info["prepared"])
     try:
-        return target_image(data, recipe)
+        return target_image(data, target_recipe(info["resolution"], info["channels"], info["prepared"]))
     except (UserError, UnusableError) as error:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
 
