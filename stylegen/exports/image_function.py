@@ -47,13 +47,23 @@ class StyleFunction(nn.Module):
 
 
 def trace(source: Source) -> torch.export.ExportedProgram:
-    """The function as a graph, without paths of this machine."""
+    """The function as a graph, with a dynamic batch."""
     function = {"z": LatentFunction, "ws": StyleFunction}[source.input](source.generator, source.noise)
-    inputs = _inputs(source, *_CASES[_TRACED])
+    inputs = traced_inputs(source)
+    return graph(function, inputs, dynamic_shapes(inputs, torch.export.Dim.DYNAMIC))
+
+
+def graph(
+    function: nn.Module, inputs: Inputs, shapes: tuple[dict[int, object] | None, ...] | None = None
+) -> torch.export.ExportedProgram:
+    """A module as a graph, without paths of this machine.
+
+    Args:
+        inputs: positional arguments, in order.
+        shapes: dynamic axes; None for the shapes of `inputs`.
+    """
     with torch.no_grad(), quiet():
-        program = torch.export.export(
-            function.eval(), tuple(inputs.values()), dynamic_shapes=dynamic_shapes(inputs, torch.export.Dim.DYNAMIC)
-        )
+        program = torch.export.export(function.eval(), tuple(inputs.values()), dynamic_shapes=shapes)
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:

@@ -1,7 +1,7 @@
 """ONNX: one file with graph, weights and metadata, compared with the network in ONNX Runtime."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +24,63 @@ def write_onnx(source: Source, path: Path) -> list[str]:
     Raises:
         UserError: a missing package, weights above 2 GiB, or a difference above the limit.
     """
-    onnxruntime = [
-        import_extra(package, "export", rule="format=onnx needs it", otherwise=", or use format=torch_export")
-        for package in ("onnx", "onnxscript", "onnxruntime")
-    ][-1]
-    if sum(tensor.nbytes for tensor in source.generator.state_dict().values()) > _LARGEST:
-        raise UserError("format=onnx", rule="an .onnx file holds at most 2 GiB", fix="Use format=torch_export")
+    onnxruntime = onnx_packages("format=onnx needs it", ", or use format=torch_export")
+    check_size(source, "format=onnx", "Use format=torch_export")
     inputs = traced_inputs(source)
-    with quiet():
-        model = torch.onnx.export(
-            trace(source),
-            tuple(inputs.values()),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=list(inputs),
-            output_names=["image"],
-            dynamic_shapes=dynamic_shapes(inputs, torch.export.Dim("N")),
-            verbose=False,
-        )
-    assert model is not None
-    _remove_traces(model.model)
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in source.function.items()}
-    model.model.metadata_props.update(texts)
-    model.save(path, external_data=False)
-    difference = largest_difference(_session(onnxruntime, path), source, "ONNX Runtime")
+    shapes = dynamic_shapes(inputs, torch.export.Dim("N"))
+    save_onnx(path, trace(source), inputs, "image", source.function, shapes)
+    difference = largest_difference(onnx_session(onnxruntime, path, "image"), source, "ONNX Runtime")
     named = ", ".join(_shape(name, value) for name, value in inputs.items())
     return [
         f"opset {OPSET}; {named} -> image {['N', *_image(source)]}".replace("'", ""),
         f"largest difference between ONNX Runtime and the network: {difference:.1e}",
     ]
+
+
+def onnx_packages(rule: str, otherwise: str = "") -> Any:
+    """The package onnxruntime, if all that writing needs is installed; see `import_extra`."""
+    return [import_extra(p, "export", rule=rule, otherwise=otherwise) for p in ("onnx", "onnxscript", "onnxruntime")][
+        -1
+    ]
+
+
+def check_size(source: Source, setting: str, fix: str) -> None:
+    """Raise UserError for weights that one file does not hold."""
+    if sum(tensor.nbytes for tensor in source.generator.state_dict().values()) > _LARGEST:
+        raise UserError(setting, rule="an .onnx file holds at most 2 GiB", fix=fix)
+
+
+def save_onnx(
+    path: Path,
+    program: torch.export.ExportedProgram,
+    inputs: Inputs,
+    output: str,
+    metadata: Mapping[str, Any],
+    shapes: tuple[dict[int, object] | None, ...] | None = None,
+) -> None:
+    """Write a graph with one output as a file, without paths of this machine.
+
+    Args:
+        inputs: those that were traced, by the names of the file's inputs.
+        metadata: texts as they are and other values as JSON.
+        shapes: dynamic axes; None for the shapes of `inputs`.
+    """
+    with quiet():
+        model = torch.onnx.export(
+            program,
+            tuple(inputs.values()),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=shapes,
+            verbose=False,
+        )
+    assert model is not None
+    _remove_traces(model.model)
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    model.model.metadata_props.update(texts)
+    model.save(path, external_data=False)
 
 
 def _remove_traces(model: Any) -> None:
@@ -65,14 +93,14 @@ def _remove_traces(model: Any) -> None:
         graph.metadata_props.clear()
 
 
-def _session(onnxruntime: Any, path: Path) -> Callable[[Inputs], Tensor]:
+def onnx_session(onnxruntime: Any, path: Path, output: str) -> Callable[[Inputs], Tensor]:
     """The file in ONNX Runtime, as a function of tensors."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(inputs: Inputs) -> Tensor:
-        return torch.from_numpy(session.run(["image"], {name: value.numpy() for name, value in inputs.items()})[0])
+        return torch.from_numpy(session.run([output], {name: value.numpy() for name, value in inputs.items()})[0])
 
     return run
 
