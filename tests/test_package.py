@@ -20,7 +20,8 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
         names = archive.namelist()
-    assert {"stylegen/py.typed", "stylegen/viewer/page/index.html", "stylegen/viewer/page/main.js"} <= set(names)
+    page = {"stylegen/viewer/page/index.html", "stylegen/viewer/page/main.js", "stylegen/viewer/static_page/worker.js"}
+    assert {"stylegen/py.typed", *page} <= set(names)
     assert not [n for n in names if n.startswith("tests")]
     code = (
         "from stylegen.config.compose import compose_config\n"

@@ -24,3 +24,9 @@ class ViewSettings:
         200, Range(1, 100_000), help="steps of the projection of a dropped image, in W and again in W+"
     )
     device: Device = setting("auto", help="device of the generators")
+    export: FilePath | None = setting(
+        None, help="in place of a server: a folder for a static page that runs the model in the browser, without Python"
+    )
+    runtime: FilePath | None = setting(
+        None, help="export: a folder with the package onnxruntime-web; null downloads it once, with npm"
+    )

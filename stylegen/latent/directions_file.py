@@ -136,6 +136,22 @@ def read_directions(path: str | Path, generator: StyleGenerator, setting: str = 
     return directions
 
 
+def direction_files(text: str | None) -> dict[str, str]:
+    """Name -> path of a file of directions, or of each in a folder; None for none.
+
+    Raises:
+        UserError: no such file, or a folder without one.
+    """
+    if text is None:
+        return {}
+    path = Path(text).expanduser()
+    paths = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    if not paths or not paths[0].is_file():
+        fix = "Use a file that `python -m stylegen directions` wrote"
+        raise UserError(f"directions={text}", rule="there is no such file", fix=fix)
+    return {path.stem: str(path) for path in paths}
+
+
 def _check_network(directions: Directions, generator: StyleGenerator, given: str) -> None:
     width, slots = generator.w_dim, generator.num_ws
     if directions.vectors.shape[1] != width or not all(0 <= layer < slots for layer in directions.layers):

@@ -1,20 +1,57 @@
-"""The model in the browser: a local server and its page."""
+"""The model in the browser: a local server and its page, or a static page."""
 
+import dataclasses
 from pathlib import Path
 
 from stylegen.config.view_settings import ViewSettings
 from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError, import_extra
+from stylegen.latent.directions_file import direction_files, read_directions
 from stylegen.viewer.catalogue import Catalogue
 
+_OF_SERVER = ("host", "port", "projection_steps", "device")
 
-def run(settings: ViewSettings) -> None:
-    """Serve until Ctrl-C.
+
+def run(settings: ViewSettings) -> object:
+    """Serve until Ctrl-C, or write the static page of the first model.
 
     Raises:
-        UserError: aiohttp is not installed; a snapshot or file that is none; no free port.
+        UserError: a missing package; a snapshot or file that is none; no free port; see `write_site`.
     """
+    _check(settings)
+    use_default_threads()
+    if settings.export is not None:
+        return _export(settings, Path(settings.export).expanduser())
+    _serve(settings)
+    return None
+
+
+def _check(settings: ViewSettings) -> None:
+    """Raise UserError for a setting of the server with `export`, or the reverse."""
+    if settings.export is None and settings.runtime is not None:
+        raise UserError(f"runtime={settings.runtime}", rule="it is a setting of export=", fix="Leave runtime out")
+    for field in dataclasses.fields(settings) if settings.export is not None else ():
+        value = getattr(settings, field.name)
+        if field.name in _OF_SERVER and value != field.default:
+            rule = "a static page has no server"
+            raise UserError(f"{field.name}={value} with export=", rule=rule, fix=f"Leave {field.name} out")
+
+
+def _export(settings: ViewSettings, out: Path) -> object:
+    from stylegen.checkpoints.snapshot import load_snapshot
+    from stylegen.viewer.static_site import check_site, write_site
+    from stylegen.viewer.web_runtime import find_runtime
+
+    check_site(out)
+    entry = next(iter(Catalogue(settings.snapshot).entries().values()))
+    snapshot = load_snapshot(entry.path)
+    files = direction_files(settings.directions)
+    sets = {name: read_directions(path, snapshot.generator) for name, path in files.items()}
+    return write_site(snapshot, entry.name, out, find_runtime(settings.runtime), sets)
+
+
+def _serve(settings: ViewSettings) -> None:
     import_extra("aiohttp", "view", rule="the viewer's server needs it")
     from stylegen.viewer.handlers import Handlers
     from stylegen.viewer.security import Guard
@@ -22,9 +59,8 @@ def run(settings: ViewSettings) -> None:
     from stylegen.viewer.serving import address, listen, open_browser, serve, warning
     from stylegen.viewer.uploads import Uploads
 
-    use_default_threads()
     catalogue, uploads = Catalogue(settings.snapshot), Uploads()
-    device, files = choose_device(settings.device), _files(settings.directions)
+    device, files = choose_device(settings.device), direction_files(settings.directions)
     handlers = Handlers(catalogue, device, uploads, files, settings.projection_steps)
     handlers.open_first()
     listening = listen(settings.host, settings.port)
@@ -41,19 +77,3 @@ def run(settings: ViewSettings) -> None:
 
     with listening:
         serve(build_app(guard, catalogue, handlers, uploads), listening, ready)
-
-
-def _files(text: str | None) -> dict[str, str]:
-    """Name -> path of each file of directions.
-
-    Raises:
-        UserError: no such file, or a folder without one.
-    """
-    if text is None:
-        return {}
-    path = Path(text).expanduser()
-    paths = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    if not paths or not paths[0].is_file():
-        fix = "Use a file that `python -m stylegen directions` wrote"
-        raise UserError(f"directions={text}", rule="there is no such file", fix=fix)
-    return {path.stem: str(path) for path in paths}

@@ -1,8 +1,10 @@
-// Where images come from. The rest of the page uses these methods only, so that another engine, such as one that runs
-// the network in the browser, can take its place:
+// Where images come from. The rest of the page uses these members only, so that another engine can take its place: that
+// of ../static_page runs the network in the browser.
 //
+//   features                            what not every engine has; the page hides the rest
 //   models()                            -> {models: [{name, run}], runs: [name]}
-//   latest(kind, slot, state, fields)   -> {header, payload}, or null if a newer request of the slot came first
+//   latest(kind, slot, state, fields)   -> {header, payload}, or null if a newer request of the slot came first; images
+//                                       are encoded, or an ImageBitmap
 //   job(kind, state, fields, progress)  -> {header, payload}; one at a time; progress({header, payload})
 //   cancel()                            ends the job
 //   upload(file, model)                 -> name of an image, for job("project")
@@ -16,7 +18,8 @@ const PIPELINED = 2;
 const RECONNECT_MS = 1500;
 const MAX_BYTES = 2 ** 25; // of a file, as in uploads.py
 
-export class ServerEngine {
+export class Engine {
+  features = new Set(["layers", "run", "project", "recipes", "png", "webp", "npz", "mp4", "animation"]);
   #socket = null;
   #number = 0;
   #pending = new Map(); // id -> {slot, resolve, reject, progress}

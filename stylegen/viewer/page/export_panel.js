@@ -8,7 +8,8 @@ const VIDEOS = ["mp4", "animation"];
 export function exportPanel(store, engine, onError) {
   const progress = el("progress", { max: 1, value: 0, "aria-label": "Progress of the file", hidden: true });
   const stop = button("Cancel", () => engine.cancel(), { hidden: true, "aria-label": "Cancel the file" });
-  const buttons = FILES.map(([label, format]) => button(label, () => save(format), { "data-format": format }));
+  const formats = FILES.filter(([, format]) => engine.features.has(format));
+  const buttons = formats.map(([label, format]) => button(label, () => save(format), { "data-format": format }));
   const [command, python] = ["Command", "Python"].map((title) => {
     const code = el("code", { id: title.toLowerCase() });
     const copy = button("Copy", async () => {
@@ -26,7 +27,8 @@ export function exportPanel(store, engine, onError) {
   const note = el("p", { class: "hint" });
   const { root, isOpen } = section(
     "Export", { onopen: () => refresh() },
-    el("div", { class: "exports" }, ...buttons), progress, stop, command.root, python.root, note,
+    el("div", { class: "exports" }, ...buttons), progress, stop,
+    ...(engine.features.has("recipes") ? [command.root, python.root, note] : []),
   );
   const newer = newest();
 
@@ -47,7 +49,7 @@ export function exportPanel(store, engine, onError) {
   };
 
   const refresh = async () => {
-    if (!isOpen()) return;
+    if (!isOpen() || !engine.features.has("recipes")) return;
     try {
       const answer = await newer(
         JSON.stringify([store.state.model, store.state.still]), () => engine.latest("recipes", "recipes", store.state),

@@ -1,7 +1,7 @@
 // Wires the parts of the page together.
 
 import { directionsPanel } from "./directions_panel.js";
-import { ServerEngine } from "./engine.js";
+import { Engine } from "./engine.js";
 import { exportPanel } from "./export_panel.js";
 import { mapPanel } from "./map_panel.js";
 import { mixingPanel } from "./mixing_panel.js";
@@ -20,7 +20,7 @@ const $ = (id) => document.getElementById(id);
 const store = new Store(location.hash);
 const stage = new Stage();
 store.write(); // without the token
-const engine = new ServerEngine((connected, reason) => {
+const engine = new Engine((connected, reason) => {
   const before = lost;
   lost = "";
   if (connected) start();
@@ -40,7 +40,7 @@ function fail(error) {
   fail.timer = setTimeout(() => { $("message").hidden = !lost && info !== null; }, 8000);
 }
 
-const source = sourcePanel(store);
+const source = sourcePanel(store, engine);
 const timeline = new Timeline($("timeline"), store, engine, stage, fail);
 const run = new RunView($("view-run"), store, engine, fail);
 run.run = (model) => models.find(({ name }) => name === model)?.run;
@@ -49,10 +49,10 @@ const parts = [
   directionsPanel(store, engine, fail), noisePanel(store), exportPanel(store, engine, fail),
 ];
 $("panel").append(...parts.map(({ root }) => root));
-parts.push(
-  timeline, new GridView($("view-grid"), store, engine, fail), new LayersView($("view-layers"), store, engine, fail), run,
-);
-projection(store, engine, stage, {
+parts.push(timeline, new GridView($("view-grid"), store, engine, fail));
+if (engine.features.has("layers")) parts.push(new LayersView($("view-layers"), store, engine, fail));
+if (engine.features.has("run")) parts.push(run);
+if (engine.features.has("project")) projection(store, engine, stage, {
   fileInput: source.file, onError: fail, onEnd: () => show(store.state, {}),
   onSource: ({ header, payload }) => {
     info.sources = header.sources;
@@ -62,20 +62,23 @@ projection(store, engine, stage, {
 
 // Views
 
-const views = ["image", "grid", "layers", "run"].map((name) => {
+const names = ["image", "grid", ...["layers", "run"].filter((name) => engine.features.has(name))];
+const views = names.map((name) => {
   const tab = button(name[0].toUpperCase() + name.slice(1), () => store.update({ view: name }, { same: true }));
   tab.dataset.view = name;
   return tab;
 });
 $("views").append(...views);
 
-function showView({ view, model }) {
+function showView({ view: wanted, model }) {
+  const view = names.includes(wanted) ? wanted : "image";
   for (const tab of views) {
     if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
     $(`view-${tab.dataset.view}`).hidden = tab.dataset.view !== view;
   }
-  views[3].hidden = !run.run(model) && view !== "run";
+  const runTab = views[names.indexOf("run")];
+  if (runTab) runTab.hidden = !run.run(model) && view !== "run";
 }
 
 // The image
@@ -146,7 +149,7 @@ async function openModel(change) {
   try {
     const answer = await engine.latest("open", "open", { ...store.state, keyframes: [] });
     if (!answer) return;
-    const found = await restoreSources(engine, store.state, answer.header);
+    const found = engine.features.has("project") ? await restoreSources(engine, store.state, answer.header) : answer.header;
     if (store.state.model !== model) return;
     info = found;
     dropLostSources();

@@ -2,7 +2,7 @@
 
 import { button, el, section, seedField, segments, slider, sourceLabel } from "./widgets.js";
 
-export function sourcePanel(store) {
+export function sourcePanel(store, engine) {
   const seed = seedField("Seed", (value) => store.still({ seed: value, source: null, x: 0, y: 0 }));
   const sources = el("div", { class: "row wraps" });
   const file = el("input", { type: "file", accept: "image/*", class: "visually-hidden", id: "file", tabindex: -1 });
@@ -11,10 +11,9 @@ export function sourcePanel(store) {
     "Source",
     { open: true },
     seed.root,
-    el("label", { class: "visually-hidden", for: "file" }, "Image to project"),
-    file,
+    ...(engine.features.has("project") ? [el("label", { class: "visually-hidden", for: "file" }, "Image to project"), file] : []),
     sources,
-    choose,
+    engine.features.has("project") ? choose : null,
   );
   return {
     root, file, dice: seed.dice, step: seed.step,

@@ -12,11 +12,11 @@ export class Stage {
   #asked = 0;
   #shown = 0;
 
-  /** Shows an encoded image; `at` is the time of the input event that asked for it. */
+  /** Shows an image, encoded or an ImageBitmap; `at` is the time of the input event that asked for it. */
   async show({ header, payload }, at = null) {
     const type = header.encoding === "png" ? "image/png" : "image/jpeg";
     const number = ++this.#asked;
-    const bitmap = await createImageBitmap(new Blob([payload], { type }));
+    const bitmap = payload instanceof ImageBitmap ? payload : await createImageBitmap(new Blob([payload], { type }));
     if (number < this.#shown) return bitmap.close(); // a newer image was decoded earlier
     this.#shown = number;
     if (this.#image.width !== bitmap.width) {

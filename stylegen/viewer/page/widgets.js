@@ -148,7 +148,7 @@ export function newest() {
 /** The cells of a sheet as canvases, row by row. */
 export async function cut({ header: { columns, side, cells }, payload }) {
   const type = new Uint8Array(payload)[0] === 0x89 ? "image/png" : "image/jpeg";
-  const bitmap = await createImageBitmap(new Blob([payload], { type }));
+  const bitmap = payload instanceof ImageBitmap ? payload : await createImageBitmap(new Blob([payload], { type }));
   const canvases = Array.from({ length: cells.length }, (_, k) => {
     const canvas = el("canvas", { width: side, height: side, "aria-hidden": "true" });
     const [x, y] = [(k % columns) * side, Math.floor(k / columns) * side];
