@@ -139,6 +139,8 @@ def obstacle_to_compile(config: TrainSettings) -> str | None:
         return "shapes and constants change while the networks grow"
     if config.augment is not None:
         return "shapes and constants change with the strength of augmentation"
+    if config.blur.sigma > 0:
+        return "shapes and constants change while the blur fades out"
     return missing_compiler(device_type(config.trainer.accelerator))
 
 

@@ -10,6 +10,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS, GENERATORS
 from stylegen.regularizers import REGULARIZERS
+from stylegen.training.blur import BlurRamp
 from stylegen.training.ema import EMA
 from stylegen.training.growth import Growth
 from stylegen.training.observers.wandb import WandbRun
@@ -131,6 +132,7 @@ class TrainSettings:
     loss: Component = choice(LOSSES)
     regularizers: Arguments = several(REGULARIZERS)
     augment: Component | None = choice(AUGMENTS, Controller, optional=True)
+    blur: Arguments = group(BlurRamp)
     growth: Arguments | None = group(Growth, without=("resolution", "batch_size"), optional=True)
     optimizer: AdamSettings = group(AdamSettings)
     evaluation: TrainingEvaluation = group(TrainingEvaluation, resume="free")

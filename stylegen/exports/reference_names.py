@@ -72,6 +72,8 @@ def nvidia_stylegan3(generator: StyleGenerator) -> Reference:
     assert isinstance(synthesis, StyleGAN3Synthesis)
     ours = {"resolution": "img_resolution", "channels": "img_channels", "num_classes": "c_dim"}
     arguments = {ours.get(key, key): value for key, value in s.items() if not key.startswith("mapping_")}
+    if s["magnitude_ema_beta"] is None:  # for training only
+        del arguments["magnitude_ema_beta"]
     arguments |= {
         "mapping_kwargs": {"num_layers": s["mapping_layers"], "lr_multiplier": s["mapping_lr_multiplier"]},
         "num_fp16_res": 0,

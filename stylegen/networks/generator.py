@@ -66,8 +66,8 @@ class StyleSynthesis(nn.Module):
         """Modules whose first argument is the image that they process, by its resolution; for half precision."""
         return {int(side): [block] for side, block in self.get_submodule("blocks").named_children()}
 
-    def update_magnitudes(self, magnitudes: Tensor) -> None:
-        """Move the EMA of each layer's input magnitude towards `magnitudes` [layers]."""
+    def update_magnitudes(self, magnitudes: Tensor, batch_size: int) -> None:
+        """Move the EMA of each layer's input magnitude towards `magnitudes` [layers] of a batch."""
         raise NotImplementedError
 
 

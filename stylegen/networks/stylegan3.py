@@ -28,6 +28,8 @@ from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan3_schedule import Schedule, Signal
 from stylegen.spec import ImageSpec
 
+_MAGNITUDE_HALF_LIFE = 20_000  # images, as published
+
 
 @dataclass(frozen=True)
 class LayerOptions:
@@ -106,7 +108,7 @@ class Synthesis(StyleSynthesis):
     Args:
         signals: the output of each layer; the input's are the first one's.
         output_scale: factor on the RGB layer's output.
-        magnitude_ema_beta: decay of the layers' `magnitude_ema` per step.
+        magnitude_ema_beta: decay of the layers' `magnitude_ema` per step; None for 0.5^(batch / 20,000).
         options: see `LayerOptions`.
 
     Attributes:
@@ -117,7 +119,7 @@ class Synthesis(StyleSynthesis):
     measures_magnitudes = True
 
     def __init__(
-        self, signals: Sequence[Signal], output_scale: float, magnitude_ema_beta: float, options: LayerOptions
+        self, signals: Sequence[Signal], output_scale: float, magnitude_ema_beta: float | None, options: LayerOptions
     ) -> None:
         super().__init__()
         self.signals, self.output_scale, self.magnitude_ema_beta = signals, output_scale, magnitude_ema_beta
@@ -141,12 +143,15 @@ class Synthesis(StyleSynthesis):
         return {rate: [self.layers[i] for i, own in enumerate(rates) if own == rate] for rate in sorted(set(rates))}
 
     @torch.no_grad()
-    def update_magnitudes(self, magnitudes: Tensor) -> None:
+    def update_magnitudes(self, magnitudes: Tensor, batch_size: int) -> None:
         """Move each layer's `magnitude_ema` towards the mean square of its input: [N + 1], of `forward`."""
+        decay = self.magnitude_ema_beta
+        if decay is None:
+            decay = 0.5 ** (batch_size / _MAGNITUDE_HALF_LIFE)
         for layer, value in zip(self.layers, magnitudes, strict=True):
             assert isinstance(layer, SynthesisLayer)
             target = torch.where(value.isfinite(), value, layer.magnitude_ema).to(layer.magnitude_ema.dtype)
-            layer.magnitude_ema.lerp_(target, 1 - self.magnitude_ema_beta)
+            layer.magnitude_ema.lerp_(target, 1 - decay)
 
     def forward(self, ws: Tensor, noise: Noise = "const", magnitudes: list[Tensor] | None = None) -> Tensor:
         """ws [N, L, D] -> [N, C, H, W], nominally in [-1, 1].
@@ -188,7 +193,8 @@ class Generator(StyleGenerator):
         lrelu_upsampling: sampling rate of the leaky ReLU, relative to the higher one of input and output.
         use_radial_filters: radially symmetric down-sampling, except in critically sampled layers.
         conv_clamp: limit on magnitudes; null for no limit.
-        magnitude_ema_beta: decay of the EMA of input magnitudes per step.
+        magnitude_ema_beta: decay of the EMA of input magnitudes per step; null for 0.5^(batch / 20,000), a half-life of
+            20 kimg.
 
     Raises:
         UserError: an unsupported resolution; cutoffs or widths without filter or feature maps.
@@ -219,7 +225,7 @@ class Generator(StyleGenerator):
         lrelu_upsampling: Annotated[int, Range(1, 8)] = 2,
         use_radial_filters: bool = False,
         conv_clamp: Clamp | None = 256.0,
-        magnitude_ema_beta: Share = 0.999,
+        magnitude_ema_beta: Share | None = None,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)

@@ -18,6 +18,7 @@ from stylegen.networks import DISCRIMINATORS, StyleDiscriminator, StyleGenerator
 from stylegen.regularizers import REGULARIZERS
 from stylegen.spec import ImageSpec
 from stylegen.training.batches import TrainingData
+from stylegen.training.blur import BlurRamp
 from stylegen.training.ema import EMA
 from stylegen.training.freeze import frozen_parameters
 from stylegen.training.growth import Growth
@@ -42,6 +43,7 @@ def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
         loss=LOSSES[settings.loss.name](**settings.loss.arguments),
         regularizers={name: REGULARIZERS[name](**arguments) for name, arguments in settings.regularizers.items()},
         augment=build_augmentation(settings.augment),
+        blur=BlurRamp(**settings.blur),
     )
     options = StepOptions(
         optimizer=settings.optimizer,

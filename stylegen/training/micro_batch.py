@@ -11,6 +11,7 @@ from stylegen.augment import Augmentation
 from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.networks import StyleDiscriminator, StyleGenerator
 from stylegen.regularizers import CriticBatch, SynthesisBatch
+from stylegen.training.blur import blur
 from stylegen.training.random_inputs import NO_INPUTS, Draws, PhaseInputs, SynthesisInputs
 
 
@@ -24,6 +25,7 @@ class MicroBatch:
         draws: generates the random inputs of a phase.
         inputs: the random inputs of the current phase; see `Phase.prepare`.
         augment: applied to every image that the discriminator sees; None for none.
+        blur_sigma: of every image that the discriminator sees, before `augment`; see `training.blur`.
         downscale: final resolution divided by the resolution of `real`; see `CriticBatch`.
     """
 
@@ -35,6 +37,7 @@ class MicroBatch:
     draws: Draws
     inputs: PhaseInputs = NO_INPUTS
     augment: Augmentation | None = None
+    blur_sigma: float = 0.0
     downscale: int = 1
 
     def synthesize(self, count: int | None = None, measure: bool = False, z: Tensor | None = None) -> "Synthesized":
@@ -62,7 +65,7 @@ class MicroBatch:
         return Synthesized(images, w, ws, inputs, torch.stack(found))
 
     def critic(self, images: Tensor, c: Tensor, view: str) -> DiscriminatorOutputs:
-        """The discriminator's outputs for augmented images.
+        """The discriminator's outputs for blurred and augmented images.
 
         Views are augmented independently; all terms of a phase share the augmentation of a view.
 
@@ -70,6 +73,7 @@ class MicroBatch:
             images: the first N of this micro-batch; c: [N, num_classes].
             view: "real", "fake", or another pass of the phase.
         """
+        images = blur(images, self.blur_sigma)
         if self.augment is not None:
             images = self.augment(images, self.inputs.augment[view].first(len(images)))
         return self.discriminator.outputs(images, c, self.inputs.own(view, len(images)))

@@ -65,7 +65,8 @@ class TrainingStep:
         self.options = options = options or StepOptions()
         self.G, self.D = generator, discriminator
         self.G_ema = copy.deepcopy(generator).requires_grad_(False).eval()
-        self.loss, self.regularizers, self.augment = objective.loss, dict(objective.regularizers), objective.augment
+        self.loss, self.regularizers = objective.loss, dict(objective.regularizers)
+        self.augment, self.blur = objective.augment, objective.blur
         networks = {"G": self.G, "D": self.D, "G_ema": self.G_ema}
         stateful = {"loss": self.loss, "regularizers": nn.ModuleDict(self.regularizers)}
         self.modules = nn.ModuleDict({**networks, **stateful}).requires_grad_(False)  # until their network's phase
@@ -102,7 +103,7 @@ class TrainingStep:
             if phase.is_due(self.steps):
                 with self.watch(phase):
                     self._run(number, phase, batches)
-        self._update_averages()
+        self._update_averages(batch_size)
         self._adapt_augmentation()
         self.options.ema.update(self.G_ema, self.G, self.images_seen, batch_size)
         self._advance(batch_size)
@@ -125,6 +126,7 @@ class TrainingStep:
                 indices=indices[k::parts],
                 draws=self.draws,
                 augment=self.augment,
+                blur_sigma=self.blur.sigma_at(self.images_seen),
                 downscale=images.shape[-1] // real.shape[-1],
             )
             for k in range(parts)
@@ -160,14 +162,15 @@ class TrainingStep:
             if regularizer.network == phase.network:
                 regularizer.end_step(self.modules[phase.network])
 
-    def _update_averages(self) -> None:
+    def _update_averages(self, batch_size: int) -> None:
         """w_avg, and the magnitudes of layer inputs, from the whole batch of the D main phase."""
         w_avg = self.G.mapping.w_avg
         mean = mean_over_ranks(torch.stack(self._w_means).mean(dim=0)).to(w_avg.dtype)
         w_avg.lerp_(torch.where(mean.isfinite(), mean, w_avg), 1 - self.options.w_avg_decay)
         self._w_means = []
         if self._magnitudes:
-            self.G.synthesis.update_magnitudes(mean_over_ranks(torch.stack(self._magnitudes).mean(dim=0)))
+            magnitudes = mean_over_ranks(torch.stack(self._magnitudes).mean(dim=0))
+            self.G.synthesis.update_magnitudes(magnitudes, batch_size)
             self._magnitudes = []
 
     def _adapt_augmentation(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stylegen.augment import Augmentation
 from stylegen.losses import Loss
 from stylegen.regularizers import Regularizer
+from stylegen.training.blur import BlurRamp
 from stylegen.training.ema import EMA
 from stylegen.training.growth import Growth
 from stylegen.training.optimizer import AdamSettings
@@ -14,17 +15,19 @@ from stylegen.training.precision import Precision
 
 @dataclass(frozen=True)
 class Objective:
-    """The training objective: loss, regularizers, augmentation.
+    """The training objective: loss, regularizers, blur, augmentation.
 
     Attributes:
         loss: both sides of the adversarial loss.
         regularizers: by name; each has its own interval.
         augment: applied to every image that the discriminator sees; None for none.
+        blur: of these images, before their augmentation.
     """
 
     loss: Loss
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     augment: Augmentation | None = None
+    blur: BlurRamp = field(default_factory=BlurRamp)
 
 
 @dataclass(frozen=True)

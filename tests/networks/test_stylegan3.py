@@ -124,10 +124,10 @@ def test_inputs_are_divided_by_their_magnitude_and_training_moves_it() -> None:
     torch.testing.assert_close(G.synthesis(ws, magnitudes=found), plain)
     assert len(found) == 5
     torch.testing.assert_close(found[0], G.synthesis.input(ws[:, 0]).square().mean())
-    G.synthesis.update_magnitudes(torch.stack(found))
+    G.synthesis.update_magnitudes(torch.stack(found), 2)
     averages = [layer.magnitude_ema for layer in G.synthesis.layers]
     torch.testing.assert_close(torch.stack(averages), 0.75 + 0.25 * torch.stack(found))
-    G.synthesis.update_magnitudes(torch.full((5,), torch.nan))
+    G.synthesis.update_magnitudes(torch.full((5,), torch.nan), 2)
     torch.testing.assert_close(torch.stack(averages), 0.75 + 0.25 * torch.stack(found))
     assert not torch.equal(G.synthesis(ws), plain)
 

@@ -2,8 +2,8 @@
 
 Sources: NVlabs/stylegan train.py and training_loop.py (`STYLEGAN1`), NVlabs/stylegan2 run_training.py and
 training_loop.py (`STYLEGAN2`), NVlabs/stylegan2-ada-pytorch train.py (`ADA`), NVlabs/stylegan3 train.py and
-docs/configs.md (AFHQv2). `adam` has Adam's arguments after the published correction for lazy regularization:
-rate and beta2 of G and D; beta1 is always 0, epsilon 1e-8.
+docs/configs.md (AFHQv2, `STYLEGAN3T`, `STYLEGAN3R`). `adam` has Adam's arguments after the published correction for
+lazy regularization: rate and beta2 of G and D; beta1 is always 0, epsilon 1e-8.
 """
 
 from typing import Any
@@ -132,6 +132,35 @@ CIFAR: Row = {
     "metrics": ["fid50k_full"],
 }
 
+STYLEGAN3T: Row = {
+    **{key: value for key, value in STYLEGAN2_MIXED.items() if key != "G_architecture"},
+    "generator": "stylegan3",
+    "mapping": 2,
+    "noise": False,
+    "kernel": 3,
+    "radial": False,
+    "layers": (14, 2),  # all, critically sampled
+    "mixing": 0,
+    "path_length": None,
+    "w_avg": 0.998,
+    "magnitudes": None,  # magnitude_ema_beta: 0.5^(batch / 20,000)
+    "rampup": 0.05,
+    "adam": {"G": lazy(0.0025, None, 16)["G"], "D": lazy(0.002, None, 16)["D"]},
+    "gamma": 32.8,
+    "blur": None,
+    "metrics": ["fid50k_full"],
+}
+STYLEGAN3R: Row = {
+    **STYLEGAN3T,
+    "G_maps": 65536,
+    "max_maps": (1024 + 512) / 2,  # of G and D
+    "kernel": 1,
+    "radial": True,
+    "blur": (10, 200),  # blur_init_sigma, blur_fade_kimg
+}
+ABLATION3: Row = {"batch": 64, "gamma": 1, "ema": 20, "D_maps": 16384, "adam": lazy(0.0025, None, 16)}
+TRANSFER3: Row = {"kimg": 5000, "augment": ("bgc", 0.6, 4, 100), "rampup": None, "blur": None}
+
 PUBLISHED: dict[str, Row] = {
     "ffhq1024_stylegan1": STYLEGAN1,
     "ffhq1024_stylegan1_b": {**STYLEGAN1, **TRADITIONAL, "mapping": 0},
@@ -182,6 +211,19 @@ PUBLISHED: dict[str, Row] = {
         "w_avg": 0.998,
     },
     "afhqv2_512_ada": {**STYLEGAN2_MIXED, **ADA_AUGMENT, "gamma": 5, "rampup": 0.05, "w_avg": 0.998},
+    **{
+        f"{data}_stylegan3{config}": {**row, "gamma": gamma}
+        for data, gamma in (("ffhq1024", 32.8), ("ffhqu1024", 32.8), ("ffhq512", 8), ("ffhqu512", 8), ("ffhq256", 2))
+        for config, row in (("t", STYLEGAN3T), ("r", STYLEGAN3R))
+    },
+    "ffhqu256_stylegan3t": {**STYLEGAN3T, **ABLATION3, "G_maps": 16384},
+    "ffhqu256_stylegan3r": {**STYLEGAN3R, **ABLATION3, "G_maps": 32768, "blur": (10, 400)},
+    "afhqv2_512_stylegan3t": {**STYLEGAN3T, **ADA_AUGMENT, "gamma": 8.2},
+    "afhqv2_512_stylegan3r": {**STYLEGAN3R, **ADA_AUGMENT, "gamma": 16.4},
+    "metfaces1024_stylegan3t": {**STYLEGAN3T, **TRANSFER3, "gamma": 6.6},
+    "metfaces1024_stylegan3r": {**STYLEGAN3R, **TRANSFER3, "gamma": 3.3},
+    "metfacesu1024_stylegan3t": {**STYLEGAN3T, **TRANSFER3, "gamma": 16.4},
+    "metfacesu1024_stylegan3r": {**STYLEGAN3R, **TRANSFER3, "gamma": 6.6},
     "cifar10_conditional": {**CIFAR, "labels": True},
     "cifar10_unconditional": CIFAR,
 }

@@ -36,6 +36,7 @@ OURS = (
     "openmoji_ada",
     "openmoji_conditional",
     "openmoji_stylegan1",
+    "openmoji_stylegan3",
 )
 TRAINED = [name for name in NAMES if name != "none"]
 _PATH = re.compile(r"^path: (\S+\.zip)$", re.MULTILINE)
@@ -104,7 +105,7 @@ def settings(config: TrainSettings, resolution: int) -> Row:
         "z": G.z_dim,
         "w": G.w_dim,
         "mapping_lr": G.mapping_lr_multiplier,
-        "noise": G.use_noise,
+        "noise": G.arguments.get("use_noise", False),
         "kimg": config.total_kimg,
         "mixing": config.style_mixing_prob,
         "w_avg": config.w_avg_decay,
@@ -119,6 +120,7 @@ def settings(config: TrainSettings, resolution: int) -> Row:
         "augment": None,
         "path_length": None,
         "adam": adam(config),
+        "blur": (config.blur.sigma, config.blur.fade_kimg) if config.blur.sigma else None,
         "metrics": [m for m in config.evaluation.metrics if m != "is50k"],
     }
     if augment:
@@ -132,8 +134,13 @@ def settings(config: TrainSettings, resolution: int) -> Row:
         found["const_input"] = G.conditioning == "adain" if G.const_input is None else G.const_input
         assert (list(G.blur_taps), list(D.blur_taps), G.fused_from, D.fused_from) == ([1, 2, 1], [1, 2, 1], 128, 128)
         return found | growth(config, resolution)
-    assert list(G.resample_taps) == list(D.resample_taps)
-    found |= {"G_architecture": G.architecture, "D_architecture": D.architecture, "taps": list(G.resample_taps)}
+    if G.name == "stylegan3":
+        found |= {"kernel": G.conv_kernel, "radial": G.use_radial_filters, "layers": (G.num_layers, G.num_critical)}
+        found |= {"magnitudes": G.magnitude_ema_beta}
+    else:
+        assert list(G.resample_taps) == list(D.resample_taps)
+        found["G_architecture"] = G.architecture
+    found |= {"D_architecture": D.architecture, "taps": list(D.resample_taps)}
     found |= {"batch": config.batch_size, "clamp": G.conv_clamp if G.conv_clamp == D.conv_clamp else "unlike"}
     if config.precision != "fp32":
         found["half_from"] = max(resolution >> (config.half_resolutions - 1), 4)
