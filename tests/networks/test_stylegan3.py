@@ -132,6 +132,15 @@ def test_inputs_are_divided_by_their_magnitude_and_training_moves_it() -> None:
     assert not torch.equal(G.synthesis(ws), plain)
 
 
+def test_magnitudes_have_a_half_life_of_20_kimg_at_any_batch_size() -> None:
+    for batch, steps in ((32, 625), (5000, 4)):
+        synthesis = tiny_generator(16, name="stylegan3", num_layers=4).synthesis
+        for _ in range(steps):
+            synthesis.update_magnitudes(torch.full((5,), 3.0), batch)
+        averages = torch.stack([layer.magnitude_ema for layer in synthesis.layers])
+        torch.testing.assert_close(averages, torch.full((5,), 2.0))  # from 1
+
+
 def test_style_layers_are_the_affine_ones() -> None:
     """Although the input's mixing matrix has as many columns as w numbers."""
     G = tiny_generator(16, name="stylegan3", num_layers=4, channel_max=8, w_dim=8)

@@ -26,12 +26,15 @@ from tests.support.tiny import TINY_RUN
 STEPS, BATCH = 5, 16
 STYLEGAN1 = ("generator=stylegan1", "discriminator=stylegan1")
 GROWING = ("growth=stylegan1", "growth.stable_kimg=0.03", "growth.fade_kimg=0.03", "growth.batch_sizes=[16,16]")
+STYLEGAN3 = ("generator=stylegan3", "generator.num_layers=2", "generator.num_critical=1", "generator.margin_size=1")
+BLUR = ("blur.sigma=2", "blur.fade_kimg=0.06")
 # batch_per_device (0 for the whole share), and settings.
 CASES: dict[str, tuple[int, Sequence[str]]] = {
     "whole": (0, ()),
     "micro_batches": (4, ()),
     "batch_norm": (0, (*STYLEGAN1, "generator.conditioning=batch_film")),
     "growth": (0, (*STYLEGAN1, *GROWING)),
+    "stylegan3": (4, (*STYLEGAN3, *BLUR)),
     "compiled": (4, ("augment=none", "compile=true")),
 }
 AUGMENT = ("augment=ada", "augment.preset=bgcfnc", "augment.p=0.5", "augment.speed_kimg=0.2")
@@ -49,7 +52,8 @@ def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dic
         EPS,
         *(AUGMENT if "augment=none" not in more else ()),
     ]
-    config = compose_config("train", [*TINY_RUN, *overrides, *more])
+    tiny = [o for o in TINY_RUN if "generator=stylegan3" not in more or not o.startswith("generator.use_noise")]
+    config = compose_config("train", [*tiny, *overrides, *more])
     dataset = build_dataset(config)
     step = build_step(config, dataset).to(torch.float64)
     for name, parameter in [*step.G.named_parameters(), *step.G_ema.named_parameters()]:

@@ -64,6 +64,14 @@ def test_processes_train_stylegan1_as_one(case: str, folder: Path, tmp_path: Pat
     assert_same_training(torch.load(folder / f"{case}.pt", weights_only=True), expected)
 
 
+def test_processes_and_micro_batches_train_stylegan3_as_one(folder: Path, tmp_path: Path) -> None:
+    """The magnitudes of its layers' inputs are means over the whole batch; the discriminator's images are blurred."""
+    _, settings = CASES["stylegan3"]
+    expected = train(tmp_path / "alone.pt", more=settings)
+    assert any("magnitude_ema" in name and value != 1 for name, value in expected["state"].items())
+    assert_same_training(torch.load(folder / "stylegan3.pt", weights_only=True), expected)
+
+
 def test_compiled_processes_train_as_one_eager_process(folder: Path, tmp_path: Path) -> None:
     expected = train(tmp_path / "alone.pt", more=["augment=none"])
     assert_same_training(torch.load(folder / "compiled.pt", weights_only=True), expected)

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS
 from stylegen.regularizers import REGULARIZERS
+from stylegen.training.blur import BlurRamp
 from stylegen.training.optimizer import AdamSettings
 from stylegen.training.random_inputs import KeyedDraws
 from stylegen.training.step import Objective, StepOptions, TrainingStep
@@ -41,23 +43,26 @@ def test_the_page_shows_the_example() -> None:
     assert "\n".join(f"    {line}" for line in shown) in EXAMPLE.read_text()
 
 
-def new_step() -> TrainingStep:
+def new_step(generator: str = "stylegan2", **settings: Any) -> TrainingStep:
+    """With a blur that fades out within 40 images."""
     discriminator = DISCRIMINATORS["stylegan2"](resolution=16, channel_base=128, channel_max=8)
     regularizers = {name: REGULARIZERS[name](every=2) for name in ("r1", "path_length")}
     augment = Augmentation(AdaPipeline("bgc"), Controller(p=0.3, every=2, speed_kimg=0.1))
     draws = KeyedDraws(seed=0, z_dim=8, label_table=torch.zeros(1, 0))
-    objective = Objective(LOSSES["nonsaturating"](), regularizers, augment)
-    return TrainingStep(tiny_generator(), discriminator, objective, draws)
+    objective = Objective(LOSSES["nonsaturating"](), regularizers, augment, BlurRamp(sigma=2, fade_kimg=0.04))
+    return TrainingStep(tiny_generator(name=generator, **settings), discriminator, objective, draws)
 
 
-def test_a_loaded_step_continues_exactly() -> None:
+@pytest.mark.parametrize("network", [{}, {"generator": "stylegan3", "num_layers": 3, "margin_size": 2}])
+def test_a_loaded_step_continues_exactly(network: dict[str, Any]) -> None:
+    """Means of w and of magnitudes, path length, blur and augmentation included."""
     batches = torch.rand(5, 8, 3, 16, 16) * 2 - 1
-    whole = new_step()
+    whole = new_step(**network)
     for number, images in enumerate(batches):
         if number == 3:
             middle = copy.deepcopy(whole.state_dict())
         whole(images, torch.zeros(8, 0))
-    continued = new_step()
+    continued = new_step(**network)
     continued.load_state_dict(middle)
     assert (continued.images_seen, continued.steps) == (24, 3)
     for images in batches[3:]:
