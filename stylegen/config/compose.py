@@ -18,7 +18,15 @@ from omegaconf.errors import OmegaConfBaseException
 from stylegen.bounds import REQUIRED, brief
 from stylegen.config.bench_composition import gather_training
 from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
-from stylegen.config.schema import build_settings, check_config, groups_of, quoted_names, register_schema, sections_of
+from stylegen.config.schema import (
+    build_settings,
+    check_config,
+    groups_of,
+    options_with,
+    quoted_names,
+    register_schema,
+    sections_of,
+)
 from stylegen.config.sections import as_dict, flatten
 from stylegen.config.settings import CONF
 from stylegen.errors import UserError, unknown_choice
@@ -199,6 +207,8 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
         if "=" not in override and not override.startswith(("~", "-")):
             rule = "an override has the form setting=value"
             return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
+        if key not in known and (refused := _setting_of_others(verb, override)):
+            return refused
         if override.startswith("-") or (key not in known and not (CONF / key).is_dir()):
             rule = f"{verb} has no setting or group of this name"
             return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
@@ -220,6 +230,15 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     return UserError(
         problem, rule=message.removesuffix("."), fix=f"See `python -m stylegen {verb} --help` for settings and types"
     )
+
+
+def _setting_of_others(verb: str, override: str) -> UserError | None:
+    """For a setting that only other options of its group have, as `generator.use_noise` with StyleGAN3."""
+    key = key_of(override)
+    group = key.partition(".")[0]
+    options = options_with(groups_of(verb)[group], key) if group in groups_of(verb) else []
+    rule, fix = f"the chosen {group} has no such setting", f"Leave {key} out, or use {group}={' or '.join(options)}"
+    return UserError(brief(override, 80), rule=rule, fix=fix) if options else None
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:

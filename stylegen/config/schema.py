@@ -149,11 +149,18 @@ def _unknown(
 ) -> UserError:
     if section is None or section.kind != "choice":
         return unknown_choice(key, brief(value), known)
+    options = options_with(section, key)
     return UserError(
         f"{key}={brief(value)}",
         rule=f"{name}.name={node['name']} has no such setting",
-        fix=f"Use {name}={node['name']}, which has {', '.join(known)}",
+        fix=f"Leave {key} out, or use {name}={' or '.join(options)}" if options else f"It has {', '.join(known)}",
     )
+
+
+def options_with(section: Section, key: str) -> list[str]:
+    """The options of a choice that have the setting with this dotted key."""
+    name = key.rpartition(".")[2]
+    return [option for option, part in section.options.items() if name in hints((part,), section.without)]
 
 
 def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -69,6 +69,7 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
         ("gamma=3", "regularizers.r1.gamma"),
         ("batch_size=many", "batch_size=many.*Integer"),
         ("generator=stylegan9", "stylegan2"),
+        ("generator.num_layers=8", "the chosen generator has no such setting.*or use generator=stylegan3"),
         ("experiment=openmojis", "openmoji"),
         ("loud", "setting=value"),
         ("experiment=null", "experiment=null"),
