@@ -9,10 +9,13 @@ from torch import Tensor
 
 from stylegen.config.compose import compose_config
 from stylegen.config.rules import obstacle_to_compile
+from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.errors import UserError
-from stylegen.regularizers import CriticBatch
+from stylegen.networks import StyleDiscriminator
+from stylegen.networks.discriminator import RandomInputs
 from stylegen.regularizers.r1 import R1
 from stylegen.training.blur import BlurRamp, blur
+from stylegen.training.micro_batch import Passes
 from tests.support.micro_batch import micro_batch
 
 
@@ -48,28 +51,38 @@ def test_it_fades_with_the_images_seen() -> None:
     assert BlurRamp().sigma_at(0) == 0
 
 
-def test_the_discriminator_sees_real_and_generated_images_blurred_and_then_augmented() -> None:
-    sharp, critic, phase = micro_batch(p=0.0)
-    blurred = replace(sharp, blur_sigma=2.0)
-    phase("D_main").backward([sharp], list(sharp.generator.parameters()), evaluate=measure_only)
-    plain, critic.seen = critic.seen, []
-    phase("D_main").backward([blurred], list(sharp.generator.parameters()), evaluate=measure_only)
-    assert len(plain) == 2
-    for images, seen in zip(plain, critic.seen, strict=True):
-        torch.testing.assert_close(seen, blur(images, 2.0))
+def test_the_discriminator_sees_real_and_generated_images_blurred_before_their_augmentation() -> None:
+    seen = []
+    for sigma, p in ((0.0, 0.0), (2.0, 0.0), (2.0, 1.0)):
+        torch.manual_seed(0)  # of the real images
+        batch, critic, phase = micro_batch(p)
+        batch = phase("D_main").prepare(replace(batch, blur_sigma=sigma))
+        phase("D_main").term.measure(batch)
+        seen.append(critic.seen)
+    assert batch.augment is not None
+    for sharp, blurred, augmented in zip(*seen, strict=True):
+        torch.testing.assert_close(blurred, blur(sharp, 2.0))
+        view = "real" if torch.equal(sharp, batch.real) else "fake"
+        torch.testing.assert_close(augmented, batch.augment(blurred, batch.inputs.augment.pop(view)))
 
 
-def measure_only(term, batch, parameters, weight):  # type: ignore[no-untyped-def]
-    return [None for _ in parameters], term.measure(batch).detached({})
+class LinearCritic(StyleDiscriminator):
+    """D(x) = sum(a x)."""
+
+    def __init__(self, a: Tensor) -> None:
+        super().__init__()
+        self.a = a
+
+    def outputs(self, x: Tensor, c: Tensor | None = None, random: RandomInputs | None = None) -> DiscriminatorOutputs:
+        return DiscriminatorOutputs((x * self.a).sum(dim=(1, 2, 3))[:, None])
 
 
 def test_r1_is_the_gradient_at_the_sharp_image() -> None:
-    """D(x) = sum(a B x B^T) has the gradient B^T a B."""
+    """D(B x B^T) has the gradient B^T a B."""
     batch, _, _ = micro_batch(p=0.0)
     a = torch.randn(3, 16, 16, dtype=torch.float64)
-    critic = lambda images, labels: (images * a).sum(dim=(1, 2, 3))[:, None]  # noqa: E731
-    batch = replace(batch, augment=None, blur_sigma=2.0, discriminator=critic, real=batch.real.double())
-    found = R1(gamma=2).measure(CriticBatch(lambda x, c: batch.critic(x, c, "real"), batch.real, batch.labels))
+    batch = replace(batch, augment=None, blur_sigma=2.0, discriminator=LinearCritic(a), real=batch.real.double())
+    found = R1(gamma=2).measure(Passes(batch, ["real"]).critic_batch("r1", generate=False))
     expected = (matrix(16, 2).T @ a @ matrix(16, 2)).square().sum()
     torch.testing.assert_close(found, expected.expand_as(found))
 
