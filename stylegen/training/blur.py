@@ -18,9 +18,8 @@ class BlurRamp:
     """The width of the blur as a function of the images seen, t: sigma(t) = sigma max(1 - t / fade, 0).
 
     Args:
-        sigma: at the start, in pixels; 0 for no blur. StyleGAN3-R is published with 10.
-        fade_kimg: thousands of images until the blur is gone; published with 200 for batches of 32, in proportion to
-            the batch.
+        sigma: blur of the discriminator's images at the start, in pixels; 0 for none. StyleGAN3-R is published with 10.
+        fade_kimg: thousands of images until the blur is gone; published with 200 for batches of 32, 400 for 64.
     """
 
     def __init__(self, sigma: Annotated[float, Range(0, 64)] = 0.0, fade_kimg: Kimg = 200.0) -> None:
