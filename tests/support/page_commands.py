@@ -89,7 +89,7 @@ def _train(settings: list[str]) -> list[str]:
     kept = [s for s in settings if not s.startswith("total_kimg=")]
     own = any(s.startswith("data.path=") for s in kept) and not any(s.startswith("experiment=") for s in kept)
     small = ["compile=false", "threads=1", "evaluation=none"] if own else TINY_RUN
-    if any(s.endswith(("_stylegan3", "=stylegan3")) for s in kept):
+    if any(s.startswith(("experiment=", "generator=")) and "stylegan3" in s for s in kept):
         small = [*(s for s in TINY_RUN if not s.startswith("generator.use_noise")), "generator.num_layers=4"]
     growth = ["growth.stable_kimg=0.004", "growth.fade_kimg=0.004"] if "experiment=openmoji_stylegan1" in kept else []
     return [*kept, *small, *growth, "total_kimg=0.016"]
