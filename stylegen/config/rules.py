@@ -14,6 +14,8 @@ from stylegen.errors import UserError
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.engine.requirements import check_network
+from stylegen.networks import GENERATORS
 from stylegen.training.compilation import missing_compiler
 from stylegen.training.growth import Growth
 from stylegen.training.lightning.slurm import slurm_environment
@@ -44,6 +46,8 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     _check_compile(config)
     check_logger(config.logger.mode, config.logger.project)
     if config.evaluation.metrics:
+        network = GENERATORS[config.generator.name]
+        check_network(config.evaluation.metrics, config.evaluation.noise, network, prefix="evaluation.")
         training_evaluation(config, dataset).check(prefix="evaluation.")
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stylegen.bounds import SEED_SOURCES, Choice, Count, Depth, Device, FilePath, Range, Share, setting
+from stylegen.bounds import MOTIONS, SEED_SOURCES, Choice, Count, Depth, Device, FilePath, Range, Share, setting
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class SampleSettings:
                 "interpolation",
                 "classes",
                 "directions",
+                "sticking",
                 "video",
             )
         ),
@@ -86,6 +87,27 @@ class SampleSettings:
         "attributes: 0:0.5,2:0.5; null samples one for each seed",
         quoted=True,
     )
+    translate: str = setting(
+        "0,0",
+        help="StyleGAN3: move the image by x,y in units of its width, to the right and down, after rotate=",
+        quoted=True,
+    )
+    rotate: float = setting(
+        0.0, Range(-36000, 36000), help="StyleGAN3: rotate the image by this angle in degrees, counter-clockwise"
+    )
+    transform: str | None = setting(
+        None,
+        help="StyleGAN3: any affine motion of the image in place of both, as nine numbers of a matrix, row by row: "
+        "1,0,0.1,0,1,0,0,0,1",
+        quoted=True,
+    )
+    motion: str = setting(
+        "none",
+        Choice(MOTIONS),
+        help="StyleGAN3: what the frame of a video does: goes around a circle, or turns once",
+    )
+    motion_size: float = setting(0.1, Range(0, 10), help="radius of motion=circle, in units of the image's width")
+    compare: FilePath | None = setting(None, help="mode=sticking: a second snapshot, beside the first")
     batch_size: Count = setting(16, help="images per batch")
     save_latents: bool = setting(True, help="mode=images: write styles, labels and seeds too, for latents=")
     scale: int | None = setting(

@@ -14,6 +14,7 @@ from stylegen.features.extractor import ieee_float32 as ieee_float32
 from stylegen.features.lpips import LPIPS, RandomLPIPS
 from stylegen.features.nvidia_vgg16 import NvidiaVGG16
 from stylegen.features.random_vgg16 import RandomVGG16
+from stylegen.features.squared_error import SquaredError as SquaredError
 from stylegen.features.torch_fidelity_networks import VGG16, Inception
 from stylegen.features.weights import is_present
 
@@ -24,10 +25,11 @@ EXTRACTORS: dict[str, Callable[[str | Path | None, torch.device | str], FeatureE
     "vgg16": VGG16,
     "nvidia_vgg16": NvidiaVGG16,
 }
-# Distances of pairs of images, for the perceptual path length.
-DISTANCES: dict[str, Callable[[str | Path | None, torch.device | str], PairDistance]] = {
+# Distances of pairs of images, for properties of a generator: path length and equivariance.
+DISTANCES: dict[str, Callable[[str | Path | None, torch.device | str], PairDistance | SquaredError]] = {
     "lpips": LPIPS,
     "lpips_random_vgg16": lambda weights, device: RandomLPIPS(device),
+    "squared_error": lambda weights, device: SquaredError(),
 }
 
 

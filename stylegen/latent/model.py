@@ -15,6 +15,7 @@ from stylegen.latent.image_batch import Images
 from stylegen.latent.interpolation import cubic, lerp, plane, slerp
 from stylegen.latent.loaded_generator import LoadedGenerator
 from stylegen.latent.mixing import mix, parse_layers
+from stylegen.latent.motion import chosen_motion
 from stylegen.latent.project_images import find_styles
 from stylegen.latent.projection import ProjectionOptions
 from stylegen.latent.sample_labels import parse_labels
@@ -81,7 +82,16 @@ class Model(LoadedGenerator):
         sampler = Sampler(G, psi=psi, cutoff=cutoff)  # checks them
         return truncate(self._checked(ws), center, sampler.psi, sampler.cutoff)
 
-    def sample(self, seeds: Seeds, psi: float = 0.7, label: Label = None, noise: str = "const") -> Images:
+    def sample(
+        self,
+        seeds: Seeds,
+        psi: float = 0.7,
+        label: Label = None,
+        noise: str = "const",
+        translate: Sequence[float] = (0.0, 0.0),
+        rotate: float = 0.0,
+        transform: Tensor | None = None,
+    ) -> Images:
         """Images of seeds.
 
         >>> import stylegen
@@ -91,15 +101,19 @@ class Model(LoadedGenerator):
 
         Args:
             noise: "const", "none", or "random" for noise that depends on the seed.
+            translate, rotate: move the image by x (to the right) and y (down) in units of its width, and rotate it by
+                degrees, counter-clockwise, before. StyleGAN3 only.
+            transform: any affine motion of the image as a matrix [3, 3], in place of both.
         """
+        motion = chosen_motion(self.generator, translate, rotate, transform)
         if _are_styles(seeds):
-            return self.render(seeds, noise)
-        return self._sampler(psi, label, noise).images(seed_numbers(seeds)).as_subclass(Images)
+            return self.render(seeds, noise, motion)
+        return self._sampler(psi, label, noise, motion).images(seed_numbers(seeds)).as_subclass(Images)
 
-    def render(self, ws: Tensor, noise: str = "const") -> Images:
-        """Styles [N, L, w_dim] -> uint8 images, in batches, without gradients."""
-        styles = self._checked(ws)
-        return self._sampler(1.0, None, noise).render(styles, list(range(len(ws)))).as_subclass(Images)
+    def render(self, ws: Tensor, noise: str = "const", transform: Tensor | None = None) -> Images:
+        """Styles [N, L, w_dim] -> uint8 images, in batches, without gradients; `transform` as in `sample`."""
+        styles, motion = self._checked(ws), chosen_motion(self.generator, transform=transform)
+        return self._sampler(1.0, None, noise, motion).render(styles, list(range(len(ws)))).as_subclass(Images)
 
     def mix(self, seeds: Seeds, styles: Seeds, layers: str = "coarse", psi: float = 0.7, label: Label = None) -> Images:
         """Style mixing (Karras et al. 2019, section 3.1): each image of `seeds` with `layers` of one of `styles`.
@@ -221,10 +235,11 @@ class Model(LoadedGenerator):
             images = synthesize_styles(self.generator, self.ws(seeds, psi, label), changes)
         return to_uint8(images).as_subclass(Images)
 
-    def _sampler(self, psi: float, label: Label, noise: str = "const") -> Sampler:
+    def _sampler(self, psi: float, label: Label, noise: str = "const", motion: Tensor | None = None) -> Sampler:
         labels = parse_labels(label, self._snapshot)
         check_noise(self.generator, noise)
-        return Sampler(self.generator, psi=psi, noise=noise, labels=labels, seed_source=self.seed_source)
+        made = Sampler(self.generator, psi=psi, noise=noise, labels=labels, seed_source=self.seed_source)
+        return made.replaced(motion=motion)
 
 
 def _are_styles(seeds: object) -> TypeGuard[Tensor]:

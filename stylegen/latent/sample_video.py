@@ -13,6 +13,7 @@ from stylegen import animation, video_file
 from stylegen.errors import UserError
 from stylegen.images import PADDING, enlarged, make_grid
 from stylegen.latent.interpolation import cubic
+from stylegen.latent.motion import frame_motions
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.timing import Timing
 from stylegen.progress import show_progress
@@ -34,6 +35,8 @@ class SampleVideo:
         columns: of the tiles; None for a square.
         timing: frames per second, and the frame of each seed.
         suffix: of the file, in `SUFFIXES`.
+        motion: of the frames: its kind and size, see `latent.motion.frame_motions`; then one seed per tile is enough
+            for a loop.
 
     Raises:
         UserError: seeds that cannot be divided, a tile with fewer than two, or a timing that does not fit them.
@@ -44,12 +47,14 @@ class SampleVideo:
     columns: int | None
     timing: Timing
     suffix: str
+    motion: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.seeds) % self.tiles or len(self.seeds) < 2 * self.tiles:
+        least = 1 if self.motion and self.timing.closed else 2
+        if len(self.seeds) % self.tiles or len(self.seeds) < least * self.tiles:
             raise UserError(
                 f"mode=video with {len(self.seeds)} seeds for {self.tiles} tile{'s' * (self.tiles > 1)}",
-                rule="each tile walks through the same number of seeds, at least two",
+                rule=f"each tile walks through the same number of seeds, at least {('one', 'two')[least - 1]}",
                 fix=f"Use seeds=0-{4 * self.tiles - 1} for four in each",
             )
         self.timing.keys(self._stops)
@@ -106,7 +111,9 @@ class SampleVideo:
         keys = torch.tensor(self.timing.keys(self._stops), dtype=torch.float64)
         times = torch.from_numpy(self.timing.times(self._stops))
         noise_seeds = self.seeds[:: self._stops]
-        for part in times.split(max(1, sampler.batch_size // self.tiles)):
-            path = cubic(ws, keys, part).flatten(0, 1)  # [frames * tiles, L, D]
-            images = sampler.render(path, noise_seeds * len(part), psi=1)
+        moved = None if self.motion is None else frame_motions(*self.motion, self.length, self.timing.closed)
+        for frames in torch.arange(self.length).split(max(1, sampler.batch_size // self.tiles)):
+            path = cubic(ws, keys, times[frames]).flatten(0, 1)  # [frames * tiles, L, D]
+            motions = None if moved is None else moved[frames].repeat_interleave(self.tiles, dim=0)
+            images = sampler.render(path, noise_seeds * len(frames), psi=1, motions=motions)
             yield from (make_grid(frame, self._columns) for frame in images.unflatten(0, (-1, self.tiles)).cpu())

@@ -10,6 +10,7 @@ from torch import Tensor
 from stylegen.bounds import SEED_SOURCES
 from stylegen.errors import UserError, unknown_choice
 from stylegen.images import to_uint8
+from stylegen.latent.motion import input_transform
 from stylegen.latent.noise_inputs import random_noise
 from stylegen.latent.sample_labels import Labels, uniform_labels
 from stylegen.latent.seeds import latents
@@ -30,6 +31,9 @@ class Sampler:
         batch_size: images per batch.
         seed_source: of z, see `latents`; or styles [M, L, w_dim] of the seeds 0 to M - 1, such as projected ones.
         centers: [num_classes, w_dim], towards which images of a class are truncated; None for the mean of all w.
+
+    Attributes:
+        motion: of the images, float64 [3, 3] (`latent.motion`); None for none. Set by `replaced`.
 
     Raises:
         UserError: a setting out of range.
@@ -60,6 +64,7 @@ class Sampler:
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
         self.noise, self.batch_size, self.seed_source, self.centers = noise, batch_size, seed_source, centers
         self.labels = labels or uniform_labels(generator.num_classes)
+        self.motion: Tensor | None = None
         weight = next(generator.parameters())
         self.device, self.dtype = weight.device, weight.dtype
 
@@ -74,21 +79,38 @@ class Sampler:
         return w.unsqueeze(1).repeat(1, G.num_ws, 1)
 
     @torch.no_grad()
-    def render(self, ws: Tensor, seeds: list[int], psi: float | None = None, noise: str | None = None) -> Tensor:
+    def render(
+        self,
+        ws: Tensor,
+        seeds: list[int],
+        psi: float | None = None,
+        noise: str | None = None,
+        motions: Tensor | None = None,
+    ) -> Tensor:
         """Truncate and synthesise: [N, L, w_dim] -> uint8 [N, C, H, W].
 
         Args:
             seeds: keys of random noise and of labels.
             psi, noise: override the sampler's settings.
+            motions: of the images, [N, 3, 3], after the sampler's.
         """
         G = self.generator
-        parts = []
+        matrices, parts = self._transforms(motions, len(ws)), []
         for start in range(0, len(ws), self.batch_size):
             part = slice(start, start + self.batch_size)
             w = self.truncated(ws[part], seeds[part], psi)
             mode = noise or self.noise
-            parts.append(to_uint8(G.synthesis(w, random_noise(G, seeds[part]) if mode == "random" else mode)))
+            moved = {} if matrices is None else {"transform": matrices[part]}
+            parts.append(to_uint8(G.synthesis(w, random_noise(G, seeds[part]) if mode == "random" else mode, **moved)))
         return torch.cat(parts)
+
+    def _transforms(self, motions: Tensor | None, count: int) -> Tensor | None:
+        """Of the network's input, [count, 3, 3]; None if nothing moves."""
+        if motions is None and self.motion is None:
+            return None
+        still = torch.eye(3, dtype=torch.float64)
+        motion = (still if motions is None else motions) @ (still if self.motion is None else self.motion)
+        return input_transform(motion).expand(count, 3, 3).to(self.device, self.dtype)
 
     def images(self, seeds: list[int]) -> Tensor:
         """uint8 [N, C, H, W]."""
@@ -114,11 +136,17 @@ class Sampler:
         """Styles [N, L, w_dim] of seeds, truncated; for paths and mixtures of images of different classes."""
         return self.truncated(self.ws(seeds), seeds)
 
-    def replaced(self, labels: Labels | None = None, seed_source: str | Tensor | None = None) -> "Sampler":
-        """The sampler with other labels, or another source of styles; None keeps them."""
+    def replaced(
+        self,
+        labels: Labels | None = None,
+        seed_source: str | Tensor | None = None,
+        motion: Tensor | None = None,
+    ) -> "Sampler":
+        """The sampler with other labels, another source of styles, or another motion; None keeps them."""
         other = copy.copy(self)
         other.labels = self.labels if labels is None else labels
         other.seed_source = self.seed_source if seed_source is None else seed_source
+        other.motion = self.motion if motion is None else motion
         return other
 
 

@@ -50,8 +50,9 @@ class FourierFeatures(nn.Module):
         self.register_buffer("freqs", torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1))
         self.register_buffer("phases", torch.rand(channels) - 0.5)
 
-    def forward(self, w: Tensor) -> Tensor:
-        freqs, phases = self._transformed(w)
+    def forward(self, w: Tensor, transform: Tensor | None = None) -> Tensor:
+        """See the class; `transform`, [3, 3] or one for each image [N, 3, 3], replaces the attribute."""
+        freqs, phases = self._transformed(w, self.transform if transform is None else transform)
         # A transform may scale frequencies beyond the bandwidth: they fade out up to half the sampling rate.
         beyond = (freqs.norm(dim=2) - self.bandwidth) / (self.sampling_rate / 2 - self.bandwidth)
         amplitudes = (1 - beyond).clamp(0, 1)
@@ -63,13 +64,15 @@ class FourierFeatures(nn.Module):
         mixing = self.mixing.to(waves.dtype) / math.sqrt(len(self.mixing))
         return (waves @ mixing.t()).permute(0, 3, 1, 2)
 
-    def _transformed(self, w: Tensor) -> tuple[Tensor, Tensor]:
+    def _transformed(self, w: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
         """Frequencies [N, C, 2] and phases [N, C], with f . (A p + b) + phi = (A^T f) . p + (phi + f . b)."""
         t = self.affine(w)
         t = t / t[:, :2].norm(dim=1, keepdim=True)
         cos, sin, shift = t[:, 0], t[:, 1], t[:, 2:, None]
         rotation = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
-        user = self.transform.to(t.dtype)
-        affine = rotation @ (user[:2] - shift * user[2])  # [N, 2, 3]: first the user's, then shifted, then rotated
+        user = transform.to(t)
+        affine = rotation @ (
+            user[..., :2, :] - shift * user[..., 2:, :]
+        )  # [N, 2, 3]: first the user's, then shifted, then rotated
         freqs = self.freqs.to(t.dtype)
         return freqs @ affine[:, :, :2], self.phases.to(t.dtype) + (freqs @ affine[:, :, 2:]).squeeze(2)

@@ -78,12 +78,15 @@ class StyleGenerator(nn.Module):
 
     Attributes:
         name: key in `networks.GENERATORS`.
+        takes_transform: whether `synthesis` takes `transform`, a matrix [3, 3] or [N, 3, 3] that maps positions in the
+            image to positions in the input.
         resolution, channels, num_classes: of the final images and labels.
         z_dim, w_dim, num_ws: widths of z and w, number of style slots.
         settings: every constructor argument, recorded by `build_generator`.
     """
 
     name: ClassVar[str]
+    takes_transform: ClassVar[bool] = False
     resolution: int
     channels: int
     num_classes: int

@@ -153,16 +153,23 @@ class Synthesis(StyleSynthesis):
             target = torch.where(value.isfinite(), value, layer.magnitude_ema).to(layer.magnitude_ema.dtype)
             layer.magnitude_ema.lerp_(target, 1 - decay)
 
-    def forward(self, ws: Tensor, noise: Noise = "const", magnitudes: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        ws: Tensor,
+        noise: Noise = "const",
+        magnitudes: list[Tensor] | None = None,
+        transform: Tensor | None = None,
+    ) -> Tensor:
         """ws [N, L, D] -> [N, C, H, W], nominally in [-1, 1].
 
         Args:
             noise: has no effect.
             magnitudes: a list that receives the mean square of each layer's input, for `update_magnitudes`.
+            transform: of the input, [3, 3] or [N, 3, 3]; None for the stored one, see `FourierFeatures`.
         """
         if ws.ndim != 3 or ws.shape[1] != self.num_ws:
             raise ValueError(f"ws has shape {list(ws.shape)}; this network takes [N, {self.num_ws}, w_dim]")
-        x = self.input(ws[:, 0])
+        x = self.input(ws[:, 0], transform)
         for i, layer in enumerate(self.layers):
             if magnitudes is not None:
                 values = x.detach()
@@ -201,6 +208,7 @@ class Generator(StyleGenerator):
     """
 
     name = "stylegan3"
+    takes_transform = True
 
     def __init__(
         self,

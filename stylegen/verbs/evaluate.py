@@ -66,6 +66,7 @@ def _job(settings: EvaluateSettings, device: torch.device) -> EvaluationJob:
         batch_size=settings.batch_size,
         per_class=settings.per_class,
         neighbours=settings.neighbours,
+        spectrum=settings.spectrum,
         again=settings.again,
         out=None if settings.out is None else Path(settings.out).expanduser(),
         export=None if settings.export is None else Path(settings.export).expanduser(),

@@ -6,6 +6,7 @@ from pathlib import Path
 from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import Snapshot, kimg_name
 from stylegen.config.sample_settings import SampleSettings
+from stylegen.verbs.sample_motion import motion_names
 from stylegen.verbs.video_timing import video_names
 
 _LONG = 32  # characters of a setting's value in a file name
@@ -26,6 +27,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
         parts.append("class" + _short(settings.label))
     if settings.noise != "const" and settings.mode != "noise":
         parts.append(f"noise-{settings.noise}")
+    parts += [_short(part) for part in motion_names(settings)]
     parts += [f"latents-{_short(Path(settings.latents).stem)}"] if settings.latents else []
     parts += [settings.seed_source] * (settings.seed_source != "auto")
     if settings.mode != "images":  # files of single images are named after their seeds
@@ -38,6 +40,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
         parts += [f"latents-{_short(Path(settings.mix_latents).stem)}"] if settings.mix_latents else []
+    parts += [f"beside-{_short(Path(settings.compare).stem)}"] if settings.compare else []
     return "-".join(parts)
 
 

@@ -13,6 +13,7 @@ from stylegen.latent.seeds import parse_seeds
 from stylegen.placement import place
 from stylegen.verbs.outputs import find_output
 from stylegen.verbs.sample_modes import choose_output
+from stylegen.verbs.sample_motion import check_mode
 from stylegen.verbs.sample_source import build_sampler, identity, with_defaults
 
 NEXT = """
@@ -53,6 +54,7 @@ def run(settings: SampleSettings) -> SampleResult:
     snapshot = load_snapshot(settings.snapshot)
     packaged = is_packaged(snapshot.path)
     first, settings = settings.mode == "auto" and packaged, with_defaults(settings, packaged)
+    check_mode(settings)
     sampler = build_sampler(settings, snapshot)
     out = find_output(settings, snapshot)
     resolution = sampler.generator.level.resolution

@@ -18,6 +18,7 @@ from stylegen.latent.sample_figures.truncation_figure import TruncationFigure
 from stylegen.latent.sample_labels import GivenLabels, parse_labels
 from stylegen.latent.seeds import parse_seeds
 from stylegen.verbs.sample_source import find_source
+from stylegen.verbs.sticking_choice import sticking_figure
 
 _STRIP_FRAMES = 8  # from one seed to the next
 
@@ -44,6 +45,8 @@ def choose_figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[int]
             labels = parse_labels(settings.label, snapshot)
             table = labels.table if isinstance(labels, GivenLabels) else torch.eye(snapshot.generator.num_classes)
             return ClassFigure(seeds=seeds, captions=captions, table=table, names=snapshot.info.get("class_names"))
+        case "sticking":
+            return sticking_figure(settings, snapshot, seeds)
         case "directions":
             return _directions(settings, snapshot, seeds)
     return SeedGrid(seeds=seeds, captions=captions, columns=settings.columns)

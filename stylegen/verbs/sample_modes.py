@@ -31,5 +31,6 @@ def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> 
         images.check_scale(settings.scale or 1)  # before an interrupted command's images are replaced
         return images
     if settings.mode == "video":
-        return SampleVideo(seeds, settings.tiles, settings.columns, video_timing(settings), suffix.lower())
+        motion = None if settings.motion == "none" else (settings.motion, settings.motion_size)
+        return SampleVideo(seeds, settings.tiles, settings.columns, video_timing(settings), suffix.lower(), motion)
     return choose_figure(settings, snapshot, seeds)

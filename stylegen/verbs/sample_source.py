@@ -18,6 +18,7 @@ from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler, check_noise, check_numbers
 from stylegen.latent.seeds import parse_seeds
 from stylegen.latent.truncation import class_centers
+from stylegen.verbs.sample_motion import with_motion
 
 
 def with_defaults(settings: SampleSettings, packaged: bool) -> SampleSettings:
@@ -31,14 +32,10 @@ def with_defaults(settings: SampleSettings, packaged: bool) -> SampleSettings:
 
 
 def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
-    """A sampler on the device of the settings.
-
-    Raises:
-        UserError: a class, layer or latents that the network does not have.
-    """
+    """A sampler on the device of the settings. Raises UserError for what the network does not have."""
     assert settings.truncation_psi is not None
     check_noise(snapshot.generator, settings.noise)
-    return Sampler(
+    sampler = Sampler(
         snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as trained
         psi=settings.truncation_psi,
         cutoff=settings.truncation_cutoff,
@@ -48,6 +45,7 @@ def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
         seed_source=find_source(settings, snapshot, "latents"),
         centers=_centers(settings, snapshot),
     )
+    return with_motion(sampler, settings)
 
 
 def find_source(settings: SampleSettings, snapshot: Snapshot, setting: str) -> str | Tensor:

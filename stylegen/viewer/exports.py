@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,8 +36,8 @@ class ExportOptions:
 class _PausedVideo(SampleVideo):
     """A video whose frames are those that the page plays, and leave time for other requests."""
 
-    job: Job
-    frame: Callable[[float], Tensor]  # seconds -> uint8 [1, C, H, W]
+    job: Job = field(kw_only=True)
+    frame: Callable[[float], Tensor] = field(kw_only=True)  # seconds -> uint8 [1, C, H, W]
 
     def generate(self, sampler: Sampler) -> Iterator[Tensor]:
         for number in range(self.length):
@@ -97,7 +97,7 @@ def video_of(job: Job, state: PageState, renderer: Renderer, suffix: str) -> Sam
         raise UserError("a video of one keyframe", rule="it needs two", fix="Add keyframes on the timeline")
     timing = video_timing(state.keyframes, state.loop, state.fps)
     frame = functools.partial(renderer.frame, state.keyframes, state.loop, state.fps)
-    video = _PausedVideo(list(range(len(state.keyframes))), 1, None, timing, suffix, job, frame)
+    video = _PausedVideo(list(range(len(state.keyframes))), 1, None, timing, suffix, job=job, frame=frame)
     if video.length > MAX_FRAMES:
         rule = f"at most {MAX_FRAMES} are written"
         raise UserError(f"a video of {video.length} frames", rule=rule, fix="Use less time between keyframes")

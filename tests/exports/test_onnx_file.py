@@ -46,6 +46,15 @@ def assert_images_of_latents(snapshot: Snapshot, file: Path) -> None:
         torch.testing.assert_close(torch.from_numpy(found), G.synthesis(ws), rtol=1e-3, atol=1e-3)
 
 
+def test_stylegan3(tmp_path: Path) -> None:
+    """Filters and Fourier features are part of the graph; the network has no noise to choose."""
+    snapshot = saved(tmp_path, resolution=8, name="stylegan3", num_layers=2, num_critical=1, num_classes=3)
+    write_onnx(Source(snapshot), tmp_path / "network.onnx")
+    assert_images_of_latents(snapshot, tmp_path / "network.onnx")
+    with pytest.raises(UserError, match="noise=none: this network is stylegan3, without noise inputs"):
+        Source(snapshot, noise="none")
+
+
 def test_the_packaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot, file = load_snapshot("portraits64"), tmp_path / "network.onnx"
     lines = write_onnx(Source(snapshot), file)

@@ -71,11 +71,14 @@ def test_sefa_of_a_hand_made_matrix() -> None:
         ("stylegan2", {"architecture": "resnet"}, ["to_rgb", "conv0", "conv1"]),
         ("stylegan1", {}, ["conditioning"]),
         ("stylegan1", {"const_input": False, "conditioning": "film"}, ["conditioning", "input"]),
+        ("stylegan3", {"num_layers": 4}, ["affine"]),
     ],
 )
 def test_sefa_of_networks(network: str, settings: dict[str, object], maps: list[str]) -> None:
     """The weights found are all affine maps of w; directions are unit, orthogonal and ordered, as by numpy's SVD."""
     G = tiny_generator(name=network, **settings)
+    if network == "stylegan3":
+        G.synthesis.get_submodule("input.affine").weight.copy_(torch.randn(4, 8))  # initially zero
     named = {
         name: tensor
         for name, tensor in G.synthesis.state_dict().items()

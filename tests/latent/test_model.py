@@ -14,9 +14,11 @@ from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.errors import UserError
 from stylegen.latent import model as model_module
 from stylegen.latent.mixing import mix
+from stylegen.latent.motion import motion_matrix
 from stylegen.latent.sample_labels import one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.networks import build_generator
+from tests.support.tiny import tiny_generator
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +235,29 @@ def test_images_are_projected(path: Path, tmp_path: Path) -> None:
     for given, settings, message in bad:
         with pytest.raises(UserError, match=message):
             model.project(given, **settings)
+
+
+def test_stylegan3_mixes_walks_projects_and_moves(tmp_path: Path) -> None:
+    """The operations of the other networks; its input can be moved, and it has no noise."""
+    path = tmp_path / "t.safetensors"
+    save_snapshot(path, tiny_generator(16, name="stylegan3", num_layers=4, channel_max=8), {"images_seen": 1000})
+    model = stylegen.load(path)
+    assert model.num_ws == 6
+    assert not torch.equal(model.mix([0, 1], 10, layers="coarse"), model.sample([0, 1]))
+    assert torch.equal(model.mix([0], 10, layers="all"), model.sample([10]))
+    assert model.interpolate(0, 1, frames=3).shape == model.walk([0, 1, 2], frames=1).shape == (3, 3, 16, 16)
+    found = model.project(model.sample([3]), steps=2, starts=4, space="w+")
+    assert found.shape == (1, 6, 8)
+    styles = model.style_space(0)
+    assert list(styles) == ["input.affine", *(f"layers.{i}.affine" for i in range(5))]
+    assert torch.equal(model.render_styles(0, {"layers.1.affine": styles["layers.1.affine"]}), model.sample([0]))
+    moved = model.sample([0, 1], translate=(0.25, 0.0), rotate=90)
+    assert torch.equal(model.render(model.ws([0, 1], psi=0.7), transform=motion_matrix((0.25, 0.0), 90)), moved)
+    assert torch.equal(model.sample(model.ws([0, 1], psi=0.7), translate=(0.25, 0.0), rotate=90), moved)
+    assert not torch.equal(moved, model.sample([0, 1]))
+    with pytest.raises(UserError, match="noise=random: this network is stylegan3, without noise inputs"):
+        model.sample(0, noise="random")
+    with pytest.raises(UserError, match="layers=6: this network has the style layers 0 to 5"):
+        model.mix(0, 1, layers="6")
+    with pytest.raises(UserError, match="rotate=3: this network is stylegan2, whose input is fixed"):
+        stylegen.load("portraits64").sample(0, rotate=3)

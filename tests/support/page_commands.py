@@ -42,7 +42,8 @@ def in_small(command: list[str], run: Path) -> list[str]:
 def _stand_in(setting: str, run: Path) -> str:
     name, _, value = setting.partition("=")
     make = {
-        "snapshot": _conditional if value == "runs/animals" else lambda: run,
+        "snapshot": {"runs/animals": _conditional, "runs/stylegan3": _stylegan3}.get(value, lambda: run),
+        "compare": _stylegan3,
         "run": lambda: run,
         "blend": lambda: "portraits64",
         "init": lambda: run,
@@ -64,6 +65,13 @@ def _stand_in(setting: str, run: Path) -> str:
 def _conditional() -> Path:
     path = Path("stand-in.safetensors")
     save_snapshot(path, tiny_generator(num_classes=2), {"class_names": ["dog", "cat"]})
+    return path
+
+
+def _stylegan3() -> Path:
+    path = Path("stand-in-3.safetensors")
+    generator = tiny_generator(name="stylegan3", num_layers=4)
+    save_snapshot(path, generator, {"data": {"path": "openmoji", "resolution": 16}})
     return path
 
 
@@ -102,8 +110,11 @@ def _sample(settings: list[str]) -> list[str]:
 
 
 def _evaluate(settings: list[str]) -> list[str]:
-    kept = [s for s in settings if not s.startswith(("metrics=", "num_samples="))]
-    return [*kept, "metrics=[fd_random_vgg16]", "num_samples=8", "evaluation.calibrate=false"]
+    motion = any(s.startswith("metrics=[eqt_") for s in settings)  # of StyleGAN3, for any number of images
+    kept = [s for s in settings if not s.startswith("num_samples=")]
+    if not motion:
+        kept = [*(s for s in kept if not s.startswith("metrics=")), "metrics=[fd_random_vgg16]"]
+    return [*kept, "num_samples=8", "evaluation.calibrate=false"]
 
 
 def _project(settings: list[str]) -> list[str]:

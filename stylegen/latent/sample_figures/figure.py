@@ -87,6 +87,7 @@ def sampling_text(sampler: Sampler, psi: bool = True, noise: bool = True, labels
     parts += ["truncation towards the class"] * (sampler.centers is not None)
     parts += [str(sampler.labels)] * (labels and bool(str(sampler.labels)))
     parts += [f"noise {sampler.noise}"] * (noise and sampler.noise != "const")
+    parts += ["moved"] * (sampler.motion is not None)
     if isinstance(sampler.seed_source, Tensor):
         parts.append("numbers of latents")
     elif sampler.seed_source == "numpy":

@@ -32,7 +32,7 @@ from stylegen.metrics.engine.real_sets import (
     reals_by_class,
 )
 from stylegen.metrics.engine.reals import PROTOCOL_VERSION, Extraction, Progress, RealImages
-from stylegen.metrics.engine.requirements import check_evaluation
+from stylegen.metrics.engine.requirements import check_evaluation, check_network
 from stylegen.metrics.engine.statistics_cache import Key, StatisticsCache, default_folder
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.evaluation_settings import DEFAULT_SETTINGS, EvaluationSettings
@@ -137,8 +137,10 @@ class Evaluation:
 
         Raises:
             UserError: see `measure`; `per_class` for a generator without classes, or with too few images in a class;
-                published statistics for a growing network.
+                published statistics for a growing network; equivariance of a network whose input is fixed, or noise
+                of one without.
         """
+        check_network(self.metrics, self.settings.noise, generator)
         reals = at_resolution(self.reals, generator.level.resolution)
         whole = replace(self, reals=reals, device=next(generator.parameters()).device)
         parts = whole._per_class(generator, per_class) if per_class else {}

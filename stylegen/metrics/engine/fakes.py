@@ -9,11 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from stylegen.features import PairDistance, ieee_float32
+from stylegen.features import PairDistance, SquaredError, ieee_float32
 from stylegen.latent import seeds
 from stylegen.latent.sample_labels import RandomLabels, one_class
 from stylegen.latent.sampler import Sampler
 from stylegen.metrics.engine.reals import RealImages
+from stylegen.metrics.formulas.equivariance import Motion, motion_errors
 from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distances
 from stylegen.metrics.protocol.evaluation_settings import Protocol as EvaluationProtocol
 from stylegen.networks import StyleGenerator
@@ -30,10 +31,14 @@ class NumberedImages(Protocol):
 
 @runtime_checkable
 class WalkableImages(NumberedImages, Protocol):
-    """Images of a generator, with paths through its latent space."""
+    """Images of a generator, with paths through its latent space and motions of its input."""
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
         """Batches of float32 [n, 1]; see `formulas.perceptual_path_length`."""
+        ...
+
+    def motion_errors(self, motion: Motion, numbers: list[int], error: SquaredError) -> Iterator[Tensor]:
+        """Batches of float32 [n, 2]; see `formulas.equivariance`."""
         ...
 
     def latents(self, numbers: list[int]) -> dict[str, Tensor]:
@@ -147,4 +152,15 @@ class GeneratedImages:
             numbers=numbers,
             batch_size=self.sampler.batch_size,
             distance=distance,
+        )
+
+    def motion_errors(self, motion: Motion, numbers: list[int], error: SquaredError) -> Iterator[Tensor]:
+        """See `WalkableImages`."""
+        return motion_errors(
+            self.sampler.generator,
+            self.sampler.labels.table,
+            motion=motion,
+            numbers=numbers,
+            batch_size=self.sampler.batch_size,
+            error=error,
         )

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from stylegen import distributed
 from stylegen.errors import UserError, unknown_choice
-from stylegen.files import write_text
+from stylegen.files import replacing, write_text
 from stylegen.images import make_grid, write_png
 from stylegen.metrics.engine.evaluation import Evaluation, check_classes
+from stylegen.metrics.engine.fakes import StoredImages
 from stylegen.metrics.engine.real_sets import PublishedReals, at_resolution
 from stylegen.metrics.engine.reals import SEED, Extraction, Progress, RealImages, real_statistics
+from stylegen.metrics.engine.spectrum import ImageSet, measure_spectra
 from stylegen.metrics.engine.statistics_file import write_statistics
-from stylegen.metrics.engine.subjects import Subject, check_match
+from stylegen.metrics.engine.subjects import Subject, check_match, chosen_images
 from stylegen.metrics.formulas.neighbours import fixed_point, nearest
 from stylegen.metrics.protocol.card import describe
 from stylegen.metrics.protocol.card_file import add_card, read_cards, updating
@@ -40,6 +42,7 @@ class EvaluationJob:
         batch_size: images per batch of a generator.
         per_class: samples per class for per-class metrics; 0 for none.
         neighbours: samples in a figure with their nearest reals; 0 for none.
+        spectrum: also measure the average spectra of each subject and of the reals.
         again: repeat evaluations that already have a card for the same question.
         out: path of the card, or folder of the report on several subjects; None for the default.
         export: path of a statistics file to write for the reals.
@@ -50,6 +53,7 @@ class EvaluationJob:
     batch_size: int = 64
     per_class: int = 0
     neighbours: int = 0
+    spectrum: bool = False
     again: bool = False
     out: Path | None = None
     export: Path | None = None
@@ -76,12 +80,14 @@ class EvaluationJob:
             at_resolution(self.evaluation.reals, subject.resolution)
             replace(self.evaluation, num_samples=subject.count).check(paths=not stored)
             check_classes(subject.spec.num_classes, self.per_class)
+            subject.check(self.evaluation)
         if not self.subjects and (not self.evaluation.metrics or self.evaluation.metrics[0] not in METRICS):
             raise unknown_choice("metrics", self.evaluation.metrics, METRICS)
-        if (self.export or self.neighbours or self.per_class) and isinstance(self.evaluation.reals, PublishedReals):
+        needs_images = self.export or self.neighbours or self.per_class or self.spectrum
+        if needs_images and isinstance(self.evaluation.reals, PublishedReals):
             raise UserError(
                 f"statistics={self.evaluation.reals.name}",
-                rule="export, neighbours and per_class need real images, and statistics have none",
+                rule="export, neighbours, per_class and spectrum need real images, and statistics have none",
                 fix="Use data.path= instead of statistics=",
             )
         report = [self.folder / "metrics.csv"] if len(self.subjects) > 1 else []
@@ -128,14 +134,17 @@ class EvaluationJob:
         """Evaluate and write the card. With several subjects, reuse a card for the same question."""
         evaluation = replace(self.evaluation, num_samples=subject.count)
         card: dict[str, Any] | None = None
+        spectrum = {"spectrum": self._write_spectrum(subject, path)} if self.spectrum else {}
         if len(self.subjects) > 1 and not self.again:
             question = evaluation.question(subject.digest, self.per_class)
             earlier = distributed.from_first(lambda: read_cards(path))
             card = next((c for c in reversed(earlier) if c["sampling"].get("question") == question), None)
+        changed = card is None or bool(spectrum)
         if card is None:
             card = subject.measure(evaluation, batch_size=self.batch_size, per_class=self.per_class).to_dict()
-            if distributed.is_first():
-                add_card(path, card)
+        card = {**card, **spectrum}
+        if changed and distributed.is_first():
+            add_card(path, card)
         if self.neighbours:
             self._write_neighbours(subject, path)
         return Measured(subject.name, subject.kimg, card)
@@ -168,10 +177,28 @@ class EvaluationJob:
             return
         samples = subject.first_images(replace(self.evaluation, reals=reals), self.neighbours, self.batch_size)
         figure = neighbour_figure(samples, reals, extraction, known)
-        name = card.name.removesuffix(".json").removesuffix(".metrics")
-        path = card.with_name(f"{name}.neighbours.png")
+        path = _beside(card, "neighbours.png")
         write_png(path, figure, max(1, _CELL_PX // reals.spec.resolution))
         print(f"neighbours: {path}", file=sys.stderr)
+
+    def _write_spectrum(self, subject: Subject, card: Path) -> dict[str, Any]:
+        """Write `<card>.spectrum.png` -> the numbers for the card. Of the reals, at most as many as of the subject."""
+        evaluation, size = self.evaluation, self.batch_size
+        reals = at_resolution(evaluation.reals, subject.resolution)
+        numbers = chosen_images(reals.num_images, min(reals.num_images, subject.count))
+        images = subject.images_for(replace(evaluation, reals=reals), size)
+        spectra = measure_spectra(
+            ImageSet(subject.name, images, list(range(subject.count)), reals.spec),
+            ImageSet("real images", StoredImages(reals, size), sorted(numbers), reals.spec),
+            torch.device(evaluation.device),
+            evaluation.progress,
+        )
+        if distributed.is_first():
+            path = _beside(card, "spectrum.png")
+            with replacing(path) as partial:
+                partial.write_bytes(spectra.figure())
+            print(f"spectrum: {path}", file=sys.stderr)
+        return spectra.numbers()
 
     def _report(self, measured: Sequence[Measured]) -> str:
         """Write the table and the figure -> the result as JSON."""
@@ -219,6 +246,10 @@ def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, k
     _, rows = nearest(queries, references, min(k, len(known)))
     cells = [torch.cat([fake[None], reals.batch(row)[0]]) for fake, row in zip(fakes, rows, strict=True)]
     return make_grid(torch.cat(cells), columns=rows.shape[1] + 1)
+
+
+def _beside(card: Path, ending: str) -> Path:
+    return card.with_name(f"{card.name.removesuffix('.json').removesuffix('.metrics')}.{ending}")
 
 
 def _check_writable(path: Path) -> None:

@@ -81,7 +81,7 @@ def by_extractor(ids: Sequence[str]) -> dict[str, list[str]]:
 
 
 def groups_of(ids: Sequence[str]) -> list[list[Metric]]:
-    """Metrics that share an extractor, fakes and reals; each path length has its own paths."""
+    """Metrics that share an extractor, fakes and reals; each path length and equivariance has its own pairs."""
     groups: dict[object, list[Metric]] = {}
     for name, members in by_extractor(ids).items():
         for metric in (METRICS[i] for i in members):
@@ -93,7 +93,7 @@ def groups_of(ids: Sequence[str]) -> list[list[Metric]]:
 def extract_fakes(
     images: NumberedImages, count: int, reals: RealImages, groups: Sequence[MetricGroup], state: Continuation
 ) -> None:
-    """One pass over this rank's images, with all extractors for each batch; then the paths of each path length."""
+    """One pass over this rank's images, with all extractors for each batch; then the pairs of each other metric."""
     extracted = [group for group in groups if group.extraction.extractor.name not in DISTANCES]
     numbers = distributed.share(count)
 
@@ -117,24 +117,28 @@ def extract_fakes(
             )
         for group in groups:
             if group not in extracted:
-                _measure_paths(images, numbers, group, count, state)
+                _measure_pairs(images, numbers, group, count, state)
 
     distributed.together(work)
 
 
-def _measure_paths(
+def _measure_pairs(
     images: NumberedImages, numbers: list[int], group: MetricGroup, count: int, state: Continuation
 ) -> None:
-    """Measure the remaining paths."""
+    """Measure the remaining pairs of a path length or an equivariance."""
     assert isinstance(images, WalkableImages)
     (metric,) = group.metrics
-    done = len(group.fakes.features)
-    assert metric.walk is not None
-    for part in images.path_distances(metric.walk, numbers[done:], group.extraction.extractor):
+    done, distance = len(group.fakes.features), group.extraction.extractor
+    if metric.motion is not None:
+        parts = images.motion_errors(metric.motion, numbers[done:], distance)
+    else:
+        assert metric.walk is not None
+        parts = images.path_distances(metric.walk, numbers[done:], distance)
+    for part in parts:
         group.fakes.update(group.extraction.checked(part))
         done += len(part)
         state.add(0)
-        group.extraction.report(f"paths of {metric.id}", min(done * distributed.world_size(), count), count)
+        group.extraction.report(f"pairs of {metric.id}", min(done * distributed.world_size(), count), count)
 
 
 def _check_shape(images: Tensor, reals: RealImages) -> None:

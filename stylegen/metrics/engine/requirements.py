@@ -1,5 +1,6 @@
 """Checks of an evaluation, before training or the evaluation starts."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stylegen.errors import UserError, unknown_choice
@@ -10,6 +11,7 @@ from stylegen.metrics.engine.real_sets import PublishedReals, attributes_of
 from stylegen.metrics.engine.reals import RealImages
 from stylegen.metrics.protocol.metric import Metric
 from stylegen.metrics.protocol.registry import METRICS, without_weights
+from stylegen.networks import StyleGenerator
 
 if TYPE_CHECKING:
     from stylegen.metrics.engine.evaluation import Evaluation
@@ -47,7 +49,7 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
 def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix: str) -> None:
     reals, count = evaluation.reals, evaluation.num_samples
     if metric.needs_generator and not paths:
-        what = "a path length" if metric.walk else "linear separability"
+        what = "a path length" if metric.walk else "equivariance" if metric.motion else "linear separability"
         raise UserError(
             f"{prefix}metrics={metric.id}",
             rule=f"{what} is a property of a generator, not of stored images",
@@ -96,3 +98,27 @@ def _check_count(what: str, count: int, least: int, metric: Metric, evaluation: 
         rule=f"{metric.id} needs at least {least}",
         fix=f"Use more images{lower}, or leave {metric.id} out",
     )
+
+
+def check_network(
+    ids: Sequence[str], noise: str, generator: StyleGenerator | type[StyleGenerator], prefix: str = ""
+) -> None:
+    """Raise UserError for the equivariance of a network whose input cannot be moved, or another noise of one without.
+
+    Args:
+        ids: of metrics; unknown ones are ignored.
+        noise: see `Protocol`.
+    """
+    moving = [i for i in ids if i in METRICS and METRICS[i].motion is not None]
+    if moving and not generator.takes_transform:
+        raise UserError(
+            f"{prefix}metrics={moving[0]}",
+            rule=f"it moves the input of the network, and that of {generator.name} is fixed",
+            fix=f"Leave {', '.join(moving)} out, or use a StyleGAN3 network",
+        )
+    if noise != "random" and generator.takes_transform:  # StyleGAN3, which has no noise
+        raise UserError(
+            f"evaluation.noise={noise}",
+            rule=f"this network is {generator.name}, without noise inputs",
+            fix="Leave evaluation.noise out",
+        )

@@ -19,8 +19,9 @@ from stylegen.downloads import is_url
 from stylegen.errors import UserError
 from stylegen.features.weights import sha256
 from stylegen.metrics.engine.evaluation import Evaluation
-from stylegen.metrics.engine.fakes import GeneratedImages, StoredImages
+from stylegen.metrics.engine.fakes import GeneratedImages, NumberedImages, StoredImages
 from stylegen.metrics.engine.real_sets import PublishedReals
+from stylegen.metrics.engine.requirements import check_network
 from stylegen.metrics.engine.statistics_file import read_statistics
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.registry import METRICS
@@ -58,12 +59,20 @@ class Subject(ABC):
         return None if seen is None else seen / 1000
 
     @abstractmethod
+    def check(self, evaluation: Evaluation) -> None:
+        """Raise UserError for metrics or settings that these images cannot have."""
+
+    @abstractmethod
     def measure(self, evaluation: Evaluation, *, batch_size: int, per_class: int) -> MetricCard:
         """The metric card; its `sampling` has the digest `Evaluation.question`."""
 
     @abstractmethod
+    def images_for(self, evaluation: Evaluation, batch_size: int) -> NumberedImages:
+        """The images to evaluate, by index."""
+
     def first_images(self, evaluation: Evaluation, count: int, batch_size: int) -> Tensor:
         """The first `count` images, uint8 NCHW on the CPU."""
+        return torch.cat(list(self.images_for(evaluation, batch_size).batches(list(range(count))))).cpu()
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,9 @@ class SnapshotSubject(Subject):
             path=path,
         )
 
+    def check(self, evaluation: Evaluation) -> None:
+        check_network(evaluation.metrics, evaluation.settings.noise, load_snapshot(self.path).generator)
+
     def measure(self, evaluation: Evaluation, *, batch_size: int, per_class: int) -> MetricCard:
         labels = evaluation.reals.fingerprint if self.spec.num_classes else ""  # labels are sampled from the dataset
         return evaluation.measure_generator(
@@ -104,10 +116,9 @@ class SnapshotSubject(Subject):
             identity=f"{self.digest} {evaluation.settings.protocol.suffix()} {labels}",
         )
 
-    def first_images(self, evaluation: Evaluation, count: int, batch_size: int) -> Tensor:
+    def images_for(self, evaluation: Evaluation, batch_size: int) -> NumberedImages:
         generator = load_snapshot(self.path).generator.to(evaluation.device)
-        images = GeneratedImages.of(generator, evaluation.reals, evaluation.settings.protocol, batch_size)
-        return torch.cat(list(images.batches(list(range(count))))).cpu()
+        return GeneratedImages.of(generator, evaluation.reals, evaluation.settings.protocol, batch_size)
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,8 @@ class FolderSubject(Subject):
             order=list(range(count)) if count == images.num_images else chosen_images(images.num_images, count),
         )
 
+    def check(self, evaluation: Evaluation) -> None: ...  # by `Evaluation.check`
+
     def measure(self, evaluation: Evaluation, *, batch_size: int, per_class: int) -> MetricCard:
         total = self.images.num_images
         kinds = sorted({Path(key).suffix.lower() for key in self.images.source.keys()})  # noqa: SIM118
@@ -152,8 +165,11 @@ class FolderSubject(Subject):
             identity=self.digest,
         )
 
+    def images_for(self, evaluation: Evaluation, batch_size: int) -> NumberedImages:
+        return StoredImages(self.images, batch_size, list(self.order))
+
     def first_images(self, evaluation: Evaluation, count: int, batch_size: int) -> Tensor:
-        return self.images.batch(torch.tensor(self.order[:count]))[0].cpu()
+        return super().first_images(evaluation, min(count, self.count), batch_size)
 
 
 def chosen_images(num_images: int, count: int) -> list[int]:

@@ -20,7 +20,7 @@ from stylegen.metrics.protocol.card import MetricCard
 _LOG = logging.getLogger(__name__)
 _EARLIER = "earlier"
 # Entries that may differ between two evaluations of the same question.
-_NUMBERS = ("metrics", "references", "classes", "attributes", "versions", "device", _EARLIER)
+_NUMBERS = ("metrics", "references", "classes", "attributes", "spectrum", "versions", "device", _EARLIER)
 _REQUIRED = {f.name for f in fields(MetricCard) if f.default is MISSING and f.default_factory is MISSING}
 
 

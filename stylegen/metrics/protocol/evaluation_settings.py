@@ -65,7 +65,7 @@ class Protocol:
         check_arguments("evaluation", Protocol, vars(self))
 
     def suffix(
-        self, generated: bool = True, walked: bool = False, against_reals: bool = True, conditional: bool = True
+        self, generated: bool = True, pairs: bool = False, against_reals: bool = True, conditional: bool = True
     ) -> str:
         """Suffix of a metric's name: "" for the defaults, for example "_psi0.7_noise-const" for departures.
 
@@ -73,14 +73,14 @@ class Protocol:
 
         Args:
             generated: False for stored images.
-            walked: the number is a path length, to which truncation and kind of noise do not apply.
+            pairs: the number is a path length or an equivariance, to which truncation and kind of noise do not apply.
             against_reals: the metric compares with real images.
             conditional: the generator takes labels.
         """
         parts = []
-        if generated and not walked and self.truncation_psi != 1:
+        if generated and not pairs and self.truncation_psi != 1:
             parts.append(f"_psi{self.truncation_psi:g}")
-        if generated and not walked and self.noise != "random":
+        if generated and not pairs and self.noise != "random":
             parts.append(f"_noise-{self.noise}")
         if generated and conditional and self.labels != "data":
             parts.append(f"_labels-{self.labels}")

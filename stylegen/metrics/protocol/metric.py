@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stylegen.metrics.formulas.equivariance import Motion
 from stylegen.metrics.formulas.feature_set import FeatureSet, Kind
 from stylegen.metrics.formulas.linear_separability import Separability
 from stylegen.metrics.formulas.perceptual_path_length import Walk
@@ -48,6 +49,7 @@ class Metric:
         exact_fakes: the number of fakes in the id's definition; None for any number.
         first_reals: use this many reals, from the first (`real_sets.FirstReals`); None for all.
         walk: the paths of a path length.
+        motion: of the images whose equivariance is measured.
         prefix: of the numbers' names.
     """
 
@@ -58,6 +60,7 @@ class Metric:
     exact_fakes: int | None = None
     first_reals: int | None = None
     walk: Walk | None = None
+    motion: Motion | None = None
     prefix: str | None = None
 
     @property
@@ -77,7 +80,12 @@ class Metric:
     @property
     def needs_generator(self) -> bool:
         """Whether the metric is a property of a generator, which images alone do not have."""
-        return self.walk is not None or self.uses_latents
+        return self.compares_pairs or self.uses_latents
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether the metric generates its own pairs of images, without truncation and with its own noise."""
+        return self.walk is not None or self.motion is not None
 
     @property
     def calibrated(self) -> bool:
@@ -108,7 +116,7 @@ class Metric:
             reals_suffix: `suffix` of the reals (`engine.real_sets`): their resolution, or foreign statistics.
         """
         suffix = protocol.suffix(
-            generated, walked=self.walk is not None, against_reals=self.uses_reals, conditional=conditional
+            generated, pairs=self.compares_pairs, against_reals=self.uses_reals, conditional=conditional
         )
         weights = "" if published_weights else "_unpublished-weights"
         return {key: f"{key}{suffix}{weights}{reals_suffix}" for key in self.keys}

@@ -8,6 +8,8 @@ A Frechet distance in features other than Inception's is `fd_<extractor>`; preci
 any features are `prdc_<extractor>`. Linear separability in any features is
 `ls_<extractor>`; `ls` is short for `ls_efficientnet_lite0`, the name of its numbers.
 
+`eqt50k_int`, `eqt50k_frac` and `eqr50k` are StyleGAN3's (2021); without `50k`, for any number of images.
+
 Names of numbers: `Metric.keys` joins the id and the name in `Formula.numbers`; `Metric.names` adds the suffix.
 """
 
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 
 from stylegen.features import DISTANCES, torch_fidelity_networks
 from stylegen.features.weights import FILES_OF, NO_FILE, PUBLISHED, is_present
+from stylegen.metrics.formulas.equivariance import Motion, peak_ratio
 from stylegen.metrics.formulas.frechet import distance
 from stylegen.metrics.formulas.inception_score import official_inception_score
 from stylegen.metrics.formulas.kernel import official_kernel_distance
@@ -108,6 +111,11 @@ _PATH_LENGTH = Formula(
     takes="distances",
     numbers={"": "lower"},
 )
+_EQUIVARIANCE = Formula(
+    compute=peak_ratio,
+    takes="distances",
+    numbers={"": "higher"},
+)
 _SEPARABILITY = Formula(
     compute=linear_separability,
     takes="latents",
@@ -118,6 +126,7 @@ _SEPARABILITY = Formula(
 
 OFFICIAL_FAKES = FIRST_REALS = 50_000
 _W_END, _W_FULL = Walk("w", full=False), Walk("w", full=True)
+_WHOLE, _FRACTIONAL, _ROTATION = Motion("whole"), Motion("fractional"), Motion("rotation")
 _Z_END, _Z_FULL = Walk("z", full=False), Walk("z", full=True)
 
 # fmt: off
@@ -140,6 +149,12 @@ _ROWS = (
     Metric("ppl_zend_uncropped", "lpips", _PATH_LENGTH, exact_fakes=OFFICIAL_FAKES, walk=_Z_END),
     Metric("ppl_zfull_uncropped", "lpips", _PATH_LENGTH, exact_fakes=OFFICIAL_FAKES, walk=_Z_FULL),
     Metric("ppl2_wend_random_vgg16", "lpips_random_vgg16", _PATH_LENGTH, walk=_W_END),
+    Metric("eqt50k_int", "squared_error", _EQUIVARIANCE, exact_fakes=OFFICIAL_FAKES, motion=_WHOLE),
+    Metric("eqt50k_frac", "squared_error", _EQUIVARIANCE, exact_fakes=OFFICIAL_FAKES, motion=_FRACTIONAL),
+    Metric("eqr50k", "squared_error", _EQUIVARIANCE, exact_fakes=OFFICIAL_FAKES, motion=_ROTATION),
+    Metric("eqt_int", "squared_error", _EQUIVARIANCE, motion=_WHOLE),
+    Metric("eqt_frac", "squared_error", _EQUIVARIANCE, motion=_FRACTIONAL),
+    Metric("eqr", "squared_error", _EQUIVARIANCE, motion=_ROTATION),
     Metric("fd_efficientnet_lite0", "efficientnet_lite0", _FRECHET, {"ddof": 1}),
     Metric("fd_random_vgg16", "random_vgg16", _FRECHET, {"ddof": 1}),
     Metric("fd_vgg16", "vgg16", _FRECHET, {"ddof": 1}),

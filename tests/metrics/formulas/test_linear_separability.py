@@ -11,12 +11,13 @@ from torch import Tensor
 
 from stylegen import randomness
 from stylegen.errors import UserError
-from stylegen.features import PairDistance
+from stylegen.features import PairDistance, SquaredError
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.seeds import latents
 from stylegen.metrics.engine import continuation
 from stylegen.metrics.engine.fakes import GeneratedImages
 from stylegen.metrics.formulas import linear_classifiers
+from stylegen.metrics.formulas.equivariance import Motion
 from stylegen.metrics.formulas.linear_classifiers import fit, logistic, squared_hinge, with_ones
 from stylegen.metrics.formulas.linear_separability import conditional_entropy, linear_separability, svm_prediction
 from stylegen.metrics.formulas.perceptual_path_length import Walk
@@ -114,6 +115,9 @@ class Product:
         yield level.to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
 
     def path_distances(self, walk: Walk, numbers: list[int], distance: PairDistance) -> Iterator[Tensor]:
+        raise NotImplementedError
+
+    def motion_errors(self, motion: Motion, numbers: list[int], error: SquaredError) -> Iterator[Tensor]:
         raise NotImplementedError
 
 

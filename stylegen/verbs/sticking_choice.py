@@ -1,0 +1,29 @@
+"""The figure of texture sticking that the settings of `sample` describe."""
+
+from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
+from stylegen.config.sample_settings import SampleSettings
+from stylegen.errors import UserError
+from stylegen.latent.sample_figures.sticking_figure import StickingFigure
+from stylegen.verbs.sample_source import build_sampler
+
+
+def sticking_figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[int]) -> StickingFigure:
+    """The figure, with the network of `compare=` beside the first.
+
+    Raises:
+        UserError: a second network of another resolution, or one that the settings do not fit.
+    """
+    second = None if settings.compare is None else load_snapshot(settings.compare)
+    sides = [s.generator.level.resolution for s in (snapshot, second) if s is not None]
+    if len(set(sides)) > 1:
+        raise UserError(
+            f"compare={settings.compare} of {sides[1]} px",
+            rule=f"it is shown beside a network of {sides[0]} px",
+            fix="Use two snapshots of one resolution",
+        )
+    return StickingFigure(
+        seeds=seeds,
+        captions=settings.captions,
+        frames=settings.frames,
+        beside=None if second is None else build_sampler(settings, second),
+    )
