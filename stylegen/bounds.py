@@ -124,6 +124,8 @@ Weight = Annotated[float, Range(0, 1e6)]
 Deviation = Annotated[float, Range(0, 10)]  # of logarithms, shares or gray values
 ChannelBase = Annotated[int, Range(1, 2**22)]
 Clamp = Annotated[float, Range(0, 1e9, above=True)]
+Logit = Annotated[float, Range(-1000, 1000)]
+DropoutRates = Annotated[Sequence[float], Range(0, 1, below=True, count=(0, 9))]
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from stylegen.config.loss_rules import check_loss
 from stylegen.config.sections import Arguments
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
@@ -37,6 +38,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     for batch in dict.fromkeys(batches):
         _check_batch_norm(config, batch, setting)
         _check_batch(config, dataset, batch, setting)
+    check_loss(config, dataset)
     _check_sample_grid(config.sample_count, dataset.spec.resolution)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
     _check_launcher(config)

@@ -1,5 +1,6 @@
 """Labels of a dataset in memory: the table of rows for training, and the selection of images by class and number."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -79,6 +80,30 @@ def select(
         raise UserError(f"data.max_images={max_images}", rule="it is at least 1", fix="Leave it out to use all")
     order = permutation(len(numbers), seed, "data/subset").tolist()[:max_images]
     return [numbers[i] for i in sorted(order)]
+
+
+def labelled_rows(table: Tensor | OneHot, count: int, seed: int) -> Tensor:
+    """Numbers of a random choice of `count` labelled images: int64 [count], ascending.
+
+    The same number of each class, one more of some, unless a class has fewer images. Labels that are vectors are chosen
+    regardless of their values. Larger choices with the same seed contain smaller ones.
+
+    Raises:
+        UserError: fewer images than `count`.
+    """
+    if count > len(table):
+        raise UserError(
+            f"data.labelled={count}",
+            rule=f"it is at most the number of images, {len(table)}",
+            fix="Leave it out to use all labels",
+        )
+    order, rounds = permutation(len(table), seed, "data/labelled").tolist(), Counter[int]()
+    classes = table.indices.tolist() if isinstance(table, OneHot) else [0] * len(table)
+    ranked = []
+    for position, number in enumerate(order):
+        ranked.append((rounds[classes[number]], position, number))
+        rounds[classes[number]] += 1
+    return torch.tensor(sorted(number for _, _, number in sorted(ranked)[:count]))
 
 
 def _class_index(name: str | int, class_names: list[str] | None, setting: str) -> int:

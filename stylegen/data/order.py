@@ -42,7 +42,10 @@ class ImageOrder:
         Returns:
             int64 [ceil((count - rank) / world_size)], in [0, num_items).
         """
-        images = torch.arange(start + rank, start + count, world_size) if rank < count else torch.arange(0)
+        return self.at(torch.arange(start + rank, start + count, world_size) if rank < count else torch.arange(0))
+
+    def at(self, images: Tensor) -> Tensor:
+        """Dataset indices of global images: int64 [N] -> int64 [N]."""
         epochs, positions = images // self.num_items, images % self.num_items
         result = torch.empty_like(images)
         for epoch in epochs.unique().tolist():
@@ -55,6 +58,27 @@ class ImageOrder:
             self._permutation = permutation(self.num_items, self.seed, self.purpose, epoch)
             self._epoch = epoch
         return self._permutation
+
+
+class HalfLabelledOrder(ImageOrder):
+    """Global image 2 k is labelled, image k of the order of the labelled items; 2 k + 1 is image k of the order of all.
+
+    Args:
+        labelled: int64 [L], the labelled items, at least one.
+        num_items, seed, attempt: see `ImageOrder`.
+    """
+
+    def __init__(self, labelled: Tensor, num_items: int, seed: int, attempt: int = 0) -> None:
+        super().__init__(num_items, seed, attempt)
+        self.labelled = labelled
+        self._own = ImageOrder(len(labelled), seed, attempt)
+        self._own.purpose = f"{self.purpose}/labelled"
+
+    def at(self, images: Tensor) -> Tensor:
+        result, even = torch.empty_like(images), images % 2 == 0
+        result[even] = self.labelled[self._own.at(images[even] // 2)]
+        result[~even] = super().at(images[~even] // 2)
+        return result
 
 
 class BatchSampler(Sampler[list[int]]):
@@ -72,6 +96,9 @@ class BatchSampler(Sampler[list[int]]):
         start_image: images seen at the beginning, from 0.
         rank: rank of this process, in [0, world_size).
         world_size: number of processes.
+
+    Attributes:
+        order: an `ImageOrder`, which may be replaced before the first batch.
 
     Raises:
         UserError: a dataset smaller than a batch; a batch size that is not a multiple of `world_size`.
@@ -100,7 +127,7 @@ class BatchSampler(Sampler[list[int]]):
                 self._runs.append([start_image, size, 0])
             self._runs[-1][2] += 1
             start_image += size
-        self.order = ImageOrder(num_items, seed, attempt)
+        self.order: ImageOrder = ImageOrder(num_items, seed, attempt)
         self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -18,7 +18,7 @@ DIVERGED = 0.25
 # Relativistic losses depend on differences of logits, which may drift together.
 UNDERFLOW = 87.0
 # Softplus terms in the discriminator's loss, by loss: each is -log of the probability of the right answer.
-TERMS = {"nonsaturating": 2, "relativistic": 1}
+TERMS = {"nonsaturating": 2, "minimax": 2, "relativistic": 1}
 # Scaling D's last layer by s scales its logits by s and the R1 term by s^2. Where D has settled, the derivative at
 # s = 1 is zero: 2 R1 = E sum x sigmoid(-x), over the terms of the loss and with x = +-logit, positive if D is right.
 # x sigmoid(-x) is at most 0.2785 (at x = 1.28), so R1 settles at most at 0.139 for each term. Twice that leaves room
@@ -49,6 +49,8 @@ P_MOST = 0.8
 def loss_terms(evidence: Evidence) -> int | None:
     """Softplus terms in D's loss; None for a loss that is unknown here."""
     name = evidence.settings.get("loss.name")
+    if evidence.settings.get("loss.kind", "standard") != "standard":
+        return None
     return 2 if evidence.settings.get("loss.pairing") == "average" else TERMS.get(str(name))
 
 
@@ -113,7 +115,7 @@ def scores_diverge(evidence: Evidence) -> list[Finding]:
     sure, loss = certainty(evidence), evidence.late("loss/D")
     scores = {name: evidence.late(f"score/{name}") for name in ("real", "fake")}
     known = {name: value for name, value in scores.items() if value is not None}
-    alone = evidence.settings.get("loss.name") == "nonsaturating"
+    alone = evidence.settings.get("loss.name") in ("nonsaturating", "minimax")
     lost = alone and any(abs(value) > UNDERFLOW for value in known.values())
     if sure is None or (sure >= DIVERGED and not lost):
         return []

@@ -18,6 +18,7 @@ class Loss(nn.Module, ABC):
 
     Attributes:
         needs: fields of `DiscriminatorOutputs` that the loss uses, `logits` always among them.
+        heads: the discriminator's heads that provide them; empty for any head.
         generator_sees_real: `generator` uses the outputs for real images. The generator's phase then runs the
             discriminator on real images too, without gradient.
         coupled: the loss is not a mean over rows, so it needs the outputs for the whole batch. With micro-batches this
@@ -25,6 +26,7 @@ class Loss(nn.Module, ABC):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("logits",)
+    heads: ClassVar[tuple[str, ...]] = ()
     generator_sees_real: ClassVar[bool] = False
 
     def __init__(self) -> None:

@@ -14,13 +14,14 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import ChannelBase, Count, Range, Resolution, Taps, Width
+from stylegen.bounds import ChannelBase, Count, DropoutRates, Range, Resolution, Taps, Width
 from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.layers.activation import bias_act
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.scaled_conv import Blur, ScaledConv2d, box_downsample
-from stylegen.networks.discriminator import RandomInputs, StyleDiscriminator
+from stylegen.networks.discriminator import RandomInputs
+from stylegen.networks.discriminator_heads import DiscriminatorOptions, OptionedDiscriminator
 from stylegen.networks.generator import Level, check_level, layer_widths
 from stylegen.spec import ImageSpec
 
@@ -83,7 +84,7 @@ class DiscriminatorEpilogue(nn.Module):
     """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features] and features [N, I].
 
     Args:
-        in_channels, out_features: widths.
+        in_channels, out_features: widths; without the last linear layer, the output is None, if `out_features` is 0.
         options: see `LayerOptions`.
     """
 
@@ -96,18 +97,18 @@ class DiscriminatorEpilogue(nn.Module):
         width = in_channels + options.mbstd_num_channels
         self.conv = EqualizedConv2d(width, in_channels, 3, activation="lrelu", gain_in_weights=True)
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation="lrelu", gain_in_weights=True)
-        self.out = EqualizedLinear(in_channels, out_features)
+        self.out = EqualizedLinear(in_channels, out_features) if out_features else None
 
-    def forward(self, x: Tensor | None, rgb: Tensor | None, alpha: float) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor | None, rgb: Tensor | None, alpha: float) -> tuple[Tensor | None, Tensor]:
         # Logits and minibatch statistics: at least float32.
         x, rgb = (v if v is None else v.to(torch.promote_types(v.dtype, torch.float32)) for v in (x, rgb))
         x = self.from_rgb.blend(x, rgb, alpha)
         x = self.conv(self.mbstd(x))
         x = self.fc(x.flatten(1))
-        return self.out(x), x
+        return None if self.out is None else self.out(x), x
 
 
-class Discriminator(StyleDiscriminator):
+class Discriminator(OptionedDiscriminator):
     """Image (and label) -> logit; with labels, one logit per class, selected by the label.
 
     Args:
@@ -117,6 +118,10 @@ class Discriminator(StyleDiscriminator):
         mbstd_num_channels: feature maps that it appends; 0 for none.
         blur_taps: filter before down-sampling convolutions; [1] for none (ProGAN).
         fused_from: lowest resolution with down-sampling fused into the convolution; null for none.
+        head: last layers, see `discriminator_heads.HEADS`; auto for the published ones.
+        head_dim: width of the code of head=autoencoder and head=bottleneck.
+        dropout: rates after the last blocks, as [0.2,0.5,0.5] of CT-GAN (arXiv 1803.01541), in training only.
+        attention_resolution: of the block outputs that self-attention follows (SAGAN has 32); null for none.
 
     Shape: x [N, channels, r, r] in [-1, 1] with r one of `resolutions`, c [N, num_classes] -> logits [N, 1].
 
@@ -138,6 +143,10 @@ class Discriminator(StyleDiscriminator):
         mbstd_num_channels: Annotated[int, Range(0, 512)] = 1,
         blur_taps: Taps = (1, 2, 1),
         fused_from: Resolution | None = 128,
+        head: str = "auto",
+        head_dim: Width = 256,
+        dropout: DropoutRates = (),
+        attention_resolution: Resolution | None = None,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
@@ -159,7 +168,11 @@ class Discriminator(StyleDiscriminator):
                 for r in reversed(self.resolutions[1:])
             }
         )
-        self.epilogue = DiscriminatorEpilogue(widths[4], max(num_classes, 1), options)
+        self.epilogue = DiscriminatorEpilogue(widths[4], max(num_classes, 1) if head == "auto" else 0, options)
+        further = DiscriminatorOptions(
+            head=head, head_dim=head_dim, dropout=dropout, attention_resolution=attention_resolution
+        )
+        self.add_options(widths, channels, further)
         self.level = Level(resolution)
 
     def set_level(self, resolution: int, alpha: float = 1.0) -> None:
@@ -191,8 +204,10 @@ class Discriminator(StyleDiscriminator):
             images[side // 2] = box_downsample(x)
         y: Tensor | None = None
         for r in reversed([r for r in self.resolutions if 4 < r <= side]):
-            y = self.blocks[str(r)](y, images.get(r), alpha)
+            y = self.after_block(self.blocks[str(r)](y, images.get(r), alpha), random)
         logits, features = self.epilogue(y, images.get(4), alpha)
+        if self.head is not None:
+            return self.head(features, x, c, random)
         if self.num_classes:
             if c is None:
                 raise ValueError(f"this network has {self.num_classes} classes and needs c [N, {self.num_classes}]")

@@ -14,13 +14,14 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from stylegen.bounds import ChannelBase, Clamp, Count, Depth, Range, Taps, Width
+from stylegen.bounds import ChannelBase, Clamp, Count, Depth, DropoutRates, Range, Resolution, Taps, Width
 from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.layers.activation import get_activation
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
 from stylegen.layers.minibatch_std import MinibatchStd
 from stylegen.layers.resample import downsample2d, fir_filter
-from stylegen.networks.discriminator import RandomInputs, StyleDiscriminator
+from stylegen.networks.discriminator import RandomInputs
+from stylegen.networks.discriminator_heads import DiscriminatorOptions, OptionedDiscriminator
 from stylegen.networks.generator import layer_widths
 from stylegen.networks.mapping import Mapping
 from stylegen.networks.stylegan2 import check_architecture
@@ -85,7 +86,7 @@ class DiscriminatorEpilogue(nn.Module):
     """4x4: minibatch standard deviation, convolution, two linear layers -> [N, out_features] and features [N, I].
 
     Args:
-        in_channels, out_features: widths.
+        in_channels, out_features: widths; without the last linear layer, the output is None, if `out_features` is 0.
         options: see `LayerOptions`.
     """
 
@@ -101,18 +102,18 @@ class DiscriminatorEpilogue(nn.Module):
         width = in_channels + options.mbstd_num_channels
         self.conv = EqualizedConv2d(width, in_channels, 3, activation=activation, conv_clamp=options.conv_clamp)
         self.fc = EqualizedLinear(in_channels * 16, in_channels, activation=activation)
-        self.out = EqualizedLinear(in_channels, out_features)
+        self.out = EqualizedLinear(in_channels, out_features) if out_features else None
 
-    def forward(self, x: Tensor, rgb: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, rgb: Tensor | None) -> tuple[Tensor | None, Tensor]:
         x = x.to(torch.promote_types(x.dtype, torch.float32))  # logits and minibatch statistics
         if self.from_rgb is not None:
             x = x + self.from_rgb(rgb)
         x = self.conv(self.mbstd(x))
         x = self.fc(x.flatten(1))
-        return self.out(x), x
+        return None if self.out is None else self.out(x), x
 
 
-class Discriminator(StyleDiscriminator):
+class Discriminator(OptionedDiscriminator):
     """Image (and label) -> logit, with projection of labels (Miyato and Koyama 2018, arXiv 1802.05637).
 
     Args:
@@ -125,6 +126,11 @@ class Discriminator(StyleDiscriminator):
         activation: see `layers.activation`.
         conv_clamp: limit on magnitudes, 256 in the published half-precision settings; null for no limit.
         resample_taps: FIR filter of the down-sampling.
+        head: last layers, see `discriminator_heads.HEADS`; auto for the published ones, with a projection of labels if
+            there are labels.
+        head_dim: width of the code of head=autoencoder and head=bottleneck.
+        dropout: rates after the last blocks, as [0.2,0.5,0.5] of CT-GAN (arXiv 1803.01541), in training only.
+        attention_resolution: of the block outputs that self-attention follows (SAGAN has 32); null for none.
 
     Shape: x [N, channels, resolution, resolution] in [-1, 1], c [N, num_classes] -> logits [N, 1].
     """
@@ -145,6 +151,10 @@ class Discriminator(StyleDiscriminator):
         activation: str = "lrelu",
         conv_clamp: Clamp | None = None,
         resample_taps: Taps = (1, 3, 3, 1),
+        head: str = "auto",
+        head_dim: Width = 256,
+        dropout: DropoutRates = (),
+        attention_resolution: Resolution | None = None,
     ) -> None:
         super().__init__()
         ImageSpec(resolution, channels, num_classes)
@@ -170,17 +180,25 @@ class Discriminator(StyleDiscriminator):
             }
         )
         self.mapping = None
-        if num_classes:
+        if num_classes and head == "auto":
             self.mapping = Mapping(z_dim=0, num_classes=num_classes, w_dim=widths[4], num_layers=mapping_layers)
-        self.epilogue = DiscriminatorEpilogue(widths[4], widths[4] if num_classes else 1, options)
+        logits = (widths[4] if num_classes else 1) if head == "auto" else 0
+        self.epilogue = DiscriminatorEpilogue(widths[4], logits, options)
+        further = DiscriminatorOptions(
+            head=head, head_dim=head_dim, dropout=dropout, attention_resolution=attention_resolution
+        )
+        self.add_options(widths, channels, further)
 
     def outputs(self, x: Tensor, c: Tensor | None = None, random: RandomInputs | None = None) -> DiscriminatorOutputs:
         rgb: Tensor | None = x
         y: Tensor | None = None
         for block in self.blocks.values():
             y, rgb = block(y, rgb)
+            y = self.after_block(y, random)
         assert y is not None
         logits, features = self.epilogue(y, rgb)
+        if self.head is not None:
+            return self.head(features, x, c, random)
         if self.mapping is not None:
             label = self.mapping(None, c)
             logits = (logits * label).sum(dim=1, keepdim=True) / math.sqrt(label.shape[1])

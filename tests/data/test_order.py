@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylegen.data.order import BatchSampler, ImageOrder
+from stylegen.data.order import BatchSampler, HalfLabelledOrder, ImageOrder
 from stylegen.errors import UserError
 from stylegen.randomness import permutation
 
@@ -92,3 +92,17 @@ def test_bad_batches():
         BatchSampler(15, 5, 100, seed=0, world_size=2)
     with pytest.raises(ValueError, match="rank=2"):
         BatchSampler(15, 4, 100, seed=0, rank=2, world_size=2)
+
+
+def test_every_second_image_is_labelled():
+    labelled = torch.tensor([1, 4, 6])
+    order, start, count = HalfLabelledOrder(labelled, 10, seed=0), 3, 40
+    together = order.indices(start, count)
+    numbers = torch.arange(start, start + count)
+    assert torch.isin(together[numbers % 2 == 0], labelled).all()
+    first = order.indices(0, 20)
+    assert sorted(first[1::2].tolist()) == list(range(10)), "the others are images of the whole dataset, once each"
+    assert sorted(first[:6:2].tolist()) == labelled.tolist()
+    for rank in range(3):
+        assert torch.equal(order.indices(start, count, rank, 3), together[rank::3])
+    assert not torch.equal(HalfLabelledOrder(labelled, 10, seed=0, attempt=1).indices(0, 20), first)

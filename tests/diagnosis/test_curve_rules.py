@@ -45,13 +45,17 @@ def test_only_the_last_quarter_counts():
     assert rules.discriminator_wins(evidence(loss_D=early[::-1][:12] + [loss_at(0.99)] * 4))
 
 
-@pytest.mark.parametrize(("name", "pairing", "terms"), [("relativistic", "single", 1), ("relativistic", "average", 2)])
+@pytest.mark.parametrize(
+    ("name", "pairing", "terms"), [("relativistic", "single", 1), ("relativistic", "average", 2), ("minimax", None, 2)]
+)
 def test_the_terms_of_other_losses(name, pairing, terms):
     run = evidence({"loss.name": name, "loss.pairing": pairing}, loss_D=-terms * math.log(0.9))
     assert rules.certainty(run) == pytest.approx(0.9)
 
 
 def test_an_unknown_loss_is_not_judged():
+    run = evidence({"loss.name": "relativistic", "loss.pairing": "average", "loss.kind": "hinge"}, loss_D=0.0)
+    assert rules.certainty(run) is None
     run = evidence({"loss.name": "hinge"}, loss_D=0.0)
     assert rules.certainty(run) is None
     assert not rules.discriminator_wins(run) + rules.discriminator_guesses(run) + rules.r1_out_of_range(run)

@@ -27,7 +27,8 @@ class RecordingCritic(StyleDiscriminator):
 
     def outputs(self, x: Tensor, c: Tensor | None = None, random: RandomInputs | None = None) -> DiscriminatorOutputs:
         self.seen.append(x)
-        return DiscriminatorOutputs(x.square().sum(dim=(1, 2, 3))[:, None] / 100)
+        logits = x.square().sum(dim=(1, 2, 3))[:, None] / 100
+        return DiscriminatorOutputs(logits, features=logits, label_logits=logits)
 
 
 def micro_batch(p: float) -> tuple[MicroBatch, RecordingCritic, Callable[[str], Phase]]:

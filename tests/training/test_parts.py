@@ -168,3 +168,18 @@ def test_the_generator_takes_every_third_step() -> None:
     assert due["D_r1"] == list(range(0, 25, 2))
     assert [phase.weight for phase in phases] == [1, 4, 1, 2]
     assert lazy_correction(phases, "G") == pytest.approx(4 / 5)
+
+
+def test_the_generators_turn_counts_steps_of_the_discriminator_only() -> None:
+    """lightning-generative-models schedules WGAN's n_critic by Lightning's `global_step`, which counts the steps of
+    both optimizers: from its second turn on, the generator then comes one step early."""
+    main = build_phases(LOSSES["wasserstein"](), {}, d_steps_per_g_step=5)[0]
+    ours = [steps for steps in range(40) if main.is_due(steps)]
+    wrong, global_step = [], 0
+    for steps in range(40):
+        global_step += 1  # the discriminator
+        if global_step % 5 == 0:
+            wrong.append(steps)
+            global_step += 1
+    assert ours == list(range(4, 40, 5))
+    assert wrong == list(range(4, 40, 4))
