@@ -126,6 +126,7 @@ ChannelBase = Annotated[int, Range(1, 2**22)]
 Clamp = Annotated[float, Range(0, 1e9, above=True)]
 Logit = Annotated[float, Range(-1000, 1000)]
 DropoutRates = Annotated[Sequence[float], Range(0, 1, below=True, count=(0, 9))]
+PerStage = Annotated[Sequence[int], Range(1, 16384, count=(0, 16))]  # one number for each resolution
 
 
 @functools.cache

@@ -10,20 +10,25 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.augment_inputs import AugmentInputs
-from stylegen.bounds import Interval, Range, Share, check_arguments
+from stylegen.bounds import Interval, Kimg, Range, Share, check_arguments
+from stylegen.cosine_schedule import cosine_schedule
+from stylegen.errors import UserError
 
 
 class Controller:
     """Adjusts p so that the overfitting heuristic r_t = E sign(D(real)) stays at a target (ADA, section 3.1).
 
     r_t = 0 means no overfitting, r_t = 1 complete overfitting. Every few steps p increases if r_t, averaged since the
-    last adjustment, is above the target, and decreases if it is below, at a rate of 1 per `speed_kimg`.
+    last adjustment, is above the target, and decreases if it is below, at a rate of 1 per `speed_kimg`. Without a
+    target, p is constant or moves to `p_to` along a cosine (`stylegen.cosine_schedule`).
 
     Args:
         p: initial augmentation probability, in [0, 1].
         target: of r_t; null for a fixed p.
         every: steps between adjustments of p.
         speed_kimg: thousands of real images in which p can go from 0 to 1.
+        p_to: p at the end of a schedule, for target=null; null for none.
+        p_kimg: length of that schedule.
 
     Attributes:
         p: current augmentation probability, in [0, 1].
@@ -35,12 +40,26 @@ class Controller:
         target: Annotated[float, Range(-1, 1)] | None = 0.6,
         every: Interval = 4,
         speed_kimg: Annotated[float, Range(0.001, 1e7)] = 500.0,
+        p_to: Share | None = None,
+        p_kimg: Kimg = 0.0,
     ) -> None:
         check_arguments("augment", Controller, locals())
+        if p_to is not None and target is not None:
+            raise UserError(
+                f"augment.p_to={p_to:g} augment.target={target:g}",
+                rule="p follows either a schedule or the discriminator's overfitting",
+                fix="Add augment.target=null, or leave augment.p_to and augment.p_kimg out",
+            )
+        self.schedule = cosine_schedule("augment.p", p, p_to, p_kimg)
         self.p, self.target, self.every, self.speed_kimg = float(p), target, every, speed_kimg
         self._steps = 0
         self._total = torch.zeros(2)  # sum of signs, number of images; over all ranks, since the last adjustment
         self._pending: Tensor | None = None  # the same for this rank and step
+
+    def begin_step(self, images_seen: int) -> None:
+        """Set a scheduled p; call before each training step."""
+        if not self.schedule.is_constant:
+            self.p = self.schedule.at(images_seen)
 
     def observe(self, real_logits: Tensor) -> None:
         """Add the signs of the logits [N, 1] of this rank's real images; does not synchronize with the device."""

@@ -48,6 +48,7 @@ class AdaPipeline:
         contrast_std: standard deviation of log2 of the contrast.
         hue_max: largest rotation of the hue, as a fraction of 180 degrees.
         saturation_std: standard deviation of log2 of the saturation.
+        color_multiplier: factor on the probability of the operations on color, 0.5 in R3GAN.
         imgfilter_std: standard deviation of log2 of a band's amplification.
         noise_std: standard deviation of the noise's standard deviation.
         cutout_size: side of the cutout box, as a fraction of the image's.
@@ -66,6 +67,7 @@ class AdaPipeline:
     contrast_std: Deviation = 0.5
     hue_max: Share = 1.0
     saturation_std: Deviation = 1.0
+    color_multiplier: Share = 1.0
     imgfilter_std: Deviation = 1.0
     noise_std: Deviation = 0.1
     cutout_size: Share = 0.5
@@ -108,7 +110,7 @@ class AdaPipeline:
         if maps:
             images = warp(images, compose([m.to(images.dtype) for m in maps]))
         if self.operations.intersection(color.OPERATIONS):
-            images = color.adjust_color(images, self.operations, draws, p, self)
+            images = color.adjust_color(images, self.operations, draws, p * self.color_multiplier, self)
         if "imgfilter" in self.operations:
             images = bands.amplify_bands(images, draws, p, self.imgfilter_std)
         if "noise" in self.operations:

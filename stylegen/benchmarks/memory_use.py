@@ -109,7 +109,7 @@ class MemoryModel:
 def _unit(subject: Subject) -> int:
     settings = subject.settings
     parts = [regularizer.get("batch_shrink", 1) for regularizer in settings.regularizers.values()]
-    if settings.discriminator.mbstd_num_channels:
+    if settings.discriminator.arguments.get("mbstd_num_channels"):
         parts.append(min(settings.discriminator.mbstd_group_size, subject.batch_size))
     return math.lcm(*parts, 1)
 

@@ -144,13 +144,22 @@ _CLASSES = [
     ("torch", "device"),
     ("runners.running_stats", "RunningStats"),  # genforce
     ("runners.running_stats", "SingleStats"),
+    *(("training.networks", name) for name in ("Generator", "Discriminator")),  # R3GAN
+    *(("R3GAN.Networks", f"{network}Stage") for network in ("Generator", "Discriminator")),
+    *(("R3GAN.Networks", name) for name in ("Generator", "Discriminator", "GenerativeBasis", "DiscriminativeBasis")),
+    *(("R3GAN.Networks", name) for name in ("Convolution", "ResidualBlock", "UpsampleLayer", "DownsampleLayer")),
+    ("R3GAN.FusedOperators", "BiasedActivationCUDA"),
+    *(("R3GAN.Resamplers", f"Interpolative{way}samplerCUDA") for way in ("Up", "Down")),
+    ("torch.nn.modules.container", "ModuleList"),
+    ("torch.nn.modules.conv", "Conv2d"),
+    ("torch.nn.modules.linear", "Linear"),
 ]
 _DICTS = [("collections", "OrderedDict"), ("dnnlib.util", "EasyDict"), ("builtins", "dict"), ("__builtin__", "dict")]
 _DESCRIPTIONS = [
     ("builtins", "object"),
     ("__builtin__", "object"),
     ("numpy", "ndarray"),
-    *(("torch", name) for name in ("float16", "float32", "float64", "int64", "int32", "uint8", "bool")),
+    *(("torch", name) for name in ("float16", "bfloat16", "float32", "float64", "int64", "int32", "uint8", "bool")),
     *(("torch", name) for name in ("contiguous_format", "channels_last", "preserve_format")),
 ]
 NAMES: Table = {

@@ -178,7 +178,7 @@ def _classes_of_generator(old: Weights, num_classes: int) -> Weights:
         return old
     with ShapesOnly():
         generator = build_generator(old.network, **old.settings)
-    rule = "its mapping network has no layers" if old.settings["mapping_layers"] == 0 else ""
+    rule = "its mapping network has no layers" if old.settings.get("mapping_layers", 0) == 0 else ""
     if generator.w_dim != old.settings["w_dim"]:  # its slots hold the label too
         rule = "its layers are conditioned on the class index"
     if rule:

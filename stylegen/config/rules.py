@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from stylegen.config.loss_rules import check_loss
+from stylegen.config.regularizer_rules import check_regularizers
 from stylegen.config.sections import Arguments
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
@@ -42,6 +43,7 @@ def check_settings(config: TrainSettings, dataset: ImageDataset) -> None:
     _check_sample_grid(config.sample_count, dataset.spec.resolution)
     check_accelerator(config.trainer.accelerator, config.trainer.devices)
     _check_launcher(config)
+    check_regularizers(config)
     networks = {"generator": config.generator, "discriminator": config.discriminator}
     clamps = {f"{net}.conv_clamp": network.arguments.get("conv_clamp", "missing") for net, network in networks.items()}
     Precision(config.precision, config.half_resolutions).check(device_type(config.trainer.accelerator), clamps)
@@ -197,7 +199,7 @@ def _check_batch(config: TrainSettings, dataset: ImageDataset, batch: int, setti
         )
     parts = batch // share
     units = {"trainer.devices * trainer.num_nodes": (processes, processes)}
-    if config.discriminator.mbstd_num_channels:
+    if config.discriminator.arguments.get("mbstd_num_channels"):
         group = config.discriminator.mbstd_group_size
         units["discriminator.mbstd_group_size"] = (group, parts * min(group, batch))
     for name, regularizer in config.regularizers.items():

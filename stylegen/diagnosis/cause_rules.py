@@ -13,6 +13,8 @@ EFFECTIVE_LEAST = 0.75
 # A class with a tenth of the average is in one of ten batches in which the others are.
 FEW_OF_CLASS = 0.1
 _NAMED = 5  # classes named in a finding
+# Regularizers that limit the discriminator's slope, in place of R1.
+LIMITS_SLOPE = {"zero_gp", "wgan_gp", "wgan_div", "dragan", "roth", "spectral_norm", "weight_clipping"}
 
 
 def rate_too_high(evidence: Evidence) -> list[Finding]:
@@ -35,8 +37,9 @@ def rate_too_high(evidence: Evidence) -> list[Finding]:
 
 
 def r1_missing(evidence: Evidence) -> list[Finding]:
-    """No penalty on D's slope."""
-    if evidence.settings.get("regularizers.r1.gamma"):
+    """Nothing limits D's slope."""
+    others = (key.split(".")[1] for key in evidence.settings if key.startswith("regularizers."))
+    if evidence.settings.get("regularizers.r1.gamma") or LIMITS_SLOPE & set(others):
         return []
     return [
         Finding(

@@ -4,6 +4,7 @@ Parameters keep their values. FIR filters, which our snapshots do not hold, are 
 strict.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from torch import Tensor
 from stylegen.checkpoints.importers.foreign_model import Inexpressible, rename
 from stylegen.layers.resample import fir_filter
 from stylegen.networks import StyleGenerator
+from stylegen.networks.r3gan import Synthesis as R3GANSynthesis
 from stylegen.networks.stylegan3 import Synthesis as StyleGAN3Synthesis
 
 _SEPARABLE_TAPS = 8  # from this length on, NVIDIA's code stores a filter as one row
@@ -128,7 +130,49 @@ def genforce_stylegan1(generator: StyleGenerator) -> Reference:
     return Reference("GenForce", arguments, tensors | {"synthesis.lod": torch.tensor(float(lod))})
 
 
-REFERENCES = {"stylegan1": genforce_stylegan1, "stylegan2": nvidia_stylegan2, "stylegan3": nvidia_stylegan3}
+def published_r3gan(generator: StyleGenerator) -> Reference:
+    """R3GAN as `training.networks.Generator` of its authors' code."""
+    s, synthesis = generator.settings, generator.synthesis
+    assert isinstance(synthesis, R3GANSynthesis)
+    if s["channels"] != 3:
+        raise Inexpressible(f"generator.channels={s['channels']}", "the published R3GAN has 3")
+    stages = list(synthesis.stages.values())
+    arguments = {
+        "NoiseDimension": s["z_dim"],
+        "WidthPerStage": [stage.width for stage in stages],
+        "CardinalityPerStage": [stage.groups for stage in stages],
+        "BlocksPerStage": [stage.blocks for stage in stages],
+        "ExpansionFactor": s["expansion"],
+        "KernelSize": s["kernel_size"],
+        "ResamplingFilter": _before_repetition(s["resample_taps"]),
+        "FP16Stages": [],
+        "c_dim": s["num_classes"],
+        "img_resolution": s["resolution"],
+    }
+    if s["num_classes"]:
+        arguments["ConditionEmbeddingDimension"] = s["embedding_dim"] or s["z_dim"]
+    kernel = fir_filter(s["resample_taps"])
+    filters = {f"Model.MainLayers.{k}.Layers.0.Resampler.Kernel": kernel for k in range(1, len(stages))}
+    own = {name: tensor for name, tensor in generator.state_dict().items() if name != "mapping.w_avg"}
+    return Reference("R3GAN", arguments, _named(own, _R3GAN_ROWS) | filters)
+
+
+def _before_repetition(taps: Sequence[float]) -> list[float]:
+    """The filter f with f * [1, 1] = `taps`: R3GAN repeats pixels first. Raises Inexpressible if there is none."""
+    found = list(itertools.accumulate(taps, lambda last, tap: tap - last))
+    if found.pop():
+        raise Inexpressible(
+            f"generator.resample_taps={list(taps)}", "the published R3GAN repeats pixels, then filters: [1, 3, 3, 1]"
+        )
+    return found
+
+
+REFERENCES = {
+    "stylegan1": genforce_stylegan1,
+    "stylegan2": nvidia_stylegan2,
+    "stylegan3": nvidia_stylegan3,
+    "r3gan": published_r3gan,
+}
 
 
 def _layer(end: str) -> Any:
@@ -141,6 +185,33 @@ def _layer(end: str) -> Any:
     return name
 
 
+def _r3gan(end: str) -> Any:
+    """Our resolution -> the reference's stage."""
+    return lambda match: f"Model.MainLayers.{int(match[1]).bit_length() - 3}.Layers.{match.expand(end)}"
+
+
+def _r3gan_block(end: str) -> Any:
+    """Our residual block -> the reference's, whose first layer is the resampling."""
+    name = _r3gan("")
+    return lambda match: f"{name(match)}{int(match[2]) + 1}.{end}"
+
+
+_R3GAN_BLOCK = r"synthesis\.blocks\.(\d+)\.layers\.(\d+)\."
+_R3GAN_ROWS: list[tuple[Any, ...]] = [
+    (r"mapping\.embedding\.weight", "Model.EmbeddingLayer.weight"),
+    (r"synthesis\.input\.basis", "Model.MainLayers.0.Layers.0.Basis"),
+    (r"synthesis\.input\.affine\.weight", "Model.MainLayers.0.Layers.0.LinearLayer.weight"),
+    (r"synthesis\.blocks\.(\d+)\.resize\.weight", _r3gan("0.LinearLayer.Layer.weight")),
+    *(
+        (_R3GAN_BLOCK + rf"{ours}\.weight", _r3gan_block(f"LinearLayer{k}.Layer.weight"))
+        for k, ours in enumerate(("expand", "grouped", "project"), start=1)
+    ),
+    *(
+        (_R3GAN_BLOCK + rf"{ours}\.bias", _r3gan_block(f"NonLinearity{k}.Bias"))
+        for k, ours in enumerate(("expand", "grouped"), start=1)
+    ),
+    (r"synthesis\.to_rgb\.weight", "Model.AggregationLayer.Layer.weight"),
+]
 _BLOCK = r"synthesis\.blocks\.(\d+)\.layer([01])\."
 _GENFORCE_ROWS: list[tuple[Any, ...]] = [
     (r"mapping\.layers\.(\d+)\.(weight|bias)", r"mapping.dense\1.\2"),

@@ -1,12 +1,15 @@
-"""Inputs of StyleGAN's synthesis network (Karras et al. 2019, arXiv 1812.04948, figure 1).
+"""Inputs of synthesis networks: StyleGAN's (Karras et al. 2019, arXiv 1812.04948, figure 1) and R3GAN's (Huang et al.
+2024, arXiv 2501.05441, section 3).
 
-A learned 4x4 constant (b) or 4x4 maps computed from the latent (a), and noise after every convolution (b).
+StyleGAN: a learned 4x4 constant (b) or 4x4 maps computed from the latent (a), and noise after every convolution (b).
 """
 
 import math
 
 import torch
 from torch import Tensor, nn
+
+from stylegen.layers.variance_scaling import initialize
 
 
 class ConstantInput(nn.Module):
@@ -33,6 +36,22 @@ class LatentInput(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         return (w @ (self.weight.to(w.dtype) * self.weight_gain).t()).unflatten(1, (-1, 4, 4))
+
+
+class BasisInput(nn.Module):
+    """R3GAN: 4x4 maps B scaled by the latent: B_c (A w)_c, with B from N(0, 1) and A from N(0, 1 / D).
+
+    Shape: w [N, D] -> [N, C, 4, 4].
+    """
+
+    def __init__(self, w_dim: int, channels: int) -> None:
+        super().__init__()
+        self.basis = nn.Parameter(torch.randn(channels, 4, 4))
+        self.affine = nn.Linear(w_dim, channels, bias=False)
+        initialize(self.affine.weight)
+
+    def forward(self, w: Tensor) -> Tensor:
+        return self.basis * self.affine(w)[:, :, None, None]
 
 
 class NoiseInput(nn.Module):

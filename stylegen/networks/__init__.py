@@ -9,6 +9,8 @@ from stylegen.errors import unknown_choice
 from stylegen.networks.discriminator import StyleDiscriminator as StyleDiscriminator
 from stylegen.networks.generator import Level as Level
 from stylegen.networks.generator import StyleGenerator as StyleGenerator
+from stylegen.networks.r3gan import Generator as R3GANGenerator
+from stylegen.networks.r3gan_discriminator import Discriminator as R3GANDiscriminator
 from stylegen.networks.stylegan1 import Generator as StyleGAN1Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator as StyleGAN1Discriminator
 from stylegen.networks.stylegan2 import Generator as StyleGAN2Generator
@@ -19,10 +21,12 @@ GENERATORS: dict[str, type[StyleGenerator]] = {
     "stylegan1": StyleGAN1Generator,
     "stylegan2": StyleGAN2Generator,
     "stylegan3": StyleGAN3Generator,
+    "r3gan": R3GANGenerator,
 }
 DISCRIMINATORS: dict[str, type[StyleDiscriminator]] = {
     "stylegan1": StyleGAN1Discriminator,
     "stylegan2": StyleGAN2Discriminator,
+    "r3gan": R3GANDiscriminator,
 }
 
 

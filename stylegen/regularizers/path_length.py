@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -37,8 +36,8 @@ class PathLength(Regularizer):
     The buffer `mean` [] holds a. It is updated before it is subtracted, and the update is part of the graph.
     """
 
-    network: ClassVar[str] = "G"
-    coupled: ClassVar[bool] = True  # by a
+    network = "G"
+    coupled = True  # by a
     mean: Tensor
 
     def __init__(

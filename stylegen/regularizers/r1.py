@@ -1,20 +1,12 @@
 """R1 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 9): zero-centred gradient penalty on real images."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from stylegen.bounds import Interval, Weight, check_arguments
+from stylegen.bounds import Interval, Kimg, Weight, check_arguments
+from stylegen.cosine_schedule import cosine_schedule
+from stylegen.regularizers.gradient_penalty import squared_gradients
 from stylegen.regularizers.regularizer import CriticBatch, Regularizer
-
-
-def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
-    """|| grad_x D(x) ||^2 for each image, differentiable: [N, C, H, W], [N, 1] -> [N]."""
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    # The sum over millions of pixels needs at least float32.
-    gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
-    return gradient.square().sum(dim=[1, 2, 3])
 
 
 class R1(Regularizer):
@@ -31,22 +23,36 @@ class R1(Regularizer):
     Args:
         gamma: weight; the penalty is multiplied by gamma / 2, for images in [-1, 1].
         every: interval in steps; a lazy penalty is also multiplied by it, in `training.phases.Phase`.
+        gamma_to: gamma moves to this value along a cosine, as in R3GAN (`stylegen.cosine_schedule`); None for a
+            constant.
+        gamma_kimg: length of that schedule in thousands of images.
 
     Raises:
-        UserError: if a value is out of bounds.
+        UserError: if a value is out of bounds, or a schedule has no length.
     """
 
-    network: ClassVar[str] = "D"
-    differentiates: ClassVar[tuple[str, ...]] = ("real",)
+    network = "D"
+    differentiates = ("real",)
 
-    def __init__(self, gamma: Weight = 10.0, every: Interval = 16) -> None:
+    gamma: float | Tensor
+
+    def __init__(
+        self, gamma: Weight = 10.0, every: Interval = 16, gamma_to: Weight | None = None, gamma_kimg: Kimg = 0.0
+    ) -> None:
         check_arguments("regularizers.r1", R1, locals())
         super().__init__(every)
-        self.gamma = gamma
+        self.schedule = cosine_schedule("regularizers.r1.gamma", gamma, gamma_to, gamma_kimg)
+        if self.schedule.is_constant:
+            self.gamma = gamma
+        else:
+            self.register_buffer("gamma", torch.tensor(gamma), persistent=False)
+
+    def begin_step(self, images_seen: int) -> None:
+        if isinstance(self.gamma, Tensor):
+            self.gamma.fill_(self.schedule.at(images_seen))
 
     def measure(self, batch: CriticBatch) -> Tensor:
-        penalty = r1_penalty(batch.images("real"), batch.outputs("real").logits)
-        return penalty / batch.downscale**2  # || grad_X ||^2 of the full-size image
+        return squared_gradients(batch.images("real"), batch.outputs("real").logits, batch.downscale)
 
     def combine(self, penalty: Tensor) -> Tensor:
         return self.gamma / 2 * penalty.mean()

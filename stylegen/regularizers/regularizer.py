@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -49,12 +49,14 @@ class CriticBatch:
     def outputs(self, view: str) -> DiscriminatorOutputs:
         """The outputs for the images of a view, computed once and shared by all terms of the phase."""
         if view not in self.known:
-            real = view.startswith("real")
-            labels = self.labels if real else self.fake_labels
-            assert labels is not None
-            images = self.images("real" if real else "fake")
-            self.known[view] = self.critic(images, labels, view)._replace(labels=labels, images=images)
+            self.known[view] = self.outputs_for(self.images("real" if view.startswith("real") else "fake"), view)
         return self.known[view]
+
+    def outputs_for(self, images: Tensor, view: str) -> DiscriminatorOutputs:
+        """The outputs for images made from those of the view's source, whose labels they have; not shared."""
+        labels = self.labels if view.startswith("real") else self.fake_labels
+        assert labels is not None
+        return self.critic(images, labels, view)._replace(labels=labels, images=images)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,19 @@ class SynthesisBatch:
     resynthesize: Callable[[Tensor], Tensor] | None = None
 
 
+@dataclass(frozen=True)
+class WeightBatch:
+    """Input of a regularizer of the weights alone, which has no `sources`.
+
+    Attributes:
+        network: the network that the term trains.
+        count: N, the images of the micro-batch: `measure` returns N equal values.
+    """
+
+    network: nn.Module
+    count: int
+
+
 class Regularizer(nn.Module, ABC):
     """Values for each image (`measure`), reduced to a scalar (`combine`).
 
@@ -91,21 +106,25 @@ class Regularizer(nn.Module, ABC):
     Attributes:
         network: "G" or "D", the network that the term trains; selects `SynthesisBatch` or `CriticBatch`.
         coupled: `combine` is not a mean over images, so it needs the values of the whole batch.
-        sources: of the images that a discriminator regularizer uses, "real" and "fake".
+        sources: of the images that a discriminator regularizer uses, "real" and "fake"; () for a term of the weights
+            alone, of either network, which receives `WeightBatch` and costs no forward pass.
         views: further passes of the discriminator with their own augmentation and dropout: "real/<name>",
             "fake/<name>".
-        differentiates: sources by whose images `measure` differentiates.
-        has_term: whether `measure` and `combine` exist; False for a constraint, which acts after each step.
+        differentiates: sources and views by whose images `measure` differentiates; () if it is no gradient penalty.
+        needs: fields of `DiscriminatorOutputs` that a discriminator regularizer uses.
+        has_term: whether `measure` and `combine` exist; False for a constraint, which acts in `begin_step` or
+            `end_step`.
     """
 
-    network: ClassVar[str]
-    coupled: ClassVar[bool] = False
-    sources: ClassVar[tuple[str, ...]] = ("real",)
-    views: ClassVar[tuple[str, ...]] = ()
-    differentiates: ClassVar[tuple[str, ...]] = ()
-    has_term: ClassVar[bool] = True
+    network: str
+    coupled: bool = False
+    sources: tuple[str, ...] = ("real",)
+    views: tuple[str, ...] = ()
+    differentiates: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ("logits",)
+    has_term: bool = True
 
-    def __init__(self, every: int, batch_shrink: int = 1) -> None:
+    def __init__(self, every: int = 1, batch_shrink: int = 1) -> None:
         super().__init__()
         self.every, self.batch_shrink = every, batch_shrink
 
@@ -117,15 +136,30 @@ class Regularizer(nn.Module, ABC):
         """
         return {}
 
+    def attach(self, network: nn.Module) -> None:
+        """Parametrize the weights of the trained network; once, before its optimizer exists."""
+
     def begin_step(self, images_seen: int) -> None:
         """Set scheduled values, before each step; tensors, because the step may be compiled."""
+
+    def observe(self, real: Sequence[Tensor]) -> None:
+        """Update statistics of the whole batch of real images, before each step.
+
+        Args:
+            real: this rank's micro-batches, [n, C, H, W] each.
+        """
 
     def end_step(self, network: nn.Module) -> None:
         """Constrain the weights of the trained network, after each of its optimizer steps."""
 
+    def reports(self) -> Mapping[str, Tensor]:
+        """State for the log, by name, after `combine`."""
+        return {}
+
     @abstractmethod
     def measure(self, batch: Any) -> Tensor | tuple[Tensor, ...]:
-        """`CriticBatch` or `SynthesisBatch` -> [N, ...], differentiable; several if `combine` takes several."""
+        """`CriticBatch`, `SynthesisBatch` or `WeightBatch` -> [N, ...], differentiable; several if `combine` takes
+        several."""
 
     @abstractmethod
     def combine(self, *values: Any, **named: Any) -> Tensor:
@@ -135,3 +169,16 @@ class Regularizer(nn.Module, ABC):
         """The term for a whole batch."""
         values = self.measure(batch)
         return self.combine(*(values if isinstance(values, tuple) else (values,)))
+
+
+class Constraint(Regularizer):
+    """A regularizer without a term, which changes the weights themselves."""
+
+    sources = ()
+    has_term = False
+
+    def measure(self, batch: Any) -> Tensor:
+        raise NotImplementedError
+
+    def combine(self, *values: Any, **named: Any) -> Tensor:
+        raise NotImplementedError

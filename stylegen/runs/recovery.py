@@ -87,7 +87,8 @@ def explained_memory_errors(settings: TrainSettings, current: Callable[[], Train
         step = current()
         batch = settings.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)
         share = min(settings.batch_per_device or batch, batch // num_processes(settings))
-        group = min(settings.discriminator.mbstd_group_size, batch) if settings.discriminator.mbstd_num_channels else 1
+        D = settings.discriminator.arguments
+        group = min(D["mbstd_group_size"], batch) if D.get("mbstd_num_channels") else 1
         smaller = [size for size in range(group, share, group) if share % size == 0]
         same = f"batch_per_device={smaller[-1]} continues the same training with less memory; " if smaller else ""
         raise RunError(

@@ -24,6 +24,7 @@ class TrainResult:
         metrics: the last evaluation, one line per metric.
         kimg: length of the run.
         figures: plot of the metrics and animation of the samples, if they exist.
+        mixes: whether the network has styles to mix.
         finished_before: the run had reached its end before this command.
     """
 
@@ -33,10 +34,12 @@ class TrainResult:
     metrics: list[str]
     kimg: float
     figures: Sequence[Path] = ()
+    mixes: bool = True
     finished_before: bool = False
 
     def __str__(self) -> str:
         where = shlex.quote(str(self.folder))
+        figure = "mixing layers=coarse" if self.mixes else "interpolation seeds=0-7"
         finished = f" is already finished at {self.kimg:g} kimg; a larger total_kimg continues it"
         lines = [
             f"run       {self.folder}{finished if self.finished_before else ''}",
@@ -44,13 +47,18 @@ class TrainResult:
             *[f"figures   {', '.join(map(str, self.figures))}"] * bool(self.figures),
             f"snapshot  {self.snapshot}",
             f"metrics   {'; '.join(self.metrics) or f'python -m stylegen evaluate snapshot={where} computes them'}",
-            f"next      python sample.py snapshot={where} mode=mixing layers=coarse",
+            f"next      python sample.py snapshot={where} mode={figure}",
         ]
         return "\n".join(lines)
 
 
-def read_result(folder: RunFolder, images_seen: int, finished_before: bool = False) -> TrainResult:
-    """The result of a run that has ended at `images_seen`."""
+def read_result(folder: RunFolder, images_seen: int, mixes: bool = True, finished_before: bool = False) -> TrainResult:
+    """The result of a run that has ended at `images_seen`.
+
+    Args:
+        mixes: whether the network has styles to mix.
+        finished_before: see `TrainResult`.
+    """
     card = read_card(folder, images_seen)
     return TrainResult(
         folder=folder.root,
@@ -59,6 +67,7 @@ def read_result(folder: RunFolder, images_seen: int, finished_before: bool = Fal
         metrics=describe(card) if card else [],
         kimg=images_seen / 1000,
         figures=[path for path in (folder.metrics_plot, folder.animation) if path.exists()],
+        mixes=mixes,
         finished_before=finished_before,
     )
 

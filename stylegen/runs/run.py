@@ -54,11 +54,12 @@ def train(settings: TrainSettings) -> TrainResult | None:
     dataset = build_dataset(settings)
     check_settings(settings, dataset)
     step = build_step(settings, dataset)
+    mixes = step.G.num_ws > 1
     export_slurm_ranks(settings.trainer.devices, settings.trainer.num_nodes)
     with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
         start, note = from_first(lambda: _choose_start(settings, dataset, step))
         if start.is_finished(settings):
-            return read_result(start.folder, start.images_seen, finished_before=True) if is_first() else None
+            return read_result(start.folder, start.images_seen, mixes, finished_before=True) if is_first() else None
         with explained_memory_errors(settings, lambda: step):
             threads, threads_note = from_first(lambda: choose_threads(settings, step, start))
             settings = replace(settings, threads=threads)
@@ -80,7 +81,7 @@ def train(settings: TrainSettings) -> TrainResult | None:
                     images_seen = launch(_train_rank, settings, start, signals, processes=workers, hint=_HINT)
             else:
                 images_seen = _train_from(start, settings, dataset, step, device)
-            result = read_result(start.folder, images_seen)
+            result = read_result(start.folder, images_seen, mixes)
             RunLog(start.folder.log).say(str(result), terminal=False)
             return result
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from stylegen.bounds import Kimg, Share, check_arguments
+from stylegen.cosine_schedule import CosineSchedule
 from stylegen.layers.conditioning import batch_statistics, standing_statistics
 from stylegen.networks import StyleGenerator
 from stylegen.training.random_inputs import Draws, InputSpec
@@ -15,29 +16,32 @@ _STANDING_BATCHES, _STANDING_BATCH = 16, 32
 class EMA:
     """EMA of the generator, with a half-life that is shorter at the start of a run.
 
-    half-life = min(kimg * 1000, rampup * images seen), decay of one step = 0.5^(batch / half-life).
+    half-life = min(kimg * 1000, rampup * images seen), decay of one step = 0.5^(batch / half-life). With `ramp_kimg`,
+    kimg * 1000 is reached along a cosine (`stylegen.cosine_schedule`).
 
     Args:
         kimg: half-life in thousands of images.
         rampup: upper bound of the half-life, as a share of the images seen; None for no ramp-up. With `init` the
             default is None: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
+        ramp_kimg: the half-life rises from 0 to `kimg` over this many thousand images, as in R3GAN; 0 for no rise.
 
     Raises:
         UserError: a half-life or share outside its bounds.
     """
 
-    def __init__(self, kimg: Kimg = 10.0, rampup: Share | None = 0.05) -> None:
+    def __init__(self, kimg: Kimg = 10.0, rampup: Share | None = 0.05, ramp_kimg: Kimg = 0.0) -> None:
         check_arguments("ema", EMA, locals())
         self.kimg, self.rampup = kimg, rampup
+        self.schedule = CosineSchedule(0.0, kimg, ramp_kimg) if ramp_kimg else CosineSchedule(kimg)
 
     def decay(self, images_seen: int, batch_size: int) -> float:
-        """Weight of the previous EMA in [0, 1); 0 at the first step with ramp-up.
+        """Weight of the previous EMA in [0, 1); 0 at the first step with ramp-up or rise.
 
         Args:
             images_seen: before this step.
             batch_size: images of this step.
         """
-        half_life = self.kimg * 1000
+        half_life = self.schedule.at(images_seen) * 1000
         if self.rampup is not None:
             half_life = min(half_life, images_seen * self.rampup)
         return 0.5 ** (batch_size / max(half_life, 1e-8))

@@ -6,12 +6,12 @@ included.
 """
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from stylegen.regularizers import Regularizer
 from stylegen.training.random_inputs import InputSpec
 from stylegen.training.step import TrainingStep
 
@@ -19,6 +19,7 @@ _MAIN_G, _MAIN_D = 4, 8  # forward passes of both main phases: G 1 + 2 + 1; D 1 
 _AUGMENTED = 5  # of the augmentation: G 1 + 2; D 1 and 1, without gradients
 _LEAST_P = 0.1  # adaptive augmentation starts at 0, where it costs nothing
 _TWICE = 7  # forward, backward, and the backward passes of both
+_ONCE = 3  # forward and backward
 _MOMENTS = 16  # samples of the growth schedule
 _MAX_IMAGES = 16  # of a timed pass
 _SLOW = 2.0  # seconds; a pass that takes longer is not repeated
@@ -62,10 +63,18 @@ def _seconds_per_image(step: TrainingStep, share: int) -> float:
         first, second = _timed_passes(step, count), _timed_passes(step, count)
         seconds = {name: min(first[name], second[name]) / count for name in first}  # other processes delay one
     passes = {"G": float(_MAIN_G), "D": float(_MAIN_D), "augment": float(_AUGMENTED)}
-    regularizers: Iterable[Any] = step.regularizers.values()
-    for regularizer in regularizers:
-        passes[regularizer.network] += _TWICE / (regularizer.every * regularizer.batch_shrink)
+    for regularizer in step.regularizers.values():
+        passes[regularizer.network] += _passes(regularizer) / (regularizer.every * regularizer.batch_shrink)
     return sum(passes[name] * seconds[name] for name in seconds)
+
+
+def _passes(regularizer: Regularizer) -> int:
+    """Forward passes of its network that take the time of a term."""
+    if not regularizer.sources:  # a term or constraint of the weights
+        return 0
+    if regularizer.network == "G":
+        return _TWICE
+    return _TWICE * len(regularizer.differentiates) or _ONCE * len(regularizer.views)
 
 
 def _timed_passes(step: TrainingStep, count: int) -> dict[str, float]:
@@ -94,7 +103,8 @@ def _augmented(step: TrainingStep, images: Tensor, indices: Tensor) -> Tensor:
         image_shape=images.shape[1:], views=("fake",), augmented=True, image_noise=pipeline.uses_image_noise
     )
     draws = step.draws.inputs("estimate", indices, spec).augment["fake"]
-    return pipeline(images, controller.p if controller.target is None else max(controller.p, _LEAST_P), draws)
+    fixed = controller.target is None and controller.schedule.is_constant
+    return pipeline(images, controller.p if fixed else max(controller.p, _LEAST_P), draws)
 
 
 def _now(device: torch.device) -> float:

@@ -51,5 +51,10 @@ def frozen_parameters(discriminator: nn.Module, count: int) -> frozenset[str]:
 
 
 def learning_parameters(network: nn.Module, frozen: Collection[str] = ()) -> list[nn.Parameter]:
-    """The parameters that are not frozen, in the order of the network."""
-    return [parameter for name, parameter in network.named_parameters() if name not in frozen]
+    """The parameters that are not frozen, in the order of the network; also of a network with parametrized weights."""
+    return [parameter for name, parameter in network.named_parameters() if _plain(name) not in frozen]
+
+
+def _plain(name: str) -> str:
+    """A parameter's name without `torch.nn.utils.parametrize`."""
+    return name.replace("parametrizations.", "").removesuffix(".original")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegen.bounds import Choice, Kimg, Range, Share, check_arguments
+from stylegen.cosine_schedule import cosine_schedule
 from stylegen.errors import UserError
 
 DECAYS = ("none", "linear", "cosine")
@@ -36,9 +37,11 @@ class AdamSettings:
         decay_start_kimg: start of the decay.
         decay_kimg: length of the decay; afterwards the rates stay at `decay_to`.
         decay_to: factor on the rates at the end of the decay.
+        beta2_to: the second of `g_betas` and `d_betas` moves to this value along a cosine; None for no schedule.
+        beta2_kimg: length of that schedule.
 
     Raises:
-        UserError: a value out of bounds, an unknown decay, or a decay of length 0.
+        UserError: a value out of bounds, an unknown decay, or a schedule of length 0.
     """
 
     g_lr: Annotated[float, Range(0, 1, above=True)] = 0.002
@@ -51,6 +54,8 @@ class AdamSettings:
     decay_start_kimg: Kimg = 0.0
     decay_kimg: Kimg = 0.0
     decay_to: Share = 0.0
+    beta2_to: Annotated[float, Range(0, 1, below=True)] | None = None
+    beta2_kimg: Kimg = 0.0
 
     def __post_init__(self) -> None:
         check_arguments("optimizer", AdamSettings, vars(self))
@@ -60,6 +65,7 @@ class AdamSettings:
                 rule="a decay needs a length above 0",
                 fix="Add optimizer.decay_kimg=KIMG, for example the length of the run",
             )
+        cosine_schedule("optimizer.beta2", 0.0, self.beta2_to, self.beta2_kimg)
 
     @property
     def is_scheduled(self) -> bool:
@@ -91,15 +97,18 @@ class AdamSettings:
         return {"G": self.g_lr * factor, "D": self.d_lr * factor}
 
     def set_rate(self, optimizer: torch.optim.Optimizer, images_seen: int, growth: float | None = None) -> None:
-        """Set the rate of an optimizer from `build` for the next step; does nothing without a schedule.
+        """Set rate and beta2 of an optimizer from `build` for the next step; does nothing without a schedule.
 
         Args:
             growth: as in `rates`.
         """
-        if self.is_scheduled or growth is not None:
-            for group in optimizer.param_groups:
-                # The defaults keep the constructor's rate; the group's rate is overwritten by checkpoints.
-                group["lr"] = optimizer.defaults["lr"] * self.factor(images_seen) * (1.0 if growth is None else growth)
+        first = optimizer.defaults  # the constructor's values; the group's are overwritten by checkpoints
+        for group in optimizer.param_groups:
+            if self.is_scheduled or growth is not None:
+                group["lr"] = first["lr"] * self.factor(images_seen) * (1.0 if growth is None else growth)
+            if self.beta2_to is not None:
+                beta2 = cosine_schedule("optimizer.beta2", first["beta2"], self.beta2_to, self.beta2_kimg)
+                group["betas"] = (first["betas"][0], beta2.at(images_seen) ** first["correction"])
 
     def build(self, network: str, parameters: Iterable[nn.Parameter], correction: float) -> torch.optim.Adam:
         """Adam with lr * c and beta^c.
@@ -110,4 +119,6 @@ class AdamSettings:
         """
         rate, (beta1, beta2) = {"G": (self.g_lr, self.g_betas), "D": (self.d_lr, self.d_betas)}[network]
         betas = (beta1**correction, beta2**correction)
-        return torch.optim.Adam(parameters, lr=rate * correction, betas=betas, eps=self.eps, fused=True)
+        optimizer = torch.optim.Adam(parameters, lr=rate * correction, betas=betas, eps=self.eps, fused=True)
+        optimizer.defaults |= {"beta2": beta2, "correction": correction}  # for `set_rate`
+        return optimizer

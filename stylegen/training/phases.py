@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.losses import Loss
 from stylegen.randomness import Request
-from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch
+from stylegen.regularizers import CriticBatch, Regularizer, SynthesisBatch, WeightBatch
 from stylegen.training.micro_batch import MicroBatch, Passes
 from stylegen.training.random_inputs import InputSpec
 from stylegen.training.terms import Evaluate, Measured, Part, Recorded, Term, evaluate
@@ -118,15 +118,20 @@ def _records(loss: Loss, values: Sequence[Tensor]) -> list[DiscriminatorOutputs]
 
 def regularizer_part(name: str, regularizer: Regularizer) -> Part:
     def measure(passes: Passes) -> tuple[Tensor, ...]:
-        batch: CriticBatch | SynthesisBatch
-        if regularizer.network == "D":
+        batch: CriticBatch | SynthesisBatch | WeightBatch
+        if not regularizer.sources:
+            step = passes.batch
+            network = step.generator if regularizer.network == "G" else step.discriminator
+            batch = WeightBatch(network, len(step.indices))
+        elif regularizer.network == "D":
             batch = passes.critic_batch(name, generate="fake" in regularizer.sources)
         else:
             batch = passes.synthesis_batch(name, max(len(passes.batch.indices) // regularizer.batch_shrink, 1))
         values = regularizer.measure(batch)
         return values if isinstance(values, tuple) else (values,)
 
-    return Part(f"reg/{name}", measure, regularizer.combine, regularizer.coupled)
+    reports = lambda *values: regularizer.reports()  # noqa: E731
+    return Part(f"reg/{name}", measure, regularizer.combine, regularizer.coupled, reports)
 
 
 def _generator_record(passes: Passes) -> Recorded:
@@ -144,7 +149,7 @@ def _term(network: str, regularizers: Sequence[tuple[str, Regularizer]], loss: L
     parts = [regularizer_part(name, regularizer) for name, regularizer in regularizers]
     own = [regularizer for _, regularizer in regularizers]
     views = {view for r in own if network == "D" for view in (*r.sources, *r.views)}
-    shrinks = [r.batch_shrink for r in own if network == "G" or "fake" in r.sources]
+    shrinks = [r.batch_shrink for r in own if (network == "G" and r.sources) or "fake" in r.sources]
     record: Callable[[Passes], Recorded] = lambda passes: Recorded()  # noqa: E731
     if loss is not None:
         main, record = (

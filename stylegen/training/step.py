@@ -68,6 +68,8 @@ class TrainingStep:
         self.loss, self.regularizers = objective.loss, dict(objective.regularizers)
         self.augment, self.blur = objective.augment, objective.blur
         networks = {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+        for regularizer in self.regularizers.values():
+            regularizer.attach(networks[regularizer.network])
         stateful = {"loss": self.loss, "regularizers": nn.ModuleDict(self.regularizers)}
         self.modules = nn.ModuleDict({**networks, **stateful}).requires_grad_(False)  # until their network's phase
         self.draws, self.growth, self.statistics = draws, options.growth, Statistics()
@@ -99,6 +101,7 @@ class TrainingStep:
         self._set_rates()
         for regularizer in self.regularizers.values():
             regularizer.begin_step(self.images_seen)
+            regularizer.observe([batch.real for batch in batches])
         for number, phase in enumerate(self.phases):
             if phase.is_due(self.steps):
                 with self.watch(phase):
@@ -133,6 +136,8 @@ class TrainingStep:
         ]
 
     def _set_rates(self) -> None:
+        if self.augment is not None:
+            self.augment.controller.begin_step(self.images_seen)
         settings, stage = self.options.optimizer, self.stage
         growth = None if stage is None else stage.rate
         for optimizer in self.optimizers.values():

@@ -20,7 +20,8 @@ from stylegen.viewer.wire import Answer, encode_image
 
 CELL = 64  # pixels of a thumbnail
 MAX_MAPS = 48  # of one layer
-_LAYER = re.compile(r"blocks\.\d+\.(?:conv|layer)[01]|layers\.\d+")  # StyleGAN and StyleGAN2, StyleGAN3
+# StyleGAN and StyleGAN2, StyleGAN3, R3GAN
+_LAYER = re.compile(r"blocks\.\d+\.(?:conv|layer)[01]|layers\.\d+|blocks\.\d+\.layers\.\d+")
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_a_preset_replaces_an_experiments_objective() -> None:
     """The default recipe has R1; regularizers that are not chosen are left out with their settings."""
     config = compose_config("train", ["preset=stylegan2", "optimizer.d_lr=0.004"])
     assert {name: dict(r) for name, r in config.regularizers.items()} == {
-        "r1": {"gamma": 10, "every": 16},
+        "r1": {"gamma": 10, "every": 16, "gamma_to": None, "gamma_kimg": 0},
         "path_length": {"weight": 2.0, "decay": 0.01, "every": 4, "batch_shrink": 2},
     }
     assert (config.optimizer.g_lr, config.optimizer.d_lr) == (0.002, 0.004)

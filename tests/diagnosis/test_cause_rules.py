@@ -25,7 +25,15 @@ def test_both_rates_are_named_with_their_fix():
     assert finding.fix == "Use optimizer.g_lr=0.0025 optimizer.d_lr=0.0025"
 
 
-@pytest.mark.parametrize(("settings", "found"), [({}, ["r1_missing"]), ({"regularizers.r1.gamma": 0.01}, [])])
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, ["r1_missing"]),
+        ({"regularizers.r1.gamma": 0.01}, []),
+        ({"regularizers.drift.weight": 0.01}, ["r1_missing"]),
+        ({"regularizers.spectral_norm.iterations": 1}, []),
+    ],
+)
 def test_a_run_without_r1(settings, found):
     assert names(rules.r1_missing(Evidence([], settings))) == found
 

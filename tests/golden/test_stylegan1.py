@@ -19,7 +19,7 @@ from stylegen.layers.scaled_conv import box_downsample, nearest_upsample
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan1 import Generator
 from stylegen.networks.stylegan1_discriminator import Discriminator
-from stylegen.regularizers.r1 import r1_penalty
+from stylegen.regularizers.gradient_penalty import squared_gradients
 from tests.support.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
 
 
@@ -118,7 +118,7 @@ def test_r1(networks: Networks) -> None:
     assert lods == networks.lods("grad_R1_gamma10")
     for lod in lods:
         real = networks.reals(networks.level(lod)["resolution"]).clone().requires_grad_(True)
-        penalty = r1_penalty(real, networks.logits(real, lod))
+        penalty = squared_gradients(real, networks.logits(real, lod))
         assert_output(penalty, networks.golden[f"out.r1_penalty_per_image_lod_{lod}"], lod)
         networks.assert_gradients(10 / 2 * penalty.mean(), "D", f"grad_R1_gamma10_lod_{lod}")
 

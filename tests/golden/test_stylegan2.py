@@ -12,8 +12,9 @@ from stylegen.latent.truncation import truncate
 from stylegen.losses.nonsaturating import Nonsaturating
 from stylegen.networks.stylegan2 import Generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
+from stylegen.regularizers.gradient_penalty import squared_gradients
 from stylegen.regularizers.path_length import PathLength, path_lengths
-from stylegen.regularizers.r1 import R1, r1_penalty
+from stylegen.regularizers.r1 import R1
 from stylegen.regularizers.regularizer import CriticBatch, SynthesisBatch
 from tests.support.golden import Golden, assert_gradients, assert_output, files, load, unnoticed
 
@@ -78,7 +79,7 @@ def test_losses_and_gradients(networks: Networks) -> None:
 def test_r1(networks: Networks) -> None:
     golden = networks.golden
     real = golden["in.real"].clone().requires_grad_(True)
-    assert_output(r1_penalty(real, networks.D(real, networks.c)), golden["out.r1_penalty_per_image"])
+    assert_output(squared_gradients(real, networks.D(real, networks.c)), golden["out.r1_penalty_per_image"])
     labels = networks.c if networks.c is not None else torch.zeros(len(real), 0)
     loss = R1(gamma=10)(
         CriticBatch(lambda x, c, view: networks.D.outputs(x, c), real.detach().requires_grad_(True), labels)

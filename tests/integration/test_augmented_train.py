@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stylegen.augment.pipeline import AdaPipeline
-from stylegen.regularizers.r1 import r1_penalty
+from stylegen.regularizers.gradient_penalty import squared_gradients
 from tests.support.augment_inputs import keyed_inputs
 from tests.support.micro_batch import RecordingCritic, micro_batch
 from tests.support.runs import assert_equal, lines, train
@@ -76,4 +76,4 @@ def test_r1_differentiates_by_the_image_before_augmentation() -> None:
     x = step.real.clone().requires_grad_(True)
     draws = keyed_inputs(0, "D_r1/real", step.indices)
     logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
-    torch.testing.assert_close(value, 5 * r1_penalty(x, logits).mean())
+    torch.testing.assert_close(value, 5 * squared_gradients(x, logits).mean())

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 DIRECTORY = Path(os.environ.get("STYLEGEN_GOLDEN_DIR") or Path(__file__).parents[1] / "golden" / "data")
 KINDS = {
     "stylegan2_train_steps": "train_steps",
+    "r3gan_train_steps": "r3gan_train_steps",
+    "r3gan_": "r3gan",
     "stylegan1_": "stylegan1",
     "stylegan2_": "stylegan2",
     "stylegan3_": "stylegan3",

@@ -2,8 +2,9 @@
 
 Sources: NVlabs/stylegan train.py and training_loop.py (`STYLEGAN1`), NVlabs/stylegan2 run_training.py and
 training_loop.py (`STYLEGAN2`), NVlabs/stylegan2-ada-pytorch train.py (`ADA`), NVlabs/stylegan3 train.py and
-docs/configs.md (AFHQv2, `STYLEGAN3T`, `STYLEGAN3R`). `adam` has Adam's arguments after the published correction for
-lazy regularization: rate and beta2 of G and D; beta1 is always 0, epsilon 1e-8.
+docs/configs.md (AFHQv2, `STYLEGAN3T`, `STYLEGAN3R`), brownvc/R3GAN train.py and README.md (`R3GAN`). `adam` has Adam's
+arguments after the published correction for lazy regularization: rate and beta2 of G and D; beta1 is always 0, epsilon
+1e-8.
 """
 
 from typing import Any
@@ -226,4 +227,34 @@ PUBLISHED: dict[str, Row] = {
     "metfacesu1024_stylegan3r": {**STYLEGAN3R, **TRANSFER3, "gamma": 6.6},
     "cifar10_conditional": {**CIFAR, "labels": True},
     "cifar10_unconditional": CIFAR,
+}
+
+# Presets CIFAR10 and FFHQ-256. Pairs are the ends of cosine schedules over `schedule` kimg.
+R3GAN: dict[str, Row] = {
+    "cifar10_r3gan": {
+        "widths": [768] * 4,
+        "cardinality": [96] * 4,
+        "z": 64,
+        "label_embeddings": (64, 768),
+        "batch": 512,
+        "bf16": [8, 16, 32],
+        "schedule": 20_000,
+        "lr": (2e-4, 5e-5),
+        "beta2": (0.9, 0.99),
+        "gamma": (0.05, 0.005),
+        "ema": (0, 5000),
+        "augment": (0, 0.55),
+        "metrics": ["fid50k_full", "is50k"],
+    }
+}
+R3GAN["ffhq256_r3gan"] = R3GAN["cifar10_r3gan"] | {
+    "widths": [768] * 4 + [384, 192, 96],
+    "cardinality": [96] * 4 + [48, 24, 12],
+    "label_embeddings": None,
+    "batch": 256,
+    "bf16": [32, 64, 128, 256],
+    "gamma": (150, 15),
+    "ema": (0, 500),
+    "augment": (0, 0.3),
+    "metrics": ["fid50k_full"],
 }

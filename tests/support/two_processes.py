@@ -2,8 +2,8 @@
 
     torchrun --standalone --nproc-per-node=2 -m tests.support.two_processes FOLDER
 
-The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt. The trainings of
-`change_processes` follow.
+The results of `CASES` are FOLDER/<case>.pt, the gradients of all losses on rank r FOLDER/losses<r>.pt, the
+training with all regularizers is FOLDER/regularizers.pt. The trainings of `change_processes` follow.
 """
 
 import sys
@@ -18,7 +18,7 @@ from stylegen.distributed import is_first, process_group, rank, world_size
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training.batches import TrainingData
 from stylegen.training.compilation import CompiledTerms, rare_terms
-from tests.support import change_processes
+from tests.support import change_processes, regularized_steps
 from tests.support.double import EPS, Double, DoubleImages
 from tests.support.loss_gradients import VARIANTS, gradients
 from tests.support.tiny import TINY_RUN
@@ -79,4 +79,7 @@ if __name__ == "__main__":
             train(folder / f"{case}.pt", batch_per_device, settings)
         found = {name: gradients(loss, rank(), world_size(), micro_batch=2) for name, loss in VARIANTS.items()}
         torch.save(found, folder / f"losses{rank()}.pt")
+        regularized = regularized_steps.train(regularized_steps.regularized_step(micro_batch=2), 3)
+        if is_first():
+            torch.save(regularized, folder / "regularizers.pt")
         change_processes.begin_and_continue(folder)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from stylegen.errors import UserError
 from stylegen.layers.modulated_conv import modulated_conv2d
 from stylegen.networks.stylegan2_discriminator import Discriminator
+from stylegen.regularizers.gradient_penalty import squared_gradients
 from stylegen.regularizers.path_length import path_lengths
-from stylegen.regularizers.r1 import r1_penalty
 from stylegen.training import precision
 from stylegen.training.precision import Precision
 from tests.support.tiny import SMALL, tiny_generator
@@ -90,7 +90,7 @@ def test_losses_penalties_and_gradients_are_near_those_of_float32(
         images = generator.synthesis(w)
         lengths = path_lengths(images, w, direction)
         real = x.clone().requires_grad_(True)
-        penalty = r1_penalty(real, critic(real))
+        penalty = squared_gradients(real, critic(real))
         (penalty.mean() + lengths.mean() + critic(images).mean()).backward()
         parameters = (*generator.synthesis.parameters(), *critic.parameters())
         gradient = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])

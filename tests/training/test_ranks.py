@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support import change_processes
+from tests.support import change_processes, regularized_steps
 from tests.support.double import assert_same_state
 from tests.support.loss_gradients import VARIANTS, assert_same_gradients, gradients
 from tests.support.two_processes import CASES, train
@@ -84,6 +84,11 @@ def test_processes_with_micro_batches_have_the_gradients_of_one_batch(loss: str,
     for rank in range(2):
         found = torch.load(folder / f"losses{rank}.pt", weights_only=True)[loss]
         assert_same_gradients(found, expected)
+
+
+def test_processes_with_micro_batches_train_with_all_regularizers_as_one(folder: Path) -> None:
+    expected = regularized_steps.train(regularized_steps.regularized_step(), 3)
+    assert_same_state(torch.load(folder / "regularizers.pt", weights_only=True), expected)
 
 
 def test_a_checkpoint_continues_on_another_number_of_processes(folder: Path, tmp_path: Path) -> None:

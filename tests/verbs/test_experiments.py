@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from stylegen.augment.pipeline import PRESETS, AdaPipeline
 from stylegen.checkpoints.transfer import read_weights
 from stylegen.config.compose import check_complete, compose_config
 from stylegen.config.sections import as_dict
@@ -19,13 +20,15 @@ from stylegen.config.train_settings import TrainSettings
 from stylegen.errors import UserError
 from stylegen.losses import LOSSES
 from stylegen.metrics.protocol.registry import METRICS
+from stylegen.networks.r3gan import Synthesis as R3GANSynthesis
 from stylegen.regularizers import REGULARIZERS
+from stylegen.regularizers.r1 import R1
 from stylegen.runs.build import build_step
 from stylegen.spec import ImageSpec
 from stylegen.training.growth import Growth
 from stylegen.training.phases import build_phases, lazy_correction
 from tests.support.experiment_headers import DIRECTORY, NAMES, PAGE, page, read_header
-from tests.support.published_settings import PUBLISHED, Row
+from tests.support.published_settings import PUBLISHED, R3GAN, Row
 
 OURS = (
     "auto",
@@ -67,7 +70,7 @@ def test_it_builds(name: str) -> None:
 
 
 def test_every_recipe_of_others_has_a_published_row() -> None:
-    assert sorted([*PUBLISHED, *OURS]) == NAMES
+    assert sorted([*PUBLISHED, *R3GAN, *OURS]) == NAMES
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -79,6 +82,54 @@ def test_it_holds_the_published_numbers(name: str) -> None:
     assert {key: found[key] for key in expected} == expected
     assert (config.optimizer.rampup_kimg, config.optimizer.decay) == (0, "none")
     assert (config.discriminator.mbstd_num_channels, config.discriminator.arguments.get("mapping_layers", 8)) == (1, 8)
+
+
+@pytest.mark.parametrize("name", R3GAN)
+def test_r3gan_holds_the_published_numbers(name: str) -> None:
+    config, row, resolution = compose(name), R3GAN[name], resolution_of(name)
+    embedded = row["label_embeddings"] is not None
+    dataset = SimpleNamespace(spec=ImageSpec(resolution, 3, 3 * embedded), labels=lambda: torch.zeros(1, 3 * embedded))
+    with torch.device("meta"):
+        step = build_step(config, dataset)
+    G, D, augment, end = step.G, step.D, step.augment, row["schedule"] * 1000
+    assert isinstance(G.synthesis, R3GANSynthesis)
+    assert augment is not None
+    assert isinstance(augment.pipeline, AdaPipeline)
+    assert config.data.use_labels == embedded
+    if embedded:
+        sizes = G.get_submodule("mapping.embedding"), D.get_submodule("embedding")
+        assert tuple(layer.weight.shape[0] for layer in sizes) == row["label_embeddings"]
+    stages = list(G.synthesis.stages.values())
+    assert [stage.width for stage in stages] == row["widths"]
+    assert [stage.groups for stage in stages] == row["cardinality"]
+    assert (config.generator.expansion, config.generator.kernel_size) == (2, 3)
+    assert list(config.generator.resample_taps) == [1, 3, 3, 1]
+    assert (G.z_dim, config.batch_size, config.data.mirror) == (row["z"], row["batch"], True)
+    assert (config.precision, sorted(G.synthesis.blocks_by_resolution())[-config.half_resolutions :]) == (
+        "bf16",
+        row["bf16"],
+    )
+    assert (config.loss.name, config.loss.pairing, config.style_mixing_prob) == ("relativistic", "single", 0)
+    assert {phase.name: phase.interval for phase in step.phases} == {"G_main": 1, "D_main": 1}
+    for number, images in enumerate((0, end)):
+        for regularizer in step.regularizers.values():
+            assert isinstance(regularizer, R1)
+            assert regularizer.schedule.at(images) == pytest.approx(row["gamma"][number])
+            assert regularizer.schedule.at(end // 2) == pytest.approx(sum(row["gamma"]) / 2)
+        for optimizer in step.optimizers.values():
+            config.optimizer.set_rate(optimizer, images)
+            group = optimizer.param_groups[0]
+            assert (group["lr"], *group["betas"], group["eps"]) == pytest.approx(
+                (row["lr"][number], 0, row["beta2"][number], 1e-8)
+            )
+        augment.controller.begin_step(images)
+        assert augment.controller.p == pytest.approx(row["augment"][number])
+        assert step.options.ema.schedule.at(images) == pytest.approx(row["ema"][number])
+    assert list(step.regularizers) == ["r1", "r2"]
+    assert config.ema.rampup is None
+    operations = PRESETS["blit"] + PRESETS["geom"] + PRESETS["color"] + PRESETS["cutout"]
+    assert (augment.pipeline.operations, augment.pipeline.color_multiplier) == (set(operations), 0.5)
+    assert list(config.evaluation.metrics) == row["metrics"]
 
 
 def expected_at(row: Row, resolution: int) -> Row:
@@ -186,7 +237,7 @@ def test_its_header_has_command_hardware_time_and_metric(name: str) -> None:
     assert "TODO" not in str(header)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [*PUBLISHED, *R3GAN])
 def test_its_metric_is_named_and_measured(name: str) -> None:
     """Every published value follows the name of its metric, and the run measures that metric."""
     metric = read_header(name).labels["metric"]
@@ -200,7 +251,7 @@ def test_its_metric_is_named_and_measured(name: str) -> None:
     assert "arXiv" in metric
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [*PUBLISHED, *R3GAN])
 def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
     """The command for one GPU has micro-batches of the same size, with whole minibatch standard deviation groups."""
     header, config = read_header(name), compose(name)
@@ -210,10 +261,11 @@ def test_one_gpu_needs_the_memory_of_one_of_many(name: str) -> None:
     assert [many[-1], one[-1]] == [f"trainer.devices={devices}", f"batch_per_device={share}"]
     assert config.trainer.devices == 1 < devices
     assert share == config.batch_size // devices
+    group = config.discriminator.arguments.get("mbstd_group_size", 1)
     for batch in config.growth.batch_sizes if config.growth else [config.batch_size]:
         assert batch % devices == batch % share == 0
-        assert batch // devices % config.discriminator.mbstd_group_size == 0
-        assert share % config.discriminator.mbstd_group_size == 0
+        assert batch // devices % group == 0
+        assert share % group == 0
 
 
 def test_the_page_lists_all_experiments() -> None:

@@ -10,6 +10,7 @@ from stylegen.checkpoints.importers import (
     genforce,
     nvidia_stylegan2,
     nvidia_stylegan3,
+    r3gan_pickle,
     rosinality,
     tensorflow_stylegan1,
     tensorflow_stylegan2,
@@ -31,7 +32,15 @@ class Kind:
 
 KINDS = [
     Kind(module.KIND, module.recognizes, module.convert)
-    for module in (nvidia_stylegan3, nvidia_stylegan2, tensorflow_stylegan2, tensorflow_stylegan1, rosinality, genforce)
+    for module in (
+        nvidia_stylegan3,
+        nvidia_stylegan2,
+        tensorflow_stylegan2,
+        tensorflow_stylegan1,
+        rosinality,
+        genforce,
+        r3gan_pickle,
+    )
 ]
 
 

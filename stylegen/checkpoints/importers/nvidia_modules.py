@@ -1,6 +1,6 @@
 """Pickled modules of NVIDIA's PyTorch code (`torch_utils.persistence`), as records: arguments, attributes, tensors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -17,24 +17,28 @@ def is_module(value: Any) -> bool:
     return isinstance(value, Record) and value.module == PERSISTENT and isinstance(value.state, dict)
 
 
-def modules(root: Record) -> Iterator[tuple[str, Record]]:
-    """The module and its submodules by dotted name, "" for itself. The reader has bounded the depth."""
+def modules(root: Record, known: Callable[[Any], bool] = is_module) -> Iterator[tuple[str, Record]]:
+    """The module and its submodules by dotted name, "" for itself. The reader has bounded the depth.
+
+    Args:
+        known: whether a value is a module.
+    """
     stack, count = [("", root)], 1
     while stack:
         name, module = stack.pop()
         yield name, module
-        children = {key: child for key, child in _part(module, "_modules").items() if is_module(child)}
+        children = {key: child for key, child in _part(module, "_modules").items() if known(child)}
         count += len(children)
         if count > _MAX_MODULES:
             raise Refused(f"a network has more than {_MAX_MODULES:,} modules")
         stack += [(f"{name}.{key}".lstrip("."), child) for key, child in children.items()]
 
 
-def tensors(root: Record) -> dict[str, Tensor]:
-    """Parameters and buffers by dotted name, as in a state dict."""
+def tensors(root: Record, known: Callable[[Any], bool] = is_module) -> dict[str, Tensor]:
+    """Parameters and buffers by dotted name, as in a state dict; `known` as in `modules`."""
     return {
         f"{name}.{key}".lstrip("."): tensor
-        for name, module in modules(root)
+        for name, module in modules(root, known)
         for part in ("_parameters", "_buffers")
         for key, tensor in _part(module, part).items()
         if isinstance(tensor, Tensor)
