@@ -3,7 +3,7 @@
 Read bottom-up beside figure 1b: layer, block, synthesis, generator. The configurations of table 1 are constructor
 arguments:
 
-    B tuned baseline              conditioning=none use_noise=false mapping_layers=0
+    B tuned baseline              conditioning=none use_noise=false mapping_layers=0; A, ProGAN, has blur_taps=[1] too
     C + mapping and styles        const_input=false use_noise=false
     D - traditional input         use_noise=false
     E + noise inputs              the defaults

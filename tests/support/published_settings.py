@@ -1,10 +1,10 @@
 """Published settings, copied by hand from the authors' repositories, papers and configuration pages, not from our YAML.
 
-Sources: NVlabs/stylegan train.py and training_loop.py (`STYLEGAN1`), NVlabs/stylegan2 run_training.py and
-training_loop.py (`STYLEGAN2`), NVlabs/stylegan2-ada-pytorch train.py (`ADA`), NVlabs/stylegan3 train.py and
-docs/configs.md (AFHQv2, `STYLEGAN3T`, `STYLEGAN3R`), brownvc/R3GAN train.py and README.md (`R3GAN`). `adam` has Adam's
-arguments after the published correction for lazy regularization: rate and beta2 of G and D; beta1 is always 0, epsilon
-1e-8.
+Sources: NVlabs/stylegan train.py and training_loop.py (`STYLEGAN1`), and loss.py and networks_progan.py (`WGAN_GP`,
+`PROGAN`), NVlabs/stylegan2 run_training.py and training_loop.py (`STYLEGAN2`), NVlabs/stylegan2-ada-pytorch train.py
+(`ADA`), NVlabs/stylegan3 train.py and docs/configs.md (AFHQv2, `STYLEGAN3T`, `STYLEGAN3R`), brownvc/R3GAN train.py and
+README.md (`R3GAN`). `adam` has Adam's arguments after the published correction for lazy regularization: rate and beta2
+of G and D; beta1 is always 0, epsilon 1e-8.
 """
 
 from typing import Any
@@ -42,6 +42,7 @@ STYLEGAN1: Row = {
     "mbstd": 4,
     "mirror": True,
     "adam": lazy(0.001, None, None),
+    "loss": "nonsaturating",
     "gamma": 10,
     "r1_every": 1,
     "path_length": None,
@@ -49,6 +50,7 @@ STYLEGAN1: Row = {
     "precision": "fp32",
     "augment": None,
     "metrics": ["fid50k"],
+    "resampling": ([1, 2, 1], 128),  # blur, and fused_scale from this resolution
     "start": 8,
     "stable": 600,
     "fade": 600,
@@ -57,6 +59,23 @@ STYLEGAN1: Row = {
     "rates": {8: 0.001, 16: 0.001, 32: 0.001, 64: 0.001, 128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
 }
 TRADITIONAL: Row = {"styles": "none", "const_input": False, "noise": False, "mixing": 0}  # pixel norm, no styles
+# D_wgan_gp: weight and target of the penalty, and weight of the drift term, in every step. R1 is left out.
+WGAN_GP: Row = {
+    **{key: value for key, value in STYLEGAN1.items() if key not in ("gamma", "r1_every")},
+    "loss": "wasserstein",
+    "wgan_gp": (10, 1, 1),
+    "drift": (0.001, 1),
+}
+PROGAN: Row = {  # config preset-v2-8gpus
+    **WGAN_GP,
+    **TRADITIONAL,
+    "mapping": 0,
+    "kimg": 12000,
+    "resampling": ([1], 4),  # G_paper and D_paper: fused_scale, no blur
+    "start": 4,
+    "batches": {4: 512, **STYLEGAN1["batches"]},
+    "rates": {4: 0.001, **STYLEGAN1["rates"]},
+}
 LSUN1: Row = {"mirror": False}
 
 STYLEGAN2: Row = {
@@ -83,6 +102,7 @@ STYLEGAN2: Row = {
     "mirror": True,
     "labels": False,
     "adam": lazy(0.002, 4, 16),
+    "loss": "nonsaturating",
     "gamma": 10,
     "r1_every": 16,
     "path_length": (2, 4, 2, 0.01),
@@ -176,7 +196,9 @@ PUBLISHED: dict[str, Row] = {
     "ffhq1024_stylegan1_mapping2": {**STYLEGAN1, "mapping": 2},
     "ffhq512_stylegan1": STYLEGAN1,
     "ffhq256_stylegan1": STYLEGAN1,
-    "celebahq1024_stylegan1": {**STYLEGAN1, "rates": {**STYLEGAN1["rates"], 512: 0.002, 1024: 0.002}},
+    "ffhq1024_stylegan1_a": PROGAN,
+    "celebahq1024_stylegan1": {**WGAN_GP, "rates": {**STYLEGAN1["rates"], 512: 0.002, 1024: 0.002}},
+    "celebahq1024_stylegan1_a": PROGAN,
     "lsunbedroom256_stylegan1": {**STYLEGAN1, **LSUN1, "kimg": 70000},
     "lsuncat256_stylegan1": {**STYLEGAN1, **LSUN1, "kimg": 70000},
     "lsuncar512_stylegan1": {**STYLEGAN1, **LSUN1, "kimg": 46000},

@@ -165,8 +165,7 @@ def settings(config: TrainSettings, resolution: int) -> Row:
         "mbstd": D.mbstd_group_size,
         "mirror": config.data.mirror,
         "labels": config.data.use_labels,
-        "gamma": regularizers.r1.gamma,
-        "r1_every": regularizers.r1.every,
+        "loss": config.loss.name,
         "precision": config.precision,
         "augment": None,
         "path_length": None,
@@ -174,6 +173,12 @@ def settings(config: TrainSettings, resolution: int) -> Row:
         "blur": (config.blur.sigma, config.blur.fade_kimg) if config.blur.sigma else None,
         "metrics": [m for m in config.evaluation.metrics if m != "is50k"],
     }
+    if "r1" in regularizers:
+        found |= {"gamma": regularizers.r1.gamma, "r1_every": regularizers.r1.every}
+    if "wgan_gp" in regularizers:
+        found["wgan_gp"] = tuple(regularizers.wgan_gp[key] for key in ("weight", "target", "every"))
+        found["drift"] = tuple(regularizers.drift[key] for key in ("weight", "every"))
+        assert "r1" not in regularizers
     if augment:
         found["augment"] = (augment.preset, augment.target, augment.every, augment.speed_kimg)
         assert augment.p == 0
@@ -183,7 +188,8 @@ def settings(config: TrainSettings, resolution: int) -> Row:
     if G.name == "stylegan1":
         found["styles"] = G.conditioning
         found["const_input"] = G.conditioning == "adain" if G.const_input is None else G.const_input
-        assert (list(G.blur_taps), list(D.blur_taps), G.fused_from, D.fused_from) == ([1, 2, 1], [1, 2, 1], 128, 128)
+        assert (G.blur_taps, G.fused_from) == (D.blur_taps, D.fused_from)
+        found["resampling"] = (list(G.blur_taps), G.fused_from)
         return found | growth(config, resolution)
     if G.name == "stylegan3":
         found |= {"kernel": G.conv_kernel, "radial": G.use_radial_filters, "layers": (G.num_layers, G.num_critical)}

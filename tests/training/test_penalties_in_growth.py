@@ -1,4 +1,4 @@
-"""R1 in a growing run is the gradient at the full-size image, as in StyleGAN's published code."""
+"""R1 and WGAN-GP in a growing run: gradients at the full-size image, as in StyleGAN's published code."""
 
 import math
 from typing import Any
@@ -10,8 +10,11 @@ from torch import Tensor
 from stylegen import randomness
 from stylegen.losses import LOSSES
 from stylegen.networks.stylegan1_discriminator import Discriminator
+from stylegen.regularizers.gradient_penalty import EPS
 from stylegen.regularizers.r1 import R1
-from stylegen.training.growth import Growth
+from stylegen.regularizers.regularizer import CriticBatch
+from stylegen.regularizers.wgan_gp import WGANGP
+from stylegen.training.growth import Growth, real_images
 from stylegen.training.random_inputs import KeyedDraws
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.tiny import tiny_generator
@@ -49,9 +52,9 @@ def published_logits(D: Discriminator, images: Tensor, labels: Tensor, lod: floa
     return (logits * labels).sum(dim=1, keepdim=True)
 
 
-def published_r1(D: Discriminator, images: Tensor, labels: Tensor, lod: float) -> Tensor:
-    """The squared norm of the gradient at the full-size images: [N]."""
-    reals = published_reals(images, lod).requires_grad_(True)
+def published_squares(D: Discriminator, reals: Tensor, labels: Tensor, lod: float) -> Tensor:
+    """The squared norm of the gradient at full-size images: [N]."""
+    reals = reals.detach().requires_grad_(True)
     logits = published_logits(D, reals, labels, lod)
     (gradient,) = torch.autograd.grad(logits.sum(), reals, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3))
@@ -88,10 +91,45 @@ def test_it_is_that_of_the_full_size_image(lod: float, batch_per_device: int | N
     stage = step.growth.at(MOMENTS[lod])
     assert (stage.resolution, stage.alpha) == (RESOLUTION >> math.floor(lod), pytest.approx(1 - lod + math.floor(lod)))
     value, gradients = r1_by_training(step, images, labels, lod)
-    expected = GAMMA / 2 * published_r1(step.D, images, labels, lod).mean()
+    expected = GAMMA / 2 * published_squares(step.D, published_reals(images, lod), labels, lod).mean()
     assert value == pytest.approx(expected.item(), rel=1e-6)  # statistics are float32
     step.D.zero_grad(set_to_none=True)
     (EVERY * expected).backward()
-    for name, parameter in step.D.named_parameters():
-        found, wanted = (torch.zeros_like(parameter) if g is None else g for g in (gradients[name], parameter.grad))
-        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12, msg=name)
+    assert_gradients(step.D, gradients)
+
+
+@pytest.mark.parametrize("lod", MOMENTS)
+def test_wgan_gp_is_that_of_the_full_size_image(lod: float) -> None:
+    step, side = new_step(), 2 ** math.floor(lod)
+    step.images_seen = MOMENTS[lod]
+    step._set_level()
+    D, stage = step.D, step.growth.at(MOMENTS[lod])
+    images = torch.rand(4, 3, RESOLUTION, RESOLUTION).double() * 2 - 1
+    labels = torch.eye(CLASSES).double()[[0, 1, 1, 0]]
+    fake = torch.rand(4, 3, stage.resolution, stage.resolution).double() * 2 - 1
+    share = torch.rand(4, 1, 1, 1).double()
+    batch = CriticBatch(
+        critic=lambda x, c, view: D.outputs(x, c),
+        real=real_images(images, stage),
+        labels=labels,
+        fake=fake,
+        fake_labels=labels,
+        downscale=side,
+        random={"share": share},
+    )
+    value = WGANGP()(batch)
+    value.backward()
+    gradients = {name: p.grad for name, p in D.named_parameters()}
+    D.zero_grad(set_to_none=True)
+    mixed = share * published_reals(images, lod) + (1 - share) * tiled(fake, side)
+    expected = 10 * ((published_squares(D, mixed, labels, lod) + EPS).sqrt() - 1).square().mean()
+    expected.backward()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-10)
+    assert_gradients(D, gradients)
+
+
+def assert_gradients(D: Discriminator, found: dict[str, Any]) -> None:
+    """The gradients of the parameters; None is zero."""
+    for name, parameter in D.named_parameters():
+        pair = (torch.zeros_like(parameter) if g is None else g for g in (found[name], parameter.grad))
+        torch.testing.assert_close(*pair, rtol=1e-9, atol=1e-12, msg=name)
