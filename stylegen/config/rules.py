@@ -64,6 +64,10 @@ def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
             f"generator.channel_base={config.generator.channel_base} leaves {maps} feature maps at "
             f"{dataset.spec.resolution} px; without experiment= the settings fit your images"
         )
+    own = ["regularizers.path_length"] * ("path_length" in config.regularizers)
+    own += [f"style_mixing_prob={config.style_mixing_prob:g}"] * (config.style_mixing_prob > 0)
+    if config.generator.name == "stylegan3" and own:
+        found.append(f"{' and '.join(own)} with generator=stylegan3, published without; preset=stylegan3 leaves both out")
     return found
 
 

@@ -191,13 +191,15 @@ class Generator(StyleGenerator):
         channel_base, channel_max: feature maps at cutoff f_c are min(channel_base / (2 f_c), channel_max).
         num_layers: N, without Fourier features and RGB layer.
         num_critical: critically sampled layers at the end.
-        first_cutoff, first_stopband: f_c and f_t of the first layer, in cycles per side of the image.
+        first_cutoff, first_stopband: f_c and f_t of the first layer, in cycles per side of the image; f_t is at most the
+            resolution.
         last_stopband_rel: f_t / f_c of the last layer.
         margin_size: samples outside the image at each side.
         output_scale: factor on the RGB layer's output.
         conv_kernel: side of the convolutions.
-        filter_size: taps of a filter per sample of the lower rate.
-        lrelu_upsampling: sampling rate of the leaky ReLU, relative to the higher one of input and output.
+        filter_size: taps of a filter per sample of the lower rate; a single one does not depend on the cutoff.
+        lrelu_upsampling: sampling rate of the leaky ReLU, relative to the higher one of input and output; 1 folds the
+            frequencies that it adds, the ablation m = 1 of figure 3.
         use_radial_filters: radially symmetric down-sampling, except in critically sampled layers.
         conv_clamp: limit on magnitudes; null for no limit.
         magnitude_ema_beta: decay of the EMA of input magnitudes per step; null for 0.5^(batch / 20,000), a half-life of
@@ -225,11 +227,11 @@ class Generator(StyleGenerator):
         num_critical: Depth = 2,
         first_cutoff: Annotated[float, Range(0, 4096, above=True)] = 2.0,
         first_stopband: Annotated[float, Range(0, 4096, above=True)] = 2**2.1,
-        last_stopband_rel: Annotated[float, Range(1, 16, above=True)] = 2**0.3,
+        last_stopband_rel: Annotated[float, Range(1, 2, above=True)] = 2**0.3,
         margin_size: Annotated[int, Range(0, 256)] = 10,
         output_scale: RateFactor = 0.25,
         conv_kernel: Annotated[int, Range(1, 15)] = 3,
-        filter_size: Annotated[int, Range(1, 64)] = 6,
+        filter_size: Annotated[int, Range(2, 64)] = 6,
         lrelu_upsampling: Annotated[int, Range(1, 8)] = 2,
         use_radial_filters: bool = False,
         conv_clamp: Clamp | None = 256.0,

@@ -62,8 +62,9 @@ class Schedule:
             ),
             (
                 f"first_cutoff={self.first_cutoff:g} first_stopband={self.first_stopband:g}",
-                max(self.first_cutoff, 0.5) < self.first_stopband,
-                "a low-pass filter has its stop band above its cutoff, here also above 0.5",
+                max(self.first_cutoff, 0.5) < self.first_stopband <= self.resolution,
+                f"a filter's stop band is above its cutoff, here also above 0.5, and at most {self.resolution}, in cycles "
+                "per image",
                 f"first_stopband={max(self.first_cutoff, 0.5) * 2**1.1:.5g}, 2^1.1 times the cutoff as published",
             ),
             (

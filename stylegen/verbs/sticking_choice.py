@@ -4,6 +4,7 @@ from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.config.sample_settings import SampleSettings
 from stylegen.errors import UserError
 from stylegen.latent.sample_figures.sticking_figure import StickingFigure
+from stylegen.networks import StyleGenerator
 from stylegen.verbs.sample_source import build_sampler
 
 
@@ -11,15 +12,15 @@ def sticking_figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[in
     """The figure, with the network of `compare=` beside the first.
 
     Raises:
-        UserError: a second network of another resolution, or one that the settings do not fit.
+        UserError: a second network of another resolution or number of channels, or one that the settings do not fit.
     """
     second = None if settings.compare is None else load_snapshot(settings.compare)
-    sides = [s.generator.level.resolution for s in (snapshot, second) if s is not None]
-    if len(set(sides)) > 1:
+    sizes = [_size(s.generator) for s in (snapshot, second) if s is not None]
+    if len(set(sizes)) > 1:
         raise UserError(
-            f"compare={settings.compare} of {sides[1]} px",
-            rule=f"it is shown beside a network of {sides[0]} px",
-            fix="Use two snapshots of one resolution",
+            f"compare={settings.compare} of {sizes[1]}",
+            rule=f"it is shown beside a network of {sizes[0]}",
+            fix="Use two snapshots of one resolution and number of channels",
         )
     return StickingFigure(
         seeds=seeds,
@@ -27,3 +28,8 @@ def sticking_figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[in
         frames=settings.frames,
         beside=None if second is None else build_sampler(settings, second),
     )
+
+
+def _size(generator: StyleGenerator) -> str:
+    channels = generator.channels
+    return f"{generator.level.resolution} px and {channels} channel{'s' * (channels > 1)}"

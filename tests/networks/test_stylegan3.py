@@ -153,8 +153,11 @@ def test_style_layers_are_the_affine_ones() -> None:
     [
         ({"num_critical": 4}, "generator.num_critical=4 num_layers=4: .*at least one other.*num_critical=2"),
         ({"first_cutoff": 8}, "generator.first_cutoff=8 at 16 px: .*half the resolution, 8.*first_cutoff=2"),
-        ({"first_stopband": 1.5}, "first_cutoff=2 first_stopband=1.5: .*stop band above its cutoff.*4.287"),
+        ({"first_stopband": 1.5}, "first_cutoff=2 first_stopband=1.5: .*stop band is above its cutoff.*4.287"),
         ({"first_cutoff": 0.1, "first_stopband": 0.2}, "also above 0.5"),
+        ({"first_stopband": 17}, "first_cutoff=2 first_stopband=17: .*at most 16, in cycles per image.*4.287"),
+        ({"last_stopband_rel": 2.1}, "last_stopband_rel=2.1: it is a number above 1 to 2"),
+        ({"filter_size": 1}, "filter_size=1: it is a whole number from 2 to 64"),
         ({"channel_base": 4}, "channel_base=4 channel_max=8: they give no feature map at 16 px"),
         ({"last_stopband_rel": 1.0}, "last_stopband_rel=1.0: it is a number above 1"),
         ({"first_cutoff": 0}, "first_cutoff=0: it is a number above 0"),
@@ -177,3 +180,11 @@ def test_unusual_settings_have_the_same_sizes(upsampling: int, kernel: int) -> N
     images = G(torch.randn(2, 8))
     assert images.shape == (2, 3, 8, 8)
     assert images.isfinite().all()
+
+
+def test_the_widest_transition_bands_have_filters() -> None:
+    """Long filters, and stop bands at the limits of the settings: the Kaiser window does not overflow."""
+    for upsampling in (1, 2):
+        widest = {"first_cutoff": 0.1, "first_stopband": 8, "last_stopband_rel": 2, "filter_size": 64}
+        G = tiny_generator(8, name="stylegan3", num_layers=3, margin_size=1, lrelu_upsampling=upsampling, **widest)
+        assert all(filters.isfinite().all() for filters in G.synthesis.buffers())

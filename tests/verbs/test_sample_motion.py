@@ -40,7 +40,7 @@ def test_a_translated_figure(snapshot: Path) -> None:
         (["mode=grid", "compare=portraits64"], "compare=portraits64 with mode=grid: compare is a setting of"),
         (
             ["mode=sticking", "compare=portraits64"],
-            "compare=portraits64 of 64 px: it is shown beside a network of 32 px",
+            "compare=portraits64 of 64 px and 3 channels: it is shown beside a network of 32 px and 3 channels",
         ),
         (["transform=0,0,0,0,0,0,0,0,1"], "a singular matrix has no inverse"),
     ],
@@ -51,3 +51,11 @@ def test_settings_that_do_not_fit(
     assert main(["sample", f"snapshot={snapshot}", "seeds=0-1", *settings]) == 2
     assert message in capsys.readouterr().err
     assert list(snapshot.parent.iterdir()) == [snapshot]
+
+
+def test_sticking_beside_gray_images_is_refused(snapshot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gray = snapshot.with_name("gray.safetensors")
+    save_snapshot(gray, tiny_generator(32, channels=1), {})
+    assert main(["sample", f"snapshot={snapshot}", "mode=sticking", f"compare={gray}", "seeds=0-1"]) == 2
+    assert f"compare={gray} of 32 px and 1 channel: it is shown beside" in capsys.readouterr().err
+    assert sorted(snapshot.parent.iterdir()) == [snapshot, gray]
