@@ -67,7 +67,7 @@ def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
     own = ["regularizers.path_length"] * ("path_length" in config.regularizers)
     own += [f"style_mixing_prob={config.style_mixing_prob:g}"] * (config.style_mixing_prob > 0)
     if config.generator.name == "stylegan3" and own:
-        found.append(f"{' and '.join(own)} with generator=stylegan3, published without; preset=stylegan3 leaves both out")
+        found.append(f"{' and '.join(own)}: StyleGAN3 is published without; preset=stylegan3 leaves them out")
     return found
 
 

@@ -191,8 +191,8 @@ class Generator(StyleGenerator):
         channel_base, channel_max: feature maps at cutoff f_c are min(channel_base / (2 f_c), channel_max).
         num_layers: N, without Fourier features and RGB layer.
         num_critical: critically sampled layers at the end.
-        first_cutoff, first_stopband: f_c and f_t of the first layer, in cycles per side of the image; f_t is at most the
-            resolution.
+        first_cutoff, first_stopband: f_c and f_t of the first layer, in cycles per side of the image; at most half
+            the resolution and the resolution.
         last_stopband_rel: f_t / f_c of the last layer.
         margin_size: samples outside the image at each side.
         output_scale: factor on the RGB layer's output.

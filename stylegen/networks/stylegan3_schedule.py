@@ -63,9 +63,9 @@ class Schedule:
             (
                 f"first_cutoff={self.first_cutoff:g} first_stopband={self.first_stopband:g}",
                 max(self.first_cutoff, 0.5) < self.first_stopband <= self.resolution,
-                f"a filter's stop band is above its cutoff, here also above 0.5, and at most {self.resolution}, in cycles "
-                "per image",
-                f"first_stopband={max(self.first_cutoff, 0.5) * 2**1.1:.5g}, 2^1.1 times the cutoff as published",
+                f"a filter's stop band is above its cutoff, here also above 0.5, and at most at {self.resolution}",
+                f"first_stopband={min(max(self.first_cutoff, 0.5) * 2**1.1, self.resolution):.5g}, "
+                "2^1.1 times the cutoff as published",
             ),
             (
                 f"channel_base={self.channel_base} channel_max={self.channel_max}",

@@ -2,6 +2,8 @@
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
@@ -9,6 +11,7 @@ from omegaconf import OmegaConf
 
 from stylegen.augment import AUGMENTS, Controller
 from stylegen.config.compose import _by_hydra, _composed, check_complete, compose_config
+from stylegen.config.rules import notices
 from stylegen.config.schema import register_schema
 from stylegen.config.settings import CONF
 from stylegen.config.train_composition import read_run_settings
@@ -16,6 +19,7 @@ from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
 from stylegen.regularizers import REGULARIZERS
+from stylegen.spec import ImageSpec
 from stylegen.training.ema import EMA
 
 OPTIONS = [
@@ -147,6 +151,19 @@ def test_none_leaves_out_a_group_that_the_experiment_has(group: str) -> None:
     experiment = {"growth": "openmoji_stylegan1", "augment": "openmoji_ada"}[group]
     assert getattr(compose_config("train", [f"experiment={experiment}"]), group) is not None
     assert getattr(compose_config("train", [f"experiment={experiment}", f"{group}=none"]), group) is None
+
+
+def test_stylegan3_has_neither_path_length_nor_mixing_with_its_preset() -> None:
+    """Without the preset, a note lists what StyleGAN3 is published without."""
+    dataset: Any = SimpleNamespace(notices=list, spec=ImageSpec(32))
+    kept = compose_config("train", ["generator=stylegan3", "regularizers=r1_path_length", "style_mixing_prob=0.9"])
+    assert notices(kept, dataset)[0].startswith("regularizers.path_length and style_mixing_prob=0.9: StyleGAN3 is publ")
+    own = compose_config("train", ["experiment=none", "generator=stylegan3", "preset=stylegan3"])
+    assert list(own.regularizers) == ["r1"]
+    assert (own.style_mixing_prob, own.w_avg_decay) == (0, 0.998)
+    assert (own.optimizer.g_lr, own.optimizer.d_lr) == (0.0025, 0.002)
+    assert notices(own, dataset) == []
+    assert notices(compose_config("train", []), dataset) == []
 
 
 def test_a_preset_replaces_an_experiments_objective() -> None:
