@@ -84,8 +84,9 @@ class Subject:
         return replace(self, settings=settings)
 
     def build(self) -> TrainingStep:
-        """The step on its device, at the final resolution; not compiled."""
+        """The step on its device, at the final resolution; not compiled. Every phase is due at step 0."""
         step = build_step(self.settings, self.dataset).to(self.device)
+        step.phases = [replace(phase, offset=0) for phase in step.phases]  # of G with d_steps_per_g_step
         if step.growth is not None:
             state = step.state_dict()
             state["clock"]["images_seen"] = step.growth.grown_at

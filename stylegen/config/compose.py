@@ -73,8 +73,13 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
         from stylegen.config.auto import apply_auto
 
         apply_auto(config, given)
-    if config.get("init") is not None and "ema" in config and "ema.rampup" not in given:
-        config.ema.rampup = None  # a ramp-up would replace the trained G_ema by the weights of the first step
+    if (
+        config.get("init") is not None and "ema" in config
+    ):  # a ramp-up would replace the trained G_ema at the first step
+        if "ema.rampup" not in given:
+            config.ema.rampup = None
+        if "ema.ramp_kimg" not in map(key_of, overrides):  # a recipe's is for random weights
+            config.ema.ramp_kimg = 0.0
     return config
 
 
@@ -197,17 +202,15 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     cause = error.__cause__
     messages = [str(error)] + ([str(cause)] if cause else [])
     message = messages[-1].splitlines()[0].strip()[:200] if messages[-1] else type(error).__name__
-    option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]+)'", messages[0])
-    if option:
-        options = [p.stem for p in (CONF / option[1]).glob("*.yaml")]
-        return unknown_choice(option[1], option[2], options)
+    if refused := _option_problem(messages[0], overrides):
+        return refused
     known = _known_keys(verb, [o for o in overrides if (CONF / key_of(o)).is_dir()])
     for override in overrides:
         key = key_of(override)
         if "=" not in override and not override.startswith(("~", "-")):
             rule = "an override has the form setting=value"
             return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
-        if key not in known and (refused := _setting_of_others(verb, override)):
+        if key not in known and (refused := _setting_of_others(verb, override, known)):
             return refused
         if override.startswith("-") or (key not in known and not (CONF / key).is_dir()):
             rule = f"{verb} has no setting or group of this name"
@@ -232,11 +235,31 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     )
 
 
-def _setting_of_others(verb: str, override: str) -> UserError | None:
+def _option_problem(message: str, overrides: Sequence[str]) -> UserError | None:
+    """For options of a group that do not exist, or are given twice."""
+    option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]*)'", message)
+    found = (option[1], option[2]) if option else None
+    if "must be a string or a list" in message:
+        found = next(((key_of(o), "null") for o in overrides if o == f"{key_of(o)}=null"), None)
+    if found:
+        return unknown_choice(*found, [p.stem for p in (CONF / found[0]).glob("*.yaml")])
+    if twice := re.search(r"schema/([^@]+)@\S+?\.(\w+) appears more than once", message):
+        culprit = next((o for o in overrides if key_of(o) == twice[1]), twice[1])
+        return UserError(brief(culprit, 80), rule=f"{twice[2]} is given twice", fix=f"Use each of the {twice[1]} once")
+    return None
+
+
+def _setting_of_others(verb: str, override: str, known: Sequence[str]) -> UserError | None:
     """For a setting that only other options of its group have, as `generator.use_noise` with StyleGAN3."""
     key = key_of(override)
-    group = key.partition(".")[0]
-    options = options_with(groups_of(verb)[group], key) if group in groups_of(verb) else []
+    group, _, name = key.partition(".")
+    section, name = groups_of(verb).get(group), name.partition(".")[0]
+    if section is not None and section.kind == "several":
+        if name not in options_with(section, key) or f"{group}.{name}" in known:
+            return None
+        fix = f"Use {group}={name}, or {group}=[{name},...] with others"
+        return UserError(brief(override, 80), rule=f"{name} is not among the {group} of this run", fix=fix)
+    options = [] if section is None else options_with(section, key)
     rule, fix = f"the chosen {group} has no such setting", f"Leave {key} out, or use {group}={' or '.join(options)}"
     return UserError(brief(override, 80), rule=rule, fix=fix) if options else None
 

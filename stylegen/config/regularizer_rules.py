@@ -37,6 +37,18 @@ def check_regularizers(config: TrainSettings) -> None:
             rule="normalized weights do not depend on the scale that clipping limits",
             fix="Use ~regularizers.weight_clipping or ~regularizers.spectral_norm",
         )
+    if "spectral_norm" in config.regularizers and critic.name == "r3gan":
+        raise UserError(
+            "regularizers.spectral_norm with discriminator=r3gan",
+            rule="its residual blocks end with weights of zero, which have no norm to divide by",
+            fix="Use ~regularizers.spectral_norm, or discriminator=stylegan2",
+        )
+    if "weight_clipping" in config.regularizers and config.freeze_d:
+        raise UserError(
+            f"regularizers.weight_clipping with freeze_d={config.freeze_d}",
+            rule="clipping would change the frozen layers",
+            fix="Use freeze_d=0, or ~regularizers.weight_clipping",
+        )
 
 
 def _shown(critic: Component, setting: str) -> str:

@@ -23,6 +23,7 @@ class Loss(nn.Module, ABC):
             discriminator on real images too, without gradient.
         coupled: the loss is not a mean over rows, so it needs the outputs for the whole batch. With micro-batches this
             costs a second forward pass.
+        pairs_labels: the loss compares the images of a row, so the generated one takes the label of the real one.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("logits",)
@@ -34,6 +35,10 @@ class Loss(nn.Module, ABC):
 
     @property
     def coupled(self) -> bool:
+        return False
+
+    @property
+    def pairs_labels(self) -> bool:
         return False
 
     @abstractmethod

@@ -23,7 +23,7 @@ class Relativistic(Loss):
     """Compares real with fake logits: r = D(x), g = D(G(z)).
 
     Pairing "single", RSGAN (section 4.1; RpGAN in R3GAN, Huang et al. 2024, arXiv 2501.05441), compares images of the
-    same index:
+    same index and label:
 
         D: E f(r - g)                                   G: E f(g - r)
 
@@ -56,6 +56,10 @@ class Relativistic(Loss):
     @property
     def coupled(self) -> bool:
         return self.pairing == "average"
+
+    @property
+    def pairs_labels(self) -> bool:
+        return self.pairing == "single"
 
     def generator(self, fake: DiscriminatorOutputs, real: DiscriminatorOutputs | None = None) -> Tensor:
         assert real is not None

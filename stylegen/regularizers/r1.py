@@ -45,7 +45,7 @@ class R1(Regularizer):
         if self.schedule.is_constant:
             self.gamma = gamma
         else:
-            self.register_buffer("gamma", torch.tensor(gamma), persistent=False)
+            self.register_buffer("gamma", torch.full((), float(gamma)), persistent=False)
 
     def begin_step(self, images_seen: int) -> None:
         if isinstance(self.gamma, Tensor):

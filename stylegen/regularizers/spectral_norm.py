@@ -13,7 +13,7 @@ from stylegen.regularizers.regularizer import Constraint
 from stylegen.regularizers.scaled_weights import layers_with_weights
 
 _EPS = 1e-12
-_FIRST = 15  # iterations for the initial weights
+_FIRST = 15  # iterations for initial weights
 
 
 class SpectralNorm(Constraint):
@@ -56,7 +56,7 @@ class SpectralNorm(Constraint):
         self._iterate(_FIRST)
 
     def begin_step(self, images_seen: int) -> None:
-        self._iterate(self.iterations)
+        self._iterate(self.iterations if images_seen else _FIRST)  # `init` has replaced the weights
 
     @torch.no_grad()
     def _iterate(self, times: int) -> None:

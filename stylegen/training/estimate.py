@@ -15,8 +15,10 @@ from stylegen.regularizers import Regularizer
 from stylegen.training.random_inputs import InputSpec
 from stylegen.training.step import TrainingStep
 
-_MAIN_G, _MAIN_D = 4, 8  # forward passes of both main phases: G 1 + 2 + 1; D 1 + 1 and 2 + 2 * 2
-_AUGMENTED = 5  # of the augmentation: G 1 + 2; D 1 and 1, without gradients
+# Forward passes of "G", "D" and "augment" in the main phases; D's augmentations are without gradients.
+_MAIN_G = {"G": 3, "D": 2, "augment": 3}  # 1 + 2; 1 + 1; 1 + 2
+_MAIN_D = {"G": 1, "D": 6, "augment": 2}  # 1; 2 + 2 * 2; 1 + 1
+_REAL_IN_G = {"G": 0, "D": 1, "augment": 1}  # of a loss whose G compares with real images
 _LEAST_P = 0.1  # adaptive augmentation starts at 0, where it costs nothing
 _TWICE = 7  # forward, backward, and the backward passes of both
 _ONCE = 3  # forward and backward
@@ -62,9 +64,12 @@ def _seconds_per_image(step: TrainingStep, share: int) -> float:
     if sum(seconds.values()) < _SLOW:  # the first pass warms up
         first, second = _timed_passes(step, count), _timed_passes(step, count)
         seconds = {name: min(first[name], second[name]) / count for name in first}  # other processes delay one
-    passes = {"G": float(_MAIN_G), "D": float(_MAIN_D), "augment": float(_AUGMENTED)}
+    turns = {"G": 1 / step.options.d_steps_per_g_step, "D": 1.0}  # of a network in a step
+    real = step.loss.generator_sees_real
+    passes = {k: _MAIN_D[k] + turns["G"] * (_MAIN_G[k] + real * _REAL_IN_G[k]) for k in _MAIN_D}
     for regularizer in step.regularizers.values():
-        passes[regularizer.network] += _passes(regularizer) / (regularizer.every * regularizer.batch_shrink)
+        network, every = regularizer.network, regularizer.every * regularizer.batch_shrink
+        passes[network] += turns[network] * _passes(regularizer) / every
     return sum(passes[name] * seconds[name] for name in seconds)
 
 

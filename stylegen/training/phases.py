@@ -71,7 +71,11 @@ class Phase:
             image_noise=batch.augment is not None and batch.augment.pipeline.uses_image_noise,
             further=further | term.requests(image_shape, G.z_dim),
         )
-        return replace(batch, inputs=batch.draws.inputs(self.name, batch.indices, spec))
+        inputs = batch.draws.inputs(self.name, batch.indices, spec)
+        if term.pairs_labels and inputs.synthesis is not None:
+            labels = batch.labels.to(inputs.synthesis.labels)
+            inputs = inputs._replace(synthesis=inputs.synthesis._replace(labels=labels))
+        return replace(batch, inputs=inputs)
 
 
 def generator_part(loss: Loss) -> Part:
@@ -171,6 +175,7 @@ def _term(network: str, regularizers: Sequence[tuple[str, Regularizer]], loss: L
         shrink=min(shrinks, default=0),
         views=tuple(sorted(views)),
         differentiates=frozenset(source for r in own for source in r.differentiates),
+        pairs_labels=loss is not None and loss.pairs_labels,
         requests=requests,
     )
 

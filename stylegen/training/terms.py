@@ -90,6 +90,7 @@ class Term:
         shrink: n, to generate images for the first 1 / n of the batch; 0 for none.
         views: the passes of the discriminator; see `CriticBatch`.
         differentiates: sources, "real" and "fake", by whose images a part differentiates.
+        pairs_labels: generated images take the labels of the real ones; see `Loss`.
         requests: the random inputs of parts, by "<regularizer>/<name>", for images of a shape and latents of a width.
     """
 
@@ -98,6 +99,7 @@ class Term:
     shrink: int = 0
     views: tuple[str, ...] = ()
     differentiates: frozenset[str] = frozenset()
+    pairs_labels: bool = False
     requests: Callable[[Sequence[int], int], dict[str, Request]] = lambda image_shape, z_dim: {}
 
     @property

@@ -64,6 +64,14 @@ def test_two_configurations_give_a_ratio(measured: dict[str, Any]) -> None:
     assert 0 < measured["ratio"]["low"] <= measured["ratio"]["median"] <= measured["ratio"]["high"]
 
 
+def test_every_phase_is_measured_with_two_time_scales() -> None:
+    """G's phases are due after D's steps, of which a measurement takes one."""
+    with tiny_subject(["d_steps_per_g_step=3"]) as subject:
+        phases = subject.build().phases
+    assert all(phase.is_due(0) for phase in phases)
+    assert [(p.name, p.interval) for p in phases if p.network == "G"] == [("G_main", 3), ("G_path_length", 12)]
+
+
 def test_main_phases_take_the_published_multiples_of_a_forward_pass(measured: dict[str, Any]) -> None:
     """A backward pass takes twice its forward pass: G's phase takes 3 G + 2 D (no weight gradients of D), and D's
     G + 6 D (real and generated images). Input gradients of first layers, which are not needed, are within the bound."""

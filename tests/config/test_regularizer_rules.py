@@ -37,6 +37,12 @@ def settings(overrides: Sequence[str], **discriminator: Any) -> TrainSettings:
             {},
             ("regularizers.spectral_norm", "regularizers.weight_clipping"),
         ),
+        (
+            ["regularizers=spectral_norm", "discriminator=r3gan", "generator=r3gan"],
+            {},
+            ("regularizers.spectral_norm", "discriminator=r3gan"),
+        ),
+        (["regularizers=weight_clipping", "freeze_d=2"], {}, ("regularizers.weight_clipping", "freeze_d=2")),
     ],
 )
 def test_a_combination_is_refused(overrides: list[str], discriminator: dict[str, Any], names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ The published loop updates D before G, on two batches of reals; the files are re
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from stylegen.checkpoints.importers import r3gan_names as importer
@@ -24,7 +25,7 @@ PHASES = ["G_main", "D_main"]  # the order of `in.z_per_phase`
 
 
 class RecordedDraws:
-    """The recorded latents; generated images have the labels of the reals."""
+    """The recorded latents. The labels are not: the loss gives generated images those of the reals."""
 
     def __init__(self, golden: Golden) -> None:
         self.golden, self.batch, self.attempt = golden, golden.config["batch"], 0
@@ -32,7 +33,7 @@ class RecordedDraws:
     def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
         step = int(indices[0]) // self.batch
         z = self.golden["in.z_per_phase"][step, PHASES.index(phase)]
-        return PhaseInputs(SynthesisInputs(z, self.golden["in.c"][step], noise=()))
+        return PhaseInputs(SynthesisInputs(z, torch.zeros_like(self.golden["in.c"][step]), noise=()))
 
 
 def build(golden: Golden) -> TrainingStep:

@@ -81,6 +81,13 @@ def test_trained_weights_start_without_ramp_up_unless_one_is_given(overrides: li
     assert compose_config("train", ["init=x", *overrides]).ema.rampup == rampup
 
 
+def test_trained_weights_start_without_the_recipe_s_rise_of_the_half_life() -> None:
+    recipe = ["experiment=ffhq256_r3gan", "data.path=x"]
+    rises = [compose_config("train", [*recipe, *given]).ema.ramp_kimg for given in ([], ["init=x"])]
+    assert rises == [20000, 0]
+    assert compose_config("train", [*recipe, "init=x", "ema.ramp_kimg=5"]).ema.ramp_kimg == 5
+
+
 def test_a_snapshot_gives_the_generator(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     snapshot = next((source / "snapshots").glob("*.safetensors"))
     assert train(tmp_path / "new", f"init={snapshot}", "seed=1", *STILL) == 0

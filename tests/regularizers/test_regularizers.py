@@ -77,3 +77,9 @@ def test_every_term_may_be_lazy(name: str) -> None:
         with pytest.raises(UserError, match=rf"regularizers\.{name}\.every=0"):
             REGULARIZERS[name](every=0)
         assert REGULARIZERS[name](every=2).every == 2
+
+
+def test_a_scheduled_gamma_may_start_at_a_whole_number() -> None:
+    penalty = REGULARIZERS["r1"](gamma=1, gamma_to=0, gamma_kimg=1)
+    penalty.begin_step(500)
+    assert penalty.combine(torch.ones(3)).item() == pytest.approx(0.25), "half of gamma, which is half way"

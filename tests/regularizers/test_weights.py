@@ -48,7 +48,7 @@ def test_one_power_iteration_and_the_gradient_of_equation_12() -> None:
     network = nn.Sequential(layer)
     norm.attach(network)
     norm.u.copy_(torch.tensor([0.6, 0.8], dtype=torch.float64))
-    norm.begin_step(0)
+    norm.begin_step(1)
     W, u = np.array([[2.0, 1.0, 0.0], [0.5, -1.0, 3.0]]), np.array([0.6, 0.8])
     v = W.T @ u / np.linalg.norm(W.T @ u)
     u = W @ v / np.linalg.norm(W @ v)
@@ -61,6 +61,17 @@ def test_one_power_iteration_and_the_gradient_of_equation_12() -> None:
     (gradient,) = torch.autograd.grad((normalized * torch.tensor(outer)).sum(), list(network.parameters())[1])
     expected = (outer - (outer * W / sigma).sum() * np.outer(u, v)) / sigma
     np.testing.assert_allclose(gradient.numpy(), expected, rtol=1e-12)
+
+
+def test_the_first_step_normalizes_weights_that_init_has_replaced() -> None:
+    layer, norm = EqualizedLinear(2, 2).double(), SpectralNorm()
+    with torch.no_grad():
+        layer.weight.copy_(torch.diag(torch.tensor([1.0, 1.5])))
+    norm.attach(nn.Sequential(layer))
+    layer.load_state_dict({"weight": torch.diag(torch.tensor([3.0, 1.0])), "bias": torch.zeros(2)})
+    norm.begin_step(0)
+    largest = (layer.weight * layer.weight_gain).abs().max().item()
+    assert largest == pytest.approx(1, rel=1e-6), "one power iteration would take the other direction: 3"
 
 
 def test_forward_passes_do_not_change_the_vectors_and_names_stay() -> None:

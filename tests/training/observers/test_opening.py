@@ -70,6 +70,15 @@ def test_the_estimate_counts_passes_and_changes_nothing(growth: list[str], monke
     assert all(torch.equal(tensor, before[name]) for name, tensor in step.modules.state_dict().items())
 
 
+def test_the_estimate_counts_the_generator_s_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose_config("train", [*RUN, "d_steps_per_g_step=2", "loss=relativistic"])
+    step = build_step(config, build_dataset(config))
+    monkeypatch.setattr(estimate, "_timed_passes", lambda step, count: {"G": 10.0, "D": 20.0, "augment": 5.0})
+    # In each step D's 1 G, 6 D and 7 / 16 for R1; in every second one G's 3 G, 2 D, and 1 D for its real images.
+    expected = (1 + 3 / 2) * 10 + (6 + 7 / 16 + (2 + 1) / 2) * 20 + (2 + (3 + 1) / 2) * 5
+    assert estimate.seconds_left(step, 16, 8, 1) == pytest.approx(expected * 16)
+
+
 @pytest.mark.parametrize(("augment", "least"), [("none", 0.0), ("ada", 0.01), ("diffaugment", 0.01)])
 def test_the_estimate_includes_augmentation(augment: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """ADA starts at p = 0, where it costs nothing, but does not stay there."""
