@@ -66,7 +66,7 @@ def test_two_configurations_give_a_ratio(measured: dict[str, Any]) -> None:
 
 def test_every_phase_is_measured_with_two_time_scales() -> None:
     """G's phases are due after D's steps, of which a measurement takes one."""
-    with tiny_subject(["d_steps_per_g_step=3"]) as subject:
+    with tiny_subject(["regularizers=r1_path_length", "d_steps_per_g_step=3"]) as subject:
         phases = subject.build().phases
     assert all(phase.is_due(0) for phase in phases)
     assert [(p.name, p.interval) for p in phases if p.network == "G"] == [("G_main", 3), ("G_path_length", 12)]
