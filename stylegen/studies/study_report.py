@@ -12,6 +12,7 @@ from stylegen import figures
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.errors import UserError
 from stylegen.files import write_text
+from stylegen.studies.order_stability import orders
 from stylegen.studies.plan import Experiment, Study
 from stylegen.studies.trial import Trial, median
 
@@ -105,7 +106,14 @@ def to_markdown(
         speed = median([t.sec_per_kimg for t in group if t.sec_per_kimg is not None])
         row = [variant, *cells, f"{group[0].parameters:,}", "" if speed is None else f"{speed:.1f}"]
         lines.append(f"| {' | '.join(row)} | [grid]({grids[variant]}) |")
-    lines += ["", *_references(first, show), "", "![Each seed, and mean and deviation](report.svg)", ""]
+    lines += [
+        "",
+        *_stability(trials, show),
+        *_references(first, show),
+        "",
+        "![Each seed, and mean and deviation](report.svg)",
+        "",
+    ]
     return "\n".join([*lines, *_recipes(commands), ""])
 
 
@@ -132,6 +140,21 @@ def _references(trial: Trial, show: Sequence[str]) -> list[str]:
             values = ", ".join(f"{what.replace('_', ' ')} {value:.3g}" for what, value in known.items())
             lines.append(f"- {key}: {values}")
     return ["For comparison:", "", *lines] if lines else []
+
+
+def _stability(trials: Sequence[Trial], show: Sequence[str]) -> list[str]:
+    """Rank correlations of the variants' order, for studies that evaluate during training."""
+    found = {key: orders(trials, key) for key in show}
+    found = {key: rows for key, rows in found.items() if len(rows) > 1}
+    if not found:
+        return []
+    lines = ["Order of the variants: rank correlation of the means with those at the end; between two seeds, mean.", ""]
+    lines += [f"| kimg | {' | '.join(f'{key}: with the end | between seeds' for key in found)} |"]
+    lines += ["|---" * (1 + 2 * len(found)) + "|"]
+    for row in zip(*found.values(), strict=True):
+        cells = [f"{at.with_end:.2f} | {'' if at.between_seeds is None else f'{at.between_seeds:.2f}'}" for at in row]
+        lines.append(f"| {row[0].kimg:g} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _recipes(commands: Mapping[str, Sequence[str]]) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Trial:
         card: see `metrics.MetricCard`, as plain JSON values.
         parameters: of the generator.
         sec_per_kimg: median during training; None if it was not measured.
+        curves: value by kimg of each metric that was evaluated during training.
     """
 
     variant: str
@@ -38,6 +39,7 @@ class Trial:
     card: Mapping[str, Any]
     parameters: int
     sec_per_kimg: float | None
+    curves: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
 
 
 def run_trial(experiment: Experiment, train: Callable[[TrainSettings], Any]) -> Trial:
@@ -66,6 +68,7 @@ def run_trial(experiment: Experiment, train: Callable[[TrainSettings], Any]) -> 
         card,
         sum(parameter.numel() for parameter in load_snapshot(result.snapshot).generator.parameters()),
         median(speeds(folder.metrics)),
+        curves(folder.metrics),
     )
 
 
@@ -85,11 +88,22 @@ def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> d
 
 def speeds(metrics: Path) -> list[float]:
     """`time/sec_per_kimg` of the records that have it."""
-    if not metrics.exists():
-        return []
-    records = [json.loads(line) for line in metrics.read_text().splitlines()]
-    found = [record.get("time/sec_per_kimg") for record in records]
+    found = [record.get("time/sec_per_kimg") for record in _records(metrics)]
     return [value for value in found if value is not None]
+
+
+def curves(metrics: Path) -> dict[str, dict[float, float]]:
+    """`metric/<id>` of the records that have it: id -> kimg -> value."""
+    found: dict[str, dict[float, float]] = {}
+    for record in _records(metrics):
+        for name, value in record.items():
+            if name.startswith("metric/") and value is not None:
+                found.setdefault(name.removeprefix("metric/"), {})[record["kimg"]] = value
+    return found
+
+
+def _records(metrics: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
 
 
 def median(values: Sequence[float]) -> float | None:
