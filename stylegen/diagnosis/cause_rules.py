@@ -2,6 +2,7 @@
 
 from stylegen.config.own_images import PASSES
 from stylegen.diagnosis.evidence import Evidence, Finding
+from stylegen.regularizers import LIMIT_SLOPE
 
 # Equalized layers keep their weights at unit variance, and Adam moves each by about the rate: at 0.025, ten times the
 # published 0.0025, forty steps replace a weight. The demo's recipe trained at 0.02 for G and 0.01 for D.
@@ -13,8 +14,6 @@ EFFECTIVE_LEAST = 0.75
 # A class with a tenth of the average is in one of ten batches in which the others are.
 FEW_OF_CLASS = 0.1
 _NAMED = 5  # classes named in a finding
-# Regularizers that limit the discriminator's slope, in place of R1.
-LIMITS_SLOPE = {"zero_gp", "wgan_gp", "wgan_div", "dragan", "roth", "spectral_norm", "weight_clipping"}
 
 
 def rate_too_high(evidence: Evidence) -> list[Finding]:
@@ -39,7 +38,7 @@ def rate_too_high(evidence: Evidence) -> list[Finding]:
 def r1_missing(evidence: Evidence) -> list[Finding]:
     """Nothing limits D's slope."""
     others = (key.split(".")[1] for key in evidence.settings if key.startswith("regularizers."))
-    if evidence.settings.get("regularizers.r1.gamma") or LIMITS_SLOPE & set(others):
+    if evidence.settings.get("regularizers.r1.gamma") or LIMIT_SLOPE & set(others):
         return []
     return [
         Finding(

@@ -14,7 +14,8 @@ class Orthogonal(Regularizer):
     """weight * sum over layers of || W W^T * (1 - I) ||_F^2, with W [out, in * k * k]: filters become orthogonal.
 
     The diagonal is free, so the norms of the filters are not constrained. W is the weight that the layer applies, after
-    the scale of the equalized learning rate. Embeddings are left out. The authors' code has half of this gradient.
+    the scale of the equalized learning rate. Tables of embeddings (`nn.Embedding`) are left out, linear layers of
+    labels are not. The authors' code has half of this gradient.
 
     Args:
         weight: factor of the term, beta.

@@ -17,6 +17,13 @@ def check_mode(settings: SampleSettings) -> None:
                 fix=f"Use mode={mode}, or leave {name} out",
             )
 
+    if settings.motion != "circle" and settings.motion_size != SampleSettings.motion_size:
+        raise UserError(
+            f"motion_size={settings.motion_size:g} with motion={settings.motion}",
+            rule="motion_size is the radius of motion=circle",
+            fix="Use mode=video motion=circle, or leave motion_size out",
+        )
+
 
 def with_motion(sampler: Sampler, settings: SampleSettings) -> Sampler:
     """The sampler with the motion of the settings. Raises UserError, see `chosen_motion`."""

@@ -168,6 +168,10 @@ def test_stylegan3_has_neither_path_length_nor_mixing_with_its_preset() -> None:
     assert (own.optimizer.g_lr, own.optimizer.d_lr) == (0.0025, 0.002)
     assert notices(own, dataset) == []
     assert notices(compose_config("train", []), dataset) == []
+    assert (
+        "limits the slope" in notices(compose_config("train", ["loss=wasserstein", "regularizers=drift"]), dataset)[0]
+    )
+    assert notices(compose_config("train", ["preset=wgan"]), dataset) == []
 
 
 def test_a_preset_replaces_an_experiments_objective() -> None:

@@ -82,7 +82,7 @@ def test_data(shapes: list, message: str, tmp_path: Path, capsys: pytest.Capture
         (["threads=1.5"], "threads=1.5"),
         (["threads=100000"], "threads=100000"),
         (["optimizer.g_betas=[0,1.5]"], "optimizer.g_betas=[0.0, 1.5]"),
-        (["optimizer.beta2=0.9"], "Did you mean optimizer.g_betas or optimizer.d_betas"),
+        (["optimizer.beta2=0.9"], "optimizer.g_betas or optimizer.d_betas?"),
         (["style_mixing_prob=2"], "style_mixing_prob=2"),
         (["checkpoints=0"], "checkpoints=0"),
         (["trainer.accelerator=cpu", "trainer.devices=4"], "mbstd_group_size=4"),

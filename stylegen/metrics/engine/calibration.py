@@ -48,7 +48,7 @@ REFERENCES = {
     "1/num_reals, fitted to real against real at 1/2, 1/4 and 1/8 of the reals",
     "real_vs_real": "one half of the reals (keyed order) against the other half: N/2 images on either side, no bound",
     "averaged_2x2": "the reals averaged over 2x2 pixels, rounded, each mean repeated 2x2, against all reals",
-    "one_picture_repeated": f"one real image repeated, against all reals: of {NUM_CANDIDATES} (keyed choice) the "
+    "one_image_repeated": f"one real image repeated, against all reals: of {NUM_CANDIDATES} (keyed choice) the "
     "median in distance from the mean of the features",
 }
 VERSION = 2  # of these definitions; part of the cache key
@@ -148,7 +148,7 @@ class Calibration:
         return {
             "real_vs_real": (FeatureSet.of(halves[0], parts[0]), FeatureSet.of(halves[1], parts[1])),
             "averaged_2x2": (averaged, whole),
-            "one_picture_repeated": (FeatureSet.of(point, repeated), whole),
+            "one_image_repeated": (FeatureSet.of(point, repeated), whole),
         }
 
     def _averaged(self, kinds: set[Kind]) -> FeatureSet:

@@ -34,7 +34,7 @@ def test_references_are_in_order() -> None:
     """The order on the emoji portraits. The last two depend on sharpness, so these images are blurred."""
     reals = Reals(blurred(portraits(60), 0.5))
     values = references_of(reals, Extraction(RandomVGG16(), batch_size=50), ["fd_random_vgg16"])["fd_random_vgg16"]
-    assert 0 < values["real_vs_real"] < values["averaged_2x2"] < values["one_picture_repeated"]
+    assert 0 < values["real_vs_real"] < values["averaged_2x2"] < values["one_image_repeated"]
 
 
 def test_each_reference_by_its_definition() -> None:
@@ -49,7 +49,7 @@ def test_each_reference_by_its_definition() -> None:
         return distance(these, whole)
 
     every = sorted(metric(image.expand(30, -1, -1, -1)) for image in reals.images)
-    assert values["one_picture_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
+    assert values["one_image_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
     assert values["averaged_2x2"] == pytest.approx(metric(average_2x2(reals.images)), rel=1e-9)
 
 
@@ -93,7 +93,7 @@ def test_halves_that_share_images_say_nothing() -> None:
     """20 images repeated to 64: real against real, and the fit to it, would be close to 0."""
     repeated = FirstReals(Reals(portraits(20, side=16)), 64, mirror=False)
     assert set(references_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
-        *("averaged_2x2", "one_picture_repeated"),
+        *("averaged_2x2", "one_image_repeated"),
     }
     whole = FirstReals(Reals(portraits(64, side=16)), 64, mirror=False)
     assert {"real_vs_real", "perfect_generator"} <= set(
@@ -110,9 +110,9 @@ def test_metrics_that_compare_pairs_have_references_too() -> None:
         "authenticity_random_vgg16",
         "fd_random_vgg16",
     }
-    assert values["prdc_random_vgg16_recall"]["one_picture_repeated"] == 0
-    assert values["prdc_random_vgg16_precision"]["one_picture_repeated"] == 1
-    assert values["authenticity_random_vgg16"]["one_picture_repeated"] == 0  # it is a copy
+    assert values["prdc_random_vgg16_recall"]["one_image_repeated"] == 0
+    assert values["prdc_random_vgg16_precision"]["one_image_repeated"] == 1
+    assert values["authenticity_random_vgg16"]["one_image_repeated"] == 0  # it is a copy
     from stylegen.metrics.formulas.manifold import density_coverage
 
     first = halves_of(40, 0)
@@ -125,7 +125,7 @@ def test_halves_too_small_for_a_metric_are_left_out() -> None:
     reals = Reals(portraits(30, side=16))
     options = MetricOptions(prdc_neighborhood=20)
     values = references_of(reals, Extraction(Thumbnail(), 64), ["prdc_random_vgg16"], options=options)
-    assert set(values["prdc_random_vgg16_recall"]) == {"averaged_2x2", "one_picture_repeated"}
+    assert set(values["prdc_random_vgg16_recall"]) == {"averaged_2x2", "one_image_repeated"}
 
 
 def test_halves_are_disjoint_and_make_the_whole() -> None:

@@ -125,6 +125,6 @@ def test_precision_and_recall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert 0 < other["precision"] < 1
     assert 0 < other["recall"] < 1
     assert card.metrics == pytest.approx({f"{key}{UNPUBLISHED}": other[key] for key in ("precision", "recall")})
-    repeated = card.references[f"recall{UNPUBLISHED}"]["one_picture_repeated"]
+    repeated = card.references[f"recall{UNPUBLISHED}"]["one_image_repeated"]
     assert repeated == pytest.approx(1 / 60)  # only itself
     assert set(card.references) == set(card.metrics)
