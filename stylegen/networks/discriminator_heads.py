@@ -3,6 +3,7 @@
 A head computes outputs from the last hidden layer h [N, F]. Each is one class, listed in `HEADS`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from stylegen.networks.discriminator import RandomInputs, StyleDiscriminator
 from stylegen.randomness import Request
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Last hidden layer h -> outputs.
 
     Args:
@@ -38,9 +39,9 @@ class Head(nn.Module):
         """See `StyleDiscriminator.random_inputs`."""
         return {}
 
+    @abstractmethod
     def forward(self, h: Tensor, x: Tensor, c: Tensor | None, random: RandomInputs | None) -> DiscriminatorOutputs:
         """h [N, F], images x [N, channels, H, H], c [N, K]."""
-        raise NotImplementedError
 
 
 class ScalarHead(Head):

@@ -3,10 +3,10 @@
 A name of a run's snapshot is "<run>/<kimg>", of any other "<stem>".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stylegen.checkpoints import packaged
 from stylegen.checkpoints.find_model import find_native
@@ -16,6 +16,7 @@ from stylegen.errors import unknown_choice
 
 RUNS = Path("runs")
 MAX_SNAPSHOTS = 200  # of a run, the newest ones
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,7 @@ class Catalogue:
         Raises:
             UserError: no such model.
         """
-        entries = self.entries()
-        if name not in entries:
-            raise unknown_choice("model", name, entries)
-        return entries[name]
+        return _named("model", name, self.entries())
 
     def run(self, name: str) -> RunFolder:
         """A run by name.
@@ -99,10 +97,7 @@ class Catalogue:
         Raises:
             UserError: no such run.
         """
-        runs = self.runs()
-        if name not in runs:
-            raise unknown_choice("run", name, runs)
-        return runs[name]
+        return _named("run", name, self.runs())
 
     def listed(self) -> list[dict[str, Any]]:
         """For the page: name and run of each model."""
@@ -113,3 +108,9 @@ class Catalogue:
             yield self._single
         if self.given is None:
             yield from (Entry(n, packaged.FOLDER / f"{n}.safetensors", None, n) for n in packaged.names())
+
+
+def _named(kind: str, name: str, table: Mapping[str, _T]) -> _T:
+    if name not in table:
+        raise unknown_choice(kind, name, table)
+    return table[name]
