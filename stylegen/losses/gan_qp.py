@@ -39,6 +39,10 @@ class GANQP(Loss):
         super().__init__()
         self.weight, self.distance = weight, distance
 
+    @property
+    def pairs_labels(self) -> bool:
+        return True
+
     def generator(self, fake: DiscriminatorOutputs, real: DiscriminatorOutputs | None = None) -> Tensor:
         return -fake.logits.mean()
 

@@ -9,13 +9,15 @@ from stylegen.bounds import Choice, Interval, Weight, check_arguments
 from stylegen.regularizers.regularizer import Regularizer, WeightBatch
 from stylegen.regularizers.scaled_weights import layers_with_weights
 
+_LABEL_EMBEDDINGS = ("embed", "embedding")  # linear layers of one-hot labels, in the mapping networks
+
 
 class Orthogonal(Regularizer):
     """weight * sum over layers of || W W^T * (1 - I) ||_F^2, with W [out, in * k * k]: filters become orthogonal.
 
     The diagonal is free, so the norms of the filters are not constrained. W is the weight that the layer applies, after
-    the scale of the equalized learning rate. Tables of embeddings (`nn.Embedding`) are left out, linear layers of
-    labels are not. The authors' code has half of this gradient.
+    the scale of the equalized learning rate. Embeddings of labels are left out, as in the authors' code, which has half
+    of this gradient.
 
     Args:
         weight: factor of the term, beta.
@@ -38,8 +40,8 @@ class Orthogonal(Regularizer):
     def measure(self, batch: WeightBatch) -> Tensor:
         terms = [
             _off_diagonal(weight.flatten(1) * gain)
-            for _, layer, weight, gain in layers_with_weights(batch.network)
-            if not isinstance(layer, nn.Embedding)
+            for name, layer, weight, gain in layers_with_weights(batch.network)
+            if not isinstance(layer, nn.Embedding) and name.rpartition(".")[2] not in _LABEL_EMBEDDINGS
         ]
         return torch.stack(terms).sum().expand(batch.count)
 

@@ -1,4 +1,4 @@
-"""Variational discriminator bottleneck (Peng et al. 2019, arXiv 1810.00821, Eq. 9 to 11)."""
+"""Variational discriminator bottleneck (Peng et al. 2019, arXiv 1810.00821, Eq. 9 and 10)."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -17,7 +17,7 @@ class VDB(Regularizer):
     multiplier, updated by dual gradient ascent after each evaluation: beta <- max(0, beta + rate * (K - limit)).
 
     Args:
-        limit: I_c, on the mean information in nats.
+        limit: I_c, in nats for the code of an image; the authors' 0.1 is for each of 4x4 positions.
         beta: initial value.
         rate: of the ascent, alpha_beta.
         every: see `Regularizer`.

@@ -1,6 +1,7 @@
 """Regularizers of the weights: spectral normalization, clipping, orthogonality."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from stylegen import randomness
 from stylegen.layers.equalized import EqualizedConv2d, EqualizedLinear
+from stylegen.networks import build_generator
 from stylegen.networks.stylegan2_discriminator import Discriminator
 from stylegen.regularizers import WeightBatch
 from stylegen.regularizers.orthogonal import Orthogonal
@@ -16,7 +18,7 @@ from stylegen.regularizers.spectral_norm import SpectralNorm
 from stylegen.regularizers.weight_clipping import WeightClipping
 from stylegen.training.freeze import frozen_parameters, learning_parameters
 from tests.support.regularized_steps import regularized_step, train
-from tests.support.tiny import tiny_generator
+from tests.support.tiny import SMALL, tiny_generator
 
 
 def new_critic() -> Discriminator:
@@ -124,3 +126,16 @@ def test_orthogonal_against_numpy(network: str) -> None:
     value = term(WeightBatch(module, 4))
     assert value.item() == pytest.approx(0.1 * expected, rel=1e-12)
     assert all(g.isfinite().all() for g in torch.autograd.grad(value, [m for m in module.parameters() if m.ndim > 3]))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SMALL | {"name": "stylegan2"}, {"name": "r3gan", "channel_base": 32, "channel_max": 4, "cardinality": [1]}],
+)
+def test_orthogonal_leaves_out_the_embedding_of_labels(settings: dict[str, Any]) -> None:
+    """As BigGAN's code: the embeddings of more classes than dimensions cannot be orthogonal."""
+    module = build_generator(resolution=8, num_classes=3, **settings).requires_grad_(True)
+    value = Orthogonal(network="G")(WeightBatch(module, 1))
+    gradients = torch.autograd.grad(value, list(module.parameters()), allow_unused=True)
+    unused = {key for (key, p), g in zip(module.named_parameters(), gradients, strict=True) if g is None and p.ndim > 1}
+    assert len([key for key in unused if "embed" in key]) == 1

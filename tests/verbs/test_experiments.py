@@ -105,6 +105,7 @@ def test_r3gan_holds_the_published_numbers(name: str) -> None:
     assert (config.generator.expansion, config.generator.kernel_size) == (2, 3)
     assert list(config.generator.resample_taps) == [1, 3, 3, 1]
     assert (G.z_dim, config.batch_size, config.data.mirror) == (row["z"], row["batch"], True)
+    assert config.total_kimg == row["kimg"]
     assert (config.precision, sorted(G.synthesis.blocks_by_resolution())[-config.half_resolutions :]) == (
         "bf16",
         row["bf16"],
