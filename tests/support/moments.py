@@ -63,7 +63,7 @@ class Moment:
             return f"{100 * self.share:.0f} % of the time, process {self.rank}"
         if self.kind == "sigterm":
             return f"phase {self.count} of {PHASES}, of process {self.rank}"
-        place = {-1: "before the renaming", -2: "before the second name"}.get(self.byte, f"byte {self.byte:,}")
+        place = {-1: "before the renaming", -2: "before the hard link"}.get(self.byte, f"byte {self.byte:,}")
         return f"save {self.count}, {place}"
 
 
@@ -200,7 +200,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    lines = ["| | processes | what | when | status | all ended after | goes on from (kimg) | fields | different |"]
+    lines = ["| | processes | what | when | status | shutdown time | resumed from (kimg) | fields | different |"]
     lines += ["|---|---|---|---|---|---|---|---|---|"]
     failed = 0
     with tempfile.TemporaryDirectory() as root:
