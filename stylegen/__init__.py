@@ -5,7 +5,7 @@
 >>> model.sample([0, 1, 2]).shape
 torch.Size([3, 3, 64, 64])
 
-`load` opens a packaged model, a run or a snapshot; `evaluate` measures it. Both import torch on their first call.
+`load` opens a trained generator; `evaluate` computes its metrics. Both import torch on their first call.
 """
 
 from pathlib import Path
@@ -28,7 +28,8 @@ def load(
     """Open a generator for sampling.
 
     Args:
-        path_or_name: a packaged model such as "portraits64", a run folder (its newest snapshot), or a snapshot.
+        path_or_name: a packaged model such as "portraits64", a run folder (its newest snapshot), a snapshot, a
+            checkpoint from another implementation (.pkl, .pt), "nvidia/NAME", "hf:USER/NAME" or a URL.
         device: "auto" for a GPU if there is one, else the CPU.
         dtype: of weights and floating-point images; None for float32.
 
