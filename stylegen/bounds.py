@@ -48,8 +48,16 @@ class Range:
         return low and (value < self.most if self.below else value <= self.most)  # NaN fails both
 
     def __str__(self) -> str:
-        low = f"above {self.least:.12g}" if self.above else f"from {self.least:.12g}"
-        return f"{low} to {'below ' if self.below else ''}{self.most:.12g}"
+        low = f"{'above' if self.above else 'from'} {_exact(self.least)}"
+        return f"{low} to {'below ' if self.below else ''}{_exact(self.most)}"
+
+
+def _exact(bound: float) -> str:
+    """A bound in digits, or as a power of two if it has more than 12."""
+    if isinstance(bound, float) or abs(bound) < 10**12:
+        return f"{bound:.12g}"
+    power = bound.bit_length()
+    return {1 << (power - 1): f"2^{power - 1}", (1 << power) - 1: f"2^{power} - 1"}.get(bound, str(bound))
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Choice:
-    """Marks a text as one of these names."""
+    """Marks a string as one of these names."""
 
     names: tuple[str, ...]
 
@@ -75,11 +83,11 @@ class NonzeroSum:
 
 
 class PathRule:
-    """Marks a text as the path of a file or folder, which implies `Quoted`."""
+    """Marks a string as the path of a file or folder, which implies `Quoted`."""
 
 
 class Quoted:
-    """Marks a text that is quoted before Hydra parses it: `seeds=0-15,40`."""
+    """Marks a string that is quoted before Hydra parses it: `seeds=0-15,40`."""
 
 
 class Free:
@@ -164,7 +172,7 @@ def check(key: str, value: Any, hint: Any) -> None:
     kind, optional, marks = unwrap(hint)
     if value is None:
         if not optional:
-            raise UserError(f"{key}=null", rule="it needs a value", fix=f"Leave {key} out for its default")
+            raise UserError(f"{key}=null", rule="must not be null", fix=f"Omit {key} for the default")
         return
     rule = _broken_rule(value, kind, marks)
     choice = next((mark for mark in marks if isinstance(mark, Choice)), None)
@@ -172,7 +180,9 @@ def check(key: str, value: Any, hint: Any) -> None:
     if rule is None and choice is not None and given not in choice.names:
         raise unknown_choice(key, brief(value), choice.names)
     if rule is not None:
-        raise UserError(f"{key}={brief(value)}", rule=rule, fix=f"Leave {key} out for its default, or change it")
+        ranged = any(isinstance(mark, Range) and str(mark) in rule for mark in marks)
+        use = "Use a value in this range" if ranged else "Change it"
+        raise UserError(f"{key}={brief(value)}", rule=rule, fix=f"{use}, or omit {key} for the default")
 
 
 def check_arguments(section: str, constructor: Callable[..., Any], values: Mapping[str, Any]) -> None:
@@ -201,53 +211,53 @@ def _broken_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
     limits = next((mark for mark in marks if isinstance(mark, Range)), None)
     if any(isinstance(mark, Auto) for mark in marks):
         rule = None if value == "auto" else _broken_rule(value, int, tuple(m for m in marks if not isinstance(m, Auto)))
-        return rule and rule.replace("it is ", "it is auto or ", 1)
+        return rule and rule.replace("must be ", "must be auto or ", 1)
     if typing.get_origin(kind) in (list, tuple, Sequence, typing.get_origin(Sequence[int])):
         return _list_rule(value, typing.get_args(kind)[0], marks)
     if isinstance(value, bool) and bool in typing.get_args(kind):  # one choice of several
         return None
     if kind is bool:
-        return None if isinstance(value, bool) else "it is true or false"
+        return None if isinstance(value, bool) else "must be true or false"
     if kind in (int, float):
-        what = "a whole number" if kind is int else "a number"
-        named = f"it is {what} {limits}" if limits else f"it is {what}"
+        what = "an integer" if kind is int else "a number"
+        named = f"must be {what} {limits}" if limits else f"must be {what}"
         good = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
         return None if good and (value in limits if limits else abs(value) < math.inf) else named
     if kind is str or kind is Path or str in typing.get_args(kind):
         is_path = any(isinstance(mark, PathRule) for mark in marks)
-        return _text_rule(str(value), is_path) if isinstance(value, str | Path) else "it is a text"
+        return _text_rule(str(value), is_path) if isinstance(value, str | Path) else "must be a string"
     return None
 
 
 def _list_rule(value: Any, kind: Any, marks: tuple[Any, ...]) -> str | None:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        return "it is a list, as in [1,2]"
+        return "must be a list, as in [1,2]"
     least, most = next((mark.count for mark in marks if isinstance(mark, Range | Names)), (0, 1024))
     if not least <= len(value) <= most:
         counts = f"{least} to {most}" if least < most else f"{least}"
-        return f"it is a list of {counts} values, not {len(value)}"
+        return f"must be a list of {counts} values, not {len(value)}"
     rules = (_broken_rule(item, kind, marks) for item in value)
-    rule = next((f"for each value: {rule}" for rule in rules if rule is not None), None)
+    rule = next((f"each value {rule}" if rule[:4] == "must" else rule for rule in rules if rule is not None), None)
     if rule is None and any(isinstance(mark, NonzeroSum) for mark in marks):
         cancels = abs(sum(value)) <= 1e-6 * sum(map(abs, value))
-        return "the sum of the values is not 0" if cancels else None
+        return "must have a sum other than 0" if cancels else None
     return rule
 
 
 def _text_rule(text: str, is_path: bool) -> str | None:
     if not is_path and len(text) > MAX_TEXT:
-        return f"it is a text of at most {MAX_TEXT} characters, not {len(text)}"
+        return f"must be a string of at most {MAX_TEXT} characters, not {len(text)}"
     if re.search(r"[\x00-\x1f\x7f-\x9f]", text):
-        return "it contains control characters"
+        return "must not contain control characters"
     if not is_path:
         return None
     if not text.strip():
-        return "it is the path of a file or folder, not an empty text"
+        return "must be the path of a file or folder, not an empty string"
     is_url = text.startswith(("http://", "https://"))
     if not is_url and any(len(part.encode(errors="surrogateescape")) > MAX_NAME for part in text.split("/")):
-        return f"a name in a path has at most {MAX_NAME} bytes"
+        return f"must have at most {MAX_NAME} bytes in each name of the path"
     if len(os.fsencode(text)) > MAX_PATH:
-        return f"a path has at most {MAX_PATH} bytes"
+        return f"must be a path of at most {MAX_PATH} bytes"
     if text.startswith("~"):
         try:
             Path(text).expanduser()

@@ -51,6 +51,6 @@ def cosine_schedule(setting: str, start: float, end: float | None, kimg: float) 
         raise UserError(
             f"{setting}_kimg={kimg:g}",
             rule=f"without {setting}_to the value does not change",
-            fix=f"Add {setting}_to=VALUE, or leave {setting}_kimg out",
+            fix=f"Add {setting}_to=VALUE, or omit {setting}_kimg",
         )
     return CosineSchedule(start, end, kimg)

@@ -21,7 +21,7 @@ class UserError(ValueError):
     """Input that cannot be used.
 
     Formats as ``<problem>: <rule>. <fix>`` on one line, e.g.
-    ``resolution=48: resolutions are powers of two from 8 to 2048. Use 32 or 64``.
+    ``resolution=48: must be a power of two from 8 to 2048. Use 32 or 64``.
 
     Args:
         problem: the value as given, with the name of the setting or file.

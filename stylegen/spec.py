@@ -37,18 +37,18 @@ class ImageSpec:
         if not (is_power_of_two(self.resolution) and MIN_RESOLUTION <= self.resolution <= MAX_RESOLUTION):
             raise UserError(
                 f"resolution={self.resolution}",
-                rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
+                rule=f"must be a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
                 fix="Resize the images to a power of two",
             )
         if not 1 <= self.channels <= 4:
             raise UserError(
                 f"channels={self.channels}",
-                rule="images have 1 to 4 channels",
+                rule="images must have 1 to 4 channels",
                 fix="Convert the images to gray (1), RGB (3) or RGBA (4)",
             )
         if self.num_classes < 0:
             raise UserError(
                 f"num_classes={self.num_classes}",
-                rule="the number of classes is at least 0",
+                rule="must be at least 0",
                 fix="Use num_classes=0 for an unconditional model",
             )

@@ -120,7 +120,7 @@ def read_audio(path: Path, setting: str = "audio") -> Audio:
         reason = error.strerror or str(error)
         raise UserError(
             f"{setting}={path} cannot be read ({reason})",
-            rule="it is a sound file, or a video with sound, that FFmpeg reads",
+            rule="must be a sound file, or a video with sound, that FFmpeg reads",
             fix=f"Use {setting}= with a .wav, .mp3, .flac, .m4a or .ogg file",
         ) from error
     if count == 0:

@@ -43,28 +43,32 @@ def test_good_values(value: Any, hint: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "hint", "message"),
     [
-        (0, NUMBER, "key=0: it is a number above 0 to 10. "),
+        (0, NUMBER, "key=0: must be a number above 0 to 10. "),
         (11, NUMBER, "above 0 to 10"),
         (float("nan"), NUMBER, "key=nan"),
-        (float("inf"), float, "it is a number"),
-        (True, Annotated[int, Range(0, 2)], "key=true: it is a whole number from 0 to 2"),
-        (1.5, Annotated[int, Range(0, 2)], "a whole number"),
+        (float("inf"), float, "must be a number"),
+        (True, Annotated[int, Range(0, 2)], "key=true: must be an integer from 0 to 2"),
+        (1.5, Annotated[int, Range(0, 2)], "an integer"),
         ("x", bool, "true or false"),
-        (None, NUMBER, "key=null: it needs a value"),
-        (1, Annotated[Sequence[float], Range(0, 10)], "it is a list"),
+        (None, NUMBER, "key=null: must not be null"),
+        (1, Annotated[Sequence[float], Range(0, 10)], "must be a list"),
         ([], Annotated[Sequence[float], Range(0, 10)], "1 to 64 values, not 0"),
         ([0] * 40000, Annotated[Sequence[float], Range(0, 10)], "not 40000"),
-        ([float("nan")], Annotated[Sequence[float], Range(0, 10)], "for each value"),
-        ([1], Annotated[list[str], Names()], "it is a text"),
-        ("a\nb", str, r"a\\nb: it contains control characters"),
-        ([1, -1], Taps, "the sum of the values is not 0"),
-        ([0], Taps, "the sum"),
+        (
+            [float("nan")],
+            Annotated[Sequence[float], Range(0, 10)],
+            "each value must be a number from 0 to 10. Use a value in this range, or omit key for the default",
+        ),
+        ([1], Annotated[list[str], Names()], "must be a string"),
+        ("a\nb", str, r"a\\nb: must not contain control characters"),
+        ([1, -1], Taps, "must have a sum other than 0"),
+        ([0], Taps, "must have a sum other than 0"),
         ("x" * 5000, str, "at most 4096 characters, not 5000"),
         ("/a/" + "ä" * 200, FilePath, "at most 255 bytes"),
-        ("", FilePath, "not an empty text"),
+        ("", FilePath, "not an empty string"),
         ("a/" * 2000, FilePath, "at most 3840 bytes"),
         ("fp8", Annotated[str, Choice(("fp32", "fp16"))], "key=fp8: no such key. Did you mean .*Known: fp16, fp32"),
-        (1, Annotated[str, Choice(("fp32", "fp16"))], "it is a text"),
+        (1, Annotated[str, Choice(("fp32", "fp16"))], "must be a string"),
         ("~nosuchuser/x", FilePath, "no user nosuchuser"),
     ],
 )
@@ -79,5 +83,5 @@ def test_long_values_are_cut() -> None:
 
 
 def test_a_number_too_long_to_print() -> None:
-    with pytest.raises(UserError, match="key=a number of 5000 digits: it is a whole number from 1 to 2"):
+    with pytest.raises(UserError, match="key=a number of 5000 digits: must be an integer from 1 to 2"):
         check("key", 10**5000, Annotated[int, Range(1, 2)])

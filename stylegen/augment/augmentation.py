@@ -48,7 +48,7 @@ class Controller:
             raise UserError(
                 f"augment.p_to={p_to:g} augment.target={target:g}",
                 rule="p follows either a schedule or the discriminator's overfitting",
-                fix="Add augment.target=null, or leave augment.p_to and augment.p_kimg out",
+                fix="Add augment.target=null, or omit augment.p_to and augment.p_kimg",
             )
         self.schedule = cosine_schedule("augment.p", p, p_to, p_kimg)
         self.p, self.target, self.every, self.speed_kimg = float(p), target, every, speed_kimg

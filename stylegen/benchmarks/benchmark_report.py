@@ -52,7 +52,7 @@ class Report:
 def check_output(path: Path) -> None:
     """Raise UserError unless a file can be written at `path`; before anything is measured."""
     if path.suffix != ".json" or path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"out={path}", rule="it is a .json file in an existing folder", fix="Use out=FILE.json")
+        raise UserError(f"out={path}", rule="must be a .json file in an existing folder", fix="Use out=FILE.json")
 
 
 def binary_size(size: float | None) -> str:

@@ -90,9 +90,9 @@ def convert_foreign(
 
 
 def check_output(out: Path, *sources: Path) -> None:
-    """Raise UserError if `out` is no .safetensors file, or would replace a source."""
+    """Raise UserError if `out` is not a .safetensors file, or would replace a source."""
     if out.suffix != ".safetensors":
-        raise UserError(f"out={out}", rule="a snapshot is a .safetensors file", fix=f"Use out={out}.safetensors")
+        raise UserError(f"out={out}", rule="must be a .safetensors file", fix=f"Use out={out}.safetensors")
     for path in (out, out.with_suffix(".ckpt")):
         same = path.exists() and any(source.exists() and path.samefile(source) for source in sources)
         if path.is_dir() or same:

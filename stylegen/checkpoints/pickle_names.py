@@ -51,7 +51,7 @@ def _set(budget: Budget, items: Any = ()) -> set[Any]:
 def _size(budget: Budget, lengths: Any = ()) -> tuple[int, ...]:
     """In place of `torch.Size`."""
     if not isinstance(lengths, list | tuple) or len(lengths) > MAX_DIMENSIONS:
-        raise Refused("a shape is no list of lengths")
+        raise Refused("a shape is not a list of lengths")
     return tuple(lengths)
 
 
@@ -65,7 +65,7 @@ def _reconstruct_class(budget: Budget, kind: Any, base: Any, state: Any) -> Any:
 def _encode(budget: Budget, text: Any, encoding: Any = "utf-8") -> bytes:
     """In place of `_codecs.encode`, with which protocol 2 writes bytes."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise Refused("it encodes a text")
+        raise Refused("it encodes a string")
     budget.take_storage(len(text))
     return text.encode("latin-1")
 

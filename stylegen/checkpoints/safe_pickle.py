@@ -181,7 +181,7 @@ def _weight(value: Any) -> int:
 def check_key(value: Any) -> Any:
     """The value, if its hash is cheap. Raises Refused."""
     if isinstance(value, str | bytes) and len(value) > _MAX_KEY_LENGTH:
-        raise Refused(f"it uses a text of {len(value):,} characters as the key of a dict or set")
+        raise Refused(f"it uses a string of {len(value):,} characters as the key of a dict or set")
     if not isinstance(value, str | bool | int | bytes | None) or (isinstance(value, int) and abs(value) >= _MAX_KEY):
         raise Refused(f"it uses a {type(value).__name__} as the key of a dict or set")
     return value

@@ -92,7 +92,7 @@ def _refused(path: Path, error: Exception) -> UserError:
     if re.search(r"Unsupported (global|class)|GLOBAL|Unsupported operand|has been blocked", str(error)):
         return UserError(
             f"checkpoint {path} contains code, which was not run",
-            rule="a checkpoint holds tensors and plain values only",
+            rule="a checkpoint must hold only tensors and plain values",
             fix="Use a checkpoint written by stylegen",
         )
     return damaged(path, f"it is truncated or not a checkpoint of stylegen ({type(error).__name__})")

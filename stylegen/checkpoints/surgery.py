@@ -182,7 +182,7 @@ def _classes_of_generator(old: Weights, num_classes: int) -> Weights:
     if generator.w_dim != old.settings["w_dim"]:  # its slots hold the label too
         rule = "its layers are conditioned on the class index"
     if rule:
-        raise UserError(f"num_classes={num_classes}", rule=rule, fix="Leave num_classes out")
+        raise UserError(f"num_classes={num_classes}", rule=rule, fix="Omit num_classes")
     new = _copied(old, {"num_classes": num_classes}, build_generator)
     if before and num_classes:
         changed = _embeddings(old, num_classes)

@@ -147,7 +147,7 @@ def _loader(storages: dict[str, Storage], make: Callable[[str, torch.dtype, int]
 
     def load(identity: Any) -> Storage:
         if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
-            raise Refused("it refers to data that is no storage of a tensor")
+            raise Refused("it refers to data that is not the storage of a tensor")
         kind, key, _, count = identity[1:5]
         if (
             not isinstance(kind, Global)

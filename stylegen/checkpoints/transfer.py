@@ -160,7 +160,7 @@ def transfer(
         raise UserError(
             f"init={weights.path}",
             rule=f"it holds a different network, with {len(wrong)} mismatch(es): {'; '.join(wrong[:_SHOWN])}{more}",
-            fix="Leave out experiment=, generator.*, discriminator.* and data.resolution: the run then has its "
+            fix="Omit experiment=, generator.*, discriminator.* and data.resolution: the run then has its "
             "networks; or use other weights",
         )
     for part, tensors in copied.items():

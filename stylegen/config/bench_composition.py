@@ -38,4 +38,4 @@ def split_overrides(name: str, text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise UserError(f"{name}={text}", rule="quotes come in pairs", fix="Close or remove the quote") from error
+        raise UserError(f"{name}={text}", rule="quotes must come in pairs", fix="Close or remove the quote") from error

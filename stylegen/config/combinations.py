@@ -36,7 +36,9 @@ def combinations(arguments: Sequence[str]) -> list[list[str]]:
     runs = math.prod(map(len, choices))
     if runs > MAX_RUNS:
         raise UserError(
-            f"-m with {runs} combinations", rule=f"a sweep has at most {MAX_RUNS} runs", fix="Sweep over fewer values"
+            f"-m with {runs} combinations",
+            rule=f"a sweep can have at most {MAX_RUNS} runs",
+            fix="Sweep over fewer values",
         )
     found = [list(combination) for combination in itertools.product(*choices)]
     for number, overrides in enumerate(found):

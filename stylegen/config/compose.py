@@ -208,7 +208,7 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     for override in overrides:
         key = key_of(override)
         if "=" not in override and not override.startswith(("~", "-")):
-            rule = "an override has the form setting=value"
+            rule = "an override must have the form setting=value"
             return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
         if key not in known and (refused := _setting_of_others(verb, override, known)):
             return refused
@@ -221,7 +221,9 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
     )  # batch_size is a substring of other keys
     if message.startswith("Ambiguous value"):  # Hydra's message for VALUE,VALUE
         return UserError(
-            brief(culprit, 80), rule="a run has one value", fix=f"Use {verb} -m {brief(culprit)} for one run per value"
+            brief(culprit, 80),
+            rule="a run takes one value",
+            fix=f"Use {verb} -m {brief(culprit)} for one run per value",
         )
     full_key = getattr(cause or error, "full_key", None)
     problem = brief(culprit, 80)
@@ -229,7 +231,7 @@ def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError
         problem += f" ({full_key})"
     if "is not a ListConfig" in message:
         key, _, value = culprit.partition("=")
-        return UserError(problem, rule="it is a list", fix=f"Use {key}=[{value}]")
+        return UserError(problem, rule="must be a list", fix=f"Use {key}=[{value}]")
     return UserError(
         problem, rule=message.removesuffix("."), fix=f"See `python -m stylegen {verb} --help` for settings and types"
     )
@@ -260,7 +262,7 @@ def _setting_of_others(verb: str, override: str, known: Sequence[str]) -> UserEr
         fix = f"Use {group}={name}, or {group}=[{name},...] with others"
         return UserError(brief(override, 80), rule=f"{name} is not among the {group} of this run", fix=fix)
     options = [] if section is None else options_with(section, key)
-    rule, fix = f"the chosen {group} has no such setting", f"Leave {key} out, or use {group}={' or '.join(options)}"
+    rule, fix = f"the chosen {group} has no such setting", f"Omit {key}, or use {group}={' or '.join(options)}"
     return UserError(brief(override, 80), rule=rule, fix=fix) if options else None
 
 

@@ -81,5 +81,5 @@ class DirectionsSettings:
             )
         if not self.out.endswith(".safetensors"):
             raise UserError(
-                f"out={self.out}", rule="it is one .safetensors file", fix=f"Use out={self.out}.safetensors"
+                f"out={self.out}", rule="must be one .safetensors file", fix=f"Use out={self.out}.safetensors"
             )

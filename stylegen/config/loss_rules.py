@@ -46,7 +46,7 @@ def check_loss(config: TrainSettings, dataset: ImageDataset) -> None:
         raise UserError(
             f"data.labelled={len(dataset.labelled)} {given}",
             rule="only a discriminator that predicts labels can learn from images without one",
-            fix="Use loss=semi_supervised discriminator.head=classes_plus_fake, or leave data.labelled out",
+            fix="Use loss=semi_supervised discriminator.head=classes_plus_fake, or omit data.labelled",
         )
     if loss in ("auxiliary_classifier", "semi_supervised"):
         _check_targets(config, dataset)
@@ -68,7 +68,7 @@ def _check_targets(config: TrainSettings, dataset: ImageDataset) -> None:
         raise UserError(
             f"data.labelled={len(dataset.labelled)} loss.targets=attributes",
             rule="an image without label would count as one without any attribute",
-            fix="Leave data.labelled out, or use loss.targets=class with one class for each image",
+            fix="Omit data.labelled, or use loss.targets=class with one class for each image",
         )
     if not isinstance(labels, OneHot) and not bool(((labels >= 0) & (labels <= 1)).all()):
         raise UserError(

@@ -104,7 +104,7 @@ def _check_sample_grid(count: int, resolution: int) -> None:
     if count > most:
         raise UserError(
             f"sample_count={count}",
-            rule=f"a grid has at most {MAX_FIGURE_PIXELS / 1e6:,.0f} million pixels: {most} images of {resolution} px",
+            rule=f"a grid is limited to {MAX_FIGURE_PIXELS / 1e6:,.0f} million pixels: {most} images of {resolution} px",
             fix=f"Use sample_count={most} or less",
         )
 
@@ -174,7 +174,7 @@ def _check_batch_norm(config: TrainSettings, batch: int, setting: str) -> None:
         raise UserError(
             f"batch_per_device={config.batch_per_device} generator.conditioning={config.generator.conditioning}",
             rule="batch normalization needs the whole batch at once, not in parts",
-            fix="Leave batch_per_device out, or use generator.conditioning=adain",
+            fix="Omit batch_per_device, or use generator.conditioning=adain",
         )
     if share < 2:
         raise UserError(

@@ -153,7 +153,7 @@ def _unknown(
     return UserError(
         f"{key}={brief(value)}",
         rule=f"{name}.name={node['name']} has no such setting",
-        fix=f"Leave {key} out, or use {name}={' or '.join(options)}" if options else f"It has {', '.join(known)}",
+        fix=f"Omit {key}, or use {name}={' or '.join(options)}" if options else f"It has {', '.join(known)}",
     )
 
 
@@ -171,7 +171,7 @@ def sections_of(verb: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any
         if section.optional and not node and not isinstance(node, int | float):
             continue
         if not isinstance(node, dict):
-            rule, fix = "it is a group of settings", f"Leave {name} out for its defaults"
+            rule, fix = "must be a group of settings", f"Omit {name} for its defaults"
             raise UserError(f"{name}={brief(node)}", rule=rule, fix=fix)
         if section.kind == "several":
             found |= _subsections(name, section, node)
@@ -194,11 +194,11 @@ def _subsections(name: str, section: Section, node: Mapping[str, Any]) -> dict[s
         if not isinstance(settings, dict):
             raise UserError(
                 f"{name}.{option}={brief(settings)}",
-                rule="it is a group of settings",
+                rule="must be a group of settings",
                 fix=f"Use ~{name}.{option} to train without it",
             )
     return {f"{name}.{option}": hints((section.options[option],)) for option in node}
 
 
 def _deleted(key: str) -> UserError:
-    return UserError(f"~{key}", rule="a setting cannot be deleted", fix=f"Leave it out for the default of {key}")
+    return UserError(f"~{key}", rule="a setting cannot be deleted", fix=f"Omit it for the default of {key}")

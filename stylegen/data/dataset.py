@@ -211,7 +211,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             raise UserError(
                 f"data.labelled={count} data.use_labels=false",
                 rule="without use_labels no label is used",
-                fix="Use data.use_labels=true, or leave data.labelled out",
+                fix="Use data.use_labels=true, or omit data.labelled",
             )
         return labelled_rows(self._table, count, seed)
 
@@ -226,7 +226,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             if image_digest(image.numpy()) != self._digests[self._numbers[number]]:
                 raise DamagedFile(
                     f"{location(self.source, key)} is not the image that was prepared",
-                    rule="its pixels match their digest in dataset.json",
+                    rule="its pixels must match their digest in dataset.json",
                     fix="Copy or prepare the dataset again",
                 )
             self._verified[number] = 1

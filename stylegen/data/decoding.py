@@ -114,20 +114,20 @@ def check_trainable(header: Header, source: Source, key: str, resolution: int | 
     if header.width != header.height:
         raise UserError(
             f"{where} is {header.width}x{header.height}",
-            rule="training images are square",
-            fix=f"Leave experiment= out, which converts them, or crop them: {command}",
+            rule="training images must be square",
+            fix=f"Omit experiment= to have them converted, or crop them: {command}",
         )
     if not (is_power_of_two(header.width) and MIN_RESOLUTION <= header.width <= MAX_RESOLUTION):
         raise UserError(
             f"{where} is {header.width}x{header.height}",
-            rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
-            fix=f"Leave experiment= out, which converts them, or resize them: {command}",
+            rule=f"resolutions must be powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
+            fix=f"Omit experiment= to have them converted, or resize them: {command}",
         )
     if resolution not in (None, header.width):
         raise UserError(
             f"resolution={resolution}, but {where} is {header.width}x{header.height}",
             rule="images are used at their stored size",
-            fix=f"Leave resolution out, set it to {header.width}, or resize the images",
+            fix=f"Omit resolution, set it to {header.width}, or resize the images",
         )
 
 
@@ -136,8 +136,8 @@ def check_alike(where: str, header: Header, first_where: str, first: Header) -> 
     if header != first:
         raise UserError(
             f"{where} is {header}, {first_where} is {first}",
-            rule="all images of a dataset have the same size and channels",
-            fix="Leave experiment= out, which converts them; or remove one of them, or prepare the dataset: "
+            rule="all images of a dataset must have the same size and channels",
+            fix="Omit experiment= to have them converted; or remove one of them, or prepare the dataset: "
             f"python -m stylegen prepare source=DIR out=FILE.zip resolution={_side_below(first)}",
         )
 
@@ -159,7 +159,7 @@ def _header(image: Image.Image, name: str) -> Header:
     if image.mode not in _CHANNELS:
         raise UserError(
             f"{name} has mode {image.mode}",
-            rule="training images have 8 bits per channel and are gray (L, LA) or RGB (RGB, RGBA)",
+            rule="training images must have 8 bits per channel and be gray (L, LA) or RGB (RGB, RGBA)",
             fix="Convert it to RGB or gray",
         )
     if image.width * image.height > MAX_PIXELS:

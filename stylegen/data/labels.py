@@ -37,7 +37,7 @@ def label_table(labels: Sequence[Label], class_names: list[str] | None, where: s
         found = f"vectors of {width} numbers" if isinstance(first, tuple) else f"class {width - 1}"
         raise UserError(
             f"{where} has {found}, and {count} class_names",
-            rule="each class has a name, in the order of the indices",
+            rule="each class must have a name, in the order of the indices",
             fix="Complete class_names in dataset.json, or remove them",
         )
     return table if isinstance(first, tuple) else OneHot(table, count)
@@ -72,12 +72,12 @@ def select(
         raise UserError(
             f"{setting}={list(classes or [])}",
             rule="no image belongs to these classes",
-            fix="Use other classes, or leave the setting out",
+            fix="Use other classes, or omit the setting",
         )
     if max_images is None:
         return numbers
     if max_images < 1:
-        raise UserError(f"data.max_images={max_images}", rule="it is at least 1", fix="Leave it out to use all")
+        raise UserError(f"data.max_images={max_images}", rule="must be at least 1", fix="Omit it to use all")
     order = permutation(len(numbers), seed, "data/subset").tolist()[:max_images]
     return [numbers[i] for i in sorted(order)]
 
@@ -94,8 +94,8 @@ def labelled_rows(table: Tensor | OneHot, count: int, seed: int) -> Tensor:
     if count > len(table):
         raise UserError(
             f"data.labelled={count}",
-            rule=f"it is at most the number of images, {len(table)}",
-            fix="Leave it out to use all labels",
+            rule=f"must be at most the number of images, {len(table)}",
+            fix="Omit it to use all labels",
         )
     order, rounds = permutation(len(table), seed, "data/labelled").tolist(), Counter[int]()
     classes = table.indices.tolist() if isinstance(table, OneHot) else [0] * len(table)
@@ -119,7 +119,7 @@ def _belongs(label: Label | None, wanted: set[int], setting: str) -> bool:
         raise UserError(
             f"{setting} for a dataset without labels",
             rule="classes are selected by the labels of the images",
-            fix=f"Leave {setting} out, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
+            fix=f"Omit {setting}, or prepare the dataset with labels=folders|FILE.csv|FILE.json",
         )
     if isinstance(label, int):
         return label in wanted

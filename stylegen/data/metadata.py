@@ -24,7 +24,7 @@ MAX_FLOAT32 = 3e38
 Label = int | tuple[float, ...]
 """A class index from 0, or a vector of attributes."""
 
-_LABELS_RULE = 'labels are null or one pair for each image, [["00000/img00000000.png", 3], ...]'
+_LABELS_RULE = 'labels must be null or one pair for each image, [["00000/img00000000.png", 3], ...]'
 
 
 def image_digest(image: np.ndarray) -> str:
@@ -73,13 +73,13 @@ def parse_metadata(text: bytes, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(
             f"{where} cannot be read ({error})",
-            rule="it contains one JSON object",
+            rule="must contain one JSON object",
             fix="Correct it, or remove it to train without labels",
         ) from error
     if not isinstance(metadata, dict):
         raise UserError(
             f"{where} contains a {type(metadata).__name__}",
-            rule="it contains one JSON object",
+            rule="must contain one JSON object",
             fix='Write {"labels": null} or {"labels": [[file, class], ...]}',
         )
     return metadata
@@ -115,13 +115,15 @@ def parse_labels(metadata: dict[str, Any], keys: Iterable[str], where: str) -> d
     for pair in pairs:
         key, label = _parse_pair(pair, where)
         if key in labels:
-            raise UserError(f"{where} labels {key} twice", rule="each image has one label", fix="Remove one of them")
+            raise UserError(
+                f"{where} labels {key} twice", rule="each image must have one label", fix="Remove one of them"
+            )
         labels[key] = label
     _check_complete(labels, set(keys), where)
     if len({None if isinstance(label, int) else len(label) for label in labels.values()}) > 1:
         raise UserError(
             f"{where} mixes labels of several kinds",
-            rule="all are class indices, or all are vectors of one length",
+            rule="all must be class indices, or all must be vectors of one length",
             fix="Use one kind for all images",
         )
     return labels
@@ -137,7 +139,7 @@ def _parse_pair(pair: object, where: str) -> tuple[str, Label]:
                 return key, tuple(map(float, numbers))
     raise UserError(
         f"{where}: labels contains {pair!r:.80}",
-        rule=f"each entry is [file, class], a class is an integer from 0 to {MAX_CLASSES - 1} "
+        rule=f"each entry must be [file, class], with a class that is an integer from 0 to {MAX_CLASSES - 1} "
         "or a list of finite numbers",
         fix="Use this layout, or set labels to null",
     )
@@ -157,7 +159,7 @@ def _check_complete(labels: dict[str, Label], keys: set[str], where: str) -> Non
     if missing := sorted(keys - labels.keys()):
         raise UserError(
             f"{where} has no label for {_some(missing)}",
-            rule="all images have labels or none has",
+            rule="either all images or none must have labels",
             fix="Add the labels, or set labels to null",
         )
 

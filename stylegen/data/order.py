@@ -143,12 +143,12 @@ def _check_batch(num_items: int, batch_size: int, world_size: int) -> None:
     if batch_size < 1 or batch_size % world_size:
         raise UserError(
             f"batch_size={batch_size} on {world_size} process(es)",
-            rule="a batch has the same number of images, at least one, for each process",
+            rule="a batch must have the same number of images, at least one, for each process",
             fix=f"Use a multiple of {world_size}",
         )
     if num_items < batch_size:
         raise UserError(
             f"batch_size={batch_size} with a dataset of {num_items} images",
-            rule="a dataset has at least as many images as a batch",
+            rule="a dataset must have at least as many images as a batch",
             fix=f"Use batch_size={max(1, num_items // world_size) * world_size} or less, or more images",
         )

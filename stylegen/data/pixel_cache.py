@@ -137,7 +137,7 @@ def _damaged(place: Path, problem: str) -> DamagedFile:
 def _mismatch(source: Source, place: Path, problem: str) -> UserError:
     return UserError(
         f"the decoded cache {place} {problem}",
-        rule=f"it matches the current images of {source.path}",
+        rule=f"it must match the current images of {source.path}",
         fix=_rebuild(place),
     )
 

@@ -113,7 +113,7 @@ def _spread(keys: Sequence[str], most: int) -> Sequence[str]:
 
 
 def _header(source: Source, key: str) -> tuple[int, int, str] | None:
-    """Width, height and Pillow's mode; None for a file that is no image."""
+    """Width, height and Pillow's mode; None for a file that is not an image."""
     for limit in (_HEAD_BYTES, None):  # some headers are longer
         try:
             with warnings.catch_warnings():

@@ -25,7 +25,7 @@ def open_run(path: str | Path) -> tuple[RunFolder, TrainSettings]:
     if not folder.is_run():
         raise UserError(
             f"run={path}",
-            rule="it is not the folder of a run, which holds config.yaml and metrics.jsonl",
+            rule="is not the folder of a run, which holds config.yaml and metrics.jsonl",
             fix="Use run= with the output_dir of a training",
         )
     return folder, read_run_settings(folder.config)
@@ -70,7 +70,7 @@ def _record(line: bytes, number: int, path: Path) -> dict[str, Any]:
     if not sound:
         raise DamagedFile(
             f"{path}, line {number}",
-            rule="each line is a JSON object of numbers with the key kimg",
+            rule="each line must be a JSON object of numbers with the key kimg",
             fix="Restore the file, or remove the line",
         )
     return dict(record)

@@ -178,7 +178,7 @@ def unusable(extractor: str, path: Path, reason: str) -> UserError:
     return UserError(
         f"{path} cannot be used as {extractor} weights",
         rule=reason,
-        fix=f"Leave evaluation.weights out, or {PUBLISHED[extractor].source} and give its path",
+        fix=f"Omit evaluation.weights, or {PUBLISHED[extractor].source} and give its path",
     )
 
 

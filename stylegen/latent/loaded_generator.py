@@ -37,7 +37,7 @@ class LoadedGenerator:
             UserError: a device that this machine lacks; a dtype that is not floating-point.
         """
         if dtype is not None and not dtype.is_floating_point:
-            raise UserError(f"dtype={dtype}", rule="weights are floating-point", fix="Use dtype=torch.float32")
+            raise UserError(f"dtype={dtype}", rule="must be a floating-point type", fix="Use dtype=torch.float32")
         chosen = None if device is None else _existing(device)
         self.generator.to(device=chosen, dtype=dtype).to(memory_format=torch.channels_last)
         return self

@@ -83,7 +83,7 @@ def _weight(text: str, given: str, setting: str) -> float:
     if not math.isfinite(weight):
         raise UserError(
             f"{setting}={brief(given)}",
-            rule="a weight is a number: 1 replaces the styles, 0.5 gives the mean of both",
+            rule="a weight must be a number: 1 replaces the styles, 0.5 gives the mean of both",
             fix=f"Use name:weight, as in {setting}=coarse:0.5",
         )
     return weight

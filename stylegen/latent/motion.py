@@ -69,7 +69,7 @@ def chosen_motion(
     """
     shift = _pair(translate)
     if not math.isfinite(rotate):
-        raise UserError(f"rotate={rotate}", rule="it is an angle in degrees", fix="Use rotate=30")
+        raise UserError(f"rotate={rotate}", rule="must be an angle in degrees", fix="Use rotate=30")
     still = shift == (0.0, 0.0) and rotate == 0
     if transform is None and still:
         return None
@@ -78,7 +78,7 @@ def chosen_motion(
         raise UserError(
             f"transform= with {given}",
             rule="transform is the whole motion",
-            fix="Leave one of them out",
+            fix="Omit one of them",
         )
     check_movable(generator, given if transform is None else "transform=")
     return motion_matrix(shift, rotate) if transform is None else _matrix(transform)
@@ -90,7 +90,7 @@ def check_movable(generator: StyleGenerator, setting: str) -> None:
         raise UserError(
             setting,
             rule=f"this network is {generator.name}, whose input is fixed; that of StyleGAN3 can be moved",
-            fix=f"Leave {setting.partition('=')[0]} out, or use a StyleGAN3 snapshot",
+            fix=f"Omit {setting.partition('=')[0]}, or use a StyleGAN3 snapshot",
         )
 
 
@@ -102,7 +102,7 @@ def _pair(translate: Sequence[float] | str) -> tuple[float, float]:
     if not max(abs(x), abs(y)) <= MAX_SHIFT:
         raise UserError(
             f"translate={brief(translate)}",
-            rule=f"it is x,y in units of the image's width, from {-MAX_SHIFT:g} to {MAX_SHIFT:g}",
+            rule=f"must be x,y in units of the image's width, from {-MAX_SHIFT:g} to {MAX_SHIFT:g}",
             fix="Use translate=0.1,0",
         )
     return x, y
@@ -120,16 +120,16 @@ def _matrix(transform: Tensor | Sequence[Sequence[float]] | str) -> Tensor:
     except (ValueError, TypeError, RuntimeError):
         good = False
     if not good:
-        rule = "it is a matrix of 3x3 numbers, row by row"
+        rule = "must be a matrix of 3x3 numbers, row by row"
         raise UserError(f"transform={brief(transform)}", rule=rule, fix=fix)
     if not torch.equal(matrix[2], torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)):
-        rule = "motions are affine: the last row is 0,0,1"
+        rule = "must be affine: the last row must be 0,0,1"
         raise UserError(f"transform={brief(transform)}", rule=rule, fix=fix)
     scales = torch.linalg.svdvals(matrix[:2, :2])
     if not (scales[-1] >= _LEAST and scales[0] <= _MOST and matrix[:2, 2].abs().max() <= MAX_SHIFT):
         raise UserError(
             f"transform={brief(transform)}",
-            rule=f"it scales by {_LEAST:g} to {_MOST:g} in every direction, and moves by at most {MAX_SHIFT:g}; "
+            rule=f"must scale by {_LEAST:g} to {_MOST:g} in every direction, and move by at most {MAX_SHIFT:g}; "
             "a singular matrix has no inverse",
             fix=fix,
         )

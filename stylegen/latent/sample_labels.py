@@ -60,7 +60,7 @@ def one_class(label: int, num_classes: int) -> GivenLabels:
         UserError: no such class.
     """
     if not 0 <= label < num_classes:
-        fix = f"Use class=0 to class={num_classes - 1}" if num_classes else "Leave class out"
+        fix = f"Use class=0 to class={num_classes - 1}" if num_classes else "Omit class"
         raise UserError(f"class={label}", rule=f"this network has {num_classes} classes", fix=fix)
     return GivenLabels(OneHot.identity(num_classes)[torch.tensor([label])])
 
@@ -103,7 +103,7 @@ def _weight(text: str, setting: str | int) -> float:
     if not abs(weight) <= MAX_WEIGHT:
         raise UserError(
             f"class={brief(setting)}",
-            rule=f"a mixture has a weight from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g} for each class",
+            rule=f"a mixture must have a weight from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g} for each class",
             fix="Use name:weight pairs, as in class=0:0.5,1:0.5",
         )
     return weight

@@ -55,11 +55,9 @@ class Sampler:
         if isinstance(seed_source, str) and seed_source not in SEED_SOURCES:
             raise unknown_choice("seed_source", seed_source, SEED_SOURCES)
         if batch_size < 1:
-            raise UserError(
-                f"batch_size={batch_size}", rule="a batch has at least one image", fix="Use batch_size=1 or more"
-            )
+            raise UserError(f"batch_size={batch_size}", rule="must be at least 1", fix="Use batch_size=1 or more")
         if not math.isfinite(psi):
-            raise UserError(f"truncation_psi={psi}", rule="psi is a finite number", fix="Use truncation_psi=-1 to 1")
+            raise UserError(f"truncation_psi={psi}", rule="must be a finite number", fix="Use truncation_psi=-1 to 1")
         _check_range("truncation_cutoff", cutoff, generator.num_ws + 1, f"this network has {generator.num_ws} layers")
         self.generator, self.psi, self.cutoff = generator, psi, cutoff
         self.noise, self.batch_size, self.seed_source, self.centers = noise, batch_size, seed_source, centers
@@ -158,7 +156,7 @@ def check_numbers(seeds: list[int], count: int, setting: str = "seeds", source: 
         raise UserError(f"{setting}={max(seeds)}", rule=rule, fix=fix)
 
 
-def check_noise(generator: StyleGenerator, noise: str, setting: str = "", fix: str = "Leave noise out") -> None:
+def check_noise(generator: StyleGenerator, noise: str, setting: str = "", fix: str = "Omit noise") -> None:
     """Raise UserError for a choice of noise, other than the default "const", with a network without noise inputs.
 
     Args:
@@ -176,5 +174,5 @@ def check_noise(generator: StyleGenerator, noise: str, setting: str = "", fix: s
 
 def _check_range(setting: str, value: int | None, count: int, what: str) -> None:
     if value is not None and not 0 <= value < count:
-        fix = f"Use {setting}=0 to {setting}={count - 1}" if count else f"Leave {setting} out"
+        fix = f"Use {setting}=0 to {setting}={count - 1}" if count else f"Omit {setting}"
         raise UserError(f"{setting}={value}", rule=what, fix=fix)

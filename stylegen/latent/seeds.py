@@ -59,7 +59,7 @@ def seed_numbers(seeds: Any) -> list[int]:
     except TypeError as error:
         raise UserError(
             f"seeds={brief(seeds)}",
-            rule=f"a seed is a whole number from 0 to {MAX_SEED}",
+            rule=f"a seed must be an integer from 0 to {MAX_SEED}",
             fix='Use a number, a sequence of numbers, or text such as "0-15,40"',
         ) from error
 
@@ -68,14 +68,14 @@ def positive(name: str, number: int) -> int:
     """The argument `name` as an int.
 
     Raises:
-        UserError: not a whole number from 1.
+        UserError: not an integer of at least 1.
     """
     try:
         value = operator.index(number)
     except TypeError:
         value = 0
     if value < 1:
-        raise UserError(f"{name}={brief(number)}", rule="it is a whole number from 1", fix=f"Use {name}=1 or more")
+        raise UserError(f"{name}={brief(number)}", rule="must be an integer of at least 1", fix=f"Use {name}=1 or more")
     return value
 
 

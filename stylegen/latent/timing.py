@@ -110,17 +110,19 @@ class Timing:
         example = f"Use keyframes={','.join(str(2 * k) for k in range(count))}"
         if len(seconds) != count + self.closed:
             more = f"{count} seeds, and one for the return if loop=true" if self.closed else f"{count} seeds"
-            raise UserError(given, rule=f"one time for each of the {more}", fix=example)
+            raise UserError(given, rule=f"must have one time for each of the {more}", fix=example)
         keys = [float(round(t * self.rate)) for t in seconds]
         if keys[0] != 0 or any(a >= b for a, b in pairwise(keys)):
             raise UserError(
-                given, rule=f"times in seconds increase from 0, by a frame of 1/{self.fps:g} s at least", fix=example
+                given,
+                rule=f"times in seconds must increase from 0, by at least a frame of 1/{self.fps:g} s",
+                fix=example,
             )
         return keys
 
 
 def parse_times(text: str | None) -> list[float] | None:
-    """The seconds of keyframes from a text such as "0,2.5,4"; None for None.
+    """The seconds of keyframes from a string such as "0,2.5,4"; None for None.
 
     Raises:
         UserError: a part that is not a number of seconds from 0 to 10 hours.
@@ -132,6 +134,6 @@ def parse_times(text: str | None) -> list[float] | None:
     except ValueError:
         times = [math.nan]
     if not all(0 <= t <= MAX_SECONDS for t in times):
-        rule = f"keyframes are seconds from 0 to {MAX_SECONDS:,}, separated by commas"
+        rule = f"must be seconds from 0 to {MAX_SECONDS:,}, separated by commas"
         raise UserError(f"keyframes={brief(text)}", rule=rule, fix="Use keyframes=0,2.5,4 for three seeds")
     return times

@@ -28,7 +28,7 @@ class MinibatchStd(nn.Module):
         if group_size < 1 or in_channels % num_channels:
             raise UserError(
                 f"mbstd_group_size={group_size} mbstd_num_channels={num_channels}",
-                rule=f"a group has at least one image, and {in_channels} feature maps must split evenly",
+                rule=f"a group must have at least one image, and {in_channels} feature maps must split evenly",
                 fix="Use discriminator.mbstd_num_channels=1 and discriminator.mbstd_group_size=1 or more",
             )
         self.group_size, self.num_channels = group_size, num_channels
@@ -51,6 +51,6 @@ def check_group(batch_size: int, group_size: int) -> None:
     if group < 1 or batch_size % group:
         raise UserError(
             f"a discriminator batch of {batch_size} images",
-            rule=f"it must be a multiple of discriminator.mbstd_group_size={group_size}",
+            rule=f"must be a multiple of discriminator.mbstd_group_size={group_size}",
             fix="Change batch_size, or set discriminator.mbstd_group_size to a divisor of it",
         )

@@ -109,7 +109,7 @@ class Blur(nn.Module):
         if len(taps) % 2 == 0 or sum(taps) == 0:
             raise UserError(
                 f"blur_taps={list(taps)}",
-                rule="a blur has an odd number of taps, and their sum is not zero",
+                rule="a blur must have an odd number of taps, whose sum is not zero",
                 fix="Use blur_taps=[1,2,1], as published, or blur_taps=[1] for none",
             )
         self.radius = len(taps) // 2

@@ -211,13 +211,13 @@ class OptionedDiscriminator(StyleDiscriminator):
         if len(dropout) > len(sides):
             raise UserError(
                 f"discriminator.dropout={list(dropout)}",
-                rule=f"it has a rate for each of the last blocks, and this discriminator has {len(sides)}",
+                rule=f"must have at most one rate for each block, and this discriminator has {len(sides)} blocks",
                 fix=f"Use {len(sides)} rates or fewer",
             )
         if attention is not None and attention not in sides:
             raise UserError(
                 f"discriminator.attention_resolution={attention}",
-                rule=f"it is the resolution of a block's output, {', '.join(map(str, sides))}",
+                rule=f"must be the resolution of a block's output: {', '.join(map(str, sides))}",
                 fix=f"Use {sides[-1]}, or null for none",
             )
         self.dropout = dict(zip(reversed(sides[: len(dropout)]), dropout, strict=True))

@@ -36,7 +36,7 @@ def check_level(level: Level, resolutions: Sequence[int]) -> Level:
         )
     if not 0 <= level.alpha <= 1:  # also rejects NaN
         raise UserError(
-            f"alpha={level.alpha}", rule="alpha, the weight of the new resolution, is in [0, 1]", fix="Use alpha=1"
+            f"alpha={level.alpha}", rule="alpha, the weight of the new resolution, must be in [0, 1]", fix="Use alpha=1"
         )
     if level.alpha < 1 and level.resolution == resolutions[0]:
         raise UserError(

@@ -58,7 +58,7 @@ class Mapping(StyleMapping):
         if z_dim + num_classes < 1 or w_dim < 1 or num_layers < (1 if z_dim else 0):
             raise UserError(
                 f"z_dim={z_dim} w_dim={w_dim} mapping_layers={num_layers}",
-                rule="a mapping network has at least one input, one output and one layer",
+                rule="a mapping network must have at least one input, one output and one layer",
                 fix="Use 1 or more for each; StyleGAN2 uses 512, 512 and 8",
             )
         self.z_dim, self.num_classes, self.w_dim = z_dim, num_classes, w_dim
@@ -115,7 +115,7 @@ class JointMapping(StyleMapping):
         if min(z_dim, w_dim, hidden_dim) < 1 or num_layers < 0:
             raise UserError(
                 f"z_dim={z_dim} w_dim={w_dim} mapping_dim={hidden_dim} mapping_layers={num_layers}",
-                rule="widths are at least 1 and layers at least 0",
+                rule="widths must be at least 1, and the number of layers at least 0",
                 fix="Use StyleGAN's 512, 512, 512 and 8",
             )
         in_dim = z_dim * 2 if num_classes else z_dim

@@ -244,7 +244,7 @@ def stage_sizes(
         UserError: no number of blocks, or groups that do not divide the feature maps.
     """
     if not blocks:
-        raise UserError(f"{network}.blocks=[]", rule="a resolution has at least one block", fix="Use blocks=[2]")
+        raise UserError(f"{network}.blocks=[]", rule="a resolution must have at least one block", fix="Use blocks=[2]")
     found = {}
     for k, (r, width) in enumerate(widths.items()):
         inner = width * expansion

@@ -110,7 +110,7 @@ class Regularizer(nn.Module, ABC):
             alone, of either network, which receives `WeightBatch` and costs no forward pass.
         views: further passes of the discriminator with their own augmentation and dropout: "real/<name>",
             "fake/<name>".
-        differentiates: sources and views by whose images `measure` differentiates; () if it is no gradient penalty.
+        differentiates: sources and views by whose images `measure` differentiates; () if it is not a gradient penalty.
         needs: fields of `DiscriminatorOutputs` that a discriminator regularizer uses.
         has_term: whether `measure` and `combine` exist; False for a constraint, which acts in `begin_step` or
             `end_step`.

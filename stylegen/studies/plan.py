@@ -82,9 +82,7 @@ def _is_list_of_strings(value: object) -> bool:
 
 
 def _malformed(path: Path, why: str) -> UserError:
-    return UserError(
-        f"name={path}", rule=f"it is not a study ({why})", fix="Use the form of conf/study/conditioning.yaml"
-    )
+    return UserError(f"name={path}", rule=f"is not a study ({why})", fix="Use the form of conf/study/conditioning.yaml")
 
 
 def plan_experiments(settings: StudySettings, study: Study, root: Path) -> list[Experiment]:

@@ -70,7 +70,7 @@ class Growth:
         if not 4 <= start_resolution <= resolution or start_resolution & (start_resolution - 1):
             raise UserError(
                 f"growth.start_resolution={start_resolution}",
-                rule=f"it must be a power of two from 4 to {resolution}, the resolution of the data",
+                rule=f"must be a power of two from 4 to {resolution}, the resolution of the data",
                 fix=f"Use growth.start_resolution={min(8, resolution)}, or growth=none",
             )
         self.stable, self.fade = round(stable_kimg * 1000), round(fade_kimg * 1000)

@@ -41,7 +41,7 @@ class Precision:
         if half_resolutions is not None and half_resolutions < 0:
             raise UserError(
                 f"half_resolutions={half_resolutions}",
-                rule="it is a number of resolutions",
+                rule="must be a number of resolutions",
                 fix="Use 4, or null for all",
             )
         self.name, self.half_resolutions = name, half_resolutions

@@ -36,7 +36,7 @@ def run(settings: BenchSettings) -> Report:
         raise UserError(
             f"vs={settings.vs} what={settings.what}",
             rule=f"two configurations are compared by what={' or what='.join(_COMPARES)}",
-            fix="Leave vs out",
+            fix="Omit vs",
         )
     report = BENCHMARKS[settings.what](settings)
     if out is not None:

@@ -34,7 +34,7 @@ def run(settings: ConvertSettings) -> Converted:
     if source.is_file() and is_native(source):
         raise UserError(
             f"source={settings.source}",
-            rule="it is a file of stylegen already",
+            rule="is already a snapshot of stylegen",
             fix="Use resolution=, num_classes= or blend= to change its networks, or a file of another program",
         )
     return convert_foreign(source, out, published=PUBLISHED_MODELS.get(settings.source))
@@ -73,8 +73,8 @@ def _kept(info: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any
 def _pixels(layers: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,4})\s*-\s*(\d{1,4})\s*", layers)
     if found is None:
-        raise UserError(f"layers={layers}", rule="it is a range of resolutions in pixels", fix="Use layers=16-64")
+        raise UserError(f"layers={layers}", rule="must be a range of resolutions in pixels", fix="Use layers=16-64")
     low, high = int(found[1]), int(found[2])
     if low > high:
-        raise UserError(f"layers={layers}", rule="the lower resolution comes first", fix=f"Use layers={high}-{low}")
+        raise UserError(f"layers={layers}", rule="the lower resolution must come first", fix=f"Use layers={high}-{low}")
     return low, high

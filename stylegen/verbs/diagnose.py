@@ -19,7 +19,7 @@ def run(settings: DiagnoseSettings) -> str:
     use_default_threads()
     out = None if settings.out is None else Path(settings.out).expanduser()
     if out is not None and (out.suffix != ".json" or out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"out={out}", rule="it is a .json file in an existing folder", fix="Use out=FILE.json")
+        raise UserError(f"out={out}", rule="must be a .json file in an existing folder", fix="Use out=FILE.json")
     diagnosis = diagnose(settings.run, settings.num_samples, choose_device(settings.device))
     if out is not None:
         write_text(out, f"{diagnosis.to_json(2)}\n")

@@ -62,7 +62,7 @@ def find_output(settings: ExportSettings) -> Path:
             raise UserError(
                 f"{name}={value} with format={settings.format}",
                 rule=f"{name} is a setting of {users}",
-                fix=f"Leave {name} out",
+                fix=f"Omit {name}",
             )
     if settings.license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", settings.license):
         given, rule = brief(settings.license), "the Hub's identifiers have small letters, digits, dots and hyphens"

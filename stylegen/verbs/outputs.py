@@ -25,7 +25,7 @@ def _named(out: Path, settings: SampleSettings) -> Path:
         out = out.resolve()
     longest = 255 - len(f".{LATENTS}") * (settings.mode == "images" and settings.save_latents)
     if len(os.fsencode(out.name)) > longest:
-        rule = f"its name has at most {longest} bytes, because the latents' file is named after it"
+        rule = f"its name can have at most {longest} bytes, because the latents' file is named after it"
         raise UserError(f"out={out}", rule=rule, fix="Use a shorter name, or save_latents=false")
     return out
 

@@ -14,14 +14,14 @@ def check_mode(settings: SampleSettings) -> None:
             raise UserError(
                 f"{name}={getattr(settings, name)} with mode={settings.mode}",
                 rule=f"{name} is a setting of mode={mode}",
-                fix=f"Use mode={mode}, or leave {name} out",
+                fix=f"Use mode={mode}, or omit {name}",
             )
 
     if settings.motion != "circle" and settings.motion_size != SampleSettings.motion_size:
         raise UserError(
             f"motion_size={settings.motion_size:g} with motion={settings.motion}",
             rule="motion_size is the radius of motion=circle",
-            fix="Use mode=video motion=circle, or leave motion_size out",
+            fix="Use mode=video motion=circle, or omit motion_size",
         )
 
 

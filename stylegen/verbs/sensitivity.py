@@ -28,7 +28,7 @@ def run(settings: SensitivitySettings) -> str:
     metrics = _metrics(settings)
     out = None if settings.out is None else Path(settings.out).expanduser()
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"out={out}", rule="it must be a file in an existing folder", fix="Give out=FILE.md")
+        raise UserError(f"out={out}", rule="must be a file in an existing folder", fix="Give out=FILE.md")
     reals = ImageDataset(settings.data.path or OPENMOJI, settings.data.resolution, use_labels=settings.use_labels)
     count = min(settings.num_images, reals.num_images)
     evaluation = Evaluation(metrics, count, reals, settings.evaluation, choose_device(settings.device))

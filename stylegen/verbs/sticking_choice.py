@@ -19,7 +19,7 @@ def sticking_figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[in
     if len(set(sizes)) > 1:
         raise UserError(
             f"compare={settings.compare} of {sizes[1]}",
-            rule=f"it is shown beside a network of {sizes[0]}",
+            rule=f"must match the first network, {sizes[0]}",
             fix="Use two snapshots of one resolution and number of channels",
         )
     return StickingFigure(

@@ -17,7 +17,7 @@ def run(settings: ViewSettings) -> object:
     """Serve until Ctrl-C, or write the static page of the first model.
 
     Raises:
-        UserError: a missing package; a snapshot or file that is none; no free port; see `write_site`.
+        UserError: a missing package; a path that is not a snapshot; no free port; see `write_site`.
     """
     _check(settings)
     use_default_threads()
@@ -30,12 +30,12 @@ def run(settings: ViewSettings) -> object:
 def _check(settings: ViewSettings) -> None:
     """Raise UserError for a setting of the server with `export`, or the reverse."""
     if settings.export is None and settings.runtime is not None:
-        raise UserError(f"runtime={settings.runtime}", rule="it is a setting of export=", fix="Leave runtime out")
+        raise UserError(f"runtime={settings.runtime}", rule="runtime is a setting of export=", fix="Omit runtime")
     for field in dataclasses.fields(settings) if settings.export is not None else ():
         value = getattr(settings, field.name)
         if field.name in _OF_SERVER and value != field.default:
             rule = "a static page has no server"
-            raise UserError(f"{field.name}={value} with export=", rule=rule, fix=f"Leave {field.name} out")
+            raise UserError(f"{field.name}={value} with export=", rule=rule, fix=f"Omit {field.name}")
 
 
 def _export(settings: ViewSettings, out: Path) -> object:

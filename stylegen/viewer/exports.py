@@ -94,7 +94,9 @@ def video_of(job: Job, state: PageState, renderer: Renderer, suffix: str) -> Sam
         UserError: fewer than two keyframes, times that do not increase, or too many frames.
     """
     if len(state.keyframes) < 2:
-        raise UserError("a video of one keyframe", rule="it needs two", fix="Add keyframes on the timeline")
+        raise UserError(
+            "a video of one keyframe", rule="a video needs at least two keyframes", fix="Add keyframes on the timeline"
+        )
     timing = video_timing(state.keyframes, state.loop, state.fps)
     frame = functools.partial(renderer.frame, state.keyframes, state.loop, state.fps)
     video = _PausedVideo(list(range(len(state.keyframes))), 1, None, timing, suffix, job=job, frame=frame)

@@ -42,7 +42,7 @@ def keyframes(job: Job, state: PageState, renderer: Renderer) -> Answer:
         UserError: no keyframe.
     """
     if not state.keyframes:
-        raise UserError("no keyframes", rule="the sheet shows at least one", fix="Add a keyframe")
+        raise UserError("no keyframes", rule="the sheet needs at least one", fix="Add a keyframe")
     cells: list[Cell] = [(keyframe.still, {}, f"{keyframe.seconds:g} s") for keyframe in state.keyframes]
     return _sheet(job, renderer, cells, len(cells), "keyframes")
 

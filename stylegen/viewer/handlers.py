@@ -138,7 +138,7 @@ class Handlers:
     def _directions(self, job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
         name = rest.get("set")
         if not isinstance(name, str):
-            raise UserError("directions without a set", rule="it is a name", fix="Use sefa or pca")
+            raise UserError("directions without a set", rule="the set must be a name", fix="Use sefa or pca")
         job.pause()
         found = renderer.directions(name)
         return job.answer("directions", set=name, names=list(found.names), layers=list(found.layers))
@@ -156,6 +156,6 @@ class Handlers:
             data = base64.b64decode(rest.get("ws", ""), validate=True)
         except (TypeError, ValueError) as error:
             raise UserError(
-                "a source without its styles", rule="they are base64", fix="Drop the image again"
+                "a source without its styles", rule="styles must be base64", fix="Drop the image again"
             ) from error
         return projecting.restore(job, renderer, self.uploads.resume(rest.get("name")), data)

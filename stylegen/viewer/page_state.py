@@ -128,7 +128,7 @@ def parse(kind: type[T], content: Any, where: str) -> T:
         UserError: see `parse_state`.
     """
     if not isinstance(content, Mapping):
-        raise UserError(f"{where}={brief(content)}", rule="it is a JSON object", fix="Reload the page")
+        raise UserError(f"{where}={brief(content)}", rule="must be a JSON object", fix="Reload the page")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name in content:
         if name not in fields:
@@ -147,5 +147,5 @@ def _value(kind: type, name: str, value: Any, where: str) -> Any:
     if not most:
         return parse(nested, value, where)
     if not isinstance(value, list) or len(value) > most:
-        raise UserError(f"{where}={brief(value)}", rule=f"it is a list of at most {most}", fix="Remove some")
+        raise UserError(f"{where}={brief(value)}", rule=f"must be a list of at most {most}", fix="Remove some")
     return tuple(parse(nested, item, f"{where}.{i}") for i, item in enumerate(value))

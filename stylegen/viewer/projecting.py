@@ -83,7 +83,7 @@ def restore(job: Job, renderer: Renderer, name: str, data: bytes) -> Answer:
     size = G.num_ws * G.w_dim
     values = np.frombuffer(data, "<f4") if len(data) == 4 * size else np.empty(0)
     if len(values) != size or not np.isfinite(values).all():
-        rule = "these are no styles of this network"
+        rule = "these are not styles of this network"
         raise UserError(f"source={name}", rule=rule, fix="Drop the image again")
     if name not in renderer.sources:
         renderer.add_source(

@@ -68,7 +68,7 @@ def check_site(out: Path) -> None:
         raise UserError(given, rule="it is the root of a disk", fix=f"Use export={out / 'site'}")
     others = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()} - _recorded(out)
     if others:
-        raise UserError(given, rule=f"it holds {min(others)}, which is no file of an earlier page", fix=fix)
+        raise UserError(given, rule=f"it holds {min(others)}, which is not a file of an earlier page", fix=fix)
     folder = existing_folder(out.parent)
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -128,7 +128,7 @@ def _write_page(new: Path, snapshot: Snapshot, name: str) -> None:
     for path in [*PAGE.iterdir(), *STATIC.iterdir()]:
         if path.suffix in (".js", ".css", ".svg"):
             shutil.copyfile(path, new / "page" / path.name)
-    model = "Its license is that of its training data and of whoever trained it; ask them."
+    model = "Its license is set by its author and its training data; contact the author."
     if is_packaged(snapshot.path):
         model = packaged_model(snapshot.path.stem).card["licence"]
     licenses = (STATIC / "LICENSES.txt").read_text(encoding="utf-8")

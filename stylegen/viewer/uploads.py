@@ -42,7 +42,7 @@ class Uploads:
         """
         found = _NAME.fullmatch(name) if isinstance(name, str) else None
         if found is None:
-            raise UserError(f"source={brief(name)}", rule="it is no name of an image", fix="Drop the image again")
+            raise UserError(f"source={brief(name)}", rule="is not the name of an image", fix="Drop the image again")
         with self._lock:
             self._number = max(self._number, int(found[1]))
         return found[0]

@@ -70,13 +70,13 @@ def parse_request(text: str) -> Request:
     try:
         content = parse_json(text)
     except ValueError as error:
-        raise UserError(f"message {brief(text)!r}", rule="it is a JSON object", fix="Reload the page") from error
+        raise UserError(f"message {brief(text)!r}", rule="must be a JSON object", fix="Reload the page") from error
     if not isinstance(content, dict):
-        raise UserError(f"message {brief(text)!r}", rule="it is a JSON object", fix="Reload the page")
+        raise UserError(f"message {brief(text)!r}", rule="must be a JSON object", fix="Reload the page")
     kind, slot, number = (content.pop(name, None) for name in ("kind", "slot", "id"))
     good = isinstance(kind, str) and slot in URGENCY and type(number) is int and 0 <= number < 2**53
     if not good:
-        rule = "it has a kind, a known slot and an id"
+        rule = "must have a kind, a known slot and an id"
         raise UserError(f"message {brief(content)}", rule=rule, fix="Reload the page")
     return Request(kind, slot, number, content)
 

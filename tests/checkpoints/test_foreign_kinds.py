@@ -99,7 +99,7 @@ def test_rosinality(zip_archive: bool, tmp_path: Path) -> None:
         import_model(tmp_path / "z.pt")
     content["g_ema"]["step"] = 7
     torch.save(content, tmp_path / "step.pt")
-    with pytest.raises(UserError, match="step of the file: it is no tensor, but of type int"):
+    with pytest.raises(UserError, match="step of the file: must be a tensor, not int"):
         import_model(tmp_path / "step.pt")
 
 

@@ -19,9 +19,9 @@ STYLEGAN2 = files("stylegan2")
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"foo": torch.zeros(2)}, "foo: it is no text, number of 64 bits or list, but of type Tensor"),
-        ({"mapping_kwargs": {"foo": [torch.zeros(2)]}}, "foo: it is no text"),
-        ({"img_resolution": 10**25}, "img_resolution: it is no text"),
+        ({"foo": torch.zeros(2)}, "foo: must be a string, a 64-bit number or a list, not Tensor"),
+        ({"mapping_kwargs": {"foo": [torch.zeros(2)]}}, "foo: must be a string"),
+        ({"img_resolution": 10**25}, "img_resolution: must be a string"),
         ({"conv_clamp": -1}, "conv_clamp=-1"),
         ({"\x1b[2J": 1}, r"\\x1b\[2J=1: this setting"),
     ],

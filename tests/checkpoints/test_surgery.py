@@ -104,7 +104,7 @@ def test_networks_without_such_classes_are_refused() -> None:
     with pytest.raises(UserError, match="its mapping network has no layers"):
         with_classes(made("stylegan1", mapping_layers=0), 3)
     for classes in (0, 2, 5):
-        with pytest.raises(UserError, match=r"conditioned on the class index\. Leave num_classes out"):
+        with pytest.raises(UserError, match=r"conditioned on the class index\. Omit num_classes"):
             with_classes(made("stylegan1", num_classes=3, conditioning="cin"), classes)
 
 
@@ -212,11 +212,11 @@ def test_a_growing_run_keeps_its_level(tmp_path: Path, capsys: pytest.CaptureFix
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = f"out={tmp_path / 'x.safetensors'}"
     for settings, message in (
-        ([], "a file of stylegen already"),
-        (["resolution=48"], "powers of two"),
+        ([], "is already a snapshot of stylegen"),
+        (["resolution=48"], "a power of two"),
         (["resolution=2048"], "resolution=2048: its feature maps allow at most 1024 px"),
         (["blend=portraits64", "layers=coarse"], "range of resolutions"),
-        (["blend=portraits64", "layers=64-16"], "the lower resolution comes first. Use layers=16-64"),
+        (["blend=portraits64", "layers=64-16"], "the lower resolution must come first. Use layers=16-64"),
         (["blend=portrait64"], "Did you mean blend=portraits64?"),
         (["sha256=00", "resolution=32"], "SHA-256"),
     ):

@@ -95,10 +95,10 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
         ("data={a:1}", r"\(data.a\): Key 'a' is not in struct"),
         (f"seed={'9' * 5000}", r"seed=9{72}\.\.\.: "),
         ("seed=${seed}", "Recursive interpolation"),
-        ("~ema", "ema=null: it is a group of settings"),
+        ("~ema", "ema=null: must be a group of settings"),
         ("+foo=1", "foo=1: no such foo"),
         ("hydra.run.dir=x", "hydra.run.dir=x: train has no setting of this name"),
-        ("regularizers.r1.gamma=-1", r"regularizers.r1.gamma=-1.0: it is a number from 0"),
+        ("regularizers.r1.gamma=-1", r"regularizers.r1.gamma=-1.0: must be a number from 0"),
     ],
 )
 def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) -> None:

@@ -115,7 +115,7 @@ def test_a_contradiction_is_one_error(setting: str, tmp_path: Path, capsys: pyte
     message = capsys.readouterr().err
     assert message.count("it holds a different network") == 1
     assert not (tmp_path / "new").exists()
-    assert "Leave out experiment=, generator.*, discriminator.* and data.resolution" in message
+    assert "Omit experiment=, generator.*, discriminator.* and data.resolution" in message
 
 
 def test_a_file_of_unknown_networks(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_mixed_channels_are_named_with_the_way_out(tmp_path: Path, capsys: pytes
     assert composed(path, CPU).data.convert == "rgb"
     command = ["train", "experiment=openmoji", f"data.path={path}", f"output_dir={tmp_path / 'run'}", CPU]
     message = refused(command, tmp_path, capsys)
-    assert "all images of a dataset have the same size and channels" in message
+    assert "all images of a dataset must have the same size and channels" in message
     assert "prepare source=DIR out=FILE.zip resolution=16" in message
 
 

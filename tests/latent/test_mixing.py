@@ -69,5 +69,5 @@ def test_missing_layers_are_refused_and_existing_ones_named(text: str, resolutio
 
 @pytest.mark.parametrize("text", ["0:a", "0:nan", "0:inf", "coarse:0.5:1"])
 def test_weights_are_numbers(text: str) -> None:
-    with pytest.raises(UserError, match="a weight is a number"):
+    with pytest.raises(UserError, match="a weight must be a number"):
         parse_layers(text, slots(8, 4))

@@ -86,7 +86,7 @@ def test_dtypes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(half, "render", lambda ws: ws)
     path_in_w = half.walk([0, 1, 2], frames=200)  # bfloat16 has 8 bits
     assert len(path_in_w.unique(dim=0)) == 600
-    with pytest.raises(UserError, match="weights are floating-point"):
+    with pytest.raises(UserError, match="must be a floating-point type"):
         half.to(dtype=torch.int32)
 
 
@@ -147,7 +147,9 @@ def test_noise_of_synthesis(path: Path) -> None:
 @pytest.mark.parametrize("number", [0, -1, 1.5, "many", None])
 def test_numbers_of_frames_columns_and_pixels(path: Path, number: int, tmp_path: Path) -> None:
     model = stylegen.load(path)
-    with pytest.raises(UserError, match=f"frames={'null' if number is None else number}: it is a whole number from 1"):
+    with pytest.raises(
+        UserError, match=f"frames={'null' if number is None else number}: must be an integer of at least 1"
+    ):
         model.interpolate(0, 1, frames=number)
     images = model.interpolate(0, 1, frames=np.int64(2))
     with pytest.raises(UserError, match="scale="):

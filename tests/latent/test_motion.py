@@ -79,15 +79,15 @@ def test_settings_and_python_give_the_same_motion(sampler: Sampler) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"translate": "0.1"}, "translate=0.1: it is x,y in units of the image's width"),
-        ({"translate": "nan,0"}, "translate=nan,0: it is x,y"),
+        ({"translate": "0.1"}, "translate=0.1: must be x,y in units of the image's width"),
+        ({"translate": "nan,0"}, "translate=nan,0: must be x,y"),
         ({"translate": (0.0, 2000.0)}, "from -1000 to 1000"),
-        ({"rotate": math.inf}, "rotate=inf: it is an angle"),
-        ({"transform": "1,0,0,0,1,0,0,0"}, "it is a matrix of 3x3 numbers"),
-        ({"transform": "1,0,nan,0,1,0,0,0,1"}, "it is a matrix of 3x3 numbers"),
-        ({"transform": torch.eye(2)}, "it is a matrix of 3x3 numbers"),
+        ({"rotate": math.inf}, "rotate=inf: must be an angle"),
+        ({"transform": "1,0,0,0,1,0,0,0"}, "must be a matrix of 3x3 numbers"),
+        ({"transform": "1,0,nan,0,1,0,0,0,1"}, "must be a matrix of 3x3 numbers"),
+        ({"transform": torch.eye(2)}, "must be a matrix of 3x3 numbers"),
         ({"transform": "1,0,0,2,0,0,0,0,1"}, "a singular matrix has no inverse"),
-        ({"transform": "1,0,0,0,1,0,0,0.1,1"}, "the last row is 0,0,1"),
+        ({"transform": "1,0,0,0,1,0,0,0.1,1"}, "the last row must be 0,0,1"),
         ({"transform": "1,0,0,0,1,0,0,0,1", "rotate": 3.0}, "transform= with rotate=3: transform is the whole motion"),
     ],
 )
@@ -98,7 +98,7 @@ def test_bad_motions(sampler: Sampler, settings: dict[str, Any], message: str) -
 
 def test_other_networks_cannot_be_moved() -> None:
     for settings in ({"rotate": 3.0}, {"translate": "0,0.1"}, {"transform": torch.eye(3)}):
-        with pytest.raises(UserError, match=r"this network is stylegan2, whose input is fixed.*Leave \w+ out"):
+        with pytest.raises(UserError, match=r"this network is stylegan2, whose input is fixed.*Omit \w+"):
             chosen_motion(tiny_generator(), **settings)
 
 

@@ -158,7 +158,7 @@ def test_bfloat16_stages_between_float32_ends() -> None:
         ({"kernel_size": 4}, "generator.kernel_size=4: .*Use generator.kernel_size=3"),
         ({"blocks": []}, r"generator.blocks=\[\]: .*at least one"),
         ({"channel_base": 8}, "channel_base=8 channel_max=16: they give no feature map at 16 px"),
-        ({"resolution": 24}, "resolution=24: resolutions are powers of two"),
+        ({"resolution": 24}, "resolution=24: must be a power of two"),
         ({"expansion": 0}, "generator.expansion=0"),
         ({"w_dim": 64}, "generator.w_dim"),
     ],

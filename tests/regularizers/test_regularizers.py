@@ -56,7 +56,7 @@ def test_the_moving_average_is_updated_and_part_of_the_graph() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("r1", {"gamma": -1}, r"regularizers.r1.gamma=-1: it is a number from 0 to 1000000\. "),
+        ("r1", {"gamma": -1}, r"regularizers.r1.gamma=-1: must be a number from 0 to 1000000\. "),
         ("r1", {"gamma": math.nan}, r"regularizers.r1.gamma=nan"),
         ("r1", {"gamma": math.inf}, r"regularizers.r1.gamma=inf"),
         ("path_length", {"weight": -0.5}, r"regularizers.path_length.weight=-0.5"),

@@ -224,10 +224,10 @@ def test_a_host_whose_locks_are_invisible(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("", "not an empty text"),
+        ("", "not an empty string"),
         ("/", "not empty and holds no run"),
         ("~nosuchuser/run", "no user nosuchuser"),
-        ("x" * 300, "a name in a path has at most 255 bytes"),
+        ("x" * 300, "at most 255 bytes in each name"),
         ("/".join(["y" * 200] * 20), "at most 3840 bytes"),
         ("/proc/run", "cannot be"),
         ("{file}", "it is a file"),

@@ -75,7 +75,7 @@ def test_it_never_shrinks(images: int, stable: int, fade: int) -> None:
     [
         (
             {"start_resolution": 64},
-            "growth.start_resolution=64: it must be a power of two from 4 to 32",
+            "growth.start_resolution=64: must be a power of two from 4 to 32",
         ),
         ({"start_resolution": 12}, "growth.start_resolution=12"),
         ({"stable_kimg": -1}, "growth.stable_kimg=-1"),

@@ -60,13 +60,13 @@ def test_the_images_are_the_same_each_time_and_like_photographs():
     ("setting", "words"),
     [
         ("what=everything", "Known: data, memory, roofline, sample, startup, train"),
-        ("out=table.txt", "it is a .json file in an existing folder"),
-        ("out=nowhere/a.json", "it is a .json file in an existing folder"),
+        ("out=table.txt", "must be a .json file in an existing folder"),
+        ("out=nowhere/a.json", "must be a .json file in an existing folder"),
         ("vs=threads=1", "two configurations are compared by what=train or what=sample"),
         ("batch_size=8", "bench has no setting or group of this name"),
-        ("resolutions=[100]", "powers of two"),
+        ("resolutions=[100]", "a power of two"),
         ("resolutions=[]", "a list of 1 to 16 values, not 0"),
-        ("workers=[-1]", "a whole number from 0 to 256"),
+        ("workers=[-1]", "an integer from 0 to 256"),
         ("seconds=0", "seconds=0"),
     ],
 )
@@ -81,11 +81,11 @@ def test_bad_settings(tmp_path, capsys, setting, words):
         (["batch_size=7"], "mbstd_group_size=4"),
         (["vs=batch_size=7"], "mbstd_group_size=4"),
         (["vs=foo=7"], "train has no setting or group of this name"),
-        (["vs=run='a"], "vs=run='a: quotes come in pairs"),
-        (["set=run='a", "batch_size=8"], "set=run='a: quotes come in pairs"),
+        (["vs=run='a"], "vs=run='a: quotes must come in pairs"),
+        (["set=run='a", "batch_size=8"], "set=run='a: quotes must come in pairs"),
         (["experiment=none", "data=images"], "data.path is missing"),
-        (["synthetic=100"], "powers of two"),
-        (["repetitions=0"], "a whole number from 1"),
+        (["synthetic=100"], "a power of two"),
+        (["repetitions=0"], "an integer from 1"),
     ],
 )
 def test_bad_training_settings(tmp_path, capsys, overrides, words):

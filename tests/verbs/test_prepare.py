@@ -107,7 +107,7 @@ def test_bad_sources(tmp_path, capsys, kind):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["resolution=100"], "powers of two"),
+        (["resolution=100"], "a power of two"),
         (["crop=centre"], "Did you mean center"),
         (["processes=0"], "processes=0"),
         (["croop=center"], "crop"),

@@ -16,7 +16,7 @@ from tests.support.tiny import tiny_generator
     ("settings", "message"),
     [
         ("mode=images out=face.png", "Use out=face, or mode=grid for one image"),
-        (f"mode=images out={'x' * 248}.zip", "its name has at most 243 bytes"),
+        (f"mode=images out={'x' * 248}.zip", "its name can have at most 243 bytes"),
         ("mode=images out=x.npz scale=2", "scale=2"),
         ("mode=grid latents=one.npz seeds=0-3", "seeds=3: latents= holds 1 image, numbered from 0. Use seeds=0"),
         ("mode=mixing mix_latents=one.npz mix_seeds=2-3", "mix_seeds=3: mix_latents= holds 1 image"),

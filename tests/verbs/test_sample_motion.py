@@ -41,7 +41,7 @@ def test_a_translated_figure(snapshot: Path) -> None:
         (["mode=video", "motion_size=2"], "motion_size=2 with motion=none: motion_size is the radius of motion=circle"),
         (
             ["mode=sticking", "compare=portraits64"],
-            "compare=portraits64 of 64 px and 3 channels: it is shown beside a network of 32 px and 3 channels",
+            "compare=portraits64 of 64 px and 3 channels: must match the first network, 32 px and 3 channels",
         ),
         (["transform=0,0,0,0,0,0,0,0,1"], "a singular matrix has no inverse"),
     ],

@@ -30,10 +30,10 @@ def testcombinations() -> None:
     [
         (["sample", "-m", "seeds=0,1"], "Sample takes several seeds"),
         (["train", "-m", "seed=0,1", "--cfg", "job"], "-m with --cfg job"),
-        (["train", "-m", "seed=0,-1"], "seed=-1: it is a whole number from 0"),
+        (["train", "-m", "seed=0,-1"], "seed=-1: must be an integer from 0"),
         (
             ["train", "-m", "seed=range(0,100)", "batch_size=range(1,100)"],
-            "9900 combinations: a sweep has at most 1000",
+            "9900 combinations: a sweep can have at most 1000",
         ),
         (["train", "-m", "seed=0,1", "data={a"], "data={a"),
     ],

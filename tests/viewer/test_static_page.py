@@ -170,7 +170,7 @@ def test_accessibility_and_width(tab: Tab, url: str, browser: Any) -> None:
 
 def test_errors_are_shown(tab: Tab) -> None:
     for fields, text in (
-        ({"seed": -1}, "seed=-1: use a whole number from 0"),
+        ({"seed": -1}, "seed=-1: must be an integer from 0"),
         ({"label": "7"}, "class=7"),
         ({"mixed": [9]}, "layer=9"),
         ({"moves": [{"set": "mine", "index": 0, "strength": 1}]}, "no directions mine"),

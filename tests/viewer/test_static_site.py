@@ -106,7 +106,7 @@ def test_the_folder(model: Snapshot, tmp_path: Path) -> None:
     assert json.loads((out / RECORD).read_text())["name"] == "again"
     assert [path.name for path in out.parent.iterdir()] == ["site"]
     (out / "CNAME").touch()
-    with pytest.raises(UserError, match="it holds CNAME, which is no file of an earlier page"):
+    with pytest.raises(UserError, match="it holds CNAME, which is not a file of an earlier page"):
         write_site(model, "third", out, runtime, {})
 
 
@@ -129,11 +129,11 @@ def test_bad_input(model: Snapshot, pinned: Path, tmp_path: Path, capsys: pytest
     site = f"export={tmp_path / 'site'}"
     write_npm(pinned, "echo 'npm error code ENOTFOUND' >&2; echo 'npm error network request failed' >&2; exit 1")
     for settings, message in (
-        ([f"export={tmp_path / 'full'}"], "it holds thesis.tex, which is no file of an earlier page"),
+        ([f"export={tmp_path / 'full'}"], "it holds thesis.tex, which is not a file of an earlier page"),
         ([f"export={model.path}"], "it is a file, and a page is a folder"),
         (["export=."], "it is the current folder"),
-        ([site, "port=9000"], "port=9000 with export=: a static page has no server. Leave port out"),
-        (["runtime=x"], "runtime=x: it is a setting of export="),
+        ([site, "port=9000"], "port=9000 with export=: a static page has no server. Omit port"),
+        (["runtime=x"], "runtime=x: runtime is a setting of export="),
         ([site, "snapshot=nowhere"], "nowhere"),
         ([site, f"runtime={tmp_path}"], "it lacks ort.wasm.bundle.min.mjs of onnxruntime-web"),
         ([site], "cannot be downloaded: npm: network request failed. Connect to the network, or use runtime=DIR"),

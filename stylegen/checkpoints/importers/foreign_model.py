@@ -177,7 +177,7 @@ def check_plain(value: Any, name: str = "a setting of the foreign network") -> N
         for item in value:
             check_plain(item, name)
     elif not isinstance(value, str | int | float | None) or (isinstance(value, int) and value.bit_length() > 64):
-        raise Inexpressible(name, f"it is no text, number of 64 bits or list, but of type {type(value).__name__}")
+        raise Inexpressible(name, f"must be a string, a 64-bit number or a list, not {type(value).__name__}")
 
 
 def channel_settings(widths: Mapping[int, int]) -> dict[str, int]:

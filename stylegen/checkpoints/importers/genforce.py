@@ -103,7 +103,7 @@ def _stylegan1_generator(state: dict[str, Tensor], part: str) -> Weights:
     }
     lod = float(state["synthesis.lod"]) if "synthesis.lod" in state and state["synthesis.lod"].numel() == 1 else 0.0
     if not 0 <= lod <= blocks:
-        raise Inexpressible(f"lod={lod}", f"it is a level of detail from 0 to {blocks}")
+        raise Inexpressible(f"lod={lod}", f"must be a level of detail from 0 to {blocks}")
     level = Level((4 << blocks) >> int(lod), 1 - (lod - int(lod))) if lod else None
     state = {name: tensor for name, tensor in state.items() if not name.endswith("blur.kernel")}
     return fit_generator("stylegan1", settings, Renamed(stylegan1_names.rename_generator(state), []), part, level)

@@ -39,9 +39,7 @@ def convert(content: dict[str, Any]) -> ForeignModel:
     state, mean = _average(content), content.get("latent_avg")
     for name in state:
         if not isinstance(state[name], Tensor):
-            raise Inexpressible(
-                f"{name!s:.80} of the file", f"it is no tensor, but of type {type(state[name]).__name__}"
-            )
+            raise Inexpressible(f"{name!s:.80} of the file", f"must be a tensor, not {type(state[name]).__name__}")
     if any("iwt" in name or ".dwt" in name for name in state):
         raise Inexpressible("SWAGAN", "its generator predicts wavelets, which no network here does")
     extra = sorted(map(str, content.keys() - {"g_ema", "g", "d", "latent_avg"})) if "g_ema" in content else []

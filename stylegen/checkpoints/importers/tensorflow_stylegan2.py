@@ -194,5 +194,5 @@ def _complete(settings: dict[str, Any]) -> dict[str, Any]:
     """With their defaults where ours differ, and feature maps counted as ours."""
     base, taps = settings.get("channel_base", 16 << 10), settings.get("resample_taps", [1, 3, 3, 1])
     if not isinstance(base, int):
-        raise Inexpressible(f"fmap_base={base}", "it is a whole number")
+        raise Inexpressible(f"fmap_base={base}", "must be an integer")
     return {"resolution": 1024} | settings | {"channel_base": 2 * base, "resample_taps": taps or [1, 1]}

@@ -27,14 +27,14 @@ def read_text(setting: str, path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UserError(
-            f"{setting}={path} cannot be read ({reason})", rule="it is a UTF-8 text file", fix="Give another file"
+            f"{setting}={path} cannot be read ({reason})", rule="must be a UTF-8 text file", fix="Give another file"
         ) from error
 
 
 def split_rows(text: str, known: Collection[str], where: str) -> tuple[list[str] | None, list[list[str]]]:
     """The header, if there is one, and the rows that are not empty.
 
-    A header starts with "file" or a similar word that is no image.
+    A header starts with "file" or a similar word that is not an image.
 
     Args:
         known: names of the images.
@@ -46,6 +46,6 @@ def split_rows(text: str, known: Collection[str], where: str) -> tuple[list[str]
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     except csv.Error as error:  # for example an unclosed quote
-        raise UserError(f"{where} cannot be read ({error})", rule="it is a CSV file", fix="Correct it") from error
+        raise UserError(f"{where} cannot be read ({error})", rule="must be a CSV file", fix="Correct it") from error
     header = rows.pop(0) if rows and rows[0][0] not in known and rows[0][0].lower() in _HEADINGS else None
     return header, rows

@@ -74,7 +74,7 @@ def _from_csv(text: str, keys: list[str], where: str) -> Labels:
     if odd is not None:
         raise UserError(
             f"{where}: the line {','.join(odd)!r:.80} has {len(odd)} column(s)",
-            rule="all lines have the same columns, at least two: the file, and its class or attributes",
+            rule="all lines must have the same columns, at least two: the file, and its class or attributes",
             fix="Correct it",
         )
     if width == 2:
@@ -83,7 +83,7 @@ def _from_csv(text: str, keys: list[str], where: str) -> Labels:
         pairs = [[row[0], [float(cell) for cell in row[1:]]] for row in rows]
     except ValueError as error:
         raise UserError(
-            f"{where}: {error}", rule="several columns are numbers (attributes)", fix="Correct it"
+            f"{where}: {error}", rule="several columns must be numbers (attributes)", fix="Correct it"
         ) from error
     return _settle(pairs, keys, where, header[1:] if header else None)
 
@@ -94,12 +94,12 @@ def _parse_cells(rows: list[list[str]], where: str) -> list[tuple[str, int | str
     if any(SEPARATOR in cell for _, cell in rows):
         return [(key, [name for name in map(str.strip, cell.split(SEPARATOR)) if name]) for key, cell in rows]
     if empty := next((key for key, cell in rows if not cell), None):
-        raise UserError(f"{where} has no label for {empty}", rule="each image has a class", fix="Add it")
+        raise UserError(f"{where} has no label for {empty}", rule="each image must have a class", fix="Add it")
     if all(cell.isdecimal() for _, cell in rows):
         if long := next((cell for _, cell in rows if len(cell) > _MAX_DIGITS), None):
             raise UserError(
                 f"{where} contains the class {long[:_MAX_DIGITS]}... of {len(long)} digits",
-                rule="classes are numbers from 0, or names",
+                rule="classes must be numbers from 0, or names",
                 fix="Renumber the classes",
             )
         return [(key, int(cell)) for key, cell in rows]
@@ -110,10 +110,10 @@ def _from_json(text: str, keys: list[str], where: str) -> Labels:
     try:
         note = parse_json(text, object_pairs_hook=_object)
     except ValueError as error:
-        raise UserError(f"{where} cannot be read ({error})", rule="it is a JSON file", fix="Correct it") from error
+        raise UserError(f"{where} cannot be read ({error})", rule="must be a JSON file", fix="Correct it") from error
     if not isinstance(note, dict):
         raise UserError(
-            f"{where} contains a {type(note).__name__}", rule="it contains one JSON object", fix="Correct it"
+            f"{where} contains a {type(note).__name__}", rule="must contain one JSON object", fix="Correct it"
         )
     if isinstance(note.get("labels"), list):
         return _settle(note["labels"], keys, where, class_names(note))
@@ -150,6 +150,6 @@ def _numbers(names: list[str], used: Iterable[str], where: str) -> dict[str, int
     numbers = {name: number for number, name in enumerate(names)}
     if unknown := sorted(set(used) - numbers.keys()):
         raise UserError(
-            f"{where}: {unknown[0]!r} is not in class_names", rule="class_names lists every class", fix="Add it"
+            f"{where}: {unknown[0]!r} is not in class_names", rule="class_names must list every class", fix="Add it"
         )
     return numbers

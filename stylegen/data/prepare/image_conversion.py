@@ -86,17 +86,17 @@ class Recipe:
         if self.resolution is not None and not _fits(self.resolution):
             raise UserError(
                 f"resolution={self.resolution}",
-                rule=f"resolutions are powers of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
+                rule=f"must be a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}",
                 fix="Use 64, 128, 256, 512 or 1024",
             )
         if self.min_size < 0:
-            raise UserError(f"min_size={self.min_size}", rule="it is a number of pixels from 0", fix="Leave it out")
+            raise UserError(f"min_size={self.min_size}", rule="must be a number of pixels, 0 or more", fix="Omit it")
         try:
             ImageColor.getcolor(self.background, "RGB")
         except ValueError as error:
             raise UserError(
                 f"background={self.background}",
-                rule="a color is an HTML name or #rrggbb",
+                rule="must be an HTML color name or #rrggbb",
                 fix="Use white, black or #808080",
             ) from error
 

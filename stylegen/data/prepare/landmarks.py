@@ -9,7 +9,7 @@ from stylegen.data.prepare.face_alignment import Face, face_square
 from stylegen.errors import UserError
 
 _COLUMNS = "file, left eye x, y, right eye x, y, nose x, y, left corner of the mouth x, y, right corner x, y"
-_RULE = "it has one line for each image, with its path below the source"
+_RULE = "the file must have one line for each image, with its path below the source"
 _FARTHEST = 1e6  # pixels; no image has as many in a row
 
 
@@ -36,7 +36,9 @@ def read_landmarks(path: str, keys: Collection[str], others: bool = False) -> di
         if key not in keys and others:
             continue
         if key not in keys:
-            raise UserError(f"{where} names {brief(key)}, which is no image", rule=_RULE, fix="Correct or remove it")
+            raise UserError(
+                f"{where} names {brief(key)}, which is not an image", rule=_RULE, fix="Correct or remove it"
+            )
         if key in found:
             raise UserError(f"{where} names {brief(key)} twice", rule=_RULE, fix="Remove a line")
         found[key] = _face(row, f"{where}: {brief(key)}")
@@ -45,11 +47,11 @@ def read_landmarks(path: str, keys: Collection[str], others: bool = False) -> di
 
 def _face(row: Sequence[str], where: str) -> Face:
     if len(row) != 11:
-        raise UserError(f"{where} has {len(row)} columns", rule=f"there are 11: {_COLUMNS}", fix="Correct the line")
+        raise UserError(f"{where} has {len(row)} columns", rule=f"there must be 11: {_COLUMNS}", fix="Correct the line")
     odd = next((cell for cell in row[1:] if not _is_position(cell)), None)
     if odd is not None:
         what = brief(odd.strip()) or "an empty cell"
-        raise UserError(f"{where} has {what}", rule="positions are numbers, in pixels", fix="Correct the line")
+        raise UserError(f"{where} has {what}", rule="positions must be numbers, in pixels", fix="Correct the line")
     numbers = [float(cell) for cell in row[1:]]
     face = Face(*zip(numbers[::2], numbers[1::2], strict=True))
     try:

@@ -157,7 +157,7 @@ def _fill(spool: Spool, job: _Job, keys: Sequence[str], strict: bool, processes:
         first = f"{keys[0]}: {spool.entries[0]['left_out']}"
         raise UserError(
             f"none of {len(keys)} images can be used ({first})",
-            rule="a dataset has at least one image",
+            rule="a dataset must have at least one image",
             fix="Check the files, or change crop, min_size or resolution",
         )
 
@@ -200,7 +200,7 @@ def _choose(source: Source, out: Path, max_images: int | None, seed: int) -> lis
     if max_images is None or max_images >= len(keys):
         return keys
     if max_images < 1:
-        raise UserError(f"max_images={max_images}", rule="it is at least 1", fix="Leave it out to use all")
+        raise UserError(f"max_images={max_images}", rule="must be at least 1", fix="Omit it to use all")
     from stylegen.randomness import permutation  # imports torch, which the workers do not need
 
     chosen = permutation(len(keys), seed, "prepare/subset")[:max_images]
@@ -219,7 +219,7 @@ def no_images(setting: str, source: Source) -> UserError:
 
 def _find_faces(align: str | None, source: Source, recipe: Recipe) -> dict[str, Face] | None:
     if align is not None and recipe.resolution is None:
-        raise UserError(f"align={align}", rule="aligned faces have one resolution", fix="Use resolution=256")
+        raise UserError(f"align={align}", rule="aligned faces must have one resolution", fix="Use resolution=256")
     return None if align is None else read_landmarks(align, set(source.keys()))
 
 
@@ -241,10 +241,10 @@ def _check_out(source: Source, out: Path) -> None:
     if out.exists() or out.is_symlink():
         raise UserError(f"out={out} exists", rule="nothing is overwritten", fix="Name another output, or remove it")
     if out.suffix.lower() in _OTHER_ARCHIVES:
-        raise UserError(f"out={out}", rule="a dataset is written as .zip, .lmdb or a folder", fix="Use one of these")
+        raise UserError(f"out={out}", rule="must be a .zip file, an .lmdb file or a folder", fix="Use one of these")
     folder = out.suffix.lower() not in (".zip", ".lmdb")
     if isinstance(source, FolderSource) and folder and source.path.resolve() in out.resolve().parents:
-        raise UserError(f"out={out}", rule="the output is not inside its own source", fix="Name another folder")
+        raise UserError(f"out={out}", rule="must not be inside its own source", fix="Name another folder")
     existing = next(parent for parent in out.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(

@@ -46,7 +46,9 @@ def target_images(
         faces = None if align is None else read_landmarks(align, set(images.keys), others=images.source is None)
         missing = next((key for key in keys if faces is not None and key not in faces), None)
         if missing is not None:
-            raise UserError(f"align={align} has no line for {missing}", rule="each image has landmarks", fix="Add it")
+            raise UserError(
+                f"align={align} has no line for {missing}", rule="each image must have landmarks", fix="Add it"
+            )
         encoded = ((key, images.read(key)) for key in keys)
         return list(converted(encoded, recipe, f"{setting}={path}", faces))
 
@@ -59,7 +61,7 @@ def converted(
         try:
             yield key, target_image(data, recipe, None if faces is None else faces[key])
         except UnusableError as error:
-            raise UserError(f"{where}: {key}", rule=str(error), fix="Convert it, or leave it out") from error
+            raise UserError(f"{where}: {key}", rule=str(error), fix="Convert or remove it") from error
 
 
 def target_recipe(resolution: int, channels: int, prepared: Any, crop: str | None = None) -> Recipe:
@@ -76,7 +78,7 @@ def target_recipe(resolution: int, channels: int, prepared: Any, crop: str | Non
     if channels not in _CHANNELS:
         raise UserError(
             f"a generator of images with {channels} channels",
-            rule="gray and RGB images are projected",
+            rule="only gray and RGB images can be projected",
             fix="Use the snapshot of a network with 1 or 3 channels",
         )
     known = prepared if isinstance(prepared, Mapping) else {}
@@ -116,7 +118,7 @@ def _checked(images: Tensor, channels: int, side: int) -> Tensor:
     if images.ndim != 4 or not len(images) or images.shape[1:] != shape:
         raise UserError(
             f"images of shape {list(images.shape)}",
-            rule=f"a tensor is [N, {', '.join(map(str, shape))}], as this network's images",
+            rule=f"a tensor must be [N, {', '.join(map(str, shape))}], as this network's images",
             fix="Use a path or a Pillow image, which are cropped and resized",
         )
     images = images.detach().as_subclass(Tensor)
@@ -125,7 +127,7 @@ def _checked(images: Tensor, channels: int, side: int) -> Tensor:
     if not images.is_floating_point() or not bool((images.abs() <= _LARGEST).all()):  # also rejects NaN
         raise UserError(
             f"images of {images.dtype}, {images.min().item():g} to {images.max().item():g}",
-            rule="a tensor is uint8 in [0, 255], or floating-point in [-1, 1]",
+            rule="a tensor must be uint8 in [0, 255], or floating-point in [-1, 1]",
             fix="Use images / 127.5 - 1",
         )
     return images

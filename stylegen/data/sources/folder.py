@@ -71,7 +71,7 @@ def _read(path: Path, limit: int | None, largest: int) -> bytes:
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror})",
-            rule="every file of a dataset is readable",
+            rule="every file of a dataset must be readable",
             fix="Check the permissions, or remove the file",
         ) from error
 

@@ -191,7 +191,7 @@ def _close(owner: int, path: Path) -> None:
 
 def _broken(path: Path, error: object) -> UserError:
     return UserError(
-        f"{path} cannot be read ({error})", rule="it is a complete, undamaged LMDB", fix="Copy or prepare it again"
+        f"{path} cannot be read ({error})", rule="must be a complete, undamaged LMDB", fix="Copy or prepare it again"
     )
 
 

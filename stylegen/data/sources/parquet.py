@@ -63,7 +63,7 @@ class ParquetSource(Source):
         if not isinstance(data, bytes):
             raise UserError(
                 f"{self.path}: {key} contains no bytes",
-                rule="images are inside the file, not beside it or on the web",
+                rule="images must be inside the file, not beside it or on the web",
                 fix="Embed them (datasets: embed_external_files=True), or remove the row",
             )
         return data[:limit]
@@ -108,7 +108,7 @@ class ParquetSource(Source):
         if file.schema_arrow.names != self._open(self._shards[0]).schema_arrow.names:
             raise UserError(
                 f"{shard} has the columns {file.schema_arrow.names}",
-                rule="all shards in a folder have the same columns",
+                rule="all shards in a folder must have the same columns",
                 fix="Move other files elsewhere",
             )
         for group in range(file.num_row_groups):
@@ -122,7 +122,7 @@ class ParquetSource(Source):
         if size > MAX_GROUP_BYTES:
             raise UserError(
                 f"{shard}: row group {group} unpacks to {size // 2**20} MiB",
-                rule=f"a row group has at most {MAX_GROUP_BYTES // 2**20} MiB",
+                rule=f"a row group can have at most {MAX_GROUP_BYTES // 2**20} MiB",
                 fix="Write it again with smaller row groups",
             )
         try:
@@ -173,7 +173,7 @@ def _image_column(schema: Any, path: Path) -> str:
     if not found:
         raise UserError(
             f"{path} has the columns {schema.names}",
-            rule="one column contains images: a struct of bytes and path, or bytes",
+            rule="one column must contain images: a struct of bytes and path, or bytes",
             fix="Give a dataset of images",
         )
     return next((name for name in _IMAGE_COLUMNS if name in found), str(found[0]))
@@ -197,7 +197,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 def _broken(path: Path, error: Exception) -> UserError:
     return UserError(
-        f"{path} cannot be read ({error})", rule="it is a complete, undamaged Parquet file", fix="Copy it again"
+        f"{path} cannot be read ({error})", rule="must be a complete, undamaged Parquet file", fix="Copy it again"
     )
 
 

@@ -139,6 +139,6 @@ def _unsafe(path: Path, name: str, problem: str, rule: str) -> UserError:
 def _broken(where: str, error: Exception) -> UserError:
     return UserError(
         f"{where} cannot be read ({error})",
-        rule="the archive is a complete, undamaged zip file",
+        rule="the archive must be a complete, undamaged zip file",
         fix="Copy or pack it again",
     )

@@ -101,6 +101,6 @@ def condition_kind(conditioning: str, const_input: bool | None, num_classes: int
         raise UserError(
             f"generator.const_input=true generator.conditioning={conditioning}",
             rule="its layers do not receive w, so the latent enters at the input only, and a constant input drops it",
-            fix="Use generator.const_input=false, or leave it out",
+            fix="Use generator.const_input=false, or omit it",
         )
     return kind

@@ -250,7 +250,7 @@ def check_classes(num_classes: int, per_class: int) -> None:
         raise UserError(
             f"per_class={per_class}",
             rule="this generator has no classes",
-            fix="Leave it out, or train with data.use_labels=true",
+            fix="Omit it, or train with data.use_labels=true",
         )
 
 

@@ -91,7 +91,7 @@ class MirroredReals(_DerivedReals):
             raise UserError(
                 "evaluation.mirror_reals=true",
                 rule="statistics have no images to mirror",
-                fix="Leave it out, or set data.path= instead of statistics=",
+                fix="Omit it, or set data.path= instead of statistics=",
             )
         super().__init__(reals, 2 * reals.num_images, "-mirrored")
 

@@ -38,7 +38,7 @@ def check_evaluation(evaluation: "Evaluation", *, paths: bool, prefix: str, open
             raise UserError(
                 f"evaluation.mirror_reals=true for {metric_id}",
                 rule=f"{metric_id} mirrors its reals if and only if training did",
-                fix="Leave it out",
+                fix="Omit it",
             )
     for extractor, members in by_extractor(ids).items():
         require_all_weights(extractor, settings.weights, instead=without_weights(members[0]))
@@ -53,7 +53,7 @@ def _check_metric(metric: Metric, evaluation: "Evaluation", paths: bool, prefix:
         raise UserError(
             f"{prefix}metrics={metric.id}",
             rule=f"{what} is a property of a generator, not of stored images",
-            fix=f"Use snapshot= instead of images=, or leave {metric.id} out",
+            fix=f"Use snapshot= instead of images=, or omit {metric.id}",
         )
     if metric.exact_fakes is not None and count != metric.exact_fakes:
         raise UserError(
@@ -84,7 +84,7 @@ def _check_labels(metric: Metric, reals: RealImages, prefix: str) -> None:
     raise UserError(
         f"{prefix}metrics={metric.id}",
         rule=f"linear separability needs images with different labels, and {reals.name} {problem}",
-        fix=f"Prepare the dataset with labels=folders|FILE.csv|FILE.json, or leave {metric.id} out",
+        fix=f"Prepare the dataset with labels=folders|FILE.csv|FILE.json, or omit {metric.id}",
     )
 
 
@@ -96,7 +96,7 @@ def _check_count(what: str, count: int, least: int, metric: Metric, evaluation: 
     raise UserError(
         f"{what}={count}",
         rule=f"{metric.id} needs at least {least}",
-        fix=f"Use more images{lower}, or leave {metric.id} out",
+        fix=f"Use more images{lower}, or omit {metric.id}",
     )
 
 
@@ -114,11 +114,11 @@ def check_network(
         raise UserError(
             f"{prefix}metrics={moving[0]}",
             rule=f"it moves the input of the network, and that of {generator.name} is fixed",
-            fix=f"Leave {', '.join(moving)} out, or use a StyleGAN3 network",
+            fix=f"Omit {', '.join(moving)}, or use a StyleGAN3 network",
         )
     if noise != "random" and generator.takes_transform:  # StyleGAN3, which has no noise
         raise UserError(
             f"evaluation.noise={noise}",
             rule=f"this network is {generator.name}, without noise inputs",
-            fix="Leave evaluation.noise out",
+            fix="Omit evaluation.noise",
         )

@@ -38,7 +38,7 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
     """
     path = Path(path).expanduser()
     problem = f"statistics={path}"
-    fix = "Use an .npz file with mu and sigma, as written by export=, or leave it out"
+    fix = "Use an .npz file with mu and sigma, as written by export=, or omit it"
     if not path.is_file():
         raise UserError(problem, rule="there is no such file", fix=fix)
     try:

@@ -131,7 +131,9 @@ class FolderSubject(Subject):
     @classmethod
     def load(cls, path: str, num_samples: int) -> "FolderSubject":
         if not Path(path).expanduser().exists():  # the dataset would name data.path
-            raise UserError(f"images={path} does not exist", rule="images= is a folder or a .zip", fix="Check the path")
+            raise UserError(
+                f"images={path} does not exist", rule="images= must be a folder or a .zip", fix="Check the path"
+            )
         images = ImageDataset(path)
         count = min(num_samples, images.num_images)
         return cls(
@@ -291,5 +293,5 @@ def check_match(subject: Subject, reals: ImageDataset | PublishedReals) -> None:
         raise UserError(
             f"{subject.setting} has {spec}",
             rule=f"{reals.name} has {reals.spec}; different images or labels cannot be compared",
-            fix="Use the training data or a dataset like it, or leave data.path out",
+            fix="Use the training data or a dataset like it, or omit data.path",
         )

@@ -61,7 +61,7 @@ class Protocol:
     def __post_init__(self) -> None:
         if not math.isfinite(self.truncation_psi):
             problem = f"evaluation.truncation_psi={self.truncation_psi}"
-            raise UserError(problem, rule="it is a finite number", fix="Use evaluation.truncation_psi=1")
+            raise UserError(problem, rule="must be a finite number", fix="Use evaluation.truncation_psi=1")
         check_arguments("evaluation", Protocol, vars(self))
 
     def suffix(

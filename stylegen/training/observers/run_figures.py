@@ -65,7 +65,7 @@ class RunFigures:
 
 
 def usable_records(path: Path) -> list[Record]:
-    """The records of metrics.jsonl; lines that are no records are skipped."""
+    """The records of metrics.jsonl; lines that are not records are skipped."""
     records = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):

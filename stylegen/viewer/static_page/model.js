@@ -26,11 +26,11 @@ function tensors(bytes) {
 }
 
 const whole = (name, value, most) => {
-  if (!Number.isInteger(value) || value < 0 || value > most) throw new Error(`${name}=${value}: use a whole number from 0 to ${most}.`);
+  if (!Number.isInteger(value) || value < 0 || value > most) throw new Error(`${name}=${value}: must be an integer from 0 to ${most}.`);
   return value;
 };
 const number = (name, value) => {
-  if (!Number.isFinite(value)) throw new Error(`${name}=${value}: it is no number.`);
+  if (!Number.isFinite(value)) throw new Error(`${name}=${value}: must be a number.`);
   return value;
 };
 

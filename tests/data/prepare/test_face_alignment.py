@@ -113,13 +113,13 @@ def test_prepare_aligns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 GOOD = "1.png,20,20,40,20,30,30,22,40,38,40\n"
 BAD = {
-    "another image": (GOOD + GOOD.replace("1.png", "2.png"), "names 2.png, which is no image"),
+    "another image": (GOOD + GOOD.replace("1.png", "2.png"), "names 2.png, which is not an image"),
     "twice": (GOOD + GOOD, "names 1.png twice"),
     "missing": (HEADER, "no line for 1.png"),
-    "columns": (HEADER + "1.png,1,2,3\n", "has 4 columns: there are 11"),
-    "words": (GOOD.replace("30,30", "30,left"), "has left: positions are numbers"),
-    "nan": (GOOD.replace("30,30", "30,nan"), "has nan: positions are numbers"),
-    "empty": (GOOD.replace("30,30", "30,"), "has an empty cell: positions are numbers"),
+    "columns": (HEADER + "1.png,1,2,3\n", "has 4 columns: there must be 11"),
+    "words": (GOOD.replace("30,30", "30,left"), "has left: positions must be numbers"),
+    "nan": (GOOD.replace("30,30", "30,nan"), "has nan: positions must be numbers"),
+    "empty": (GOOD.replace("30,30", "30,"), "has an empty cell: positions must be numbers"),
     "coincide": (GOOD.replace("40,20,", "20,20,"), "the eyes coincide"),
     "mirrored": (GOOD.replace("20,20,40,20", "40,20,20,20"), "left and right are swapped"),
     "outside": (GOOD.replace("30,30", "30,99"), r"the landmark (30, 99) is outside of the image of 64x64 pixels"),

@@ -171,7 +171,7 @@ def test_files_carry_no_notes():
         ({"crop": "centre"}, "Did you mean center"),
         ({"filter": "nearest"}, "Known: bicubic, box, lanczos"),
         ({"channels": "cmyk"}, "Known: gray, rgb, rgba"),
-        ({"resolution": 100}, "powers of two from 8 to 2048"),
+        ({"resolution": 100}, "a power of two from 8 to 2048"),
         ({"background": "vhite"}, "#rrggbb"),
         ({"min_size": -1}, "min_size=-1"),
     ],

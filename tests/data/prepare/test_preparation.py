@@ -329,9 +329,9 @@ def test_licences_travel_with_the_images(tmp_path):
     [
         ("out.zip", {"strict": True}, "b.png: not a PNG.*strict=true"),
         ("taken.zip", {}, r"taken\.zip exists"),
-        ("out.tar", {}, "written as .zip, .lmdb or a folder"),
-        ("in/out", {}, "is not inside its own source"),
-        ("in/out.v2", {}, "is not inside its own source"),
+        ("out.tar", {}, "must be a .zip file, an .lmdb file or a folder"),
+        ("in/out", {}, "must not be inside its own source"),
+        ("in/out.v2", {}, "must not be inside its own source"),
         ("taken.zip/out.zip", {}, "not a writable folder"),
         ("out.zip", {"max_images": 0}, "max_images=0"),
         ("out.zip", {"labels": "none.csv"}, "cannot be read"),

@@ -100,7 +100,7 @@ def test_a_folder_with_images_is_a_folder_of_images(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"text": ["a"], "label": [1]}, "one column contains images"),
+        ({"text": ["a"], "label": [1]}, "one column must contain images"),
         ({"image": [IMAGES[0]] * 2, "label": [1, None]}, "labels contains"),
     ],
 )
@@ -116,7 +116,7 @@ def test_images_elsewhere_and_other_columns(tmp_path):
         source.read("x/00000000")
     source.close()
     write(tmp_path / "y.parquet", {"other": [1]})
-    with pytest.raises(UserError, match="all shards in a folder have the same columns"):
+    with pytest.raises(UserError, match="all shards in a folder must have the same columns"):
         open_source(tmp_path)
 
 
@@ -150,7 +150,7 @@ def test_shards_whose_columns_have_other_types(tmp_path):
 def test_a_column_of_labels_that_one_shard_lacks(tmp_path):
     write(tmp_path / "a.parquet", {"image": IMAGES, "label": [0] * 5})
     write(tmp_path / "b.parquet", {"image": IMAGES})
-    with pytest.raises(UserError, match="all shards in a folder have the same columns"):
+    with pytest.raises(UserError, match="all shards in a folder must have the same columns"):
         open_source(tmp_path)
     write(tmp_path / "b.parquet", {"image": IMAGES, "label": [None] * 5})
     with pytest.raises(UserError, match="labels contains"):

@@ -158,7 +158,7 @@ def test_what_cannot_be_measured(reals: Reals, ids: list[str], num_fakes: int, m
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(UserError, match="kid_subset_size=1: it is a whole number from 2"):
+    with pytest.raises(UserError, match="kid_subset_size=1: must be an integer from 2"):
         MetricOptions(kid_subset_size=1)
 
 

@@ -132,7 +132,7 @@ def test_a_card_has_the_three_numbers() -> None:
 
 def test_other_networks_and_other_numbers_are_refused() -> None:
     reals, G = Reals(portraits(4, side=16)), tiny_generator(16, name="stylegan3", num_layers=4)
-    with pytest.raises(UserError, match=r"metrics=eqr: it moves the input .* stylegan2 is fixed\. Leave eqr out"):
+    with pytest.raises(UserError, match=r"metrics=eqr: it moves the input .* stylegan2 is fixed\. Omit eqr"):
         evaluation_of(["fd_random_vgg16", "eqr"], 4, reals).measure_generator(tiny_generator())
     with pytest.raises(UserError, match=r"evaluation\.noise=const: this network is stylegan3, without noise inputs"):
         evaluation_of(["eqr"], 4, reals, noise="const").measure_generator(G)
