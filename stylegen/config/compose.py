@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,21 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from stylegen.bounds import REQUIRED, brief
+from stylegen.bounds import REQUIRED
 from stylegen.config.bench_composition import gather_training
-from stylegen.config.command_line import OTHER_NAMES, key_of, quote_override, refuse_renamed
+from stylegen.config.command_line import key_of, quote_override, refuse_renamed
+from stylegen.config.override_errors import explain
 from stylegen.config.schema import (
     build_settings,
     check_config,
     groups_of,
-    options_with,
     quoted_names,
     register_schema,
     sections_of,
 )
 from stylegen.config.sections import as_dict, flatten
 from stylegen.config.settings import CONF
-from stylegen.errors import UserError, unknown_choice
+from stylegen.errors import UserError
 
 
 def compose_config(verb: str, overrides: Sequence[str]) -> Any:
@@ -65,7 +64,7 @@ def compose_tree(verb: str, overrides: Sequence[str]) -> DictConfig:
             derived = config.get("auto") or config.get("init") is not None
             given = _given_keys(overrides, choices) if derived else set()
         except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
-            raise _explain(verb, overrides, error) from error
+            raise explain(verb, overrides, error, _chosen_groups(verb, overrides)) from error
     _drop_unchosen(config, verb, choices, overrides)
     _drop_settings_of_other_options(config, verb, overrides)
     check_config(verb, plain(config))
@@ -155,6 +154,15 @@ def _chosen(verb: str, groups: tuple[str, ...]) -> tuple[DictConfig, Mapping[str
     return _by_hydra(verb, groups)
 
 
+def _chosen_groups(verb: str, overrides: Sequence[str]) -> DictConfig:
+    """The composition without settings, and without groups if one of them is wrong; for error messages."""
+    groups = [override for override in overrides if (CONF / key_of(override)).is_dir()]
+    try:
+        return _chosen(verb, tuple(groups))[0]
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return _chosen(verb, ())[0]
+
+
 def _by_hydra(verb: str, quoted: Sequence[str]) -> tuple[DictConfig, Mapping[str, str]]:
     """The slow twin of `_composed`."""
     config = compose(verb, list(quoted), return_hydra_config=True)
@@ -195,107 +203,3 @@ def plain(config: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
-
-
-def _explain(verb: str, overrides: Sequence[str], error: Exception) -> UserError:
-    """Hydra's error on one line, with the override and the nearest known names."""
-    cause = error.__cause__
-    messages = [str(error)] + ([str(cause)] if cause else [])
-    message = messages[-1].splitlines()[0].strip()[:200] if messages[-1] else type(error).__name__
-    if refused := _option_problem(messages[0], overrides):
-        return refused
-    known = _known_keys(verb, [o for o in overrides if (CONF / key_of(o)).is_dir()])
-    for override in overrides:
-        key = key_of(override)
-        if "=" not in override and not override.startswith(("~", "-")):
-            rule = "an override must have the form setting=value"
-            return UserError(brief(override, 80), rule=rule, fix=f"Use {key}=VALUE")
-        if key not in known and (refused := _setting_of_others(verb, override, known)):
-            return refused
-        if override.startswith("-") or (key not in known and not (CONF / key).is_dir()):
-            rule = f"{verb} has no setting or group of this name"
-            return UserError(brief(override, 80), rule=rule, fix=_nearest(key, known))
-    named = [o for o in reversed(overrides) if key_of(o) in messages[-1] or key_of(o) in messages[0]]
-    culprit = max(
-        named, key=lambda o: len(key_of(o)), default=" ".join(overrides)
-    )  # batch_size is a substring of other keys
-    if message.startswith("Ambiguous value"):  # Hydra's message for VALUE,VALUE
-        return UserError(
-            brief(culprit, 80),
-            rule="a run takes one value",
-            fix=f"Use {verb} -m {brief(culprit)} for one run per value",
-        )
-    full_key = getattr(cause or error, "full_key", None)
-    problem = brief(culprit, 80)
-    if full_key and not problem.lstrip("+~").startswith(str(full_key)):
-        problem += f" ({full_key})"
-    if "is not a ListConfig" in message:
-        key, _, value = culprit.partition("=")
-        return UserError(problem, rule="must be a list", fix=f"Use {key}=[{value}]")
-    return UserError(
-        problem, rule=message.removesuffix("."), fix=f"See `python -m stylegen {verb} --help` for settings and types"
-    )
-
-
-def _option_problem(message: str, overrides: Sequence[str]) -> UserError | None:
-    """For options of a group that do not exist, or are given twice."""
-    option = re.search(r"Could not find '(?:.*/)?([^'/]+)/([^'/]*)'", message)
-    found = (option[1], option[2]) if option else None
-    if "must be a string or a list" in message:
-        found = next(((key_of(o), "null") for o in overrides if o == f"{key_of(o)}=null"), None)
-    if found:
-        return unknown_choice(*found, [p.stem for p in (CONF / found[0]).glob("*.yaml")])
-    if twice := re.search(r"schema/([^@]+)@\S+?\.(\w+) appears more than once", message):
-        culprit = next((o for o in overrides if key_of(o) == twice[1]), twice[1])
-        return UserError(brief(culprit, 80), rule=f"{twice[2]} is given twice", fix=f"Use each of the {twice[1]} once")
-    return None
-
-
-def _setting_of_others(verb: str, override: str, known: Sequence[str]) -> UserError | None:
-    """For a setting that only other options of its group have, as `generator.use_noise` with StyleGAN3."""
-    key = key_of(override)
-    group, _, name = key.partition(".")
-    section, name = groups_of(verb).get(group), name.partition(".")[0]
-    if section is not None and section.kind == "several":
-        if name not in options_with(section, key) or f"{group}.{name}" in known:
-            return None
-        fix = f"Use {group}={name}, or {group}=[{name},...] with others"
-        return UserError(brief(override, 80), rule=f"{name} is not among the {group} of this run", fix=fix)
-    options = [] if section is None else options_with(section, key)
-    rule, fix = f"the chosen {group} has no such setting", f"Omit {key}, or use {group}={' or '.join(options)}"
-    return UserError(brief(override, 80), rule=rule, fix=fix) if options else None
-
-
-def _nearest(key: str, known: Sequence[str]) -> str:
-    import difflib
-
-    key = key.lstrip("-").replace("-", "_")
-    other = OTHER_NAMES.get(key.lower(), "")
-    if other.partition(" ")[0] in known or (other and (CONF / other.partition(" ")[0]).is_dir()):
-        return f"Use {other}"
-    tails = {k: k.rsplit(".", 1)[-1] for k in known}
-    near = difflib.get_close_matches(key, known, 3, 0.6)
-    near += [k for k, t in tails.items() if t == key.rsplit(".", 1)[-1] and k not in near]
-    near += [k for k in known if tails[k] in difflib.get_close_matches(key.rsplit(".", 1)[-1], tails.values(), 2, 0.7)]
-    names = list(dict.fromkeys(near))[:3]
-    hint = f"Did you mean {' or '.join(names)}? " if names else ""
-    return f"{hint}`--help` lists all settings"
-
-
-def _known_keys(verb: str, groups: Sequence[str]) -> list[str]:
-    """Dotted keys of the composition with these group choices."""
-    found: list[str] = []
-
-    def walk(node: Any, prefix: str) -> None:
-        for key in node:
-            found.append(f"{prefix}{key}")
-            value = node._get_node(key)  # unresolved: the error may be in an interpolation
-            if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing()):
-                walk(value, f"{prefix}{key}.")
-
-    try:
-        config, _ = _chosen(verb, tuple(groups))
-    except (HydraException, OmegaConfBaseException, ValueError):  # the error is in one of the choices
-        config, _ = _chosen(verb, ())
-    walk(config, "")
-    return found

@@ -104,7 +104,7 @@ def _check_sample_grid(count: int, resolution: int) -> None:
     if count > most:
         raise UserError(
             f"sample_count={count}",
-            rule=f"a grid is limited to {MAX_FIGURE_PIXELS / 1e6:,.0f} million pixels: {most} images of {resolution} px",
+            rule=f"the limit is {MAX_FIGURE_PIXELS / 1e6:,.0f} million pixels: {most} images of {resolution} px",
             fix=f"Use sample_count={most} or less",
         )
 

@@ -58,5 +58,5 @@ def test_sticking_beside_gray_images_is_refused(snapshot: Path, capsys: pytest.C
     gray = snapshot.with_name("gray.safetensors")
     save_snapshot(gray, tiny_generator(32, channels=1), {})
     assert main(["sample", f"snapshot={snapshot}", "mode=sticking", f"compare={gray}", "seeds=0-1"]) == 2
-    assert f"compare={gray} of 32 px and 1 channel: it is shown beside" in capsys.readouterr().err
+    assert f"compare={gray} of 32 px and 1 channel: must match the first network" in capsys.readouterr().err
     assert sorted(snapshot.parent.iterdir()) == [snapshot, gray]
