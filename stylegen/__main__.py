@@ -15,17 +15,17 @@ VERBS = {
     "train": "train a generator: train data.path=FOLDER_OR_ZIP",
     "sample": "generate images: sample snapshot=RUN_or_MODEL mode=images|grid|truncation|mixing seeds=0-15",
     "evaluate": "compute metrics of a snapshot or a set of images: evaluate snapshot=RUN metrics=[fid]",
-    "diagnose": "findings about a run, with rules and fixes: diagnose run=RUN",
-    "prepare": "make a dataset of any images: prepare source=DIR out=FILE.zip",
-    "convert": "networks of other StyleGAN programs: convert source=network.pkl out=network.safetensors",
-    "export": "a generator for other programs: export snapshot=RUN format=onnx|state_dict|huggingface out=PATH",
-    "project": "latents of your own images: project images=photo.png out=projected",
-    "directions": "directions of w: directions method=sefa|pca|boundary out=FILE.safetensors",
-    "view": "the model in the browser: view snapshot=RUN_or_MODEL",
-    "models": "list the trained models in the package: models name=portraits64",
-    "sensitivity": "metrics of known degradations of your images: sensitivity data.path=DIR out=table.md",
+    "diagnose": "report problems of a run and how to fix them: diagnose run=RUN",
+    "prepare": "make a dataset from any images: prepare source=DIR out=FILE.zip",
+    "convert": "import checkpoints from other implementations; resize or blend models: convert source=FILE out=FILE",
+    "export": "export a generator to ONNX, torch.export, PyTorch or Hugging Face: export format=onnx out=FILE",
+    "project": "project images into latent space (GAN inversion): project images=photo.png out=projected",
+    "directions": "find semantic latent directions (SeFa, GANSpace, InterFaceGAN): directions out=FILE.safetensors",
+    "view": "open models in the browser: view snapshot=RUN_or_MODEL",
+    "models": "list packaged and downloadable models: models name=nvidia/ffhq1024",
+    "sensitivity": "measure how metrics respond to known degradations: sensitivity data.path=DIR out=table.md",
     "study": "compare variants under an equal budget: study name=conditioning total_kimg=4 seeds=0-2",
-    "bench": "measure this machine: bench what=train|sample|memory|roofline|startup|data experiment=NAME",
+    "bench": "benchmark training, sampling and data loading: bench what=train|sample|memory|data experiment=NAME",
 }
 HELP = f"""stylegen {__version__}: train, sample and evaluate StyleGANs.
 
@@ -81,7 +81,7 @@ def _help(arguments: Sequence[str]) -> str:
         return HELP
     from stylegen.config.help import help_of
 
-    return help_of(arguments[0], f"stylegen {VERBS[arguments[0]]}")
+    return help_of(arguments[0], f"stylegen {arguments[0]}: {VERBS[arguments[0]]}")
 
 
 def _completion(option: str, value: str = "", *_: str) -> str:

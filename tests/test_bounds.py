@@ -77,6 +77,13 @@ def test_bad_values(value: Any, hint: Any, message: str) -> None:
         check("key", value, hint)
 
 
+def test_bounds_are_exact() -> None:
+    assert str(Range(1, 2**40)) == "from 1 to 2^40"
+    assert str(Range(0, 2**63 - 1)) == "from 0 to 2^63 - 1"
+    assert str(Range(0, 10**13)) == "from 0 to 10000000000000"
+    assert str(Range(0, 1e7, above=True)) == "above 0 to 10000000"
+
+
 def test_long_values_are_cut() -> None:
     assert brief("\x1b[31m" + "x" * 100) == r"\x1b[31m" + "x" * 49 + "..."
     assert len(brief([0.0] * 1000)) == 60

@@ -24,7 +24,7 @@ class Controller:
 
     Args:
         p: initial augmentation probability, in [0, 1].
-        target: of r_t; null for a fixed p.
+        target: target of r_t = E sign(D(real)); null for a fixed p.
         every: steps between adjustments of p.
         speed_kimg: thousands of real images in which p can go from 0 to 1.
         p_to: p at the end of a schedule, for target=null; null for none.

@@ -49,7 +49,7 @@ class DirectionsSettings:
     )
     num_samples: int = setting(32, Range(2, 4096), help="seeds whose change along the directions is measured")
     strengths: list[float] = setting(
-        [-2.0, -1.0, 1.0, 2.0], Range(-100, 100), help="of the measure, in standard deviations of w"
+        [-2.0, -1.0, 1.0, 2.0], Range(-100, 100), help="strengths of the measured moves, in standard deviations of w"
     )
     extractor: str = setting(
         "auto",

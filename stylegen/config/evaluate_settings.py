@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stylegen.bounds import Count, Device, FilePath, Kimg, Names, Range, Share, setting
-from stylegen.config.sections import group
+from stylegen.config.sections import Arguments, group
 from stylegen.errors import UserError
 from stylegen.metrics.protocol.evaluation_settings import EvaluationSettings
 
@@ -97,6 +97,14 @@ class EvaluateSettings:
             )
 
 
+@dataclass(frozen=True)
+class SensitivityData:
+    """The images to degrade."""
+
+    path: FilePath | None = setting(None, help="a folder, a zip, or openmoji; null for openmoji")
+    resolution: int | None = setting(None, Range(8, 2048), help="resolution of openmoji; null for its default")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SensitivitySettings:
     """`python -m stylegen sensitivity`."""
@@ -106,5 +114,5 @@ class SensitivitySettings:
     use_labels: bool = setting(False, help="read the dataset's classes, so that a degradation can drop some")
     out: FilePath | None = setting(None, help="a Markdown file; null prints the tables")
     device: Device = setting("auto", help="device of the feature extractors")
-    data: EvaluateData = group(EvaluateData)
-    evaluation: EvaluationSettings = group(EvaluationSettings)
+    data: SensitivityData = group(SensitivityData)
+    evaluation: Arguments = group(EvaluationSettings, without=("truncation_psi", "noise", "labels"))

@@ -1,5 +1,7 @@
 """`--help` of a verb and the words for shell completion."""
 
+import itertools
+import re
 import textwrap
 from pathlib import Path
 
@@ -7,6 +9,7 @@ from stylegen.config.help_rows import sections
 from stylegen.config.settings import CONF, ROOTS
 
 WIDTH = 110
+_COMMANDS = ("@package", "python ", "one GPU:", "hardware:", "time:")  # no descriptions
 
 
 def help_of(verb: str, summary: str) -> str:
@@ -21,7 +24,9 @@ def help_of(verb: str, summary: str) -> str:
     if verb == "train":
         lines += ["", "groups: group=option"]
         for group, options in groups().items():
-            lines += [f"  {group}={option}".ljust(44) + f"  {text}" for option, text in options.items()]
+            for option, text in options.items():
+                head, indent = f"  {group}={option}".ljust(46), " " * 46
+                lines += textwrap.wrap(text, WIDTH + 46, initial_indent=head, subsequent_indent=indent)
     return "\n".join(lines) + "\n"
 
 
@@ -51,7 +56,7 @@ COMPLETIONS = {"bash": COMPLETION, "zsh": f"autoload -U bashcompinit && bashcomp
 
 
 def groups() -> dict[str, dict[str, str]]:
-    """Group of conf/ -> option -> the first line of its file's header."""
+    """Group of conf/ -> option -> the first sentence of its file's header."""
     found: dict[str, dict[str, str]] = {}
     for path in sorted(CONF.glob("*/*.yaml")):
         if path.parent.name != "study":
@@ -61,5 +66,7 @@ def groups() -> dict[str, dict[str, str]]:
 
 def _header(path: Path) -> str:
     lines = [line.removeprefix("#").strip() for line in path.read_text().splitlines() if line.startswith("#")]
-    plain = (line for line in lines if line and not line.startswith(("@package", "python ")))
-    return textwrap.shorten(next(plain, ""), WIDTH, placeholder=" ...")
+    plain = itertools.dropwhile(lambda line: not line or line.startswith(_COMMANDS), lines)
+    text = " ".join(itertools.takewhile(lambda line: line and not line.startswith(_COMMANDS), plain))
+    sentence = re.match(r".*?[^.\s]{2}(?<! cf)\.(?=\s|$)", text)  # not the periods of "cf." or "e.g."
+    return textwrap.shorten(sentence[0] if sentence else text, 2 * WIDTH, placeholder=" ...")

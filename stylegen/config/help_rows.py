@@ -57,9 +57,12 @@ def rows(source: Source) -> list[Row]:
     """The settings of a class or function, including inline sections."""
     node, file = _find(source), source.file
     bases = [_resolve(file, ast.unparse(base)) for base in getattr(node, "bases", [])]
-    found = [row for base in bases if base and _find(base).decorator_list for row in rows(base)]  # dataclasses
+    inherited = [base._replace(without=source.without) for base in bases if base and _find(base).decorator_list]
+    found = [row for base in inherited for row in rows(base)]  # of dataclasses
     texts = _descriptions(node, _tree(file))
     for argument, annotation, default in _arguments(node):
+        if argument in source.without:
+            continue
         call, _, parts = _section(file, default)
         if call == "inline":
             found += [row for part in parts for row in rows(part)]
@@ -67,7 +70,7 @@ def rows(source: Source) -> list[Row]:
             text = next(_value(word.value, file) for word in default.keywords if word.arg == "help")
             given = default.args[0] if default.args else None
             found.append(Row(argument, _kind(annotation, default.args[1:], file), _default(given, file), text))
-        elif argument not in (*source.without, "self") and call not in ("group", "choice", "several"):
+        elif argument != "self" and call not in ("group", "choice", "several"):
             text = texts.get(argument, "")
             elsewhere = re.match(r"see `([A-Z]\w+)`", text)
             home = _resolve(file, elsewhere[1]) if elsewhere else None

@@ -27,7 +27,7 @@ class ProjectSettings:
         Choice(("auto", "lpips", "random")),
         help="perceptual distance: LPIPS, or the same formula on a random VGG16; auto: LPIPS if its weights are there",
     )
-    pixel_weight: float = setting(1.0, Range(0, 1e6), help="of squared differences of pixels at several scales")
+    pixel_weight: float = setting(1.0, Range(0, 1e6), help="weight of the multi-scale pixel loss")
     weights: FilePath | None = setting(None, help="folder with the weights of LPIPS")
     crop: str | None = setting(
         None,

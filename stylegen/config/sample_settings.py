@@ -11,8 +11,8 @@ class SampleSettings:
 
     snapshot: FilePath = setting(
         "portraits64",
-        help="a .safetensors file, a run folder (its newest), a model that `models` lists, hf:USER/NAME, or a file of "
-        "another program (see `convert`)",
+        help="a .safetensors file, a run folder (its newest), a model that `models` lists, hf:USER/NAME, or a "
+        "checkpoint from another implementation (see `convert`)",
     )
     mode: str = setting(
         "auto",

@@ -16,7 +16,7 @@ CONF = next(path for path in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if pa
 class ModelsSettings:
     """`python -m stylegen models`."""
 
-    name: str | None = setting(None, help="a packaged model, to print its whole card; null lists all models")
+    name: str | None = setting(None, help="a packaged or published model, to print its card; null lists all")
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,18 @@ class ConvertSettings:
 
     source: FilePath = setting(
         REQUIRED,
-        help="a .pkl, .pt or .pth file of NVIDIA's StyleGAN, StyleGAN2 or StyleGAN2-ADA, rosinality or GenForce; its "
-        "URL; a published model that `models` lists; or, to change its networks, a snapshot or run",
+        help="a checkpoint of NVIDIA's StyleGAN, StyleGAN2(-ADA) or StyleGAN3, R3GAN, rosinality or GenForce; its URL; "
+        "a published model that `models` lists; or, to change its networks, a snapshot or run",
     )
     out: FilePath = setting(REQUIRED, help="the snapshot, a .safetensors file; a discriminator goes beside it")
     sha256: str | None = setting(None, help="SHA-256 that the source must have")
     resolution: int | None = setting(
-        None, Range(8, 2048), help="of the new networks: layers that exist are copied, others are new"
+        None, Range(8, 2048), help="resolution of the new networks: layers that exist are copied, others are new"
     )
-    num_classes: int | None = setting(None, Range(0, 10**6), help="of the new networks")
+    num_classes: int | None = setting(None, Range(0, 10**6), help="number of classes of the new networks")
     blend: FilePath | None = setting(None, help="second model, whose `layers` replace the first one's")
     layers: str = setting("16-64", help="resolutions in pixels of the layers to blend, as in 16-64", quoted=True)
-    blend_weight: float = setting(1.0, Range(0, 1), help="of the second model in these layers")
+    blend_weight: float = setting(1.0, Range(0, 1), help="weight of the second model in these layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,8 @@ class ExportSettings:
     """`python -m stylegen export`."""
 
     snapshot: FilePath = setting(
-        "portraits64", help="as in `sample`: a file, a run folder, a model by name, or a file of another program"
+        "portraits64",
+        help="as in `sample`: a file, a run folder, a model by name, or a checkpoint from another implementation",
     )
     format: str = setting(
         "onnx",

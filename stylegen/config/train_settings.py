@@ -68,8 +68,9 @@ class TrainSettings:
     )
     init: FilePath | None = setting(
         None,
-        help="initial weights: a snapshot (generator), or a checkpoint or run folder (both networks); "
-        "null for random weights",
+        help="initial weights: a checkpoint or run folder (both networks), a snapshot or packaged model (generator), a "
+        "checkpoint from another implementation (.pkl, .pt), nvidia/NAME, hf:USER/NAME or a URL; null for random "
+        "weights",
         resume="free",  # a resumed run has its own weights
     )
     auto: bool = setting(

@@ -44,7 +44,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         max_images: use a random subset of at most this size.
         subset_seed: seed of the random subset.
         convert: crop each image to its centred square, resize it to `resolution` and convert it to these channels, as
-            `prepare` does, into the cache folder on first use. None uses the images as they are stored.
+            `prepare` does, into the cache folder on first use. null uses the images as they are stored.
         labelled: keep the labels of this many images, as many of each class, chosen by `subset_seed`; others are zeros.
             Every second training image is a labelled one.
         cache: where decoded pixels are kept. auto: in memory below 2 GiB, else memmap if a disk has room, else off.

@@ -45,11 +45,12 @@ class LabelOptions:
     """How examples become w with labels.
 
     Args:
-        labels: for images; classify: a classifier of their features labels sampled w; project: their own w.
+        labels: source of labelled w for sets of images; classify: sampled w, labeled by a classifier of features;
+            project: the w of the images.
         labelled_seeds: seeds that the classifier labels, and seeds of each class of a conditional network.
         confident: share of the labelled seeds that the boundary is fitted to, on each side.
         max_images: maximum number of images in each set.
-        steps: of the projection of each image.
+        steps: number of steps of the projection of each image.
     """
 
     labels: Annotated[str, Choice(("classify", "project"))] = "classify"

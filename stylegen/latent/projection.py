@@ -41,11 +41,12 @@ class ProjectionOptions:
     """How latents are optimized.
 
     Args:
-        steps: in W, and again in W+, for each batch of images.
-        learning_rate: of Adam; rises linearly in the first 5 % of the steps, falls as a cosine in the last 25 %.
+        steps: steps in W, and again in W+, for each batch of images.
+        learning_rate: Adam's; rises linearly in the first 5 % of the steps, falls as a cosine in the last 25 %.
         w_noise: standard deviation of the noise on w at the start, relative to that of w.
-        noise_weight: of the noise inputs' autocorrelation.
-        tuning_steps, tuning_rate: of the generator, for pivotal tuning; steps for each batch of images.
+        noise_weight: weight of the noise inputs' autocorrelation.
+        tuning_steps: steps of pivotal tuning of the generator, for each batch of images.
+        tuning_rate: learning rate of pivotal tuning.
         w_samples: number of w for mean and deviation.
         starts: an image's search starts at the nearest of the mean and the first starts - 1 of these w. Appendix D
             starts at the mean, from where some images are not found.

@@ -34,8 +34,8 @@ class AuxiliaryClassifier(Loss):
     Args:
         adversarial: the adversarial loss, with its default arguments.
         targets: one class for each image, or several attributes from 0 to 1.
-        d_weight: of L_C in the discriminator's loss.
-        g_weight: of L_C in the generator's loss; 0.1 in WGAN-GP's code.
+        d_weight: weight of the classification loss L_C in the discriminator's loss.
+        g_weight: weight of the classification loss L_C in the generator's loss; 0.1 in WGAN-GP's code.
         classify_fake: D also learns from the labels of generated images, as in the paper; WGAN-GP's code does not.
 
     Raises:

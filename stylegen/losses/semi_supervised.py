@@ -23,7 +23,7 @@ class SemiSupervised(Loss):
     code; the paper squares the distance.
 
     Args:
-        unlabelled_weight: of the part without labels; 0.5 in the authors' code, 1 in the paper.
+        unlabelled_weight: weight of the part without labels; 0.5 in the authors' code, 1 in the paper.
 
     Raises:
         UserError: a weight out of bounds.

@@ -40,7 +40,7 @@ class Mapping(StyleMapping):
         w_dim: width of w, the hidden layers and the label embedding.
         num_layers: fully connected layers; 0, for labels only, returns the normalized embedding.
         lr_multiplier: of the layers, not the label embedding.
-        activation: see `layers.activation`.
+        activation: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus or swish.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim].
     """

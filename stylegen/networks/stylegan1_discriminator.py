@@ -118,10 +118,11 @@ class Discriminator(OptionedDiscriminator):
         mbstd_num_channels: feature maps that it appends; 0 for none.
         blur_taps: filter before down-sampling convolutions; [1] for none (ProGAN).
         fused_from: lowest resolution with down-sampling fused into the convolution; null for none.
-        head: last layers, see `discriminator_heads.HEADS`; auto for the published ones.
+        head: last layers: scalar, projection, classes, classes_plus_fake, autoencoder or bottleneck, see
+            docs/losses.md; auto for the published ones.
         head_dim: width of the code of head=autoencoder and head=bottleneck.
         dropout: rates after the last blocks, as [0.2,0.5,0.5] of CT-GAN (arXiv 1803.01541), in training only.
-        attention_resolution: of the block outputs that self-attention follows (SAGAN has 32); null for none.
+        attention_resolution: resolution of the block outputs that self-attention follows (SAGAN has 32); null for none.
 
     Shape: x [N, channels, r, r] in [-1, 1] with r one of `resolutions`, c [N, num_classes] -> logits [N, 1].
 

@@ -225,7 +225,7 @@ class Generator(StyleGenerator):
         architecture: "skip", "resnet" or "orig" (figure 7).
         channel_base, channel_max: feature maps at resolution r are min(channel_base / r, channel_max).
         use_noise: per-layer noise.
-        activation: see `layers.activation`.
+        activation: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus or swish.
         conv_clamp: limit on magnitudes, 256 in the published half-precision settings; null for no limit.
         resample_taps: FIR filter of the up-sampling.
 

@@ -123,14 +123,15 @@ class Discriminator(OptionedDiscriminator):
         mbstd_group_size: images per group of the minibatch standard deviation.
         mbstd_num_channels: feature maps that it appends; 0 for none.
         mapping_layers: fully connected layers of the label's mapping network; 0 for the normalized embedding.
-        activation: see `layers.activation`.
+        activation: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus or swish.
         conv_clamp: limit on magnitudes, 256 in the published half-precision settings; null for no limit.
         resample_taps: FIR filter of the down-sampling.
-        head: last layers, see `discriminator_heads.HEADS`; auto for the published ones, with a projection of labels if
+        head: last layers: scalar, projection, classes, classes_plus_fake, autoencoder or bottleneck, see
+            docs/losses.md; auto for the published ones, with a projection of labels if
             there are labels.
         head_dim: width of the code of head=autoencoder and head=bottleneck.
         dropout: rates after the last blocks, as [0.2,0.5,0.5] of CT-GAN (arXiv 1803.01541), in training only.
-        attention_resolution: of the block outputs that self-attention follows (SAGAN has 32); null for none.
+        attention_resolution: resolution of the block outputs that self-attention follows (SAGAN has 32); null for none.
 
     Shape: x [N, channels, resolution, resolution] in [-1, 1], c [N, num_classes] -> logits [N, 1].
     """

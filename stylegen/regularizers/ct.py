@@ -18,7 +18,7 @@ class CT(Regularizer):
 
     Args:
         weight: factor of the term, lambda 2.
-        margin: M'.
+        margin: M', below which the term is 0.
         every: see `Regularizer`.
 
     Raises:

@@ -23,7 +23,7 @@ class DRAGAN(Regularizer):
 
     Args:
         weight: factor of the term, lambda.
-        target: of the norm, k.
+        target: target k of the norm.
         noise: factor of the perturbation.
         every: see `Regularizer`.
 

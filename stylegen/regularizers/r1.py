@@ -23,7 +23,7 @@ class R1(Regularizer):
     Args:
         gamma: weight; the penalty is multiplied by gamma / 2, for images in [-1, 1].
         every: interval in steps; a lazy penalty is also multiplied by it, in `training.phases.Phase`.
-        gamma_to: gamma moves to this value along a cosine, as in R3GAN (`stylegen.cosine_schedule`); None for a
+        gamma_to: gamma moves to this value along a cosine, as in R3GAN (`stylegen.cosine_schedule`); null for a
             constant.
         gamma_kimg: length of that schedule in thousands of images.
 

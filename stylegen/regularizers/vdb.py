@@ -18,8 +18,8 @@ class VDB(Regularizer):
 
     Args:
         limit: I_c, in nats for the code of an image; the authors' 0.1 is for each of 4x4 positions.
-        beta: initial value.
-        rate: of the ascent, alpha_beta.
+        beta: initial value of beta.
+        rate: alpha_beta, the step size of beta's dual ascent.
         every: see `Regularizer`.
 
     Raises:

@@ -16,7 +16,7 @@ class WeightClipping(Constraint):
     w is the weight that a layer applies, after the scale of the equalized learning rate.
 
     Args:
-        limit: c.
+        limit: c, the clipping limit.
 
     Raises:
         UserError: if a value is out of bounds.

@@ -21,8 +21,8 @@ class EMA:
 
     Args:
         kimg: half-life in thousands of images.
-        rampup: upper bound of the half-life, as a share of the images seen; None for no ramp-up. With `init` the
-            default is None: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
+        rampup: upper bound of the half-life, as a share of the images seen; null for no ramp-up. With `init` the
+            default is null: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
         ramp_kimg: the half-life rises from 0 to `kimg` over this many thousand images, as in R3GAN; 0 for no rise.
 
     Raises:

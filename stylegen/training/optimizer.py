@@ -37,7 +37,7 @@ class AdamSettings:
         decay_start_kimg: start of the decay.
         decay_kimg: length of the decay; afterwards the rates stay at `decay_to`.
         decay_to: factor on the rates at the end of the decay.
-        beta2_to: the second of `g_betas` and `d_betas` moves to this value along a cosine; None for no schedule.
+        beta2_to: the second of `g_betas` and `d_betas` moves to this value along a cosine; null for no schedule.
         beta2_kimg: length of that schedule.
 
     Raises:

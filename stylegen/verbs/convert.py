@@ -1,4 +1,4 @@
-"""Convert trained networks: of other programs, without running code of their file, and to other sizes or blends."""
+"""Convert checkpoints from other implementations, without running their code; resize or blend models."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def run(settings: ConvertSettings) -> Converted:
         raise UserError(
             f"source={settings.source}",
             rule="is already a snapshot of stylegen",
-            fix="Use resolution=, num_classes= or blend= to change its networks, or a file of another program",
+            fix="Use resolution=, num_classes= or blend= to change its networks, or another checkpoint",
         )
     return convert_foreign(source, out, published=PUBLISHED_MODELS.get(settings.source))
 

@@ -1,4 +1,4 @@
-"""`export`: a trained generator for other programs, checked against the network."""
+"""`export`: a trained generator as ONNX, torch.export, PyTorch or Hugging Face, checked against the network."""
 
 import dataclasses
 import re

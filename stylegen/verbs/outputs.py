@@ -12,8 +12,6 @@ from stylegen.placement import check_writable
 from stylegen.verbs.output_name import default_name
 from stylegen.verbs.sample_modes import suffixes
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")  # not the name of a folder
-
 
 def _named(out: Path, settings: SampleSettings) -> Path:
     """The path with a name, also of "." and "..".
@@ -45,7 +43,8 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         out = Path(settings.out).expanduser()
     out = _named(out, settings)
     one_file = out.suffix.lower() in allowed[not allowed[0] :]
-    if not one_file and ("" not in allowed or (out.suffix.lower() in _IMAGES and not out.is_dir())):
+    named_as_file = out.suffix[1:2].isalpha() and not out.is_dir()  # run.1 is a folder's name, run.tiff is not
+    if not one_file and ("" not in allowed or named_as_file):
         stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
         mode = f"mode={settings.mode}{' with audio=' * (allowed == ('.mp4',))}"
         forms = f"one {' or '.join(allowed)} file" if allowed[0] else "a folder, a .zip or an .npz"

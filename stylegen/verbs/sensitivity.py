@@ -14,6 +14,7 @@ from stylegen.errors import UserError
 from stylegen.files import write_text
 from stylegen.metrics.engine.degradation_table import sensitivity, to_markdown
 from stylegen.metrics.engine.evaluation import Evaluation
+from stylegen.metrics.protocol.evaluation_settings import EvaluationSettings
 from stylegen.metrics.protocol.registry import FALLBACK_EXTRACTOR, METRICS, default_extractor
 from stylegen.progress import ProgressBars
 
@@ -31,7 +32,9 @@ def run(settings: SensitivitySettings) -> str:
         raise UserError(f"out={out}", rule="must be a file in an existing folder", fix="Give out=FILE.md")
     reals = ImageDataset(settings.data.path or OPENMOJI, settings.data.resolution, use_labels=settings.use_labels)
     count = min(settings.num_images, reals.num_images)
-    evaluation = Evaluation(metrics, count, reals, settings.evaluation, choose_device(settings.device))
+    evaluation = Evaluation(
+        metrics, count, reals, EvaluationSettings(**settings.evaluation), choose_device(settings.device)
+    )
     evaluation.check(paths=False)
     with ProgressBars() as progress:
         rows = sensitivity(replace(evaluation, progress=progress.show))

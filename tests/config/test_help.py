@@ -68,7 +68,18 @@ def test_help_of_a_verb_is_fast_and_imports_no_torch() -> None:
 
 
 def test_every_option_has_a_header() -> None:
-    assert all(text for options in groups().values() for text in options.values())
+    """A sentence, also over several lines of the header, without the command that precedes it."""
+    found = groups()
+    assert all(text for options in found.values() for text in options.values())
+    assert not [text for text in found["experiment"].values() if "python " in text]
+    assert found["evaluation"]["fid50k_full"].endswith("unmirrored, covariances divided by N.")
+
+
+def test_help_names_the_verb_and_types_null(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("stylegen diagnose: report problems of a run")
+    texts = [row.text for verb in VERBS for rows in sections(verb).values() for row in rows]
+    assert not [text for text in texts if "None" in text]
 
 
 def test_completion(capsys: pytest.CaptureFixture[str]) -> None:

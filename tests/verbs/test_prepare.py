@@ -129,6 +129,21 @@ def test_strict_ends_at_a_bad_image(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "source=nope", "out=x.zip"], "source=nope does not exist: source must be a folder, .zip, "),
+        (
+            ["project", "images=nope"],
+            "images=nope does not exist: must be an image, a folder of images, or an archive.",
+        ),
+    ],
+)
+def test_missing_images(tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(arguments, tmp_path, capsys)
+
+
 def test_source_and_out_must_be_given(tmp_path, capsys):
     assert "source" in refused(["prepare", "out=x.zip"], tmp_path, capsys)
 

@@ -16,6 +16,7 @@ from tests.support.tiny import tiny_generator
     ("settings", "message"),
     [
         ("mode=images out=face.png", "Use out=face, or mode=grid for one image"),
+        ("mode=images out=x.tiff", "x.tiff: mode=images writes a folder, a .zip or an .npz. Use out=x, or mode=grid"),
         (f"mode=images out={'x' * 248}.zip", "its name can have at most 243 bytes"),
         ("mode=images out=x.npz scale=2", "scale=2"),
         ("mode=grid latents=one.npz seeds=0-3", "seeds=3: latents= holds 1 image, numbered from 0. Use seeds=0"),
@@ -34,6 +35,15 @@ def test_bad_input(
     if "layers" not in settings:
         monkeypatch.delattr(Sampler, "render")
     assert message in refused(["sample", "snapshot=x.safetensors", *settings.split()], tmp_path, capsys)
+
+
+def test_folders_whose_names_contain_a_dot(tmp_path: Path) -> None:
+    """A version is part of a folder's name; so is a suffix, of a folder that exists."""
+    save_snapshot(tmp_path / "x.safetensors", tiny_generator(8), {})
+    (tmp_path / "mine.old").mkdir()
+    for out in (tmp_path / "run.1", tmp_path / "mine.old"):
+        assert main(["sample", f"snapshot={tmp_path / 'x.safetensors'}", "mode=images", "seeds=0", f"out={out}"]) == 0
+        assert (out / "seed000000.png").is_file()
 
 
 def test_the_current_folder_and_its_parent_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

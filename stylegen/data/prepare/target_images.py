@@ -138,6 +138,12 @@ class _Collection:
 
     def __init__(self, path: Path, setting: str) -> None:
         self.path, self.setting, self.source = path, setting, None
+        if not path.exists():
+            raise UserError(
+                f"{setting}={path} does not exist",
+                rule="must be an image, a folder of images, or an archive",
+                fix=f"Use {setting}= with an existing path",
+            )
         if path.is_file() and path.suffix.lower() not in _ARCHIVES:
             if path.suffix.lower() not in CONVERTIBLE_SUFFIXES:
                 raise UserError(f"{setting}={path}", rule=why_not_read(path.name), fix="Convert it to PNG or JPEG")
@@ -147,7 +153,7 @@ class _Collection:
             self.keys = self.source.keys()
         if not self.keys:
             raise UserError(
-                f"{setting}={path}", rule="it holds no image", fix="Use PNG, JPEG, WebP, TIFF, GIF or BMP files"
+                f"{setting}={path}", rule="it contains no images", fix="Use PNG, JPEG, WebP, TIFF, GIF or BMP files"
             )
 
     def read(self, key: str) -> bytes:

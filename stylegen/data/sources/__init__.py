@@ -39,6 +39,6 @@ def open_source(path: str | Path, setting: str = "data.path", suffixes: tuple[st
     problem = "is not a folder, .zip, .lmdb or .parquet file" if place.exists() else "does not exist"
     raise UserError(
         f"{setting}={path} {problem}",
-        rule="a dataset is a folder, .zip, .lmdb or .parquet of images, or the word openmoji",
+        rule=f"{setting} must be a folder, .zip, .lmdb or .parquet of images, or the word openmoji",
         fix="Give the path of one of these",
     )
