@@ -31,7 +31,7 @@ def load(
         path_or_name: a packaged model such as "portraits64", a run folder (its newest snapshot), a snapshot, a
             checkpoint from another implementation (.pkl, .pt), "nvidia/NAME", "hf:USER/NAME" or a URL.
         device: "auto" for a GPU if there is one, else the CPU.
-        dtype: of weights and floating-point images; None for float32.
+        dtype: dtype of weights and floating-point images; None for float32.
 
     Raises:
         stylegen.errors.UserError: no such file or model, or a damaged one.
@@ -48,7 +48,7 @@ def evaluate(snapshot: "Model | str | Path", **settings: Any) -> dict[str, Any]:
 
     Args:
         snapshot: a model that was loaded from a file, or the path or name of one.
-        settings: of the command, such as metrics, num_samples and out; with a dot, as
+        settings: settings of the command, such as metrics, num_samples and out; with a dot, as
             `**{"data.path": "images.zip"}`. By default, metrics are computed against the model's training data.
             Without `out`, the card is written beside the snapshot, or to the current folder for a packaged model.
 

@@ -26,9 +26,9 @@ def write_animation(
     """Write an animation, not atomically.
 
     Args:
-        frames: of one size; at least one.
+        frames: frames of one size; at least one.
         milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10 ms.
-        suffix: of the format, in `SUFFIXES`; None for that of `path`.
+        suffix: suffix of the format, in `SUFFIXES`; None for that of `path`.
         endless: repeat forever; else play once.
     """
     durations = [milliseconds] * len(frames) if isinstance(milliseconds, int) else list(milliseconds)

@@ -76,7 +76,7 @@ def write_video(path: Path, frames: Iterable[Image.Image], fps: Fraction, audio:
     width or height is padded by one pixel, a copy of its neighbour.
 
     Args:
-        frames: of one size; at least one. Transparent pixels become white.
+        frames: frames of one size; at least one. Transparent pixels become white.
         fps: frames per second, exact.
         audio: cut, or followed by silence, to the length of the frames.
 

@@ -52,7 +52,7 @@ class StepCost:
 
     Attributes:
         batch_size: images of one process.
-        first_seconds: of the first step, with compilation.
+        first_seconds: seconds of the first step, with compilation.
         peak_bytes: of memory, above that before the networks were built; None where the process reuses memory that an
             earlier configuration has freed.
     """

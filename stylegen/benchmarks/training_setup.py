@@ -41,9 +41,9 @@ class Subject:
 
     Attributes:
         label: the overrides, as typed.
-        settings: of `train`.
+        settings: settings of `train`.
         dataset: its images.
-        threads: of PyTorch on the CPU.
+        threads: threads of PyTorch on the CPU.
         compiled: whether the main phases are compiled.
         notes: why `threads=auto` and `compile=auto` chose these two.
     """

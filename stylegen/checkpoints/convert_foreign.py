@@ -28,8 +28,8 @@ class Converted:
 
     Attributes:
         model: the networks.
-        sha256: of the source file.
-        snapshot: of G_ema.
+        sha256: SHA-256 of the source file.
+        snapshot: snapshot of G_ema.
         weights: G, D and G_ema for `init=`; None if the source has no D.
     """
 

@@ -29,7 +29,7 @@ class Record:
 
     Attributes:
         module, name: of its class.
-        args: of its constructor or reduce function.
+        args: arguments of its constructor or reduce function.
         state: usually its `__dict__`; None if it has none.
     """
 

@@ -23,7 +23,7 @@ class PublishedModel:
     """A file of trained networks.
 
     Attributes:
-        url: of the file.
+        url: URL of the file.
         data: what it was trained on.
         resolution: in pixels.
         fid: as published for this file, with the paper; empty if the authors give none.

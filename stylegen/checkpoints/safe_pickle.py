@@ -41,7 +41,7 @@ class Machine:
     Args:
         reader: at the start of a pickle; left behind its end.
         table: (module, name) -> function(budget, *args) that makes the value.
-        budget: of the file.
+        budget: budget of the file.
         persistent: value of a persistent id; None refuses them.
 
     Raises:

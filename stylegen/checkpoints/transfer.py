@@ -37,10 +37,10 @@ class TrainedWeights:
     """Weights to initialize networks with.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         networks: state dicts of "G", "D", "G_ema"; a snapshot has no "D".
         settings: name and constructor arguments of "generator" and "discriminator", if known.
-        images_seen: of a run's checkpoint, else None.
+        images_seen: images seen of a run's checkpoint, else None.
     """
 
     path: Path
@@ -137,7 +137,7 @@ def transfer(
     Args:
         networks: "G", "D" and "G_ema".
         labels: for each network, names of the label-dependent tensors.
-        settings: of "generator" and "discriminator", compared with the settings of the weights.
+        settings: settings of "generator" and "discriminator", compared with the settings of the weights.
 
     Raises:
         UserError: a tensor that does not depend on the labels is missing, extra or of another shape, or a setting that

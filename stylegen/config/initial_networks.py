@@ -26,7 +26,7 @@ class InitialNetworks:
     Attributes:
         settings: name and constructor arguments of "generator", and of "discriminator" if the file holds one.
         resolution, channels: of their images; None if unknown.
-        num_classes: of their labels; 0 for none.
+        num_classes: number of classes of their labels; 0 for none.
     """
 
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -101,7 +101,7 @@ def choose(
 
     Args:
         given: the user's settings.
-        networks: of `init`.
+        networks: networks of `init`.
     """
     networks, on_cpu = networks or InitialNetworks(), recipe == RECIPES["cpu"]
     processes = int(given.get("trainer.devices") or 1) * int(given.get("trainer.num_nodes") or 1)

@@ -30,7 +30,7 @@ class TrainedNetworks:
 
     Attributes:
         model: G_ema, and D and G unless the file is a snapshot.
-        info: of the snapshot.
+        info: metadata of the snapshot.
         file: a snapshot or a checkpoint.
     """
 

@@ -17,7 +17,7 @@ def label_table(labels: Sequence[Label], class_names: list[str] | None, where: s
 
     Args:
         labels: one for each image, all of one kind.
-        class_names: of the classes, or of the entries of the vectors; a class may have no images.
+        class_names: names of the classes, or of the entries of the vectors; a class may have no images.
         where: the dataset, for errors.
 
     Raises:
@@ -54,7 +54,7 @@ def select(
     """Numbers of the images to use, in ascending order.
 
     Args:
-        labels: of all images.
+        labels: labels of all images.
         class_names: in the order of the class indices, if the dataset has them.
         classes: names or indices. Selects images of these classes, or with one of these entries of the vector
             above 0. None selects all.

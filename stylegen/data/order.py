@@ -19,7 +19,7 @@ class ImageOrder:
 
     Args:
         num_items: length of the dataset, at least 1.
-        seed: of the permutations.
+        seed: seed of the permutations.
         attempt: number of the training attempt; each has its own order.
     """
 

@@ -97,7 +97,7 @@ def open_decoded(source: Source, header: Header, place: Path, processes: int | N
     """Open the cache at `place`; build it if it does not exist, or wait while another process builds it.
 
     Args:
-        header: of the first image; all others must equal it.
+        header: header of the first image; all others must equal it.
         processes: number of decoding processes; by default one for each core.
 
     Raises:

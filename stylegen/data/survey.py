@@ -34,7 +34,7 @@ class Survey:
         sizes: distinct (width, height) of the images looked at, in pixels, ascending.
         stored: side of the images if all can be trained on as they are: square, a power of two, gray or RGB, alike.
             None if they must be converted first.
-        side: of nine tenths of the images, if these are squares of one size, a power of two; else None.
+        side: side of nine tenths of the images, if these are squares of one size, a power of two; else None.
         natural: largest power of two that nine tenths of the images fill with their shorter side.
         gray: whether none has colors.
         labels: "3 classes", "labels of 40 numbers", or None.
@@ -71,7 +71,7 @@ def survey_images(path: str, setting: str = "data.path", resolution: int | None 
 
     Args:
         setting: name of the setting with the path, for errors.
-        resolution: of openmoji, which is rendered in any; null for its own.
+        resolution: resolution of openmoji, which is rendered in any; null for its own.
 
     Raises:
         UserError: no such path, or another kind of file; a damaged archive.

@@ -42,7 +42,7 @@ class SampleFacts:
     """Distances among samples of one snapshot, each divided by the same distance among real images.
 
     Attributes:
-        kimg: of the snapshot.
+        kimg: training length of the snapshot.
         spread: of the mean distance of all pairs.
         nearest: of the median distance from the nearest other image.
         class_spread: class -> `spread` within it, for the first classes with at least two images.
@@ -59,11 +59,11 @@ class Evidence:
     """Everything that is known about a run.
 
     Attributes:
-        records: of metrics.jsonl, by kimg.
-        settings: of config.yaml, by dotted key.
+        records: records of metrics.jsonl, by kimg.
+        settings: settings of config.yaml, by dotted key.
         recoveries: restarts after divergence.
         data: None if it could not be measured.
-        samples: of up to three snapshots, oldest first.
+        samples: samples of up to three snapshots, oldest first.
     """
 
     records: Sequence[Mapping[str, Any]]

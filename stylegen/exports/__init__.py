@@ -16,7 +16,7 @@ class Format:
     """A format of `export`.
 
     Args:
-        suffix: of its file; empty for a folder.
+        suffix: suffix of its file; empty for a folder.
         write: writes the new file or folder at a path, and returns lines of text about it.
         settings: those of `input`, `noise` and `license` that it uses.
     """

@@ -87,7 +87,7 @@ def largest_difference(run: Callable[[Inputs], Tensor], source: Source, name: st
 
     Args:
         run: the exported function.
-        name: of what runs it, for the error.
+        name: name of what runs it, for the error.
 
     Raises:
         UserError: it is above 1e-3, or not a number.

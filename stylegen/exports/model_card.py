@@ -17,7 +17,7 @@ def model_card(source: Source, caption: str) -> str:
     """The text.
 
     Args:
-        caption: of the samples, starting with the name of their file.
+        caption: caption of the samples, starting with the name of their file.
 
     Raises:
         UserError: the metric card beside the snapshot is damaged.

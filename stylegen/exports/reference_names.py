@@ -30,7 +30,7 @@ class Reference:
 
     Attributes:
         program: the code, and the call that constructs the network.
-        arguments: of the constructor.
+        arguments: arguments of the constructor.
         tensors: its state dict.
     """
 

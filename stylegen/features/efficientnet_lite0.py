@@ -46,8 +46,8 @@ class Layer:
 
     Args:
         conv, norm: their names in the weights file.
-        shape: of the kernel, [out, in / groups, k, k].
-        stride: of the convolution.
+        shape: shape of the kernel, [out, in / groups, k, k].
+        stride: stride of the convolution.
         relu: whether ReLU6 follows.
     """
 

@@ -16,8 +16,8 @@ class Chunks:
     """An array in parts along its first axis.
 
     Args:
-        shape: of the whole array.
-        dtype: of all parts.
+        shape: shape of the whole array.
+        dtype: dtype of all parts.
         parts: arrays, in order.
     """
 

@@ -26,7 +26,7 @@ class DirectionSearch:
 
     Args:
         snapshot: the generator.
-        sampler: of its images; its labels are those of the sampled w.
+        sampler: sampler of its images; its labels are those of the sampled w.
         layers: style slots.
         w_samples: number of w for components and standard deviations.
         settings: recorded in `info`.

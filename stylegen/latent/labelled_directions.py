@@ -134,8 +134,8 @@ class LabelledSpace:
     """A boundary in w and the same distinction in the space of images.
 
     Attributes:
-        boundary: of w, between images of both kinds.
-        classifier: of features.
+        boundary: boundary of w, between images of both kinds.
+        classifier: classifier of features.
     """
 
     boundary: Boundary

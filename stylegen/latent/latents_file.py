@@ -24,7 +24,7 @@ class Latents:
 
     Attributes:
         ws: [N, L, w_dim].
-        names: of the images.
+        names: names of the images.
         info: where they come from.
     """
 

@@ -38,7 +38,7 @@ class Model(LoadedGenerator):
 
     Attributes:
         generator: the network, in evaluation mode; parameters need no gradients.
-        path: of the snapshot.
+        path: path of the snapshot.
         info: recorded at training, such as images_seen, dataset, class_names.
         seed_source: of z, "stylegen" or "numpy"; may be set. Imported networks have "numpy": a seed of NVIDIA's figures
             gives the same image here.

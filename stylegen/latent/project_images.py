@@ -87,7 +87,7 @@ def project_images(
 
     Args:
         space: one of `SPACES`.
-        labels: of the w among which the search starts.
+        labels: labels of the w among which the search starts.
         batch_size: images at a time.
 
     Raises:

@@ -69,7 +69,7 @@ class Projector:
     Args:
         generator: its parameters must not require gradients.
         matching: the distance of images.
-        options: of the optimization.
+        options: options of the optimization.
         progress: called after each step.
         watch: called in each step of `to_w` and `to_w_plus`, with the generator's images.
     """
@@ -208,7 +208,7 @@ def sampled_w(generator: StyleGenerator, count: int, labels: Labels | None = Non
     """w [count, w_dim] of the seeds 0 to count - 1.
 
     Args:
-        labels: of the seeds; None for a random class for each.
+        labels: labels of the seeds; None for a random class for each.
     """
     weight, labels = next(generator.parameters()), labels or uniform_labels(generator.num_classes)
     parts = []

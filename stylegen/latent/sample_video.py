@@ -30,11 +30,11 @@ class SampleVideo:
     there. Random noise is that of the tile's first seed in all frames.
 
     Args:
-        seeds: of all tiles.
+        seeds: seeds of all tiles.
         tiles: number of tiles, each with as many seeds.
-        columns: of the tiles; None for a square.
+        columns: columns of the tiles; None for a square.
         timing: frames per second, and the frame of each seed.
-        suffix: of the file, in `SUFFIXES`.
+        suffix: suffix of the file, in `SUFFIXES`.
         motion: of the frames: its kind and size, see `latent.motion.frame_motions`; then one seed per tile is enough
             for a loop.
 

@@ -27,13 +27,13 @@ class Sampler:
         generator: in evaluation mode, on its device.
         psi, cutoff: see `latent.truncation.truncate`.
         noise: "const" for the noise stored with the weights, "none", or "random" for noise keyed by the seed.
-        labels: of the seeds; None for a random class per seed.
+        labels: labels of the seeds; None for a random class per seed.
         batch_size: images per batch.
         seed_source: of z, see `latents`; or styles [M, L, w_dim] of the seeds 0 to M - 1, such as projected ones.
         centers: [num_classes, w_dim], towards which images of a class are truncated; None for the mean of all w.
 
     Attributes:
-        motion: of the images, float64 [3, 3] (`latent.motion`); None for none. Set by `replaced`.
+        motion: motion of the images, float64 [3, 3] (`latent.motion`); None for none. Set by `replaced`.
 
     Raises:
         UserError: a setting out of range.

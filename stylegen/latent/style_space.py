@@ -21,7 +21,7 @@ class StyleLayer:
     """A linear map of w.
 
     Attributes:
-        name: of the module in the synthesis network.
+        name: name of the module in the synthesis network.
         slot: number of the style that it reads.
         module: with `weight` [C, w_dim].
     """

@@ -46,7 +46,7 @@ def measure_walks(
 
     Args:
         sampler: its psi truncates the unmoved w.
-        classifier: of features.
+        classifier: classifier of features.
     """
     seeds = list(seeds)
     ws = sampler.truncated_ws(seeds)

@@ -16,7 +16,7 @@ def kaiser_beta(taps: int, width: float, rate: float) -> float:
 
     Args:
         taps: length of the filter.
-        width: of the transition band, from the end of the pass band to the stop band (2 f_h).
+        width: width of the transition band, from the end of the pass band to the stop band (2 f_h).
         rate: sampling rate of the filter.
     """
     attenuation = 2.285 * math.pi * (taps - 1) * width / (rate / 2) + 7.95  # in dB

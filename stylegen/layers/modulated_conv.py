@@ -49,7 +49,7 @@ def modulated_conv2d(
         kernel: FIR filter [F, F] for up-sampling, or None.
         demodulate: False omits 1 / sigma (RGB layers).
         up: 1 or 2. Up-sampling layers convolve, others correlate, as published weights expect.
-        gain: of the output; a number or a tensor [].
+        gain: gain of the output; a number or a tensor [].
         noise: noise or bias, added after demodulation, broadcast to the output; not scaled by `gain`.
         padding: zeros around x, without up-sampling; None for K // 2, which keeps the size.
 

@@ -60,7 +60,7 @@ class ScaledConv2d(nn.Module):
         in_channels, out_channels: widths I, O.
         up, down: 1 or 2, not both 2.
         fused: up- or down-sample in the convolution itself.
-        gain: of the weights; sqrt(2) before a leaky ReLU (He et al. 2015).
+        gain: gain of the weights; sqrt(2) before a leaky ReLU (He et al. 2015).
 
     Shape: [N, I, H, W] -> [N, O, H * up / down, W * up / down].
     """

@@ -19,9 +19,9 @@ class Conv2d(nn.Conv2d):
 
     Args:
         in_channels, out_channels, kernel_size: side k, odd; the output has the input's size.
-        groups: of channels; outputs of a group depend on its inputs only.
+        groups: groups of channels; outputs of a group depend on its inputs only.
         bias: whether there is one.
-        gain: of the initial weights; 0 for weights of zero.
+        gain: gain of the initial weights; 0 for weights of zero.
 
     Shape: [N, I, H, W] -> [N, O, H, W].
     """

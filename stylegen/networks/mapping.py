@@ -39,7 +39,7 @@ class Mapping(StyleMapping):
         num_classes: width of c; 0 for none.
         w_dim: width of w, the hidden layers and the label embedding.
         num_layers: fully connected layers; 0, for labels only, returns the normalized embedding.
-        lr_multiplier: of the layers, not the label embedding.
+        lr_multiplier: learning-rate multiplier of the layers, not the label embedding.
         activation: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus or swish.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim].
@@ -94,7 +94,7 @@ class JointMapping(StyleMapping):
         w_dim: width of w.
         num_layers: fully connected layers; 0 for w = normalized z (table 1, configuration B).
         hidden_dim: width of the hidden layers; None for w_dim.
-        lr_multiplier: of the layers and their biases, not the label embedding.
+        lr_multiplier: learning-rate multiplier of the layers and their biases, not the label embedding.
         append_label: return [w, c], for synthesis layers that are conditioned on the label.
 
     Shape: z [N, z_dim], c [N, num_classes] -> w [N, w_dim], or [N, w_dim + num_classes] with the label.

@@ -61,7 +61,7 @@ class ResidualBlock(nn.Module):
     that the variance does not grow with the depth L (Zhang et al. 2019, Fixup, arXiv 1901.09321, section 3).
 
     Args:
-        sizes: of its stage.
+        sizes: sizes of its stage.
         options: see `BlockOptions`.
 
     Shape: [N, C, H, W] -> the same.
@@ -85,7 +85,7 @@ class SynthesisStage(nn.Module):
 
     Args:
         in_channels: width of the stage before; None for the first, which does not up-sample.
-        sizes: of this stage.
+        sizes: sizes of this stage.
         options: see `BlockOptions`.
 
     Shape: [N, I, r / 2, r / 2] -> [N, O, r, r].
@@ -115,7 +115,7 @@ class Synthesis(StyleSynthesis):
 
     Args:
         w_dim: width of w.
-        img_channels: of the image.
+        img_channels: channels of the image.
         stages: sizes by resolution, ascending.
         options: see `BlockOptions`.
 

@@ -33,7 +33,7 @@ class DiscriminatorStage(nn.Module):
     """One resolution r: residual blocks, then bilinear down-sampling and a 1x1 convolution if the width changes.
 
     Args:
-        sizes: of this stage, width I.
+        sizes: sizes of this stage, width I.
         out_channels: width O of the next one.
         options: see `BlockOptions`.
 
@@ -59,7 +59,7 @@ class DiscriminatorEpilogue(nn.Module):
     """4x4: residual blocks, one learned 4x4 weighting of each feature map, a linear layer.
 
     Args:
-        sizes: of the stage at 4 px.
+        sizes: sizes of the stage at 4 px.
         out_features: 1, or the width of the label's embedding.
         options: see `BlockOptions`.
 

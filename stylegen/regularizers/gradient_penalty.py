@@ -19,7 +19,7 @@ def squared_gradients(images: Tensor, logits: Tensor, downscale: int = 1) -> Ten
     Shapes: images [N, C, H, W], a leaf or part of the graph of logits [N, 1] -> [N], at least float32.
 
     Args:
-        downscale: of `images` relative to the full-size images X; see `R1`.
+        downscale: factor of `images` relative to the full-size images X; see `R1`.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     # The sum over millions of pixels needs at least float32.

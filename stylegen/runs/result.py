@@ -19,7 +19,7 @@ class TrainResult:
     """The last files of a run.
 
     Attributes:
-        folder: of the run.
+        folder: folder of the run.
         grid, snapshot: paths of the last ones.
         metrics: the last evaluation, one line per metric.
         kimg: length of the run.

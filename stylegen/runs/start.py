@@ -26,7 +26,7 @@ class Start:
     """The start of a training.
 
     Attributes:
-        folder: of the run.
+        folder: folder of the run.
         checkpoint: to continue from; None for a new run.
         images_seen: at that checkpoint.
         evaluation_pending: the run was killed during an evaluation, which will be repeated.
@@ -54,9 +54,9 @@ def find_start(settings: TrainSettings, step: TrainingStep | None = None, finger
     """Choose the start by `resume` and `output_dir`.
 
     Args:
-        settings: of `train`.
+        settings: settings of `train`.
         step: the step to train; a checkpoint with other shapes counts as damaged. None skips this check.
-        fingerprint: of the dataset; must equal the run's. None skips this check.
+        fingerprint: fingerprint of the dataset; must equal the run's. None skips this check.
 
     Raises:
         UserError: a folder that is in use, holds other files, holds a run although resume=never, or cannot be read; no

@@ -28,7 +28,7 @@ class Study:
     """The content of a file in conf/study.
 
     Attributes:
-        title: of the report.
+        title: title of the report.
         common: overrides of `train` for all variants.
         variants: by name, further overrides.
         show: metrics in table and plot; empty for all.
@@ -45,8 +45,8 @@ class Experiment:
     """One variant with one seed.
 
     Attributes:
-        overrides: of `train`, except seed and folder.
-        settings: of `train`.
+        overrides: overrides of `train`, except seed and folder.
+        settings: settings of `train`.
     """
 
     variant: str

@@ -28,7 +28,7 @@ class Trial:
     Attributes:
         kimg: length of its training.
         card: see `metrics.MetricCard`, as plain JSON values.
-        parameters: of the generator.
+        parameters: parameters of the generator.
         sec_per_kimg: median during training; None if it was not measured.
         curves: value by kimg of each metric that was evaluated during training.
     """

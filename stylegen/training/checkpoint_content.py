@@ -21,7 +21,7 @@ def content_problem(checkpoint: Any, size: int, step: TrainingStep | None = None
     """The first problem of a loaded checkpoint, as a short text; None if a run can continue from it.
 
     Args:
-        size: of the file in bytes; no tensor may be larger.
+        size: size of the file in bytes; no tensor may be larger.
         step: the step that will load it; None skips the comparison of shapes.
     """
     try:

@@ -24,7 +24,7 @@ class Stage:
     """The schedule at one step.
 
     Attributes:
-        resolution: of the networks.
+        resolution: resolution of the networks.
         alpha: weight of the blocks of this resolution in the image, in (0, 1]; 1 in a stable phase.
         batch_size: images per step, over all devices.
         rate: factor on the learning rates.
@@ -42,7 +42,7 @@ class Growth:
     """images seen -> `Stage`.
 
     Args:
-        resolution: of the data.
+        resolution: resolution of the data.
         batch_size: images per step, unless `batch_sizes` is given.
         start_resolution: a power of two from 4 to `resolution`.
         stable_kimg, fade_kimg: length of the phases in thousands of images; fade_kimg=0 for no fades.

@@ -25,7 +25,7 @@ class MicroBatch:
         draws: generates the random inputs of a phase.
         inputs: the random inputs of the current phase; see `Phase.prepare`.
         augment: applied to every image that the discriminator sees; None for none.
-        blur_sigma: of every image that the discriminator sees, before `augment`; see `training.blur`.
+        blur_sigma: sigma of the blur of every image that the discriminator sees, before `augment`; see `training.blur`.
         downscale: final resolution divided by the resolution of `real`; see `CriticBatch`.
     """
 

@@ -77,8 +77,8 @@ class PhaseInputs(NamedTuple):
     """The random inputs of one phase and micro-batch.
 
     Attributes:
-        synthesis: of the generated images; None if there are none.
-        augment: of the augmentation of each view's images; empty without augmentation.
+        synthesis: inputs of the generated images; None if there are none.
+        augment: inputs of the augmentation of each view's images; empty without augmentation.
         further: see `InputSpec`.
     """
 
@@ -116,7 +116,7 @@ class KeyedDraws:
     """`Draws` from the counter-based random number generator.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         z_dim: width of z.
         label_table: [M, num_classes], the labels of the dataset, sampled for generated images.
         mixing_prob: probability of style mixing for an image (Karras et al. 2019, section 3.1).

@@ -31,7 +31,7 @@ def fastest_threads(step: TrainingStep, images: int, cores: int) -> int:
 
     Args:
         step: with networks on the CPU.
-        images: of a micro-batch.
+        images: images of a micro-batch.
         cores: available to this process.
     """
     if cores == 1:
@@ -90,7 +90,7 @@ class _Passes:
     another one.
 
     Attributes:
-        seconds_per_image: of a forward pass of D with one thread.
+        seconds_per_image: seconds of a forward pass of D with one thread.
         limit: seconds of a pass that is much slower than with one thread, because other processes use the cores.
     """
 

@@ -25,9 +25,9 @@ class Entry:
 
     Args:
         name: in addresses and messages.
-        path: of the file.
+        path: path of the file.
         run: name of its run; None for a single file.
-        text: for `snapshot=` on a command line.
+        text: text for `snapshot=` on a command line.
     """
 
     name: str

@@ -42,14 +42,14 @@ class Handlers:
     """Answers requests.
 
     Args:
-        catalogue: of models.
-        device: of the generators.
+        catalogue: catalogue of models.
+        device: device of the generators.
         uploads: images to project.
         direction_files: paths of directions, by name.
         projection_steps: in W, and again in W+.
 
     Attributes:
-        infos: of models that are or were open, by name; read by other threads.
+        infos: infos of models that are or were open, by name; read by other threads.
     """
 
     catalogue: Catalogue

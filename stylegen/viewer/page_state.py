@@ -27,7 +27,7 @@ class Move:
 
     Args:
         set: "sefa", "pca", or the name of a file that the server has loaded.
-        index: of the direction in its set.
+        index: index of the direction in its set.
         strength: in standard deviations of w.
         layers: first and last style slot; empty for those of the direction.
     """
@@ -86,7 +86,7 @@ class PageState:
         model: name in the list of models.
         still: the image.
         view, grid: what the page shows.
-        keyframes: of the video, by increasing time.
+        keyframes: keyframes of the video, by increasing time.
         fps: frames per second of the video.
         loop: whether the video returns to its first keyframe.
     """

@@ -34,7 +34,7 @@ class Guard:
 
     Args:
         host: the address that the server listens on.
-        port: of the server; a cookie serves all ports of a machine, so its name has the port.
+        port: port of the server; a cookie serves all ports of a machine, so its name has the port.
         token: random.
     """
 

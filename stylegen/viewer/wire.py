@@ -38,7 +38,7 @@ class Request:
 
     Args:
         kind: what to do.
-        slot: of `URGENCY`.
+        slot: a slot of `URGENCY`.
         id: repeated in the answer.
         content: the other fields, not yet checked.
     """

@@ -33,7 +33,7 @@ class Figure(ABC):
     """A grid of images.
 
     Args:
-        seeds: of the rows, or of the images of a grid.
+        seeds: seeds of the rows, or of the images of a grid.
         captions: print seeds, psi and layers along the edges.
     """
 

@@ -21,7 +21,7 @@ class StickingFigure(Figure):
     that sticks to the pixels gives horizontal streaks.
 
     Args:
-        frames: of a walk; None for as many as an image has columns.
+        frames: frames of a walk; None for as many as an image has columns.
         beside: of a second network, with images of the same size.
     """
 

@@ -15,7 +15,7 @@ class TruncationFigure(Figure):
     """Rows are seeds, columns psi; the sampler's cutoff applies to all.
 
     Args:
-        psis: of the columns.
+        psis: psi of each column.
     """
 
     psis: Sequence[float]

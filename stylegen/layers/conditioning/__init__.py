@@ -83,7 +83,7 @@ def condition_kind(conditioning: str, const_input: bool | None, num_classes: int
     Args:
         conditioning: key of `CONDITIONINGS`.
         const_input: whether the network starts from a learned constant; None if undecided.
-        num_classes: of the dataset.
+        num_classes: number of classes of the dataset.
 
     Raises:
         UserError: an unknown name, a class table without labels, or a constant input that leaves the latent unused.

@@ -63,10 +63,10 @@ class Calibration:
 
     Args:
         reals, extraction: the real images and the extractor.
-        statistics: of these reals by this extractor, with their halves.
-        options: of the metrics.
-        cache: for the references.
-        seed: of the random choices.
+        statistics: statistics of these reals by this extractor, with their halves.
+        options: options of the metrics.
+        cache: cache for the references.
+        seed: seed of the random choices.
     """
 
     reals: RealImages

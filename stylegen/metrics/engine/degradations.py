@@ -28,7 +28,7 @@ class Degradation:
     """One kind of degradation.
 
     Args:
-        name: for the table.
+        name: name for the table.
         label: format string for a severity.
         severities: in increasing order of severity.
         damage: (uint8 images [N, C, H, W], their indices in the dataset, severity) -> uint8 images.

@@ -52,7 +52,7 @@ class Evaluation:
         num_samples: number of images to evaluate.
         reals: the dataset.
         settings: `evaluation.*`.
-        device: of the extractors.
+        device: device of the extractors.
         progress: called with (stage, images done, images in total).
         keep_extractors: keep them in memory after `measure_generator`, for the next call.
         extractors: loaded extractors by name and device, shared with copies made by `dataclasses.replace`.

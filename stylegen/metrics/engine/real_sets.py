@@ -21,7 +21,7 @@ class PublishedReals:
     """Mean and covariance of real images, from a file.
 
     Args:
-        spec: of the images to compare with.
+        spec: `ImageSpec` of the images to compare with.
         name, fingerprint: of the file.
         mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
         record: stylegen's description of the file's origin; None for files of other software.
@@ -71,7 +71,7 @@ class _DerivedReals:
     """Images made from a dataset.
 
     Args:
-        mark: of what was done to them, for the fingerprint.
+        mark: mark of what was done to them, for the fingerprint.
     """
 
     def __init__(self, reals: RealImages, num_images: int, mark: str) -> None:
@@ -140,7 +140,7 @@ class ClassReals(_DerivedReals):
     """The images of one class.
 
     Args:
-        labels: of all images, [num_images, num_classes].
+        labels: labels of all images, [num_images, num_classes].
         label: index of the class.
         class_name: its name.
     """

@@ -27,7 +27,7 @@ class RealImages(Protocol):
 
     Attributes:
         spec: resolution and channels.
-        name: for the metric card.
+        name: name for the metric card.
         fingerprint: hash of the pixels.
         num_images: without mirror images.
     """
@@ -132,7 +132,7 @@ def real_statistics(
 
     Args:
         kinds: "moments", "features", or both.
-        seed: of the order that defines the halves.
+        seed: seed of the order that defines the halves.
     """
     keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
     found = {kind: cache.load(key) if distributed.is_first() else None for kind, key in keys.items()}

@@ -33,7 +33,7 @@ class Spectra:
     """Both spectra, as `decibels` returns them.
 
     Args:
-        name: of the images, for the legend.
+        name: name of the images, for the legend.
         num_images, num_reals: in the averages.
     """
 
@@ -98,7 +98,7 @@ class ImageSet:
     """Images by index, of which those with the given numbers are measured.
 
     Args:
-        name: for the figure and the progress.
+        name: name for the figure and the progress.
         spec: of each image.
     """
 

@@ -30,7 +30,7 @@ def read_statistics(path: str | Path, spec: ImageSpec) -> PublishedReals:
     """The file as the real side of a Frechet distance.
 
     Args:
-        spec: of the images to compare.
+        spec: `ImageSpec` of the images to compare.
 
     Raises:
         UserError: no such file; not an .npz with a finite `mu` [dim] and symmetric `sigma` [dim, dim]; a record with

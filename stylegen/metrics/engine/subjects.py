@@ -33,12 +33,12 @@ class Subject(ABC):
     """Images to evaluate.
 
     Args:
-        name: for the table.
+        name: name for the table.
         setting: the command-line setting with its value, for messages.
         card: default path of its metric card.
-        digest: of the snapshot's bytes or the images.
-        spec: of the images, or of the network's training data.
-        resolution: of the images; lower than in `spec` for a growing network.
+        digest: digest of the snapshot's bytes or the images.
+        spec: `ImageSpec` of the images, or of the network's training data.
+        resolution: resolution of the images; lower than in `spec` for a growing network.
         count: number of images to evaluate.
         info: `info` of a snapshot.
     """

@@ -34,11 +34,11 @@ class MetricCard:
         options: see `MetricOptions`.
         calibration: description of the references.
         sampling: how the fakes were generated (from the caller) and converted to uint8.
-        seed: of the calibration's random choices.
+        seed: seed of the calibration's random choices.
         protocol: see `Protocol`; departures also change the metrics' names.
         covariance: its divisor, by metric.
         reals: description of the reals used.
-        device: of the networks, which compute in IEEE float32, never in TF32 or half precision.
+        device: device of the networks, which compute in IEEE float32, never in TF32 or half precision.
         classes: numbers of each class of a conditional model, if requested.
         attributes: for each linear separability, the numbers of each attribute; see `Separability`.
     """

@@ -27,7 +27,7 @@ class Measured:
     """A snapshot and its card as plain JSON values.
 
     Args:
-        name: of the snapshot.
+        name: name of the snapshot.
         kimg: length of its training; None if unknown.
         card: see `MetricCard`.
     """

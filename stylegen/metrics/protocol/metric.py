@@ -49,7 +49,7 @@ class Metric:
         exact_fakes: the number of fakes in the id's definition; None for any number.
         first_reals: use this many reals, from the first (`real_sets.FirstReals`); None for all.
         walk: the paths of a path length.
-        motion: of the images whose equivariance is measured.
+        motion: motion of the images whose equivariance is measured.
         prefix: of the numbers' names.
     """
 

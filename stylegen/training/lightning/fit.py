@@ -78,7 +78,7 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
         step: on `device`, at the start of the run or after `load_state_dict`.
         data: from `step.images_seen` on.
         observers: called before the first step and after each one.
-        device: of this rank.
+        device: device of this rank.
     """
     with observers, warnings.catch_warnings():
         observers.before_training(step)

@@ -17,7 +17,7 @@ class Checkpoints:
     older ones are used if the newest is damaged.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         keep: number of newest checkpoints to keep.
     """
 

@@ -23,12 +23,12 @@ class Opening:
     """Prints run folder, data, networks, device, evaluation and time, and writes samples/reals.png.
 
     Attributes:
-        folder: of the run.
+        folder: folder of the run.
         dataset: the training set.
-        run_log: for the lines.
+        run_log: run log for the lines.
         total_kimg: length of the run.
         batch_size: images per step, over all devices.
-        precision: of the networks in training.
+        precision: precision of the networks in training.
         metrics: ids; empty for none.
         evaluate_every_kimg: interval of evaluations; 0 for the end only.
         sample_count, columns: of a sample grid.

@@ -32,7 +32,7 @@ class ProgressBar:
 
     Args:
         total_kimg: length of the run.
-        log: for the lines.
+        log: log in which the lines are written.
     """
 
     def __init__(self, total_kimg: float, log: RunLog | None = None) -> None:

@@ -35,8 +35,8 @@ class RunFigures:
     """Writes the figures of a run, on rank 0. A figure that fails ends no training: a note says so.
 
     Args:
-        folder: of the run.
-        run_log: for the note.
+        folder: folder of the run.
+        run_log: run log for the note.
         enabled: False for no figures.
     """
 

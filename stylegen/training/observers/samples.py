@@ -18,9 +18,9 @@ class SampleGrids:
     networks grow.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         count: number of images.
-        columns: of the grid.
+        columns: columns of the grid.
     """
 
     def __init__(self, folder: RunFolder, count: int, columns: int) -> None:
@@ -40,7 +40,7 @@ class Snapshots:
     """snapshots/<kimg>.safetensors.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         info: `info` of each file, in addition to `images_seen`.
     """
 

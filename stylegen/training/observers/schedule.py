@@ -71,10 +71,10 @@ class Observers:
     As a context manager, it installs the signal handlers, and closes progress bar and W&B at the end.
 
     Args:
-        intervals: of the outputs.
+        intervals: intervals of the outputs.
         outputs: the observers.
         stop: signals and the time limit.
-        fingerprint: of the dataset, for checkpoints: a run continues on the same images only.
+        fingerprint: fingerprint of the dataset, for checkpoints: a run continues on the same images only.
     """
 
     def __init__(self, intervals: Intervals, outputs: Outputs, stop: StopRequest, fingerprint: str) -> None:

@@ -37,7 +37,7 @@ class WandbRun:
     """Logs records and sample grids, on rank 0.
 
     Args:
-        folder: of the run. W&B writes to `folder`/wandb, and the run id is stored there for continued runs.
+        folder: folder of the run. W&B writes to `folder`/wandb, and the run id is stored there for continued runs.
         config: plain values, shown with the run.
         mode: "auto" takes $WANDB_MODE; without it, online if W&B finds a key, else offline.
         project: name of the W&B project.
