@@ -115,7 +115,7 @@ def setting(
 
 FilePath = Annotated[str, PathRule()]
 SEED_SOURCES = ("stylegen", "numpy")  # of z from seeds
-MOTIONS = ("none", "circle", "turn")  # of the frames of a video
+MOTIONS = ("none", "circle", "rotate")  # of the frames of a video
 DEVICES = ("auto", "cpu", "cuda", "mps")
 Device = Annotated[str, Choice(DEVICES)]
 Share = Annotated[float, Range(0, 1)]

@@ -106,7 +106,7 @@ def _limit(folder: Path) -> float:
 
 
 def _core(cpu: int) -> str:
-    """The hardware threads of a logical CPU's core; the CPU itself if the system does not say."""
+    """The hardware threads of a logical CPU's core; the CPU itself if they are unknown."""
     try:
         return Path(_SIBLINGS.format(cpu)).read_text().strip()
     except OSError:

@@ -34,7 +34,7 @@ def rank() -> int:
     return dist.get_rank() if world_size() > 1 else 0
 
 
-def is_first() -> bool:
+def is_rank0() -> bool:
     """Whether this is rank 0, which writes files and messages."""
     return rank() == 0
 
@@ -113,12 +113,12 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
             dist.destroy_process_group()
 
 
-def from_first(make: Callable[[], T]) -> T:
+def broadcast_from_rank0(make: Callable[[], T]) -> T:
     """Runs `make` on rank 0 and broadcasts its result, or its UserError, to every rank."""
     if not is_distributed():
         return make()
     box: list[Any] = [None, None]
-    if is_first():
+    if is_rank0():
         try:
             box[0] = make()
         except UserError as error:
@@ -127,7 +127,7 @@ def from_first(make: Callable[[], T]) -> T:
     return _result(*box)
 
 
-def together(work: Callable[[], T]) -> T:
+def run_on_all_ranks(work: Callable[[], T]) -> T:
     """Runs `work` on every rank; a UserError on any rank is raised on all ranks, so that none of them hangs."""
     if not is_distributed():
         return work()
@@ -142,12 +142,12 @@ def together(work: Callable[[], T]) -> T:
     return _result(result, next((found for found in errors if found is not None), None))
 
 
-def gather_to_first(tensor: Tensor) -> list[Tensor]:
+def gather_to_rank0(tensor: Tensor) -> list[Tensor]:
     """The tensors of all ranks, of one shape, on rank 0's CPU; an empty list on the others."""
     if not is_distributed():
         return [tensor]
     tensor = tensor.to(_device()).contiguous()
-    parts = [torch.empty_like(tensor) for _ in range(world_size())] if is_first() else None
+    parts = [torch.empty_like(tensor) for _ in range(world_size())] if is_rank0() else None
     dist.gather(tensor, parts, dst=0)
     return [part.cpu() for part in parts or []]
 
@@ -157,7 +157,7 @@ def gather_rows(rows: Tensor, count: int) -> Tensor:
     if not is_distributed():
         return rows
     longest = -(-count // world_size())
-    parts = gather_to_first(torch.cat([rows, rows.new_zeros(longest - len(rows), rows.shape[1])]))
+    parts = gather_to_rank0(torch.cat([rows, rows.new_zeros(longest - len(rows), rows.shape[1])]))
     return torch.stack(parts, dim=1).flatten(0, 1)[:count] if parts else rows
 
 

@@ -46,7 +46,11 @@ def check_writable(out: Path, several: bool, setting: str) -> None:
 
 
 def place(
-    write: Callable[[Path], None], out: Path, keep_both: bool, continues: str | None = None, beside: str | None = None
+    write: Callable[[Path], None],
+    out: Path,
+    keep_both: bool,
+    continues: str | None = None,
+    companion: str | None = None,
 ) -> list[Path]:
     """Write the file `out`, or the files of the folder `out` -> their paths.
 
@@ -55,7 +59,7 @@ def place(
         keep_both: append a number to `out` if files with other content exist, instead of raising.
         continues: what the output depends on; an interrupted call keeps the folder in which `write` works for the next
             call with an equal text. None deletes it.
-        beside: name of a further file that `write` may make in the folder of its path; becomes `<out>.<beside>`.
+        companion: name of a further file that `write` may make in the folder of its path; becomes `<out>.<companion>`.
 
     Raises:
         UserError: a file with other content exists, or another process writes the same output.
@@ -66,22 +70,24 @@ def place(
         if not plan.exists():
             new = folder / f"new{out.suffix}"
             write(new)
-            write_text(plan, json.dumps(_plan(folder, new, out, keep_both, beside)))
+            write_text(plan, json.dumps(_plan(folder, new, out, keep_both, companion)))
         name, further, names = json.loads(plan.read_text())  # as an interrupted call has made it
         target = out.with_name(name)
         if further is not None:
-            _move(folder / str(beside), out.with_name(further))
+            _move(folder / str(companion), out.with_name(further))
         for file in names:
             _move(folder / f"new{out.suffix}" / file, target / file)
     return [target / file for file in names]
 
 
-def _plan(folder: Path, new: Path, out: Path, keep_both: bool, beside: str | None) -> tuple[str, str | None, list[str]]:
+def _plan(
+    folder: Path, new: Path, out: Path, keep_both: bool, companion: str | None
+) -> tuple[str, str | None, list[str]]:
     """Names of the target, of the further file if there is one, and of the files in the target; [""] for one file."""
     names = sorted(path.name for path in new.iterdir()) if new.is_dir() else [""]
     target, further = _target(new, names, out, keep_both), None
-    if beside is not None and (folder / beside).exists():
-        further = _target(folder / beside, [""], target.with_name(f"{target.name}.{beside}"), keep_both=True).name
+    if companion is not None and (folder / companion).exists():
+        further = _target(folder / companion, [""], target.with_name(f"{target.name}.{companion}"), keep_both=True).name
     return target.name, further, names
 
 

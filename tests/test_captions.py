@@ -16,14 +16,14 @@ def grid(rows: int, columns: int, mode: str = "RGB", cell: int = CELL) -> Image.
     return image
 
 
-def is_image(picture: Image.Image) -> np.ndarray:
+def is_image(image: Image.Image) -> np.ndarray:
     """[H, W]: pixels of the grid's images."""
-    return np.all(np.asarray(picture.convert("RGB")) == (90, 30, 200), axis=2)
+    return np.all(np.asarray(image.convert("RGB")) == (90, 30, 200), axis=2)
 
 
-def ink(picture: Image.Image) -> np.ndarray:
+def ink(image: Image.Image) -> np.ndarray:
     """[H, W]: black pixels."""
-    return np.asarray(picture.convert("L")) < 10
+    return np.asarray(image.convert("L")) < 10
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

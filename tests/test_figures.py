@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 from stylegen.figures import new_figure, to_svg
 
 
-def drawn() -> str:
+def plotted() -> str:
     figure, axes = new_figure(2, 1, size=(6, 5), sharex=True)
     for panel in axes[:, 0]:
         panel.plot([0, 1, 2], [3.0, 1.5, 2.0], marker="o")
@@ -14,8 +14,8 @@ def drawn() -> str:
 
 
 def test_equal_figures_are_equal_documents() -> None:
-    assert drawn() == drawn()
-    root = ElementTree.fromstring(drawn())
+    assert plotted() == plotted()
+    root = ElementTree.fromstring(plotted())
     assert root.tag.endswith("svg")
     assert [text.text for text in root.iter() if text.tag.endswith("text")].count("a < b") == 2
 

@@ -99,17 +99,17 @@ def test_waiting_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(files, "_QUIET_SECONDS", 0.05)
-    held, said = threading.Event(), threading.Event()
+    held, reported = threading.Event(), threading.Event()
 
     def hold() -> None:
         with exclusive(tmp_path / "x", wait=False):
             held.set()
-            said.wait(60)
+            reported.wait(60)
 
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait(60)
-    threading.Timer(0.5, said.set).start()
+    threading.Timer(0.5, reported.set).start()
     with exclusive(tmp_path / "x", wait=True):
         holder.join()
     assert capsys.readouterr().err == f"note: another process is writing {tmp_path / 'x'}; waiting for it\n"

@@ -24,8 +24,8 @@ def test_values_beyond_the_range_are_clamped() -> None:
 def test_png_keeps_every_channel(channels: int, tmp_path: Path) -> None:
     image = torch.arange(channels * 35, dtype=torch.uint8).reshape(channels, 5, 7)
     write_png(tmp_path / "new" / "x.png", image)
-    with Image.open(tmp_path / "new" / "x.png") as picture:
-        assert torch.equal(from_pil(picture), image)
+    with Image.open(tmp_path / "new" / "x.png") as opened:
+        assert torch.equal(from_pil(opened), image)
     assert torch.equal(from_pil(to_pil(image)), image)
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.png"]
 
@@ -33,8 +33,8 @@ def test_png_keeps_every_channel(channels: int, tmp_path: Path) -> None:
 def test_scale_repeats_pixels(tmp_path: Path) -> None:
     image = torch.arange(12, dtype=torch.uint8).reshape(3, 2, 2)
     write_png(tmp_path / "x.png", image, scale=3)
-    with Image.open(tmp_path / "x.png") as picture:
-        large = from_pil(picture)
+    with Image.open(tmp_path / "x.png") as opened:
+        large = from_pil(opened)
     assert torch.equal(large, image.repeat_interleave(3, 1).repeat_interleave(3, 2))
 
 
@@ -61,7 +61,7 @@ def test_an_image_that_cannot_be_written_ends_the_generation(tmp_path: Path) -> 
     assert len(generated) < 100
 
 
-def test_grid_places_pictures_row_by_row() -> None:
+def test_grid_places_images_row_by_row() -> None:
     images = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(5, 1, 2, 2)
     grid = make_grid(images, columns=3, padding=1)
     assert grid.shape == (1, 5, 8)
@@ -71,9 +71,9 @@ def test_grid_places_pictures_row_by_row() -> None:
     assert (grid[0, 2] == 255).all()
 
 
-def test_a_caption_stands_below_the_picture(tmp_path: Path) -> None:
-    picture = torch.full((3, 40, 100), 7, dtype=torch.uint8)
-    write_png(tmp_path / "a.png", picture, scale=2, caption="16 px, alpha 0.50")
+def test_a_caption_is_below_the_image(tmp_path: Path) -> None:
+    image = torch.full((3, 40, 100), 7, dtype=torch.uint8)
+    write_png(tmp_path / "a.png", image, scale=2, caption="16 px, alpha 0.50")
     found = from_pil(Image.open(tmp_path / "a.png"))
     assert found.shape == (3, 80 + CAPTION_PX, 200)
     assert (found[:, :80] == 7).all()

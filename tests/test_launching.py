@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from stylegen.distributed import from_first, process_group, rank, sum_over_ranks, world_size
+from stylegen.distributed import broadcast_from_rank0, process_group, rank, sum_over_ranks, world_size
 from stylegen.errors import RunError, Stopped, UserError
 from stylegen.launching import StopSignals, launch
 
@@ -39,7 +39,7 @@ def work(case: str, folder: Path, stop: StopSignals | None = None) -> str:
             dist.recv(torch.zeros(1), src=1 - rank())  # each waits for the other, where Python handles no signal
         if case != "return":
             sum_over_ranks(torch.tensor(1))  # rank 0 waits for rank 1
-        return f"{from_first(lambda: rank())} {world_size()} {total} {torch.get_num_threads()}"
+        return f"{broadcast_from_rank0(lambda: rank())} {world_size()} {total} {torch.get_num_threads()}"
 
 
 def pids(folder: Path) -> list[int]:

@@ -10,7 +10,7 @@ from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS, build_generator
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.batches import TrainingData
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, TrainingStep
 
 CPU = torch.device("cpu")
@@ -22,8 +22,8 @@ def train(out: Path, total_images: int = 100_000, device: torch.device = CPU, **
     generator = build_generator("stylegan2", **vars(dataset.spec), **size)
     discriminator = DISCRIMINATORS["stylegan2"](**vars(dataset.spec), **size)
     objective = Objective(LOSSES["nonsaturating"](), {"r1": REGULARIZERS["r1"](gamma=0.1)})
-    draws = KeyedDraws(seed=0, z_dim=generator.z_dim, label_table=dataset.labels())
-    step = TrainingStep(generator, discriminator, objective, draws).to(device)
+    random_inputs = KeyedRandomInputs(seed=0, z_dim=generator.z_dim, label_table=dataset.labels())
+    step = TrainingStep(generator, discriminator, objective, random_inputs).to(device)
     data = TrainingData(dataset, batch_size=16, total_images=total_images, seed=0)
     for images, labels in data.batches(step.images_seen, step.attempt, device):
         step(images.to(device), labels.to(device))

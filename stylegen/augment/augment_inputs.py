@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stylegen.randomness import Request
 
+_IMAGE_NOISE = "augment/picture"  # do not rename: part of the random key
 _BANDS = tuple(f"imgfilter_{band}" for band in range(4))
 # Whether an operation applies to an image.
 GATES = (
@@ -97,13 +98,14 @@ def augment_requests(purpose: str, noise_shape: Sequence[int] | None = None) -> 
     }
     if noise_shape is not None:
         channels, *sides = noise_shape
-        requests |= {f"{purpose}/augment/picture{k}": Request("normal", (1, *sides)) for k in range(channels)}
+        planes = (f"{purpose}/{_IMAGE_NOISE}{k}" for k in range(channels))
+        requests |= dict.fromkeys(planes, Request("normal", (1, *sides)))
     return requests
 
 
 def augment_inputs(purpose: str, numbers: Mapping[str, Tensor]) -> AugmentInputs:
     """Collects the results of `augment_requests(purpose)`, among those of other requests."""
-    planes = [value for name, value in numbers.items() if name.startswith(f"{purpose}/augment/picture")]
+    planes = [value for name, value in numbers.items() if name.startswith(f"{purpose}/{_IMAGE_NOISE}")]
     return AugmentInputs(
         gates=numbers[f"{purpose}/augment/gates"],
         uniforms=numbers[f"{purpose}/augment/uniforms"],

@@ -106,7 +106,7 @@ class Pipeline(Protocol):
     @property
     def uses_image_noise(self) -> bool: ...
 
-    def __call__(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor: ...
+    def __call__(self, images: Tensor, p: float, inputs: AugmentInputs) -> Tensor: ...
 
 
 class Augmentation:
@@ -115,6 +115,6 @@ class Augmentation:
     def __init__(self, pipeline: Pipeline, controller: Controller) -> None:
         self.pipeline, self.controller = pipeline, controller
 
-    def __call__(self, images: Tensor, draws: AugmentInputs) -> Tensor:
+    def __call__(self, images: Tensor, inputs: AugmentInputs) -> Tensor:
         """[N, C, H, W] in [-1, 1] -> the same shape, augmented with the current p."""
-        return self.pipeline(images, self.controller.p, draws)
+        return self.pipeline(images, self.controller.p, inputs)

@@ -22,7 +22,7 @@ NUM_BANDS = 4
 _POWER = tuple(power / 13 for power in (10, 1, 1, 1))  # expected for natural images (a 1/f spectrum)
 
 
-def amplify_bands(images: Tensor, draws: AugmentInputs, p: float, std: float) -> Tensor:
+def amplify_bands(images: Tensor, inputs: AugmentInputs, p: float, std: float) -> Tensor:
     """Filter along both axes, with mirrored edges.
 
     Each band is amplified by 2^(std n), n ~ N(0, 1), with probability p, lowest band first. Then all bands are
@@ -31,7 +31,7 @@ def amplify_bands(images: Tensor, draws: AugmentInputs, p: float, std: float) ->
     Shape: [N, C, H, W] -> the same.
     """
     bands = _band_taps(images.device, images.dtype)
-    taps = gains(draws, p, std).to(images.dtype) @ bands  # [N, K]
+    taps = gains(inputs, p, std).to(images.dtype) @ bands  # [N, K]
     reach = bands.shape[1] // 2
     matrix = band_matrix(taps, BLOCK, BLOCK + 2 * reach, row_step=-1, column_step=1, offset=0)
     matrix = matrix[:, None, None]
@@ -42,11 +42,11 @@ def amplify_bands(images: Tensor, draws: AugmentInputs, p: float, std: float) ->
     return images.contiguous()
 
 
-def gains(draws: AugmentInputs, p: float, std: float) -> Tensor:
+def gains(inputs: AugmentInputs, p: float, std: float) -> Tensor:
     """Factors of the bands [N, 4]."""
     names = [f"imgfilter_{band}" for band in range(NUM_BANDS)]
-    normals = torch.stack([draws.normal(name) for name in names], dim=1)
-    gates = torch.stack([draws.gate(name, p) for name in names], dim=1)
+    normals = torch.stack([inputs.normal(name) for name in names], dim=1)
+    gates = torch.stack([inputs.gate(name, p) for name in names], dim=1)
     factors = torch.where(gates, torch.exp2(std * normals), 1.0)
     # Amplifying band i by t scales the power by 1 + P_i (t^2 - 1).
     power = 1 + torch.tensor(_POWER, device=factors.device) * (factors.square() - 1)

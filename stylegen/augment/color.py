@@ -28,7 +28,7 @@ OPERATIONS = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 
 
 def adjust_color(
-    images: Tensor, operations: Collection[str], draws: AugmentInputs, p: float, strengths: "AdaPipeline"
+    images: Tensor, operations: Collection[str], inputs: AugmentInputs, p: float, strengths: "AdaPipeline"
 ) -> Tensor:
     """Apply this family's operations among `operations`, each with probability p.
 
@@ -37,14 +37,14 @@ def adjust_color(
     """
 
     def gated(name: str, value: Tensor, neutral: float) -> Tensor:
-        on = draws.gate(name, p) if name in operations else torch.zeros_like(value, dtype=torch.bool)
+        on = inputs.gate(name, p) if name in operations else torch.zeros_like(value, dtype=torch.bool)
         return torch.where(on, value, neutral)[:, None, None]
 
-    b = gated("brightness", strengths.brightness_std * draws.normal("brightness"), 0.0)
-    c = gated("contrast", torch.exp2(strengths.contrast_std * draws.normal("contrast")), 1.0)
-    a = c * gated("lumaflip", 1 - 2 * torch.floor(2 * draws.uniform("lumaflip")), 1.0)
-    t = gated("hue", (2 * draws.uniform("hue") - 1) * (math.pi * strengths.hue_max), 0.0)
-    s = gated("saturation", torch.exp2(strengths.saturation_std * draws.normal("saturation")), 1.0)
+    b = gated("brightness", strengths.brightness_std * inputs.normal("brightness"), 0.0)
+    c = gated("contrast", torch.exp2(strengths.contrast_std * inputs.normal("contrast")), 1.0)
+    a = c * gated("lumaflip", 1 - 2 * torch.floor(2 * inputs.uniform("lumaflip")), 1.0)
+    t = gated("hue", (2 * inputs.uniform("hue") - 1) * (math.pi * strengths.hue_max), 0.0)
+    s = gated("saturation", torch.exp2(strengths.saturation_std * inputs.normal("saturation")), 1.0)
     if images.shape[1] < 3:
         color, alpha = images[:, :1], images[:, 1:]
         color = color * a[..., None].to(images.dtype) + (a * b)[..., None].to(images.dtype)

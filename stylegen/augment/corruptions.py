@@ -7,24 +7,24 @@ from torch import Tensor
 from stylegen.augment.augment_inputs import AugmentInputs
 
 
-def add_noise(images: Tensor, draws: AugmentInputs, p: float, std: float) -> Tensor:
+def add_noise(images: Tensor, inputs: AugmentInputs, p: float, std: float) -> Tensor:
     """With probability p add sigma n, n ~ N(0, 1) per pixel and channel, sigma = |N(0, std^2)| per image.
 
     Shape: [N, C, H, W] -> the same.
     """
-    assert draws.image_noise is not None
-    sigma = torch.where(draws.gate("noise", p), (std * draws.normal("noise")).abs(), 0.0).to(images.dtype)
-    return images + sigma[:, None, None, None] * draws.image_noise.to(images.dtype)
+    assert inputs.image_noise is not None
+    sigma = torch.where(inputs.gate("noise", p), (std * inputs.normal("noise")).abs(), 0.0).to(images.dtype)
+    return images + sigma[:, None, None, None] * inputs.image_noise.to(images.dtype)
 
 
-def cut_out(images: Tensor, draws: AugmentInputs, p: float, size: float) -> Tensor:
+def cut_out(images: Tensor, inputs: AugmentInputs, p: float, size: float) -> Tensor:
     """With probability p set a box of `size` times the sides to 0, its centre uniform over the image.
 
     Shape: [N, C, H, W] -> the same.
     """
-    half = torch.where(draws.gate("cutout", p), size / 2, 0.0)
-    far_x = _is_far(draws.uniform("cutout_x"), half, images.shape[3])
-    far_y = _is_far(draws.uniform("cutout_y"), half, images.shape[2])
+    half = torch.where(inputs.gate("cutout", p), size / 2, 0.0)
+    far_x = _is_far(inputs.uniform("cutout_x"), half, images.shape[3])
+    far_y = _is_far(inputs.uniform("cutout_y"), half, images.shape[2])
     kept = far_x[:, None, None, :] | far_y[:, None, :, None]
     return images * kept.to(images.dtype)
 

@@ -33,7 +33,7 @@ class DiffAugment:
                 raise unknown_choice("augment.policies", policy, POLICIES)
         self.policies = frozenset(policies)
 
-    def __call__(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor:
+    def __call__(self, images: Tensor, p: float, inputs: AugmentInputs) -> Tensor:
         """Augment each image with probability p, with all policies at once; the paper uses p = 1.
 
         Shape: [N, C, H, W] -> the same; differentiable to any order with respect to `images`.
@@ -42,21 +42,21 @@ class DiffAugment:
             return images
         changed = images
         if "color" in self.policies:
-            changed = adjust_color(changed, draws)
+            changed = adjust_color(changed, inputs)
         if "translation" in self.policies:
-            changed = translate(changed, draws, limit=1 / 8)
+            changed = translate(changed, inputs, limit=1 / 8)
         if "cutout" in self.policies:
-            changed = cut_out(changed, draws, p=1.0, size=1 / 2)
-        return torch.where(draws.gate("diffaugment", p)[:, None, None, None], changed, images)
+            changed = cut_out(changed, inputs, p=1.0, size=1 / 2)
+        return torch.where(inputs.gate("diffaugment", p)[:, None, None, None], changed, images)
 
 
-def adjust_color(images: Tensor, draws: AugmentInputs) -> Tensor:
+def adjust_color(images: Tensor, inputs: AugmentInputs) -> Tensor:
     """Brightness x + u - 1/2, saturation about each pixel's mean, contrast about the image's mean; u ~ U(0, 1).
 
     Shape: [N, C, H, W] -> the same.
     """
     b, s, c = (
-        draws.uniform(name)[:, None, None, None].to(images.dtype) for name in ("brightness", "saturation", "contrast")
+        inputs.uniform(name)[:, None, None, None].to(images.dtype) for name in ("brightness", "saturation", "contrast")
     )
     images = images + (b - 0.5)
     gray = images.mean(dim=1, keepdim=True)
@@ -65,7 +65,7 @@ def adjust_color(images: Tensor, draws: AugmentInputs) -> Tensor:
     return mean + (images - mean) * (c + 0.5)
 
 
-def translate(images: Tensor, draws: AugmentInputs, limit: float) -> Tensor:
+def translate(images: Tensor, inputs: AugmentInputs, limit: float) -> Tensor:
     """Translate by whole pixels, uniformly up to `limit` times the side; zero padding.
 
     Shape: [N, C, H, W] -> the same.
@@ -73,7 +73,7 @@ def translate(images: Tensor, draws: AugmentInputs, limit: float) -> Tensor:
     for dim, name in ((2, "xint_y"), (3, "xint_x")):
         side = images.shape[dim]
         most = round(side * limit)
-        shift = torch.floor(draws.uniform(name) * (2 * most + 1)).long() - most
+        shift = torch.floor(inputs.uniform(name) * (2 * most + 1)).long() - most
         position = torch.arange(side, device=images.device) - shift[:, None]  # [N, side]: input positions
         inside = (position >= 0) & (position < side)
         shape = (len(images), 1, -1, 1) if dim == 2 else (len(images), 1, 1, -1)

@@ -22,7 +22,7 @@ OPERATIONS = ("scale", "rotate", "aniso", "xfrac")
 
 
 def geometry_maps(
-    operations: Collection[str], draws: AugmentInputs, p: float, height: int, width: int, strengths: "AdaPipeline"
+    operations: Collection[str], inputs: AugmentInputs, p: float, height: int, width: int, strengths: "AdaPipeline"
 ) -> list[Tensor]:
     """The maps of this family's operations among `operations`, each with probability p, in order of application.
 
@@ -32,41 +32,41 @@ def geometry_maps(
     p_rotate = 1 - math.sqrt(1 - p)
     maps = []
     if "scale" in operations:
-        maps.append(isotropic_scale(draws, p, strengths.scale_std))
+        maps.append(isotropic_scale(inputs, p, strengths.scale_std))
     if "rotate" in operations:
-        maps.append(random_rotation(draws, "rotate_before", p_rotate, strengths.rotate_max))
+        maps.append(random_rotation(inputs, "rotate_before", p_rotate, strengths.rotate_max))
     if "aniso" in operations:
-        maps.append(anisotropic_scale(draws, p, strengths.aniso_std))
+        maps.append(anisotropic_scale(inputs, p, strengths.aniso_std))
     if "rotate" in operations:
-        maps.append(random_rotation(draws, "rotate_after", p_rotate, strengths.rotate_max))
+        maps.append(random_rotation(inputs, "rotate_after", p_rotate, strengths.rotate_max))
     if "xfrac" in operations:
-        maps.append(fractional_translation(draws, p, height, width, strengths.xfrac_std))
+        maps.append(fractional_translation(inputs, p, height, width, strengths.xfrac_std))
     return maps
 
 
-def isotropic_scale(draws: AugmentInputs, p: float, std: float) -> Tensor:
+def isotropic_scale(inputs: AugmentInputs, p: float, std: float) -> Tensor:
     """Scaling by s = 2^(std n), n ~ N(0, 1)."""
-    inverse = torch.where(draws.gate("scale", p), torch.exp2(-std * draws.normal("scale")), 1.0)
+    inverse = torch.where(inputs.gate("scale", p), torch.exp2(-std * inputs.normal("scale")), 1.0)
     return scaling(inverse, inverse)
 
 
-def random_rotation(draws: AugmentInputs, name: str, p: float, limit: float) -> Tensor:
+def random_rotation(inputs: AugmentInputs, name: str, p: float, limit: float) -> Tensor:
     """Counter-clockwise rotation by an angle ~ U(-limit pi, limit pi)."""
-    angle = torch.where(draws.gate(name, p), (2 * draws.uniform(name) - 1) * (math.pi * limit), 0.0)
+    angle = torch.where(inputs.gate(name, p), (2 * inputs.uniform(name) - 1) * (math.pi * limit), 0.0)
     return rotation(angle)
 
 
-def anisotropic_scale(draws: AugmentInputs, p: float, std: float) -> Tensor:
+def anisotropic_scale(inputs: AugmentInputs, p: float, std: float) -> Tensor:
     """Scaling by s along x and 1 / s along y, s = 2^(std n), n ~ N(0, 1)."""
-    inverse = torch.where(draws.gate("aniso", p), torch.exp2(-std * draws.normal("aniso")), 1.0)
+    inverse = torch.where(inputs.gate("aniso", p), torch.exp2(-std * inputs.normal("aniso")), 1.0)
     return scaling(inverse, 1 / inverse)
 
 
-def fractional_translation(draws: AugmentInputs, p: float, height: int, width: int, std: float) -> Tensor:
+def fractional_translation(inputs: AugmentInputs, p: float, height: int, width: int, std: float) -> Tensor:
     """Translation by std n side along each axis, n ~ N(0, 1)."""
-    gate = draws.gate("xfrac", p)
+    gate = inputs.gate("xfrac", p)
     x, y = (
-        torch.where(gate, draws.normal(name) * std * side, 0.0)
+        torch.where(gate, inputs.normal(name) * std * side, 0.0)
         for name, side in (("xfrac_x", width), ("xfrac_y", height))
     )
     return translation(-x, -y)

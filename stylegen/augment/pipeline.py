@@ -85,13 +85,13 @@ class AdaPipeline:
     def uses_image_noise(self) -> bool:
         return "noise" in self.operations
 
-    def __call__(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor:
+    def __call__(self, images: Tensor, p: float, inputs: AugmentInputs) -> Tensor:
         """Augment each image independently.
 
         Args:
             images: [N, C, H, W] in [-1, 1].
             p: probability of each operation, in [0, 1]; the identity at 0.
-            draws: random numbers of the N images.
+            inputs: random numbers of the N images.
 
         Returns:
             [N, C, H, W], at least float32, not clamped; differentiable to any order with respect to `images`.
@@ -100,30 +100,30 @@ class AdaPipeline:
             return images
         dtype = torch.promote_types(images.dtype, torch.float32)  # rounding to half precision would change every pixel
         with torch.autocast(images.device.type, enabled=False):
-            augmented = self._augment(images.to(dtype), p, draws)
+            augmented = self._augment(images.to(dtype), p, inputs)
         last = images.is_contiguous(memory_format=torch.channels_last)
         return augmented.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
-    def _augment(self, images: Tensor, p: float, draws: AugmentInputs) -> Tensor:
+    def _augment(self, images: Tensor, p: float, inputs: AugmentInputs) -> Tensor:
         height, width = images.shape[2:]
-        maps = self._maps(draws, p, height, width)
+        maps = self._maps(inputs, p, height, width)
         if maps:
             images = warp(images, compose([m.to(images.dtype) for m in maps]))
         if self.operations.intersection(color.OPERATIONS):
-            images = color.adjust_color(images, self.operations, draws, p * self.color_multiplier, self)
+            images = color.adjust_color(images, self.operations, inputs, p * self.color_multiplier, self)
         if "imgfilter" in self.operations:
-            images = bands.amplify_bands(images, draws, p, self.imgfilter_std)
+            images = bands.amplify_bands(images, inputs, p, self.imgfilter_std)
         if "noise" in self.operations:
-            images = corruptions.add_noise(images, draws, p, self.noise_std)
+            images = corruptions.add_noise(images, inputs, p, self.noise_std)
         if "cutout" in self.operations:
-            images = corruptions.cut_out(images, draws, p, self.cutout_size)
+            images = corruptions.cut_out(images, inputs, p, self.cutout_size)
         return images
 
-    def _maps(self, draws: AugmentInputs, p: float, height: int, width: int) -> list[Tensor]:
+    def _maps(self, inputs: AugmentInputs, p: float, height: int, width: int) -> list[Tensor]:
         """Maps from output to input: the last operation is rightmost in their product."""
         return [
-            *blitting.blitting_maps(self.operations, draws, p, height, width, self.xint_max),
-            *geometry.geometry_maps(self.operations, draws, p, height, width, self),
+            *blitting.blitting_maps(self.operations, inputs, p, height, width, self.xint_max),
+            *geometry.geometry_maps(self.operations, inputs, p, height, width, self),
         ]
 
 

@@ -75,7 +75,7 @@ def synthetic_images(resolution: int, count: int) -> Images:
     frequency = torch.hypot(torch.fft.fftfreq(resolution)[:, None], torch.fft.rfftfreq(resolution)[None])
     frequency[0, 0] = 1 / resolution
     for number in range(count):
-        noise = normal(0, "bench/picture", torch.tensor([number]), (3, resolution, resolution))[0]
+        noise = normal(0, "bench/image", torch.tensor([number]), (3, resolution, resolution))[0]
         smooth = torch.fft.irfft2(torch.fft.rfft2(noise) / frequency.pow(1.5), s=(resolution, resolution))
         smooth = smooth.mean(0) + 0.3 * (smooth - smooth.mean(0))  # colors of photographs are correlated
         levels = 128 + 50 * (smooth - smooth.mean()) / smooth.std()

@@ -3,7 +3,7 @@
 
 An operation of f floating-point operations that reads and writes b bytes takes at least max(f / F, b / B) seconds on a
 machine that multiplies matrices at F per second and copies memory at B bytes per second. f and b come from shapes, so
-any resolution can be asked for on any machine. Operations that find their arguments in a cache can be faster than this
+any resolution can be computed on any machine. Operations that find their arguments in a cache can be faster than this
 bound: it holds for tensors that exceed the caches.
 """
 

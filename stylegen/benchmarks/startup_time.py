@@ -22,7 +22,7 @@ from stylegen.files import temporary_folder
 from stylegen.runs.build import build_dataset, new_generator
 
 _SECONDS = 300  # time limit of one command
-_HEAVIEST = 5
+_SLOWEST = 5
 _LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s*([\w.]+)")  # of python -X importtime
 
 
@@ -115,9 +115,9 @@ def _table(times: list[StartupTime]) -> Table:
     rows = []
     for each in times:
         spread = Spread.of(each.seconds)
-        heavy = [f"{name} {spent:.2f}" for name, spent in each.packages.items() if spent >= 0.01]
+        slow = [f"{name} {spent:.2f}" for name, spent in each.packages.items() if spent >= 0.01]
         row = f"{spread.median:.3f}", f"{spread.low:.3f} to {spread.high:.3f}", str(each.modules)
-        rows.append((each.command, *row, ", ".join(heavy[:_HEAVIEST]) or "-"))
+        rows.append((each.command, *row, ", ".join(slow[:_SLOWEST]) or "-"))
     return Table(
         ("command", "s", "spread", "modules", "seconds of imports, by package"),
         rows,

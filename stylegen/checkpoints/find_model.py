@@ -157,7 +157,7 @@ def _from_url(url: str, setting: str) -> Path:
     """The file of this URL, in the cache folder."""
     try:
         name = Path(unquote(urlsplit(url).path)).name[-_MAX_NAME:] or "model"
-    except ValueError:  # no URL, as `download` says
+    except ValueError:  # not a URL; `download_once` reports it
         name = "model"
     target = downloads_folder() / hashlib.sha256(url.encode()).hexdigest()[:16] / name
     try:

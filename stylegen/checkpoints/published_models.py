@@ -50,7 +50,7 @@ class PublishedModel:
 
     @property
     def title(self) -> str:
-        """One line, which says if a file must be downloaded by hand."""
+        """One line; marks a file that must be downloaded by hand."""
         title = f"{self.network}, {self.resolution} px, {self.data}" + f", FID {self.fid}" * bool(self.fid)
         return title + ", by hand" * bool(self.saved_as)
 

@@ -141,7 +141,7 @@ def check_nesting(value: Any) -> None:
     stack = [value]
     while stack:
         top = stack[-1]
-        if id(top) in measured:  # before a look at its children: a list may hold it many times
+        if id(top) in measured:  # checked before its children: a list may hold it many times
             stack.pop()
             continue
         children = [child for child in _children(top) if isinstance(child, list | tuple | dict | Record)]

@@ -18,7 +18,7 @@ from stylegen.layers.conditioning import CONDITIONINGS
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.requirements import check_network
 from stylegen.networks import GENERATORS
-from stylegen.regularizers import LIMIT_SLOPE
+from stylegen.regularizers import GRADIENT_REGULARIZERS
 from stylegen.training.compilation import missing_compiler
 from stylegen.training.growth import Growth
 from stylegen.training.lightning.slurm import slurm_environment
@@ -69,8 +69,10 @@ def notices(config: TrainSettings, dataset: ImageDataset) -> list[str]:
     own += [f"style_mixing_prob={config.style_mixing_prob:g}"] * (config.style_mixing_prob > 0)
     if config.generator.name == "stylegan3" and own:
         found.append(f"{' and '.join(own)}: StyleGAN3 is published without; preset=stylegan3 leaves them out")
-    if config.loss.name == "wasserstein" and not (LIMIT_SLOPE | {"r1", "r2"}) & config.regularizers.keys():
-        found.append("loss=wasserstein without a regularizer that limits the slope of D, such as regularizers=wgan_gp")
+    if config.loss.name == "wasserstein" and not (GRADIENT_REGULARIZERS | {"r1", "r2"}) & config.regularizers.keys():
+        found.append(
+            "loss=wasserstein without a regularizer that limits the gradient norm of D, such as regularizers=wgan_gp"
+        )
     return found
 
 

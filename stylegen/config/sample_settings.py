@@ -104,7 +104,7 @@ class SampleSettings:
     motion: str = setting(
         "none",
         Choice(MOTIONS),
-        help="StyleGAN3: what the frame of a video does: goes around a circle, or turns once",
+        help="StyleGAN3: what the frame of a video does: goes around a circle, or rotates once",
     )
     motion_size: float = setting(0.1, Range(0, 10), help="radius of motion=circle, in units of the image's width")
     compare: FilePath | None = setting(None, help="mode=sticking: a second snapshot, beside the first")

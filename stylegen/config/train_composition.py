@@ -2,7 +2,7 @@
 
 A resumed run keeps the settings of its config.yaml, except those given on the command line. With `experiment=`, the
 whole recipe counts as given, so that every difference from the run is found. A new run on the user's own images has
-settings chosen for them (`stylegen.config.own_images`).
+settings chosen for them (`stylegen.config.user_dataset`).
 """
 
 import copy
@@ -17,11 +17,11 @@ from stylegen.bounds import FilePath, check
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.command_line import key_of, refuse_renamed
 from stylegen.config.compose import compose_tree, plain, typed_values
-from stylegen.config.own_images import RECIPES, own_overrides
 from stylegen.config.schema import build_settings, check_config
 from stylegen.config.sections import flatten
 from stylegen.config.settings import CONF
 from stylegen.config.train_settings import TrainSettings
+from stylegen.config.user_dataset import RECIPES, user_dataset_overrides
 from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
 
@@ -51,12 +51,12 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
     given = {key_of(override): override.partition("=")[2] for override in overrides}
     folder = _continued([override for override in overrides if key_of(override) in _ALWAYS_GIVEN])
     if folder is None:
-        return compose_tree("train", _for_own_images(overrides))
+        return compose_tree("train", _for_user_dataset(overrides))
     saved = _read_tree(folder.config)
     if given.get("experiment") in RECIPES.values() and saved.auto:  # the run has its settings
         overrides = [override for override in overrides if key_of(override) != "experiment"]
     elif "experiment" in given:
-        return compose_tree("train", _for_own_images(overrides))
+        return compose_tree("train", _for_user_dataset(overrides))
     try:
         config = compose_tree("train", overrides)
     except UserError:  # the setting may belong to a group that only the run has
@@ -71,7 +71,7 @@ def _tree(overrides: Sequence[str]) -> DictConfig:
     return saved
 
 
-def _for_own_images(overrides: Sequence[str]) -> list[str]:
+def _for_user_dataset(overrides: Sequence[str]) -> list[str]:
     """The overrides, with settings chosen for the user's images unless an experiment is named."""
     values = typed_values("train", overrides)
     if values is None:  # they depend on other settings
@@ -82,7 +82,7 @@ def _for_own_images(overrides: Sequence[str]) -> list[str]:
         values["data.path"] = load_yaml(CONF / "data" / f"{values['data']}.yaml").get("path")
     for key in (key for key in _OPENED if values.get(key) is not None):
         check(key, values[key], FilePath)
-    return own_overrides(overrides, values)
+    return user_dataset_overrides(overrides, values)
 
 
 def output_root(settings: TrainSettings | DictConfig) -> Path | None:

@@ -31,7 +31,7 @@ class Survey:
 
     Attributes:
         count: number of images.
-        sizes: distinct (width, height) of the images looked at, in pixels, ascending.
+        sizes: distinct (width, height) of the images read, in pixels, ascending.
         stored: side of the images if all can be trained on as they are: square, a power of two, gray or RGB, alike.
             None if they must be converted first.
         side: side of nine tenths of the images, if these are squares of one size, a power of two; else None.

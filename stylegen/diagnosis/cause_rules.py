@@ -1,11 +1,11 @@
 """Rules over settings and training images: causes, which are listed before the symptoms in the curves."""
 
-from stylegen.config.own_images import PASSES
+from stylegen.config.user_dataset import PASSES
 from stylegen.diagnosis.evidence import Evidence, Finding
-from stylegen.regularizers import LIMIT_SLOPE
+from stylegen.regularizers import GRADIENT_REGULARIZERS
 
 # Equalized layers keep their weights at unit variance, and Adam moves each by about the rate: at 0.025, ten times the
-# published 0.0025, forty steps replace a weight. The demo's recipe trained at 0.02 for G and 0.01 for D.
+# published 0.0025, forty steps replace a weight. The default recipe trained at 0.02 for G and 0.01 for D.
 RATE_PUBLISHED = 0.0025
 RATE_MOST = 0.025
 # Repeated images are sampled more often than others. At 3/4 of the effective number the run learns from a dataset that
@@ -36,15 +36,15 @@ def rate_too_high(evidence: Evidence) -> list[Finding]:
 
 
 def r1_missing(evidence: Evidence) -> list[Finding]:
-    """Nothing limits D's slope."""
+    """Nothing limits the norm of D's gradient."""
     others = (key.split(".")[1] for key in evidence.settings if key.startswith("regularizers."))
-    if evidence.settings.get("regularizers.r1.gamma") or LIMIT_SLOPE & set(others):
+    if evidence.settings.get("regularizers.r1.gamma") or GRADIENT_REGULARIZERS & set(others):
         return []
     return [
         Finding(
             "r1_missing",
             "problem",
-            "The run has no R1 penalty: nothing limits the discriminator's slope at real images.",
+            "The run has no R1 penalty: nothing limits the norm of the discriminator's gradient at real images.",
             "regularizers.r1.gamma above 0; without a penalty GAN training need not converge (arXiv 1801.04406)",
             "Use regularizers=r1 regularizers.r1.gamma=1, and up to 10 for larger images",
             {"gamma": 0},

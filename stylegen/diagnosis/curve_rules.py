@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stylegen.diagnosis.evidence import Evidence, Finding
-from stylegen.metrics.protocol.registry import sense_of
+from stylegen.metrics.protocol.registry import better_direction
 
 # D's certainty, the geometric mean of the probability that it gives the right answer, is 0.5 if it cannot distinguish
 # real from generated images, and 1 if it never errs. At 0.95 an image of G changes D's answer once in twenty times.
@@ -25,8 +25,8 @@ TERMS = {"nonsaturating": 2, "minimax": 2, "relativistic": 1}
 # for a generator that keeps moving; healthy runs had 0.19 in the end, and 0.43 once in their first kimg.
 R1_SETTLED = 0.139
 R1_EXCESS = 2.0
-# Of 24 healthy runs of the demo's recipe, R1's share of D's loss was 0.08 to 0.45 with gamma from 0.2 to 5, and 0.02 to
-# 0.04 with gamma=0.05. Below 0.01 it changes D's loss by less than a percent, as if it were absent.
+# In 24 healthy runs of the default recipe, R1's share of D's loss was 0.08 to 0.45 with gamma from 0.2 to 5, and 0.02
+# to 0.04 with gamma=0.05. Below 0.01 it changes D's loss by less than a percent, as if it were absent.
 R1_LEAST_SHARE = 0.01
 # The target a of the path length is an average with time constant 1 / decay evaluations; after three of them 5 % of the
 # start is left. A penalty that has doubled since then does not come from the start.
@@ -68,7 +68,7 @@ def lower_rates(evidence: Evidence) -> str:
 
 
 def discriminator_wins(evidence: Evidence) -> list[Finding]:
-    """D is nearly always right: G gets a gradient that says "wrong", and no direction."""
+    """D is nearly always right, so its gradient gives G no direction."""
     sure = certainty(evidence)
     if sure is None or sure <= WINNING:
         return []
@@ -157,7 +157,7 @@ def r1_out_of_range(evidence: Evidence) -> list[Finding]:
         Finding(
             "r1_too_small",
             "problem",
-            f"R1 is {share:.2g} of the discriminator's loss, too little to limit its slope.",
+            f"R1 is {share:.2g} of the discriminator's loss, too little to limit its gradient norm.",
             f"reg/r1 below {R1_LEAST_SHARE:g} of loss/D in the last quarter; usual is 0.08 to 0.45",
             f"Use regularizers.r1.gamma={10 * gamma:g}",
             {"reg/r1": r1, "share": share},
@@ -195,11 +195,11 @@ def path_length_unsettled(evidence: Evidence) -> list[Finding]:
 def metric_rises(evidence: Evidence) -> list[Finding]:
     """The first metric with a direction has become worse again."""
     names = dict.fromkeys(name for record in evidence.records for name in record if name.startswith("metric/"))
-    name = next((name for name in names if sense_of(name.removeprefix("metric/"))), None)
+    name = next((name for name in names if better_direction(name.removeprefix("metric/"))), None)
     series = evidence.series(name) if name else []
     if name is None or len(series) < 3:
         return []
-    sign = 1 if sense_of(name.removeprefix("metric/")) == "lower" else -1
+    sign = 1 if better_direction(name.removeprefix("metric/")) == "lower" else -1
     kimg, best = min(series, key=lambda pair: sign * pair[1])
     if any(sign * (value - best) <= WORSE * abs(best) or later <= kimg for later, value in series[-2:]):
         return []

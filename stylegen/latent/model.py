@@ -140,7 +140,7 @@ class Model(LoadedGenerator):
     def interpolate(
         self, start: Seeds, end: Seeds, frames: int = 16, psi: float = 0.7, label: Label = None, space: str = "w"
     ) -> Images:
-        """Images on the way from one seed to another, ends included.
+        """Images along the path from one seed to another, ends included.
 
         >>> import stylegen
         >>> stylegen.load("portraits64").interpolate(0, 1, frames=5).shape
@@ -192,7 +192,7 @@ class Model(LoadedGenerator):
     def project(
         self,
         images: str | Path | Image | Tensor,
-        space: str = "w",
+        space: str = "w+",
         steps: int = 500,
         starts: int = 256,
         label: Label = None,
@@ -207,7 +207,7 @@ class Model(LoadedGenerator):
         Args:
             images: a path of an image, folder or archive, or a Pillow image: cropped and resized as the training
                 images; or a tensor [N, C, H, W] of the model's size, uint8 or float in [-1, 1].
-            space: "w", one w for all layers, or "w+", one for each.
+            space: "w+", one w for each layer, or "w", one for all layers.
             steps: in each of the two.
             starts: number of w, of which the nearest is the start.
             label: class of these w; None for all classes.

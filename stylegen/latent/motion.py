@@ -39,13 +39,13 @@ def frame_motions(kind: str, size: float, count: int, closed: bool) -> Tensor:
     """Motions of the frames of a video, float64 [count, 3, 3].
 
     Args:
-        kind: one of `bounds.MOTIONS`. "circle": the image's center goes once around a circle; "turn": the image turns
+        kind: one of `bounds.MOTIONS`. "circle": the image's center goes once around a circle; "rotate": the image rotates
             once, counter-clockwise.
         size: radius of the circle, in image widths.
         closed: the frame after the last is the first; else the last equals the first.
     """
     phases = [k / max(count if closed else count - 1, 1) for k in range(count)]
-    if kind == "turn":
+    if kind == "rotate":
         return torch.stack([motion_matrix(rotate=360 * t) for t in phases])
     angles = [2 * math.pi * t for t in phases]
     return torch.stack([motion_matrix((size * math.cos(a), size * math.sin(a))) for a in angles])

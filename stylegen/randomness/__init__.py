@@ -94,7 +94,7 @@ def attempt_purpose(purpose: str, attempt: int) -> str:
 def seeded_construction(seed: int, purpose: str) -> Iterator[None]:
     """Context manager: seeds torch's CPU generator by (seed, purpose), and restores the previous state on exit.
 
-    Wrap constructors in it: they draw initial weights from that generator.
+    Wrap constructors in it: they sample initial weights from that generator.
     """
     with torch.random.fork_rng(devices=[]):
         low, high = key(seed, purpose)

@@ -42,5 +42,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
     "spectral_norm": SpectralNorm,
     "weight_clipping": WeightClipping,
 }
-# Those that limit the slope of the discriminator, besides R1 and R2.
-LIMIT_SLOPE = frozenset({"zero_gp", "wgan_gp", "wgan_div", "dragan", "roth", "spectral_norm", "weight_clipping"})
+# Those that limit the gradient norm of the discriminator, in addition to R1 and R2.
+GRADIENT_REGULARIZERS = frozenset(
+    {"zero_gp", "wgan_gp", "wgan_div", "dragan", "roth", "spectral_norm", "weight_clipping"}
+)

@@ -13,7 +13,7 @@ _GPU_THREADS = 4  # a GPU's process has little work for the CPU
 
 
 def choose_threads(settings: TrainSettings, step: TrainingStep, start: Start | None = None) -> tuple[int, list[str]]:
-    """The number of threads of each process, and a note on it if there is something to say.
+    """The number of threads of each process, and a note on the choice, if any.
 
     A number in the settings is kept, and so is the number of the run that `start` continues. OMP_NUM_THREADS and a
     process's share of the cores replace a measurement on GPUs and where there is nothing to choose.

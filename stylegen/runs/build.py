@@ -23,7 +23,7 @@ from stylegen.training.ema import EMA
 from stylegen.training.freeze import frozen_parameters
 from stylegen.training.growth import Growth
 from stylegen.training.precision import Precision
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 
 
@@ -56,9 +56,11 @@ def build_step(settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
         d_steps_per_g_step=settings.d_steps_per_g_step,
         bad_steps=settings.bad_steps,
     )
-    draws = KeyedDraws(settings.seed, generator.z_dim, dataset.labels(), settings.style_mixing_prob)
+    random_inputs = KeyedRandomInputs(settings.seed, generator.z_dim, dataset.labels(), settings.style_mixing_prob)
     # Convolutions are faster in channels-last layout, on CPUs and on tensor cores.
-    return TrainingStep(generator, discriminator, objective, draws, options).to(memory_format=torch.channels_last)
+    return TrainingStep(generator, discriminator, objective, random_inputs, options).to(
+        memory_format=torch.channels_last
+    )
 
 
 def build_data(settings: TrainSettings, dataset: ImageDataset, step: TrainingStep) -> TrainingData:

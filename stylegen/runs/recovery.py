@@ -8,7 +8,7 @@ import torch
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.rules import num_processes
 from stylegen.config.train_settings import TrainSettings
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.errors import RunError, UserError
 from stylegen.runs.start import Start
 from stylegen.training.checkpoint_io import read_checkpoint
@@ -16,7 +16,7 @@ from stylegen.training.run_log import RunLog
 from stylegen.training.step import TrainingStep
 
 
-def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int]:
+def restart_from_checkpoint(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int]:
     """The restart of a diverged run, and the number of the new attempt.
 
     Restarts from the newest checkpoint outside a series of steps with non-finite gradients, or from 0 kimg. The number
@@ -47,8 +47,8 @@ def go_back(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int
             f"in all of {attempts} attempt(s) from {start.images_seen / 1000:g} kimg. Start a new run with a larger "
             "regularizers.r1.gamma, or a lower optimizer.g_lr and optimizer.d_lr"
         )
-    if is_first():
-        RunLog(start.folder.log).say(
+    if is_rank0():
+        RunLog(start.folder.log).write(
             f"warning: {step.options.bad_steps} steps in a row without finite gradients up to {where}; going back to "
             f"{start.images_seen / 1000:g} kimg with other random numbers (attempt {attempt - saved} of {attempts})"
         )

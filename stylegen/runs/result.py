@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.errors import Stopped
 from stylegen.launching import REQUEUE
 from stylegen.metrics.protocol.card import describe
@@ -24,8 +24,8 @@ class TrainResult:
         metrics: the last evaluation, one line per metric.
         kimg: length of the run.
         figures: plot of the metrics and animation of the samples, if they exist.
-        mixes: whether the network has styles to mix.
-        finished_before: the run had reached its end before this command.
+        supports_mixing: whether the network has styles to mix.
+        already_finished: the run had reached its end before this command.
     """
 
     folder: Path
@@ -34,15 +34,15 @@ class TrainResult:
     metrics: list[str]
     kimg: float
     figures: Sequence[Path] = ()
-    mixes: bool = True
-    finished_before: bool = False
+    supports_mixing: bool = True
+    already_finished: bool = False
 
     def __str__(self) -> str:
         where = shlex.quote(str(self.folder))
-        figure = "mixing layers=coarse" if self.mixes else "interpolation seeds=0-7"
+        figure = "mixing layers=coarse" if self.supports_mixing else "interpolation seeds=0-7"
         finished = f" is already finished at {self.kimg:g} kimg; a larger total_kimg continues it"
         lines = [
-            f"run       {self.folder}{finished if self.finished_before else ''}",
+            f"run       {self.folder}{finished if self.already_finished else ''}",
             f"samples   {self.grid}",
             *[f"figures   {', '.join(map(str, self.figures))}"] * bool(self.figures),
             f"snapshot  {self.snapshot}",
@@ -52,12 +52,14 @@ class TrainResult:
         return "\n".join(lines)
 
 
-def read_result(folder: RunFolder, images_seen: int, mixes: bool = True, finished_before: bool = False) -> TrainResult:
+def read_result(
+    folder: RunFolder, images_seen: int, supports_mixing: bool = True, already_finished: bool = False
+) -> TrainResult:
     """The result of a run that has ended at `images_seen`.
 
     Args:
-        mixes: whether the network has styles to mix.
-        finished_before: see `TrainResult`.
+        supports_mixing: whether the network has styles to mix.
+        already_finished: see `TrainResult`.
     """
     card = read_card(folder, images_seen)
     return TrainResult(
@@ -67,8 +69,8 @@ def read_result(folder: RunFolder, images_seen: int, mixes: bool = True, finishe
         metrics=describe(card) if card else [],
         kimg=images_seen / 1000,
         figures=[path for path in (folder.metrics_plot, folder.animation) if path.exists()],
-        mixes=mixes,
-        finished_before=finished_before,
+        supports_mixing=supports_mixing,
+        already_finished=already_finished,
     )
 
 
@@ -79,7 +81,7 @@ def early_end(folder: RunFolder, images_seen: int, number: int | None) -> Stoppe
         number: of the signal; None for the time limit.
     """
     status = 0 if number is None else 128 + number
-    if not is_first():
+    if not is_rank0():
         return Stopped("", 0 if number == REQUEUE else status)
     stopped = f"stopped at {images_seen / 1000:g} kimg"
     message = f"{stopped}; the same command with output_dir={folder.root} continues"

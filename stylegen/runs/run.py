@@ -12,20 +12,20 @@ from dataclasses import replace
 import torch
 
 from stylegen.checkpoints.run_folder import next_run_folder
-from stylegen.config.own_images import reasons
 from stylegen.config.rules import check_settings, device_type, notices
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
+from stylegen.config.user_dataset import reasons
 from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
-from stylegen.distributed import from_first, is_first, process_group
+from stylegen.distributed import broadcast_from_rank0, is_rank0, process_group
 from stylegen.errors import UserError
 from stylegen.files import write_text
 from stylegen.launching import StopSignals, launch, launches
 from stylegen.runs.auto_settings import choose_compile, choose_threads
 from stylegen.runs.build import build_data, build_dataset, build_step
 from stylegen.runs.initial import initialize
-from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, go_back
+from stylegen.runs.recovery import explained_disk_errors, explained_memory_errors, restart_from_checkpoint
 from stylegen.runs.reporting import build_observers
 from stylegen.runs.result import TrainResult, early_end, read_result
 from stylegen.runs.run_lock import RunLock
@@ -54,19 +54,19 @@ def train(settings: TrainSettings) -> TrainResult | None:
     dataset = build_dataset(settings)
     check_settings(settings, dataset)
     step = build_step(settings, dataset)
-    mixes = step.G.num_ws > 1
+    mixing = step.G.num_ws > 1
     export_slurm_ranks(settings.trainer.devices, settings.trainer.num_nodes)
     with process_group(torch.device(device_type(settings.trainer.accelerator))) as device:
-        start, note = from_first(lambda: _choose_start(settings, dataset, step))
+        start, note = broadcast_from_rank0(lambda: _choose_start(settings, dataset, step))
         if start.is_finished(settings):
-            return read_result(start.folder, start.images_seen, mixes, finished_before=True) if is_first() else None
+            return read_result(start.folder, start.images_seen, mixing, already_finished=True) if is_rank0() else None
         with explained_memory_errors(settings, lambda: step):
-            threads, threads_note = from_first(lambda: choose_threads(settings, step, start))
+            threads, threads_note = broadcast_from_rank0(lambda: choose_threads(settings, step, start))
             settings = replace(settings, threads=threads)
             torch.set_num_threads(threads)
-            compiled, compile_note = from_first(lambda: choose_compile(settings, step, start))
+            compiled, compile_note = broadcast_from_rank0(lambda: choose_compile(settings, step, start))
             settings = replace(settings, compile=compiled)
-        if not is_first():
+        if not is_rank0():
             _train_from(start, settings, dataset, _initialized(step, start, settings, dataset), device)
             return None
         start.folder.prepare(new=False)
@@ -81,8 +81,8 @@ def train(settings: TrainSettings) -> TrainResult | None:
                     images_seen = launch(_train_rank, settings, start, signals, processes=workers, hint=_HINT)
             else:
                 images_seen = _train_from(start, settings, dataset, step, device)
-            result = read_result(start.folder, images_seen, mixes)
-            RunLog(start.folder.log).say(str(result), terminal=False)
+            result = read_result(start.folder, images_seen, mixing)
+            RunLog(start.folder.log).write(str(result), terminal=False)
             return result
 
 
@@ -118,9 +118,9 @@ def _open_folder(settings: TrainSettings, start: Start, notes: list[str], choice
     write_text(start.folder.config, dump_yaml(as_dict(settings)))
     log = RunLog(start.folder.log)
     for line in choice if start.checkpoint is None else ():
-        log.say(f"{'auto':11s}{line}")
+        log.write(f"{'auto':11s}{line}")
     for note in notes:
-        log.say(f"note: {note}")
+        log.write(f"note: {note}")
 
 
 def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> int:
@@ -132,10 +132,10 @@ def _train_rank(settings: TrainSettings, start: Start, signals: StopSignals) -> 
         return _train_from(start, settings, dataset, step, device, signals)
 
 
-def _say(start: Start) -> Callable[[str], None]:
-    """Writes a note to the log, on rank 0."""
+def _note_writer(start: Start) -> Callable[[str], None]:
+    """A function that writes a note to the log, on rank 0."""
     log = RunLog(start.folder.log)
-    return lambda line: log.say(f"note: {line}") if is_first() else None
+    return lambda line: log.write(f"note: {line}") if is_rank0() else None
 
 
 def _initialized(step: TrainingStep, start: Start, settings: TrainSettings, dataset: ImageDataset) -> TrainingStep:
@@ -162,7 +162,7 @@ def _train_from(
             observers = build_observers(settings, dataset, start.folder, stop)
             step.to(device)
             if settings.compile is True:
-                compile_step(step, _say(start))
+                compile_step(step, _note_writer(start))
             if start.checkpoint is not None:
                 content = read_checkpoint(start.checkpoint, step)
                 step.load_state_dict(content)
@@ -170,7 +170,7 @@ def _train_from(
             fit(step, build_data(settings, dataset, step), observers, device)
             if not step.diverged or stop.signal is not None:
                 break
-            start, attempt = go_back(start, step, settings.attempts)
+            start, attempt = restart_from_checkpoint(start, step, settings.attempts)
             step = _initialized(build_step(settings, dataset), start, settings, dataset)
             step.begin_attempt(attempt)
     if step.images_seen < round(settings.total_kimg * 1000):

@@ -177,7 +177,7 @@ def _continue(
                 raise
             _warn(f"{error.problem}: {error.rule}")
         else:
-            pending = content["observers"]["evaluation"]["owed"]
+            pending = content["observers"]["evaluation"]["pending"]
             return Start(folder, candidate, content["clock"]["images_seen"], pending), content
     raise UserError(
         f"checkpoint {checkpoint}",

@@ -34,7 +34,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 def orders(trials: Sequence[Trial], key: str) -> list[OrderAt]:
     """The order by metric `key` at every moment at which all trials were evaluated, the end last.
 
-    Fewer than three variants have no order worth the name: none is returned.
+    With fewer than three variants, returns [].
     """
     variants = list(dict.fromkeys(trial.variant for trial in trials))
     seeds = list(dict.fromkeys(trial.seed for trial in trials))

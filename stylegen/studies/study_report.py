@@ -22,7 +22,7 @@ _ROW_INCHES, _PANEL_INCHES = 0.25, 3.2
 
 def write_report(root: Path, study: Study, experiments: Sequence[Experiment], trials: Sequence[Trial]) -> None:
     """Write report.md, report.csv, report.svg, and a copy of one sample grid for each variant."""
-    show = study.show or [key for key, sense in trials[0].card["better"].items() if sense is not None]
+    show = study.show or [key for key, better in trials[0].card["better"].items() if better is not None]
     grids: dict[str, str] = {}
     for experiment, trial in zip(experiments, trials, strict=True):
         if experiment.variant not in grids:
@@ -195,9 +195,9 @@ def _plot_panel(axes: Any, groups: Mapping[str, Sequence[Trial]], key: str) -> N
         values, [rows[trial.variant] for trial in trials], "o", color=figures.BLUE, markersize=4, gid=f"seeds-{key}"
     )
     floor = card["references"].get(key, {}).get("real_vs_real")
-    aside = "" if floor is None else f"; real against real {floor:.3g}"
+    suffix = "" if floor is None else f"; real against real {floor:.3g}"
     axes.set_title(key)
-    axes.set_xlabel(f"{card['better'].get(key) or ''} is better{aside}", color=figures.GREY)
+    axes.set_xlabel(f"{card['better'].get(key) or ''} is better{suffix}", color=figures.GREY)
     if floor is not None and low - (high - low) <= floor <= high + (
         high - low
     ):  # otherwise it would squeeze the other values

@@ -85,7 +85,8 @@ def _observer_problems(observers: Mapping[str, Any]) -> Iterator[str]:
     best = evaluation["best"]
     if best is not None and not (isinstance(best["metric"], str) and _is_number(best["value"], best["kimg"])):
         yield "the best metric is damaged"
-    if not isinstance(evaluation["owed"], bool) or not _is_number(evaluation["spent"], evaluation["elapsed"]):
+    pending = evaluation.get("pending", evaluation.get("owed"))  # "owed" in earlier checkpoints
+    if not isinstance(pending, bool) or not _is_number(evaluation["spent"], evaluation["elapsed"]):
         yield "the state of the evaluation is damaged"
 
 

@@ -49,6 +49,8 @@ def read_checkpoint(path: Path, step: TrainingStep | None = None) -> dict[str, A
     problem = content_problem(checkpoint, path.stat().st_size, step)
     if problem is not None:
         raise damaged(path, problem)
+    evaluation = checkpoint["observers"]["evaluation"]
+    evaluation.setdefault("pending", evaluation.pop("owed", None))  # its name in earlier checkpoints
     return dict(checkpoint)
 
 

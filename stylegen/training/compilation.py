@@ -38,12 +38,12 @@ class CompiledTerms:
 
     Args:
         eager: names of terms that are not compiled; see `rare_terms`.
-        say: called with one line for each other term: the time of its compilation, or why it is not compiled.
+        log: called with one line for each other term: the time of its compilation, or why it is not compiled.
         backend: backend of `torch.compile`.
     """
 
-    def __init__(self, say: Callable[[str], None], eager: Collection[str] = (), backend: str = "inductor") -> None:
-        self._say, self._backend = say, backend
+    def __init__(self, log: Callable[[str], None], eager: Collection[str] = (), backend: str = "inductor") -> None:
+        self._log, self._backend = log, backend
         self._regions: dict[str, Evaluate] = dict.fromkeys(eager, evaluate)
 
     def __call__(
@@ -60,7 +60,7 @@ class CompiledTerms:
             result = self._run(region, term, batch, parameters, weight)
         except (torch._dynamo.exc.TorchDynamoException, OSError) as error:  # OSError: the cache folder
             return self._eager(term, _reason(error))(term, batch, parameters, weight)
-        self._say(f"compiled {term.name} in {time.perf_counter() - begun:.0f} s")
+        self._log(f"compiled {term.name} in {time.perf_counter() - begun:.0f} s")
         return result
 
     def _compile(self, name: str) -> Evaluate:
@@ -79,17 +79,17 @@ class CompiledTerms:
 
     def _eager(self, term: Term, reason: str) -> Evaluate:
         self._regions[term.name] = evaluate
-        self._say(f"{term.name} is not compiled: {reason}")
+        self._log(f"{term.name} is not compiled: {reason}")
         return evaluate
 
 
-def compile_step(step: TrainingStep, say: Callable[[str], None]) -> None:
+def compile_step(step: TrainingStep, log: Callable[[str], None]) -> None:
     """Compile the terms of the main phases at their first call; the others run eagerly.
 
     Args:
-        say: see `CompiledTerms`.
+        log: see `CompiledTerms`.
     """
-    step.evaluate = CompiledTerms(say, eager=rare_terms(step.phases))
+    step.evaluate = CompiledTerms(log, eager=rare_terms(step.phases))
 
 
 def rare_terms(phases: Sequence[Phase]) -> list[str]:

@@ -8,7 +8,7 @@ from stylegen.bounds import Kimg, Share, check_arguments
 from stylegen.cosine_schedule import CosineSchedule
 from stylegen.layers.conditioning import batch_statistics, standing_statistics
 from stylegen.networks import StyleGenerator
-from stylegen.training.random_inputs import Draws, InputSpec
+from stylegen.training.random_inputs import InputSpec, RandomInputs
 
 _STANDING_BATCHES, _STANDING_BATCH = 16, 32
 
@@ -56,7 +56,7 @@ class EMA:
 
 
 @torch.no_grad()
-def update_standing_statistics(generator: StyleGenerator, draws: Draws) -> None:
+def update_standing_statistics(generator: StyleGenerator, random_inputs: RandomInputs) -> None:
     """Compute the statistics of batch normalization from 512 generated images (Brock et al. 2019, arXiv 1809.11096,
     section 4.1). Does nothing for a generator without batch normalization.
 
@@ -69,7 +69,7 @@ def update_standing_statistics(generator: StyleGenerator, draws: Draws) -> None:
     with standing_statistics(generator):
         for start in range(0, _STANDING_BATCHES * _STANDING_BATCH, _STANDING_BATCH):
             indices = torch.arange(start, start + _STANDING_BATCH, device=generator.mapping.w_avg.device)
-            inputs = draws.inputs("standing", indices, spec).synthesis
+            inputs = random_inputs.generate("standing", indices, spec).synthesis
             assert inputs is not None
             w = generator.mapping(inputs.z, inputs.labels)
             generator.synthesis(w.unsqueeze(1).repeat(1, generator.num_ws, 1), inputs.noise)

@@ -84,10 +84,11 @@ def _passes(regularizer: Regularizer) -> int:
 
 def _timed_passes(step: TrainingStep, count: int) -> dict[str, float]:
     """Seconds of one forward pass of G_ema ("G"), one of D, and one of the augmentation, with `count` images."""
-    G, D, draws = step.G_ema, step.D, step.draws
+    G, D = step.G_ema, step.D
     indices = torch.arange(count, device=step.device)
     times = [_now(step.device)]
-    inputs = draws.inputs("estimate", indices, InputSpec(count, noise_sizes=G.synthesis.noise_sizes)).synthesis
+    spec = InputSpec(count, noise_sizes=G.synthesis.noise_sizes)
+    inputs = step.random_inputs.generate("estimate", indices, spec).synthesis
     assert inputs is not None
     w = G.mapping(inputs.z, inputs.labels)
     images = G.synthesis(w.unsqueeze(1).repeat(1, G.num_ws, 1), inputs.noise)
@@ -107,9 +108,9 @@ def _augmented(step: TrainingStep, images: Tensor, indices: Tensor) -> Tensor:
     spec = InputSpec(
         image_shape=images.shape[1:], views=("fake",), augmented=True, image_noise=pipeline.uses_image_noise
     )
-    draws = step.draws.inputs("estimate", indices, spec).augment["fake"]
+    inputs = step.random_inputs.generate("estimate", indices, spec).augment["fake"]
     fixed = controller.target is None and controller.schedule.is_constant
-    return pipeline(images, controller.p if fixed else max(controller.p, _LEAST_P), draws)
+    return pipeline(images, controller.p if fixed else max(controller.p, _LEAST_P), inputs)
 
 
 def _now(device: torch.device) -> float:

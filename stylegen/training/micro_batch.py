@@ -12,7 +12,7 @@ from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.networks import StyleDiscriminator, StyleGenerator
 from stylegen.regularizers import CriticBatch, SynthesisBatch
 from stylegen.training.blur import blur
-from stylegen.training.random_inputs import NO_INPUTS, Draws, PhaseInputs, SynthesisInputs
+from stylegen.training.random_inputs import NO_INPUTS, PhaseInputs, RandomInputs, SynthesisInputs
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class MicroBatch:
     Attributes:
         generator, discriminator: the networks in training.
         real: [N, C, H, W] in [-1, 1]; labels: [N, num_classes]; indices: int64 [N], global image indices.
-        draws: generates the random inputs of a phase.
+        random_inputs: generates the random inputs of a phase.
         inputs: the random inputs of the current phase; see `Phase.prepare`.
         augment: applied to every image that the discriminator sees; None for none.
         blur_sigma: sigma of the blur of every image that the discriminator sees, before `augment`; see `training.blur`.
@@ -34,7 +34,7 @@ class MicroBatch:
     real: Tensor
     labels: Tensor
     indices: Tensor
-    draws: Draws
+    random_inputs: RandomInputs
     inputs: PhaseInputs = NO_INPUTS
     augment: Augmentation | None = None
     blur_sigma: float = 0.0

@@ -71,7 +71,7 @@ class Phase:
             image_noise=batch.augment is not None and batch.augment.pipeline.uses_image_noise,
             further=further | term.requests(image_shape, G.z_dim),
         )
-        inputs = batch.draws.inputs(self.name, batch.indices, spec)
+        inputs = batch.random_inputs.generate(self.name, batch.indices, spec)
         if term.pairs_labels and inputs.synthesis is not None:
             labels = batch.labels.to(inputs.synthesis.labels)
             inputs = inputs._replace(synthesis=inputs.synthesis._replace(labels=labels))

@@ -99,7 +99,7 @@ class PhaseInputs(NamedTuple):
 NO_INPUTS = PhaseInputs()
 
 
-class Draws(Protocol):
+class RandomInputs(Protocol):
     """Random inputs of a training step.
 
     Attributes:
@@ -108,12 +108,12 @@ class Draws(Protocol):
 
     attempt: int
 
-    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+    def generate(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
         """The inputs of a phase and the images with global indices [N]."""
 
 
-class KeyedDraws:
-    """`Draws` from the counter-based random number generator.
+class KeyedRandomInputs:
+    """`RandomInputs` from the counter-based random number generator.
 
     Args:
         seed: seed of the run.
@@ -126,7 +126,7 @@ class KeyedDraws:
         self.seed, self.z_dim, self.label_table, self.mixing_prob = seed, z_dim, label_table, mixing_prob
         self.attempt = 0
 
-    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+    def generate(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
         indices = indices if spec.views else indices[: spec.generated]
         augmented = spec.views if spec.augmented else ()
         requests = {**(self._synthesis_requests(spec) if spec.generated else {}), **spec.further}

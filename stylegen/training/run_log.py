@@ -15,7 +15,7 @@ class RunLog:
     def __init__(self, path: Path | None) -> None:
         self.path = path
 
-    def say(self, line: str, terminal: bool = True) -> None:
+    def write(self, line: str, terminal: bool = True) -> None:
         """Write one or more lines.
 
         Args:

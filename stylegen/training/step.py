@@ -22,7 +22,7 @@ from stylegen.training.growth import Stage, real_images
 from stylegen.training.micro_batch import MicroBatch
 from stylegen.training.optimizer import nonfinite_gradients
 from stylegen.training.phases import Phase, build_phases, lazy_correction
-from stylegen.training.random_inputs import Draws
+from stylegen.training.random_inputs import RandomInputs
 from stylegen.training.statistics import Statistics
 from stylegen.training.step_options import Objective as Objective
 from stylegen.training.step_options import StepOptions as StepOptions
@@ -37,7 +37,7 @@ class TrainingStep:
     Args:
         generator, discriminator: the networks; `G_ema` starts as a copy of the generator.
         objective: losses and augmentation.
-        draws: the random inputs of every step.
+        random_inputs: the random inputs of every step.
         options: optimizers, EMA, precision, growth.
 
     Attributes:
@@ -59,7 +59,7 @@ class TrainingStep:
         generator: StyleGenerator,
         discriminator: StyleDiscriminator,
         objective: Objective,
-        draws: Draws,
+        random_inputs: RandomInputs,
         options: StepOptions | None = None,
     ) -> None:
         self.options = options = options or StepOptions()
@@ -72,7 +72,7 @@ class TrainingStep:
             regularizer.attach(networks[regularizer.network])
         stateful = {"loss": self.loss, "regularizers": nn.ModuleDict(self.regularizers)}
         self.modules = nn.ModuleDict({**networks, **stateful}).requires_grad_(False)  # until their network's phase
-        self.draws, self.growth, self.statistics = draws, options.growth, Statistics()
+        self.random_inputs, self.growth, self.statistics = random_inputs, options.growth, Statistics()
         self.phases: list[Phase] = build_phases(self.loss, self.regularizers, options.d_steps_per_g_step)
         self.learning = {"G": learning_parameters(self.G), "D": learning_parameters(self.D, frozenset(options.frozen))}
         self.optimizers = {
@@ -127,7 +127,7 @@ class TrainingStep:
                 real=real[k::parts],
                 labels=labels[k::parts],
                 indices=indices[k::parts],
-                draws=self.draws,
+                random_inputs=self.random_inputs,
                 augment=self.augment,
                 blur_sigma=self.blur.sigma_at(self.images_seen),
                 downscale=images.shape[-1] // real.shape[-1],
@@ -228,7 +228,7 @@ class TrainingStep:
 
     def begin_attempt(self, number: int) -> None:
         """Set the attempt number, which changes all further random inputs."""
-        self.attempt = self.draws.attempt = number
+        self.attempt = self.random_inputs.attempt = number
 
     def to(self, *args: Any, **kwargs: Any) -> "TrainingStep":
         """Move or cast the networks, as `nn.Module.to` does; before the first step or `load_state_dict`."""

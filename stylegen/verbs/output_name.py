@@ -40,7 +40,7 @@ def default_name(settings: SampleSettings, snapshot: Snapshot) -> str:
     if settings.mode == "mixing":
         parts.append(f"{_short(settings.layers)}-from{_short(settings.mix_seeds)}")
         parts += [f"latents-{_short(Path(settings.mix_latents).stem)}"] if settings.mix_latents else []
-    parts += [f"beside-{_short(Path(settings.compare).stem)}"] if settings.compare else []
+    parts += [f"vs-{_short(Path(settings.compare).stem)}"] if settings.compare else []
     return "-".join(parts)
 
 

@@ -67,7 +67,7 @@ def run(settings: SampleSettings) -> SampleResult:
         out,
         keep_both=settings.out is None,
         continues=identity(settings, snapshot) if single else None,
-        beside=LATENTS if single else None,
+        companion=LATENTS if single else None,
     )
     count = len(output.seeds) if single else 1
     return SampleResult(paths, count, resolution, scale, sampler.seed_source == "numpy", NEXT if first else "")

@@ -26,7 +26,7 @@ def sticking_figure(settings: SampleSettings, snapshot: Snapshot, seeds: list[in
         seeds=seeds,
         captions=settings.captions,
         frames=settings.frames,
-        beside=None if second is None else build_sampler(settings, second),
+        second=None if second is None else build_sampler(settings, second),
     )
 
 

@@ -32,7 +32,7 @@ def video_names(settings: SampleSettings) -> list[str]:
     """The choices that change a video, as parts of a file name."""
     parts = [f"tiles{settings.tiles}"] * (settings.tiles > 1)
     parts += ["open"] * (not settings.loop)
-    parts += {"none": [], "circle": [f"circle{settings.motion_size:g}"], "turn": ["turn"]}[settings.motion]
+    parts += {"none": [], "circle": [f"circle{settings.motion_size:g}"], "rotate": ["rotate"]}[settings.motion]
     parts += [] if settings.keyframes is None else [f"keyframes{settings.keyframes}"]
     if settings.audio is not None:
         parts.append(f"{settings.audio_follows}{settings.audio_reaction:g}-{Path(settings.audio).stem}")

@@ -1,4 +1,4 @@
-"""The models that the page may show: names that stand for paths. The page names no path.
+"""The models that the page may show, by name. The page never sends a path.
 
 A name of a run's snapshot is "<run>/<kimg>", of any other "<stem>".
 """

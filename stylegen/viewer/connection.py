@@ -43,7 +43,7 @@ class Connection:
         return self._socket
 
     async def close(self) -> None:
-        """Tell the page that the server ends."""
+        """Notify the page that the server is shutting down."""
         await self._socket.close(code=1001, message=b"the server ends")
 
     async def _read(self) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.augment.bands import _band_taps, amplify_bands, gains
-from tests.support.augment_inputs import FixedDraws, keyed, noise_images
+from tests.support.augment_inputs import FixedInputs, keyed, noise_images
 
 ALL = {f"imgfilter_{band}": value for band, value in enumerate((0.4, -0.8, 1.1, -0.3))}
 
@@ -34,7 +34,7 @@ def test_each_band_passes_its_octave(band: int, frequency: float) -> None:
 
 def test_gains_keep_the_expected_power() -> None:
     power = torch.tensor([10.0, 1, 1, 1]) / 13
-    single = gains(FixedDraws(imgfilter_2=1.5), 1, 1.0)[0]
+    single = gains(FixedInputs(imgfilter_2=1.5), 1, 1.0)[0]
     assert (power * single.square()).sum().item() == pytest.approx(1)
     assert (single[2] / single[0]).item() == pytest.approx(2**1.5)
     assert torch.equal(gains(keyed(5), 0, 1.0), torch.ones(5, 4))
@@ -42,8 +42,8 @@ def test_gains_keep_the_expected_power() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (40, 70)])
 def test_filter_is_a_convolution_along_both_axes(height: int, width: int) -> None:
-    x, draws = noise_images(2, 2, height, width), FixedDraws(2, **ALL)
-    taps = (gains(draws, 1, 1.0)[0].double() @ bands()).reshape(1, 1, 1, -1)
+    x, inputs = noise_images(2, 2, height, width), FixedInputs(2, **ALL)
+    taps = (gains(inputs, 1, 1.0)[0].double() @ bands()).reshape(1, 1, 1, -1)
 
     def slow(x: Tensor) -> Tensor:
         for _ in range(3):  # mirrored repeatedly: 21 samples exceed a small image
@@ -56,10 +56,10 @@ def test_filter_is_a_convolution_along_both_axes(height: int, width: int) -> Non
     rows = slow(x)
     x, width, height = rows.transpose(2, 3), height, width
     torch.testing.assert_close(
-        amplify_bands(noise_images(2, 2, width, height), draws, 1, 1.0), slow(x).transpose(2, 3), atol=1e-5, rtol=0
+        amplify_bands(noise_images(2, 2, width, height), inputs, 1, 1.0), slow(x).transpose(2, 3), atol=1e-5, rtol=0
     )
 
 
 def test_neutral_gains_change_nothing() -> None:
     x = noise_images()
-    torch.testing.assert_close(amplify_bands(x, FixedDraws(4, imgfilter_0=0.0), 1, 1.0), x, atol=1e-6, rtol=0)
+    torch.testing.assert_close(amplify_bands(x, FixedInputs(4, imgfilter_0=0.0), 1, 1.0), x, atol=1e-6, rtol=0)

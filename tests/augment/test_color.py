@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stylegen.augment.color import OPERATIONS, adjust_color
 from stylegen.augment.pipeline import AdaPipeline
-from tests.support.augment_inputs import FixedDraws, noise_images
+from tests.support.augment_inputs import FixedInputs, noise_images
 
 STRENGTHS = AdaPipeline(brightness_std=0.2, contrast_std=0.5, hue_max=1.0, saturation_std=1.0)
 VALUES = {"brightness": 0.7, "contrast": -1.2, "lumaflip": 0.8, "hue": 0.9, "saturation": 0.6}
@@ -35,7 +35,7 @@ def slow_matrix(b: float, c: float, flip: bool, theta: float, s: float) -> np.nd
 
 
 def adjusted(x: Tensor, operations: tuple[str, ...] = OPERATIONS, **values: float) -> Tensor:
-    return adjust_color(x, operations, FixedDraws(len(x), **values), 1.0, STRENGTHS)
+    return adjust_color(x, operations, FixedInputs(len(x), **values), 1.0, STRENGTHS)
 
 
 @pytest.mark.parametrize("flip", [0.2, 0.8])

@@ -5,22 +5,22 @@ import torch
 
 from stylegen.augment.diffaugment import DiffAugment, adjust_color, translate
 from stylegen.errors import UserError
-from tests.support.augment_inputs import FixedDraws, keyed, noise_images
+from tests.support.augment_inputs import FixedInputs, keyed, noise_images
 
 
 def test_color() -> None:
     x = noise_images()
-    torch.testing.assert_close(adjust_color(x, FixedDraws(4)), x)  # the middle of each range
-    torch.testing.assert_close(adjust_color(x, FixedDraws(4, brightness=0.75)), x + 0.25)
-    gray = adjust_color(x, FixedDraws(4, saturation=0.0))
+    torch.testing.assert_close(adjust_color(x, FixedInputs(4)), x)  # the middle of each range
+    torch.testing.assert_close(adjust_color(x, FixedInputs(4, brightness=0.75)), x + 0.25)
+    gray = adjust_color(x, FixedInputs(4, saturation=0.0))
     torch.testing.assert_close(gray, x.mean(dim=1, keepdim=True).expand_as(x))
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    torch.testing.assert_close(adjust_color(x, FixedDraws(4, contrast=0.0)), mean + (x - mean) / 2)
+    torch.testing.assert_close(adjust_color(x, FixedInputs(4, contrast=0.0)), mean + (x - mean) / 2)
 
 
 def test_translation_fills_with_zero() -> None:
     x = noise_images(height=16, width=24)
-    y = translate(x, FixedDraws(4, xint_x=0.999, xint_y=0.0), limit=1 / 8)  # 3 right, 2 up
+    y = translate(x, FixedInputs(4, xint_x=0.999, xint_y=0.0), limit=1 / 8)  # 3 right, 2 up
     torch.testing.assert_close(y[:, :, :14, 3:], x[:, :, 2:, :21])
     assert not y[:, :, 14:].any()
     assert not y[:, :, :, :3].any()
@@ -36,12 +36,12 @@ def test_shifts_are_uniform() -> None:
 
 
 def test_p_and_policies() -> None:
-    x, draws = noise_images(400, 1, 8, 8), keyed(400)
-    assert DiffAugment()(x, 0.0, draws) is x
-    changed = (DiffAugment(["color"])(x, 0.25, draws) != x).any(dim=3).any(dim=2).double().mean()
+    x, inputs = noise_images(400, 1, 8, 8), keyed(400)
+    assert DiffAugment()(x, 0.0, inputs) is x
+    changed = (DiffAugment(["color"])(x, 0.25, inputs) != x).any(dim=3).any(dim=2).double().mean()
     assert abs(changed - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
-    assert (DiffAugment()(x, 1.0, draws) != x).any(dim=3).any(dim=2).all()
-    assert torch.equal(DiffAugment([])(x, 1.0, draws), x)
+    assert (DiffAugment()(x, 1.0, inputs) != x).any(dim=3).any(dim=2).all()
+    assert torch.equal(DiffAugment([])(x, 1.0, inputs), x)
     with pytest.raises(UserError, match=r"augment.policies=colour.*color"):
         DiffAugment(["colour"])
 

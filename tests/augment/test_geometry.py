@@ -13,7 +13,7 @@ from stylegen.augment.geometry import (
     random_rotation,
 )
 from stylegen.augment.pipeline import AdaPipeline
-from tests.support.augment_inputs import FixedDraws, keyed
+from tests.support.augment_inputs import FixedInputs, keyed
 
 STRENGTHS = AdaPipeline(scale_std=0.2, rotate_max=1.0, aniso_std=0.2, xfrac_std=0.125)
 ALL = ("scale", "rotate", "aniso", "xfrac")
@@ -21,11 +21,11 @@ ALL = ("scale", "rotate", "aniso", "xfrac")
 
 def test_closed_forms() -> None:
     s = 2**0.3
-    assert isotropic_scale(FixedDraws(scale=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, 1 / s, 1])
-    assert anisotropic_scale(FixedDraws(aniso=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, s, 1])
-    shift = fractional_translation(FixedDraws(xfrac_x=1.0, xfrac_y=-2.0), 1, height=16, width=32, std=0.125)
+    assert isotropic_scale(FixedInputs(scale=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, 1 / s, 1])
+    assert anisotropic_scale(FixedInputs(aniso=1.5), 1, 0.2)[0].diag().tolist() == pytest.approx([1 / s, s, 1])
+    shift = fractional_translation(FixedInputs(xfrac_x=1.0, xfrac_y=-2.0), 1, height=16, width=32, std=0.125)
     assert shift[0, :2, 2].tolist() == [-4, 4]
-    quarter = random_rotation(FixedDraws(rotate_before=0.75), "rotate_before", 1, 1.0)[0]
+    quarter = random_rotation(FixedInputs(rotate_before=0.75), "rotate_before", 1, 1.0)[0]
     torch.testing.assert_close(quarter, torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]))
 
 

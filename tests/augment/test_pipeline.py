@@ -5,7 +5,7 @@ import torch
 
 from stylegen.augment.pipeline import PRESETS, AdaPipeline, operations_of
 from stylegen.errors import UserError
-from tests.support.augment_inputs import FixedDraws, keyed, keyed_inputs, noise_images, smooth
+from tests.support.augment_inputs import FixedInputs, keyed, keyed_inputs, noise_images, smooth
 
 EVERYTHING = AdaPipeline("bgcfnc")
 
@@ -31,7 +31,7 @@ def test_identity_at_p_zero_bit_for_bit(preset: str) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_closed_gates_leave_the_image(preset: str) -> None:
     x = noise_images()
-    torch.testing.assert_close(AdaPipeline(preset)(x, 0.5, FixedDraws(4)), x, atol=1e-5, rtol=0)
+    torch.testing.assert_close(AdaPipeline(preset)(x, 0.5, FixedInputs(4)), x, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -42,7 +42,7 @@ def test_strength_changes_the_image(preset: str) -> None:
 
 def test_a_shift_in_the_pipeline_moves_the_image_right_and_down() -> None:
     x = smooth()
-    y = AdaPipeline("xint")(x, 1.0, FixedDraws(2, xint_x=0.9, xint_y=0.8))  # 0.8 * 4 = 3.2 and 0.6 * 4 = 2.4
+    y = AdaPipeline("xint")(x, 1.0, FixedInputs(2, xint_x=0.9, xint_y=0.8))  # 0.8 * 4 = 3.2 and 0.6 * 4 = 2.4
     torch.testing.assert_close(y[:, :, 2:, 3:], x[:, :, :-2, :-3], atol=1e-4, rtol=0)
 
 
@@ -79,18 +79,18 @@ def test_half_precision_is_augmented_in_float32() -> None:
 def test_derivatives(channels: int) -> None:
     """First and second derivatives with respect to the images, with all operations enabled."""
     x = noise_images(1, channels, 5, 4).requires_grad_(True)
-    draws = keyed(1, first=3, noise=x.shape[1:])
-    assert torch.autograd.gradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))
-    assert torch.autograd.gradgradcheck(lambda t: EVERYTHING(t.square(), 1.0, draws), (x,))
+    inputs = keyed(1, first=3, noise=x.shape[1:])
+    assert torch.autograd.gradcheck(lambda t: EVERYTHING(t.square(), 1.0, inputs), (x,))
+    assert torch.autograd.gradgradcheck(lambda t: EVERYTHING(t.square(), 1.0, inputs), (x,))
 
 
 def test_second_derivative_of_a_penalty_equals_that_of_the_matrix() -> None:
     """The pipeline is affine in the image, A x + b, so the gradient of |A^T w|^2 with respect to w is 2 A A^T w."""
     x = noise_images(1, 1, 6, 6)
-    draws = keyed(1, first=5, noise=x.shape[1:])
-    A = torch.autograd.functional.jacobian(lambda t: EVERYTHING(t, 1.0, draws), x).reshape(36, 36)
+    inputs = keyed(1, first=5, noise=x.shape[1:])
+    A = torch.autograd.functional.jacobian(lambda t: EVERYTHING(t, 1.0, inputs), x).reshape(36, 36)
     w = torch.randn(36, dtype=torch.float64, requires_grad=True)
     x.requires_grad_(True)
-    (gradient,) = torch.autograd.grad((EVERYTHING(x, 1.0, draws).flatten() * w).sum(), x, create_graph=True)
+    (gradient,) = torch.autograd.grad((EVERYTHING(x, 1.0, inputs).flatten() * w).sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(gradient.square().sum(), w)
     torch.testing.assert_close(second, 2 * A @ A.T @ w.detach())

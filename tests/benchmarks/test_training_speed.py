@@ -138,7 +138,7 @@ def test_the_memory_of_a_compiled_step_is_that_of_the_eager_one(monkeypatch: pyt
         (1500, "Use smaller generator.channel_base"),
     ],
 )
-def test_what_does_not_fit_says_how_much_it_needs(
+def test_what_does_not_fit_reports_how_much_it_needs(
     monkeypatch: pytest.MonkeyPatch, capsys: Any, available: int, fix: str
 ) -> None:
     monkeypatch.setattr(memory_use, "step_bytes", lambda subject, images, part: 2**20 * (1200 + 100 * part))

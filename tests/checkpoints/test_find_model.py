@@ -338,15 +338,15 @@ def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked = []
+    requested = []
 
     def answer(repository: str, file: str, revision: str | None) -> str:
-        asked.append((repository, file, revision))
+        requested.append((repository, file, revision))
         return str(tmp_path / "model.safetensors")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", answer)
     assert find_model("hf:someone/faces@v2") == tmp_path / "model.safetensors"
-    assert asked == [("someone/faces", "model.safetensors", "v2")]
+    assert requested == [("someone/faces", "model.safetensors", "v2")]
 
     def refuse(*arguments: object, **options: object) -> None:
         raise RuntimeError("404 Client Error\nmore")

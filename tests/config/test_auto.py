@@ -75,7 +75,7 @@ def test_they_fill_what_is_not_given(data: Path) -> None:
     assert config.total_kimg == 25000
 
 
-def test_an_experiments_values_stand() -> None:
+def test_an_experiments_values_are_kept() -> None:
     config = compose_config("train", ["auto=true"])  # the default experiment sets everything else
     plain = compose_config("train", [])
     assert config.discriminator.mbstd_group_size == plain.discriminator.mbstd_group_size
@@ -83,7 +83,7 @@ def test_an_experiments_values_stand() -> None:
     assert config.w_avg_decay == 0.995
 
 
-def test_the_values_of_a_file_that_an_experiment_starts_from_stand() -> None:
+def test_the_values_of_a_file_that_an_experiment_starts_from_are_kept() -> None:
     config = compose_config("train", ["experiment=lsunchurch256_stylegan2", "auto=true", "data.path=openmoji"])
     assert (config.regularizers.r1.gamma, config.batch_size) == (100, 32)  # from the experiment; from config F
     assert (config.generator.channel_base, config.ema.kimg, config.ema.rampup) == (32768, 10, None)

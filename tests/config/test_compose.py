@@ -179,7 +179,8 @@ def test_stylegan3_has_neither_path_length_nor_mixing_with_its_preset() -> None:
     assert notices(own, dataset) == []
     assert notices(compose_config("train", []), dataset) == []
     assert (
-        "limits the slope" in notices(compose_config("train", ["loss=wasserstein", "regularizers=drift"]), dataset)[0]
+        "limits the gradient norm"
+        in notices(compose_config("train", ["loss=wasserstein", "regularizers=drift"]), dataset)[0]
     )
     assert notices(compose_config("train", ["preset=wgan"]), dataset) == []
 

@@ -1,11 +1,11 @@
-"""`init=` without `experiment=`: the run has the networks of the weights, and what is said about it."""
+"""`init=` without `experiment=`: the run has the networks of the weights, and a line reports it."""
 
 from pathlib import Path
 
 import pytest
 
 from stylegen.__main__ import main
-from stylegen.config import own_images
+from stylegen.config import user_dataset
 from stylegen.config.initial_networks import initial_networks
 from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
@@ -25,14 +25,14 @@ def composed(path: Path, *overrides: str) -> TrainSettings:
     return compose_train([f"data.path={path}", *overrides])
 
 
-def said(config: TrainSettings, count: int, side: int) -> list[str]:
+def reported(config: TrainSettings, count: int, side: int) -> list[str]:
     class Opened:
         spec = ImageSpec(side)
 
         def __len__(self) -> int:
             return count
 
-    return own_images.reasons(config, Opened())
+    return user_dataset.reasons(config, Opened())
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_a_packaged_model_gives_generator_and_resolution(device: str, tmp_path: 
     assert config.ema.rampup is None
 
 
-def test_what_is_said_about_a_packaged_model(tmp_path: Path) -> None:
-    lines = said(composed(images(tmp_path), CPU, MODEL), 8, 64)
+def test_the_report_for_a_packaged_model(tmp_path: Path) -> None:
+    lines = reported(composed(images(tmp_path), CPU, MODEL), 8, 64)
     assert len(lines) == 5
     assert lines[1] == (
         "64 px (data.convert=rgb): the resolution of init=portraits64, to which smaller images are enlarged"
@@ -83,7 +83,7 @@ def test_a_run_gives_both_networks(name: str, run: Path, tmp_path: Path) -> None
     assert (config.generator.activation, config.generator.use_noise) == ("relu", True)
     assert (config.generator.z_dim, config.generator.channel_max, config.discriminator.mapping_layers) == (8, 8, 3)
     assert (config.data.resolution, config.data.convert, config.data.use_labels) == (16, "gray", False)
-    lines = said(config, 8, 16)
+    lines = reported(config, 8, 16)
     assert lines[1] == f"16 px (data.convert=gray): the resolution of init={run / name}"
     assert lines[2].endswith(f": the networks of init={run / name}")
 

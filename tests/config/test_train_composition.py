@@ -1,4 +1,4 @@
-"""A continued run keeps its settings, and the demo's recipe applies to other images only by name."""
+"""A continued run keeps its settings, and the default recipe applies to other images only by name."""
 
 from pathlib import Path
 

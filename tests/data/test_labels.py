@@ -9,7 +9,7 @@ from stylegen.data.metadata import parse_labels
 from stylegen.errors import UserError
 from stylegen.latent.seeds import random_labels
 from stylegen.one_hot import OneHot, members
-from stylegen.training.random_inputs import InputSpec, KeyedDraws
+from stylegen.training.random_inputs import InputSpec, KeyedRandomInputs
 from tests.support.datasets import encode, write_folder
 
 LABELS = [0, 1, 2, 0, 1, 2, 0]
@@ -56,7 +56,7 @@ def test_generated_labels_come_from_indices_too():
     for table in (rows, OneHot(rows.argmax(1), 3)):
         assert torch.equal(random_labels([4, 5, 6, 7], table), random_labels([4, 5, 6, 7], rows))
         found, expected = (
-            KeyedDraws(1, 4, labels).inputs("G_main", torch.arange(9), InputSpec(generated=9)).synthesis
+            KeyedRandomInputs(1, 4, labels).generate("G_main", torch.arange(9), InputSpec(generated=9)).synthesis
             for labels in (table, rows)
         )
         assert torch.equal(found.labels, expected.labels)

@@ -62,9 +62,9 @@ def test_rendered_on_white_at_four_times_the_size_and_averaged():
     alpha = layers[..., 3:] / 255
     on_white = layers[..., :3] * alpha + 255 * (1 - alpha)
     averaged = on_white.reshape(32, 4, 32, 4, 3).mean((1, 3))
-    drawn = openmoji.render_glyph("1F9D1-1F3FD", 32)
-    assert drawn.dtype == np.uint8
-    assert np.abs(drawn - averaged).max() <= 1
+    rendered = openmoji.render_glyph("1F9D1-1F3FD", 32)
+    assert rendered.dtype == np.uint8
+    assert np.abs(rendered - averaged).max() <= 1
 
 
 def test_heads_fill_the_frame(small):

@@ -1,6 +1,6 @@
 """Real runs that were made to fail, and healthy ones: the recorded evidence gives the right cause.
 
-recorded/<name>.json is the `Evidence` of a run of the demo's recipe; docs/troubleshooting.md has the commands.
+recorded/<name>.json is the `Evidence` of a run of the default recipe; docs/troubleshooting.md has the commands.
 """
 
 import json

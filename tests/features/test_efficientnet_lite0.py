@@ -96,7 +96,7 @@ def test_a_package_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pyte
     assert not sha256(changed).startswith(weights.PUBLISHED["efficientnet_lite0"].hash_prefix)
 
 
-def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_message_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(PublishedWeights, "in_package", lambda self: None)

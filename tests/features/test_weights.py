@@ -56,7 +56,7 @@ def test_random_features_need_no_file(hub: Path) -> None:
     assert require_weights("random_vgg16") is None
 
 
-def test_without_a_network_it_says_what_to_bring_from_where_to_where(hub: Path) -> None:
+def test_without_a_network_the_message_names_source_and_target(hub: Path) -> None:
     with pytest.raises(UserError) as caught:
         require_weights("inception")
     message = str(caught.value)
@@ -88,7 +88,7 @@ def test_one_setting_for_several_extractors(hub: Path, tmp_path: Path) -> None:
     assert require_weights("inception", tmp_path / "empty") == in_hub
 
 
-def test_an_extractor_of_two_files_asks_for_the_one_that_is_missing(hub: Path) -> None:
+def test_an_extractor_of_two_files_names_the_one_that_is_missing(hub: Path) -> None:
     put(hub, PUBLISHED["vgg16"].filename, b"other")
     with pytest.raises(UserError, match=r"vgg16-397923af\.pth has SHA-256"):
         require_all_weights("lpips")

@@ -10,7 +10,7 @@ from stylegen.augment.pipeline import PRESETS, AdaPipeline
 from tests.support.golden import Golden, assert_output, files, load
 
 
-class PercentileDraws:
+class PercentileInputs:
     """All gates open, every number at `percentile` of its distribution, by the reference's definition."""
 
     def __init__(self, percentile: float, count: int) -> None:
@@ -44,5 +44,5 @@ def test_every_operation(golden: Golden) -> None:
         operation, percentile = name.split(".", 1)
         images = golden["in.gray" if operation.endswith("_gray") else "in.images"]
         pipeline = AdaPipeline(operation.removesuffix("_gray"))
-        out = pipeline(images, 1.0, PercentileDraws(float(percentile), len(images)))
+        out = pipeline(images, 1.0, PercentileInputs(float(percentile), len(images)))
         assert_output(out, golden[name], name)

@@ -24,13 +24,13 @@ from tests.support.golden import Golden, assert_gradient, files, load
 PHASES = ["G_main", "D_main"]  # the order of `in.z_per_phase`
 
 
-class RecordedDraws:
+class RecordedInputs:
     """The recorded latents. The labels are not: the loss gives generated images those of the reals."""
 
     def __init__(self, golden: Golden) -> None:
         self.golden, self.batch, self.attempt = golden, golden.config["batch"], 0
 
-    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+    def generate(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
         step = int(indices[0]) // self.batch
         z = self.golden["in.z_per_phase"][step, PHASES.index(phase)]
         return PhaseInputs(SynthesisInputs(z, torch.zeros_like(self.golden["in.c"][step]), noise=()))
@@ -61,7 +61,7 @@ def build(golden: Golden) -> TrainingStep:
     }
     assert ema["base_value"] == 0
     options = StepOptions(optimizer=adam, ema=EMA(ema["final_value"] / 1000, None, ema["total_nimg"] / 1000))
-    return TrainingStep(G, D, Objective(Relativistic("single"), penalties), RecordedDraws(golden), options)
+    return TrainingStep(G, D, Objective(Relativistic("single"), penalties), RecordedInputs(golden), options)
 
 
 def trained(golden: Golden) -> TrainingStep:

@@ -23,7 +23,7 @@ from tests.support.golden import Golden, assert_gradient, assert_output, files, 
 PHASES = ["G_main", "G_path_length", "D_main", "D_r1"]  # the order of `in.z_per_phase`
 
 
-class RecordedDraws:
+class RecordedInputs:
     """The reference's latents and directions."""
 
     def __init__(self, golden: Golden) -> None:
@@ -32,7 +32,7 @@ class RecordedDraws:
     def _step(self, indices: Tensor) -> int:
         return int(indices[0]) // self.batch
 
-    def inputs(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+    def generate(self, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
         if not spec.generated:
             return PhaseInputs()
         z = self.golden["in.z_per_phase"][self._step(indices), PHASES.index(phase)][: spec.generated]
@@ -56,7 +56,7 @@ def build(golden: Golden) -> TrainingStep:
     adam = AdamSettings(config["lr"], config["lr"], config["betas"], config["betas"], config["eps"])
     options = StepOptions(optimizer=adam, ema=EMA(config["ema_kimg"], config["ema_rampup"]), w_avg_decay=0.998)
     objective = Objective(LOSSES["nonsaturating"](), regularizers)
-    return TrainingStep(G, D, objective, RecordedDraws(golden), options)
+    return TrainingStep(G, D, objective, RecordedInputs(golden), options)
 
 
 @pytest.mark.parametrize("path", files("train_steps"))

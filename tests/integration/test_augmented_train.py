@@ -64,8 +64,8 @@ def test_real_and_fake_are_augmented_apart_in_every_phase() -> None:
     fake_g, real_d, fake_d, real_r1 = critic.seen
     assert all((seen - step.real).abs().amax(dim=(1, 2, 3)).min() > 0.01 for seen in (real_d, real_r1))
     assert (real_d - real_r1).abs().amax() > 0.01  # phases have independent random numbers
-    draws = keyed_inputs(0, "D_main/real", step.indices)
-    torch.testing.assert_close(real_d, AdaPipeline("bgc")(step.real, 0.8, draws))
+    inputs = keyed_inputs(0, "D_main/real", step.indices)
+    torch.testing.assert_close(real_d, AdaPipeline("bgc")(step.real, 0.8, inputs))
     assert fake_g.shape == fake_d.shape
 
 
@@ -74,6 +74,6 @@ def test_r1_differentiates_by_the_image_before_augmentation() -> None:
     term = phase("D_r1").term
     value, _ = term.scalar(term.measure(phase("D_r1").prepare(step)).values)
     x = step.real.clone().requires_grad_(True)
-    draws = keyed_inputs(0, "D_r1/real", step.indices)
-    logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, draws), step.labels)
+    inputs = keyed_inputs(0, "D_r1/real", step.indices)
+    logits = RecordingCritic()(AdaPipeline("bgc")(x, 0.9, inputs), step.labels)
     torch.testing.assert_close(value, 5 * squared_gradients(x, logits).mean())

@@ -68,7 +68,7 @@ def test_it_resumes_bit_for_bit_in_any_phase(kimg: str, grown: Path, tmp_path: P
         assert (folder / "samples" / image.name).read_bytes() == image.read_bytes()
 
 
-def test_an_evaluation_that_was_owed_is_that_of_its_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pending_evaluation_belongs_to_its_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a kill during an evaluation, in a fade or at the end, it is repeated with the same networks."""
     calls: list[Any] = []
     killed_at = 0
@@ -137,6 +137,6 @@ def test_a_changed_schedule_is_refused(grown: Path, tmp_path: Path, capsys: pyte
     assert "growth.fade_kimg: 0.16 -> 0.12" in refused(command, tmp_path, capsys)
 
 
-def test_the_schedule_stands_in_the_record(grown: Path) -> None:
+def test_the_schedule_is_in_the_record(grown: Path) -> None:
     first = json.loads((grown / "metrics.jsonl").read_text().splitlines()[0])
     assert {"growth/resolution", "growth/alpha"} <= first.keys()

@@ -54,20 +54,20 @@ def test_images_are_the_same_bytes_again(run_folder: Path, tmp_path: Path) -> No
 def test_figures(overrides: list[str], cells: tuple[int, int], run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
     assert main(["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", "captions=false", *overrides]) == 0
-    with Image.open(out) as picture:
-        assert picture.size == tuple(n * (16 + 2) - 2 for n in reversed(cells))
+    with Image.open(out) as figure:
+        assert figure.size == tuple(n * (16 + 2) - 2 for n in reversed(cells))
 
 
 def test_mixing_all_layers_copies_the_column_and_none_keeps_the_row(run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
     arguments = ["sample", f"snapshot={run_folder}", f"out={out}", "scale=1", "mode=mixing", "seeds=0", "mix_seeds=1"]
     assert main([*arguments, "layers=0-5", "captions=false"]) == 0
-    with Image.open(out) as picture:
-        column, cell = picture.crop((18, 0, 34, 16)), picture.crop((18, 18, 34, 34))
+    with Image.open(out) as figure:
+        column, cell = figure.crop((18, 0, 34, 16)), figure.crop((18, 18, 34, 34))
     assert column.tobytes() == cell.tobytes()
 
 
-def test_default_names_say_what_was_sampled(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_names_describe_the_samples(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sampled = run_folder / "sampled"
     for override in ("truncation_psi=0.7", "truncation_psi=1", "truncation_psi=0.7"):
         assert main(["sample", f"snapshot={run_folder}", "mode=grid", "seeds=0-3,9", override]) == 0

@@ -36,8 +36,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     for k in range(CLASSES):
         noise = randomness.uniform(k, "pictures", torch.arange(IMAGES), (3, 16, 16))
-        for i, picture in enumerate((noise * 255).to(torch.uint8)):
-            write_png(folder / f"{k}-{i}.png", picture)
+        for i, image in enumerate((noise * 255).to(torch.uint8)):
+            write_png(folder / f"{k}-{i}.png", image)
     labels = [[path.name, int(path.name[0])] for path in sorted(folder.glob("*.png"))]
     (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
     return folder

@@ -59,7 +59,7 @@ def test_a_continued_run_ends_bit_for_bit_where_an_undisturbed_one_ends(
         assert_equal(ours[part], theirs[part], part)
 
 
-def test_a_finished_run_says_so(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_reports_it(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")}
     assert train(undisturbed, "total_kimg=0.144", "regularizers=r1_path_length") == 0
     assert "already finished" in capsys.readouterr().out

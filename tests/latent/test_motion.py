@@ -102,7 +102,7 @@ def test_other_networks_cannot_be_moved() -> None:
             chosen_motion(tiny_generator(), **settings)
 
 
-@pytest.mark.parametrize("kind", ["circle", "turn"])
+@pytest.mark.parametrize("kind", ["circle", "rotate"])
 def test_frames_of_a_moving_video(sampler: Sampler, kind: str) -> None:
     """The motion of each frame, after the sampler's own, at any batch size; one seed is enough for a loop."""
     pose = motion_matrix((0.0, 0.05))
@@ -114,7 +114,9 @@ def test_frames_of_a_moving_video(sampler: Sampler, kind: str) -> None:
     assert (frames.int() - again.int()).abs().max() <= 1
     k = 2
     angle = 2 * math.pi * k / 6
-    own = motion_matrix(rotate=120) if kind == "turn" else motion_matrix((0.1 * math.cos(angle), 0.1 * math.sin(angle)))
+    own = (
+        motion_matrix(rotate=120) if kind == "rotate" else motion_matrix((0.1 * math.cos(angle), 0.1 * math.sin(angle)))
+    )
     expected = sampler.replaced(motion=own @ pose).images([5])[0]
     assert (frames[k].int() - expected.int()).abs().max() <= 1
     assert len(frames) == 6
@@ -125,7 +127,7 @@ def test_frames_of_a_moving_video(sampler: Sampler, kind: str) -> None:
 
 def test_the_sticking_figure_shows_a_column_over_time(sampler: Sampler) -> None:
     other = Sampler(tiny_generator(32))
-    cells = StickingFigure(seeds=[3, 4, 9], frames=16, beside=other).cells(sampler)
+    cells = StickingFigure(seeds=[3, 4, 9], frames=16, second=other).cells(sampler)
     assert cells.images.shape == (2 * 6, 3, 32, 32)
     assert cells.captions.columns[3:] == ["stylegan2, first", "stylegan2, over time", "stylegan2, last"]
     for k, own in ((0, sampler), (3, other)):

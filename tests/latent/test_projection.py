@@ -55,16 +55,16 @@ def generator() -> StyleGenerator:
     return G.eval().requires_grad_(False)
 
 
-def own_images(generator: StyleGenerator, count: int = 2) -> list[tuple[str, Tensor]]:
+def generated_images(generator: StyleGenerator, count: int = 2) -> list[tuple[str, Tensor]]:
     z = torch.randn(count, 16, generator=torch.Generator().manual_seed(1))
     images = generator(z).clamp(-1, 1)
     return [(f"image{i}", image) for i, image in enumerate(images)]
 
 
-def test_own_images_are_found_again(generator: StyleGenerator) -> None:
+def test_generated_images_are_found_again(generator: StyleGenerator) -> None:
     """W finds an image of the generator; W+ and pivotal tuning come closer, image by image."""
     options = ProjectionOptions(steps=80, tuning_steps=40, tuning_rate=3e-3, w_samples=1000)
-    projector, named = Projector(generator, PIXELS, options), own_images(generator)
+    projector, named = Projector(generator, PIXELS, options), generated_images(generator)
     plus = project_images(projector, named, "w+")
     tuned = project_images(projector, named, "pivotal")
     assert list(plus.images) == ["w", "w+"]
@@ -84,7 +84,7 @@ def test_own_images_are_found_again(generator: StyleGenerator) -> None:
 def test_an_image_does_not_depend_on_its_batch(generator: StyleGenerator) -> None:
     """Nor on other images, the batch's size, or its place: noise depends on the step only."""
     exact = copy.deepcopy(generator).double()
-    named = own_images(exact, 3)
+    named = generated_images(exact, 3)
     found = {}
     for size in (1, 2, 8):
         projector = Projector(exact, PIXELS, ProjectionOptions(steps=6, w_samples=50))
@@ -146,7 +146,9 @@ def test_divergence_is_an_error(generator: StyleGenerator) -> None:
     for options in (ProjectionOptions(steps=2, w_samples=10), ProjectionOptions(steps=1, w_samples=10, tuning_steps=1)):
         space = "w" if options.steps == 2 else "pivotal"
         with pytest.raises(UserError, match=r"learning_rate=0\.1|tuning_rate=0\.0003"):
-            project_images(Projector(generator, Matching(NoFeatures(), 1e60), options), own_images(generator), space)
+            project_images(
+                Projector(generator, Matching(NoFeatures(), 1e60), options), generated_images(generator), space
+            )
 
 
 def test_the_schedule_of_the_rate() -> None:

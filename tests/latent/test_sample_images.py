@@ -52,7 +52,7 @@ def test_an_interrupted_command_continues_to_the_same_bytes(suffix: str, tmp_pat
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     whole, killed = tmp_path / "whole" / f"out{suffix}", tmp_path / "killed" / f"out{suffix}"
-    options = {"keep_both": False, "continues": "settings", "beside": "latents.npz"}
+    options = {"keep_both": False, "continues": "settings", "companion": "latents.npz"}
     place(lambda path: images.write(Sampler(generator, batch_size=2), 1, path), whole, **options)
     with pytest.raises(Killed):
         place(lambda path: images.write(KilledSampler(generator, batch_size=2), 1, path), killed, **options)

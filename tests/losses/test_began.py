@@ -8,7 +8,7 @@ from stylegen import randomness
 from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.losses.began import Began
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, TrainingStep
 from tests.support.loss_formulas import assert_formulas
 from tests.support.tiny import tiny_generator
@@ -62,8 +62,8 @@ def test_an_error_that_is_not_finite_does_not_change_k() -> None:
 def training() -> TrainingStep:
     with randomness.seeded_construction(0, "critic"):
         critic = Discriminator(8, head="autoencoder", head_dim=4, channel_base=64, channel_max=8, mbstd_num_channels=0)
-    draws = KeyedDraws(0, 8, torch.zeros(1, 0))
-    return TrainingStep(tiny_generator(8), critic, Objective(Began(gamma=1.0, k_rate=0.01)), draws)
+    random_inputs = KeyedRandomInputs(0, 8, torch.zeros(1, 0))
+    return TrainingStep(tiny_generator(8), critic, Objective(Began(gamma=1.0, k_rate=0.01)), random_inputs)
 
 
 def test_k_continues_from_a_checkpoint_bit_for_bit() -> None:

@@ -47,8 +47,8 @@ def is_of_outputs(regularizer: Regularizer) -> bool:
 def new_batch(
     regularizer: Regularizer, critic: Callable[..., DiscriminatorOutputs], count: int = 5, downscale: int = 1
 ) -> CriticBatch:
-    drawn = randomness.generate(0, torch.arange(count), regularizer.random_inputs(SHAPE, 2))
-    random = {name: value.double() for name, value in drawn.items()}
+    generated = randomness.generate(0, torch.arange(count), regularizer.random_inputs(SHAPE, 2))
+    random = {name: value.double() for name, value in generated.items()}
     real, fake = (numbers(kind, *SHAPE, count=count).requires_grad_() for kind in ("real", "fake"))
     labels = torch.zeros(count, 0)
     regularizer.begin_step(10**6)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stylegen.__main__ import main
 from stylegen.training.phases import Phase
-from stylegen.training.random_inputs import InputSpec, KeyedDraws, PhaseInputs
+from stylegen.training.random_inputs import InputSpec, KeyedRandomInputs, PhaseInputs
 from stylegen.training.step import TrainingStep
 from tests.support.runs import assert_equal, lines, state
 from tests.support.tiny import TINY_RUN
@@ -21,18 +21,18 @@ RUN = [*TINY_RUN, "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kim
 RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedDraws, Tensor], Tensor]) -> None:
+def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedRandomInputs, Tensor], Tensor]) -> None:
     """NaN latents for the images selected by `bad`, the same in every replay."""
-    inputs = KeyedDraws.inputs
+    generate = KeyedRandomInputs.generate
 
-    def planted(self: KeyedDraws, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
-        found = inputs(self, phase, indices, spec)
+    def planted(self: KeyedRandomInputs, phase: str, indices: Tensor, spec: InputSpec) -> PhaseInputs:
+        found = generate(self, phase, indices, spec)
         if found.synthesis is None:
             return found
         z = torch.where(bad(self, indices[: spec.generated])[:, None], torch.nan, found.synthesis.z)
         return found._replace(synthesis=found.synthesis._replace(z=z))
 
-    monkeypatch.setattr(KeyedDraws, "inputs", planted)
+    monkeypatch.setattr(KeyedRandomInputs, "generate", planted)
 
 
 def train(folder: Path, *overrides: str) -> int:
@@ -40,7 +40,7 @@ def train(folder: Path, *overrides: str) -> int:
 
 
 def test_one_bad_step_is_skipped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(monkeypatch, lambda draws, indices: indices == 203)
+    plant(monkeypatch, lambda random_inputs, indices: indices == 203)
     kept = []
     run = TrainingStep._run
 
@@ -64,7 +64,7 @@ def test_one_bad_step_is_skipped_and_counted(tmp_path: Path, monkeypatch: pytest
 def test_a_row_of_bad_steps_sends_the_run_back_on_another_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plant(monkeypatch, lambda draws, indices: (indices >= 200) & (draws.attempt == 0))
+    plant(monkeypatch, lambda random_inputs, indices: (indices >= 200) & (random_inputs.attempt == 0))
     assert train(tmp_path / "whole") == 0
     message = "warning: 6 steps in a row without finite gradients up to 0.256 kimg; going back to 0.16 kimg"
     assert message in capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_a_row_of_bad_steps_sends_the_run_back_on_another_way(
 def test_a_run_without_a_checkpoint_goes_back_to_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plant(monkeypatch, lambda draws, indices: indices >= 8 if draws.attempt == 0 else indices < 0)
+    plant(monkeypatch, lambda random_inputs, indices: indices >= 8 if random_inputs.attempt == 0 else indices < 0)
     assert train(tmp_path, "total_kimg=0.16") == 0
     assert "going back to 0 kimg" in capsys.readouterr().err
     assert [line["kimg"] for line in lines(tmp_path)] == pytest.approx([0.08, 0.16])
@@ -91,7 +91,7 @@ def test_a_run_that_goes_on_in_another_folder_goes_back_to_where_it_came_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "first", "total_kimg=0.16") == 0
-    plant(monkeypatch, lambda draws, indices: (indices >= 160) & (draws.attempt == 0))
+    plant(monkeypatch, lambda random_inputs, indices: (indices >= 160) & (random_inputs.attempt == 0))
     assert train(tmp_path / "second", f"resume={tmp_path / 'first'}", "total_kimg=0.28") == 0
     assert "going back to 0.16 kimg" in capsys.readouterr().err
     assert state(tmp_path / "second")["clock"]["images_seen"] == 280
@@ -102,7 +102,7 @@ def test_a_signal_is_heard_though_the_run_diverges(
 ) -> None:
     """The signal arrives in the step that detects divergence, at 0.256 kimg."""
 
-    def bad(draws: KeyedDraws, indices: Tensor) -> Tensor:
+    def bad(random_inputs: KeyedRandomInputs, indices: Tensor) -> Tensor:
         if 255 in indices:
             os.kill(os.getpid(), signal.SIGTERM)
         return indices >= 200
@@ -117,7 +117,7 @@ def test_a_signal_is_heard_though_the_run_diverges(
 def test_a_run_that_always_diverges_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plant(monkeypatch, lambda draws, indices: indices >= 200)
+    plant(monkeypatch, lambda random_inputs, indices: indices >= 200)
     assert train(tmp_path, "attempts=2") == 1
     error = capsys.readouterr().err
     assert error.count("going back to 0.16 kimg") == 2
@@ -133,7 +133,7 @@ def test_out_of_memory_names_the_batch_and_what_helps(
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    monkeypatch.setattr(KeyedDraws, "inputs", full)
+    monkeypatch.setattr(KeyedRandomInputs, "generate", full)
     assert train(tmp_path) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert "out of memory with 8 image(s) at a time per device (batch_size=8)" in message

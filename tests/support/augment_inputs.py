@@ -9,7 +9,7 @@ from stylegen import randomness
 from stylegen.augment.augment_inputs import AugmentInputs, augment_inputs, augment_requests
 
 
-class FixedDraws:
+class FixedInputs:
     """Fixed inputs. Operations that are not named have a closed gate, uniform 1/2 and normal 0.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylegen.config.compose import compose_config
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training.batches import TrainingData
 from stylegen.training.checkpoint_io import write_checkpoint
@@ -25,7 +25,7 @@ def train(folder: Path, steps: int, load: Path | None = None, save: Path | None 
     config = compose_config("train", OVERRIDES)
     dataset = build_dataset(config)
     step = build_step(config, dataset).to(torch.float64)
-    step.draws = Double(step.draws)
+    step.random_inputs = Double(step.random_inputs)
     if load is not None:
         step.load_state_dict(torch.load(load, weights_only=True))
     data = TrainingData(DoubleImages(dataset), BATCH, steps * BATCH, seed=0)
@@ -33,7 +33,7 @@ def train(folder: Path, steps: int, load: Path | None = None, save: Path | None 
         step(images, labels)
     if save is not None:
         content = step.state_dict()
-        if is_first():
+        if is_rank0():
             write_checkpoint(content, save)
     weights: dict[str, Tensor] = step.modules.state_dict()
     return {"state": weights, "record": step.statistics.collect() if steps == STEPS else {}}
@@ -43,5 +43,5 @@ def begin_and_continue(folder: Path) -> None:
     """On two processes: train and save two.ckpt, then continue from one.ckpt, written by one process."""
     train(folder, BEGINNING, save=folder / "two.ckpt")
     result = train(folder, STEPS, load=folder / "one.ckpt")
-    if is_first():
+    if is_rank0():
         torch.save(result, folder / "result.pt")

@@ -1,4 +1,4 @@
-"""Small pickles whose values are far larger than the file, or take far longer to look at than to read."""
+"""Small pickles whose values are far larger than the file, or take far longer to traverse than to read."""
 
 import struct
 from collections.abc import Callable

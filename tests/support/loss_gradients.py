@@ -11,7 +11,7 @@ from stylegen.distributed import average_gradients
 from stylegen.losses import LOSSES, Loss
 from stylegen.networks.discriminator_heads import HEADS
 from stylegen.networks.stylegan2_discriminator import Discriminator
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.double import Double
 from tests.support.tiny import tiny_generator
@@ -42,9 +42,12 @@ def critic_for(loss: Loss) -> Discriminator:
 def gradients(loss: Loss, rank: int = 0, ranks: int = 1, micro_batch: int | None = None) -> dict[str, Tensor]:
     """Gradients after the main phases of generator and discriminator, averaged over ranks, by phase and parameter."""
     critic = critic_for(loss)
-    draws, options = Double(KeyedDraws(0, 8, torch.eye(CLASSES))), StepOptions(batch_per_device=micro_batch)
+    random_inputs, options = (
+        Double(KeyedRandomInputs(0, 8, torch.eye(CLASSES))),
+        StepOptions(batch_per_device=micro_batch),
+    )
     objective = Objective(copy.deepcopy(loss))
-    step = TrainingStep(tiny_generator(RESOLUTION), critic, objective, draws, options).to(torch.float64)
+    step = TrainingStep(tiny_generator(RESOLUTION), critic, objective, random_inputs, options).to(torch.float64)
     images = randomness.normal(0, "images", torch.arange(BATCH), (3, RESOLUTION, RESOLUTION)).double()[rank::ranks]
     labels = torch.eye(CLASSES).double()[torch.arange(BATCH) % CLASSES]
     labels[::4] = 0  # without label

@@ -14,7 +14,7 @@ from stylegen.networks.discriminator import RandomInputs
 from stylegen.regularizers.r1 import R1
 from stylegen.training.micro_batch import MicroBatch
 from stylegen.training.phases import Phase, build_phases
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from tests.support.tiny import tiny_generator
 
 
@@ -40,7 +40,7 @@ def micro_batch(p: float) -> tuple[MicroBatch, RecordingCritic, Callable[[str], 
         real=torch.rand(4, 3, 16, 16) * 2 - 1,
         labels=torch.zeros(4, 0),
         indices=torch.arange(8, 12),
-        draws=KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)),
+        random_inputs=KeyedRandomInputs(0, generator.z_dim, torch.zeros(1, 0)),
         augment=Augmentation(AdaPipeline("bgc"), Controller(p=p, target=None)),
     )
     phases = {phase.name: phase for phase in build_phases(LOSSES["nonsaturating"](), {"r1": R1(every=16)})}

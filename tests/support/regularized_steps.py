@@ -15,7 +15,7 @@ from stylegen.networks.stylegan2_discriminator import Discriminator
 from stylegen.randomness import Request
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.optimizer import AdamSettings
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.double import Double
 from tests.support.tiny import tiny_generator
@@ -54,11 +54,11 @@ def regularized_step(
     """A step with the regularizers of these names and arguments."""
     with randomness.seeded_construction(0, "critic"):
         critic = BottleneckCritic(SIDE, channel_base=64, channel_max=8, mbstd_group_size=2)
-    draws = Double(KeyedDraws(0, 8, torch.zeros(1, 0)))
+    random_inputs = Double(KeyedRandomInputs(0, 8, torch.zeros(1, 0)))
     options = StepOptions(batch_per_device=micro_batch, optimizer=AdamSettings(eps=1e-3))  # see `double.EPS`
     regularizers = {name: REGULARIZERS[name](**arguments) for name, arguments in settings.items()}
     objective = Objective(LOSSES["nonsaturating"](), regularizers)
-    return TrainingStep(tiny_generator(SIDE), critic, objective, draws, options).to(torch.float64)
+    return TrainingStep(tiny_generator(SIDE), critic, objective, random_inputs, options).to(torch.float64)
 
 
 def train(step: TrainingStep, steps: int) -> dict[str, Tensor]:

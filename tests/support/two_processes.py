@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from stylegen.config.compose import compose_config
-from stylegen.distributed import is_first, process_group, rank, world_size
+from stylegen.distributed import is_rank0, process_group, rank, world_size
 from stylegen.runs.build import build_dataset, build_step
 from stylegen.training.batches import TrainingData
 from stylegen.training.compilation import CompiledTerms, rare_terms
@@ -59,7 +59,7 @@ def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dic
     for name, parameter in [*step.G.named_parameters(), *step.G_ema.named_parameters()]:
         if name.endswith("strength"):  # starting from 0, an instance norm would remove everything before it
             parameter.data.fill_(1.0)
-    step.draws = Double(step.draws)
+    step.random_inputs = Double(step.random_inputs)
     if config.compile is True or config.compile == "true":  # by Dynamo, without generating kernels
         step.evaluate = CompiledTerms(print, eager=rare_terms(step.phases), backend="eager")
     batch = BATCH if step.growth is None else step.growth.batch_at
@@ -67,7 +67,7 @@ def train(out: Path, batch_per_device: int = 0, more: Sequence[str] = ()) -> dic
     for images, labels in data.batches(0, 0, torch.device("cpu")):
         step(images, labels)
     result = {"state": step.modules.state_dict(), "statistics": step.statistics.collect()}
-    if is_first():
+    if is_rank0():
         torch.save(result, out)
     return result
 
@@ -80,6 +80,6 @@ if __name__ == "__main__":
         found = {name: gradients(loss, rank(), world_size(), micro_batch=2) for name, loss in VARIANTS.items()}
         torch.save(found, folder / f"losses{rank()}.pt")
         regularized = regularized_steps.train(regularized_steps.regularized_step(micro_batch=2), 3)
-        if is_first():
+        if is_rank0():
             torch.save(regularized, folder / "regularizers.pt")
         change_processes.begin_and_continue(folder)

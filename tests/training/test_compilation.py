@@ -17,7 +17,7 @@ from stylegen.regularizers import REGULARIZERS
 from stylegen.training import compilation
 from stylegen.training.compilation import CompiledTerms, rare_terms
 from stylegen.training.micro_batch import Passes
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, TrainingStep
 from stylegen.training.terms import Part, Term, evaluate
 from tests.support.double import Double
@@ -32,8 +32,10 @@ def new_step(every: int = 1) -> TrainingStep:
         critic = Discriminator(SIDE, channel_base=32, channel_max=4, mbstd_group_size=2)
     regularizers = {name: REGULARIZERS[name](every=every) for name in ("r1", "path_length")}
     generator = tiny_generator(SIDE, channel_base=32, channel_max=4, mapping_layers=1)
-    draws = Double(KeyedDraws(0, generator.z_dim, torch.zeros(1, 0)))
-    return TrainingStep(generator, critic, Objective(LOSSES["nonsaturating"](), regularizers), draws).to(torch.float64)
+    random_inputs = Double(KeyedRandomInputs(0, generator.z_dim, torch.zeros(1, 0)))
+    return TrainingStep(generator, critic, Objective(LOSSES["nonsaturating"](), regularizers), random_inputs).to(
+        torch.float64
+    )
 
 
 def batch(number: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from stylegen.losses import LOSSES
 from stylegen.networks import DISCRIMINATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.checkpoint_io import read_checkpoint, write_checkpoint
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, TrainingStep
 from tests.support.tiny import tiny_generator
 
@@ -27,14 +27,19 @@ FLIPS = 200
 def step() -> TrainingStep:
     discriminator = DISCRIMINATORS["stylegan2"](resolution=8, channels=3, num_classes=0, channel_base=64, channel_max=8)
     objective = Objective(LOSSES["nonsaturating"](), {"r1": REGULARIZERS["r1"](gamma=1.0)})
-    return TrainingStep(tiny_generator(8), discriminator, objective, KeyedDraws(0, 8, torch.empty(4, 0)))
+    return TrainingStep(tiny_generator(8), discriminator, objective, KeyedRandomInputs(0, 8, torch.empty(4, 0)))
 
 
 @pytest.fixture(scope="module")
 def whole(step: TrainingStep) -> dict[str, Any]:
     """The content that a run saves after a step."""
     step(torch.zeros(8, 3, 8, 8), torch.zeros(8, 0))
-    evaluation = {"best": {"metric": "fid", "value": 5.0, "kimg": 0.008}, "owed": False, "spent": 1.0, "elapsed": 2.0}
+    evaluation = {
+        "best": {"metric": "fid", "value": 5.0, "kimg": 0.008},
+        "pending": False,
+        "spent": 1.0,
+        "elapsed": 2.0,
+    }
     return step.state_dict() | {
         "fingerprint": "00",
         "observers": {"log": {"offset": 0}, "evaluation": evaluation},
@@ -151,7 +156,7 @@ DAMAGE = {
     "an observer without its state": changed({}, "observers", "log"),
     "a negative offset": changed(-1, "observers", "log", "offset"),
     "a best metric of text": changed("x", "observers", "evaluation", "best", "value"),
-    "owed by a number": changed(1, "observers", "evaluation", "owed"),
+    "pending as a number": changed(1, "observers", "evaluation", "pending"),
     "infinite time": changed(float("inf"), "observers", "evaluation", "spent"),
     "no data": without("fingerprint"),
     "data of a number": changed(0, "fingerprint"),

@@ -17,7 +17,7 @@ SMALL = {"channel_base": 128, "channel_max": 8}
         ("orig", ["from_rgb", "conv0", "conv1"], ["conv0", "conv1"]),
     ],
 )
-def test_layers_are_counted_from_the_picture(architecture: str, first: list[str], others: list[str]) -> None:
+def test_layers_are_counted_from_the_image(architecture: str, first: list[str], others: list[str]) -> None:
     network = DISCRIMINATORS["stylegan2"](resolution=32, architecture=architecture, **SMALL)
     found = [names[0].rpartition(".")[0] for names in freezable_layers(network)]
     expected = [f"blocks.{r}.{layer}" for r, layers in ((32, first), (16, others), (8, others)) for layer in layers]

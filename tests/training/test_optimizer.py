@@ -10,7 +10,7 @@ from stylegen.errors import UserError
 from stylegen.training.optimizer import AdamSettings
 
 
-def test_without_a_schedule_rates_stand_still() -> None:
+def test_without_a_schedule_rates_are_constant() -> None:
     settings = AdamSettings()
     assert not settings.is_scheduled
     assert {settings.factor(t) for t in (0, 1, 10**9)} == {1.0}

@@ -15,7 +15,7 @@ from stylegen.regularizers import REGULARIZERS
 from stylegen.training.ema import EMA
 from stylegen.training.optimizer import AdamSettings, nonfinite_gradients
 from stylegen.training.phases import build_phases, lazy_correction
-from stylegen.training.random_inputs import InputSpec, KeyedDraws, PhaseInputs, SynthesisInputs
+from stylegen.training.random_inputs import InputSpec, KeyedRandomInputs, PhaseInputs, SynthesisInputs
 from stylegen.training.statistics import Statistics
 
 
@@ -43,57 +43,59 @@ def test_ema_copies_buffers() -> None:
 
 
 @pytest.fixture
-def draws() -> KeyedDraws:
-    return KeyedDraws(seed=1, z_dim=4, label_table=torch.eye(3)[[0, 0, 0, 1]], mixing_prob=0.9)
+def random_inputs() -> KeyedRandomInputs:
+    return KeyedRandomInputs(seed=1, z_dim=4, label_table=torch.eye(3)[[0, 0, 0, 1]], mixing_prob=0.9)
 
 
 def tensors(inputs: PhaseInputs | SynthesisInputs) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(inputs) if leaf is not None]
 
 
-def synthesis_inputs(draws: KeyedDraws, phase: str, count: int, num_ws: int = 1) -> SynthesisInputs:
-    inputs = draws.inputs(phase, torch.arange(count), InputSpec(generated=count, num_ws=num_ws)).synthesis
+def synthesis_inputs(random_inputs: KeyedRandomInputs, phase: str, count: int, num_ws: int = 1) -> SynthesisInputs:
+    inputs = random_inputs.generate(phase, torch.arange(count), InputSpec(generated=count, num_ws=num_ws)).synthesis
     assert inputs is not None
     return inputs
 
 
 @pytest.mark.parametrize("augmented", [(), ("fake",), ("real", "fake")])
-def test_draws_do_not_depend_on_the_split(draws: KeyedDraws, augmented: Sequence[str]) -> None:
+def test_inputs_do_not_depend_on_the_split(random_inputs: KeyedRandomInputs, augmented: Sequence[str]) -> None:
     indices, further = torch.arange(100, 112), {"path_length/direction": Request("normal", (3, 8, 8))}
     options = {"views": augmented, "augmented": True, "image_noise": True, "further": further}
     spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8], image_shape=(3, 8, 8), **options)
-    whole = tensors(draws.inputs("G_main", indices, spec))
+    whole = tensors(random_inputs.generate("G_main", indices, spec))
     for rank in range(3):
-        own = tensors(draws.inputs("G_main", indices[rank::3], replace(spec, generated=4)))
+        own = tensors(random_inputs.generate("G_main", indices[rank::3], replace(spec, generated=4)))
         assert len(own) == len(whole) == 7 + 4 * len(augmented)
         assert all(torch.equal(b, a[rank::3]) for a, b in zip(whole, own, strict=True))
 
 
-def test_a_shrunk_batch_gets_the_first_inputs(draws: KeyedDraws) -> None:
+def test_a_shrunk_batch_gets_the_first_inputs(random_inputs: KeyedRandomInputs) -> None:
     spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8])
-    whole, part = (draws.inputs("G_main", torch.arange(12), replace(spec, generated=n)).synthesis for n in (12, 5))
+    whole, part = (
+        random_inputs.generate("G_main", torch.arange(12), replace(spec, generated=n)).synthesis for n in (12, 5)
+    )
     pairs = zip(tensors(whole.first(5)), tensors(part), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert draws.inputs("G_main", torch.arange(12), InputSpec()) == (None, {}, {})
+    assert random_inputs.generate("G_main", torch.arange(12), InputSpec()) == (None, {}, {})
 
 
-def test_phases_draw_apart(draws: KeyedDraws) -> None:
-    first, second = (synthesis_inputs(draws, phase, 8) for phase in ("G_main", "D_main"))
+def test_phases_have_independent_inputs(random_inputs: KeyedRandomInputs) -> None:
+    first, second = (synthesis_inputs(random_inputs, phase, 8) for phase in ("G_main", "D_main"))
     assert not torch.equal(first.z, second.z)
 
 
-def test_mixing_probability_and_layers(draws: KeyedDraws) -> None:
-    layers = synthesis_inputs(draws, "G_main", 20_000, num_ws=8).first_mixed
+def test_mixing_probability_and_layers(random_inputs: KeyedRandomInputs) -> None:
+    layers = synthesis_inputs(random_inputs, "G_main", 20_000, num_ws=8).first_mixed
     mixed = layers < 8
     assert abs(mixed.double().mean() - 0.9) < 4 * math.sqrt(0.09 / 20_000)
     assert layers[mixed].min() == 1
     assert layers[mixed].max() == 7
-    unmixed = KeyedDraws(0, 4, torch.zeros(1, 0), mixing_prob=0)
+    unmixed = KeyedRandomInputs(0, 4, torch.zeros(1, 0), mixing_prob=0)
     assert synthesis_inputs(unmixed, "G_main", 2, num_ws=8).second_z is None
 
 
-def test_labels_follow_the_datasets_frequencies(draws: KeyedDraws) -> None:
-    share = synthesis_inputs(draws, "D_main", 8_000).labels.mean(dim=0)
+def test_labels_follow_the_datasets_frequencies(random_inputs: KeyedRandomInputs) -> None:
+    share = synthesis_inputs(random_inputs, "D_main", 8_000).labels.mean(dim=0)
     assert abs(share[0] - 0.75) < 4 * math.sqrt(0.75 * 0.25 / 8_000)
     assert share[2] == 0
 

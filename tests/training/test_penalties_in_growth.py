@@ -15,7 +15,7 @@ from stylegen.regularizers.r1 import R1
 from stylegen.regularizers.regularizer import CriticBatch
 from stylegen.regularizers.wgan_gp import WGANGP
 from stylegen.training.growth import Growth, real_images
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.tiny import tiny_generator
 
@@ -67,7 +67,9 @@ def new_step(batch_per_device: int | None = None) -> TrainingStep:
     generator = tiny_generator(RESOLUTION, name="stylegan1", num_classes=CLASSES)
     objective = Objective(LOSSES["nonsaturating"](), {"r1": R1(GAMMA, EVERY)})
     options = StepOptions(batch_per_device=batch_per_device, growth=growth)
-    return TrainingStep(generator, critic, objective, KeyedDraws(0, 8, torch.eye(CLASSES)), options).to(torch.float64)
+    return TrainingStep(generator, critic, objective, KeyedRandomInputs(0, 8, torch.eye(CLASSES)), options).to(
+        torch.float64
+    )
 
 
 def r1_by_training(step: TrainingStep, images: Tensor, labels: Tensor, lod: float) -> tuple[float, dict[str, Any]]:

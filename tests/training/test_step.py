@@ -16,7 +16,7 @@ from stylegen.networks import DISCRIMINATORS
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.blur import BlurRamp
 from stylegen.training.optimizer import AdamSettings
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.runs import assert_equal
 from tests.support.tiny import tiny_generator
@@ -48,9 +48,9 @@ def new_step(generator: str = "stylegan2", **settings: Any) -> TrainingStep:
     discriminator = DISCRIMINATORS["stylegan2"](resolution=16, channel_base=128, channel_max=8)
     regularizers = {name: REGULARIZERS[name](every=2) for name in ("r1", "path_length")}
     augment = Augmentation(AdaPipeline("bgc"), Controller(p=0.3, every=2, speed_kimg=0.1))
-    draws = KeyedDraws(seed=0, z_dim=8, label_table=torch.zeros(1, 0))
+    random_inputs = KeyedRandomInputs(seed=0, z_dim=8, label_table=torch.zeros(1, 0))
     objective = Objective(LOSSES["nonsaturating"](), regularizers, augment, BlurRamp(sigma=2, fade_kimg=0.04))
-    return TrainingStep(tiny_generator(name=generator, **settings), discriminator, objective, draws)
+    return TrainingStep(tiny_generator(name=generator, **settings), discriminator, objective, random_inputs)
 
 
 @pytest.mark.parametrize("network", [{}, {"generator": "stylegan3", "num_layers": 3, "margin_size": 2}])
@@ -76,11 +76,15 @@ def test_magnitudes_of_the_whole_batch_move_stylegan3() -> None:
     found = []
     for share in (None, 4):
         objective = Objective(LOSSES["nonsaturating"]())
-        draws = KeyedDraws(seed=0, z_dim=8, label_table=torch.zeros(1, 0))
+        random_inputs = KeyedRandomInputs(seed=0, z_dim=8, label_table=torch.zeros(1, 0))
         discriminator = DISCRIMINATORS["stylegan2"](resolution=16, channel_base=128, channel_max=8, mbstd_group_size=1)
         generator = tiny_generator(name="stylegan3", num_layers=3, magnitude_ema_beta=0.5)
         step = TrainingStep(
-            generator, discriminator, objective, draws, StepOptions(AdamSettings(g_lr=1e-9), batch_per_device=share)
+            generator,
+            discriminator,
+            objective,
+            random_inputs,
+            StepOptions(AdamSettings(g_lr=1e-9), batch_per_device=share),
         )
         step(torch.rand(8, 3, 16, 16) * 2 - 1, torch.zeros(8, 0))
         found.append(torch.stack([layer.magnitude_ema for layer in step.G.synthesis.layers]))

@@ -15,7 +15,7 @@ from stylegen.networks.stylegan2_discriminator import Discriminator
 from stylegen.randomness.philox import generate_by_tensors
 from stylegen.regularizers import REGULARIZERS
 from stylegen.training.optimizer import AdamSettings
-from stylegen.training.random_inputs import KeyedDraws
+from stylegen.training.random_inputs import KeyedRandomInputs
 from stylegen.training.step import Objective, StepOptions, TrainingStep
 from tests.support.tiny import tiny_generator
 
@@ -62,7 +62,7 @@ def test_a_step_with_every_phase_never_waits(waits: Waits) -> None:
     augment = Augmentation(DiffAugment(), Controller(p=0.3, every=4))
     objective = Objective(LOSSES["nonsaturating"](), regularizers, augment)
     options = StepOptions(optimizer=AdamSettings(rampup_kimg=1.0))
-    step = TrainingStep(tiny_generator(), critic, objective, KeyedDraws(0, 8, torch.zeros(1, 0)), options)
+    step = TrainingStep(tiny_generator(), critic, objective, KeyedRandomInputs(0, 8, torch.zeros(1, 0)), options)
     images, labels = torch.rand(8, 3, 16, 16) * 2 - 1, torch.zeros(8, 0)
     step(images, labels)
     step(images, labels)

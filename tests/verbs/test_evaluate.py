@@ -318,7 +318,7 @@ def test_bad_input(
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate"])
-def test_a_machine_without_network_is_told_what_to_bring_before_anything_starts(
+def test_a_machine_without_network_gets_a_list_of_files_before_anything_starts(
     verb: str, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(request: Request) -> None:

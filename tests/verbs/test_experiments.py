@@ -279,7 +279,7 @@ def test_the_page_lists_all_experiments() -> None:
     assert PAGE.read_text() == page(), "run `python -m tests.support.experiment_headers`"
 
 
-def test_the_datasets_page_says_how_the_data_are_prepared() -> None:
+def test_the_datasets_page_describes_how_the_data_are_prepared() -> None:
     text = (PAGE.parent / "datasets.md").read_text()
     commands = [read_header(name).command for name in PUBLISHED]
     files = {match[1] for command in commands for match in re.finditer(r"data\.path=(\S+)", command)}

@@ -49,7 +49,7 @@ def test_every_setting_arrives(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("out", ["out.zip", "out.lmdb", "out"])
-def test_what_is_left_out_stands_in_the_last_line(tmp_path, capsys, out):
+def test_what_is_left_out_is_in_the_last_line(tmp_path, capsys, out):
     source = write_archive(tmp_path / "in.zip", {**FILES, "a/bad.jpg": b"text", "a/small.png": encode(9)})
     assert prepare(source, tmp_path / out, "resolution=16") == 0
     lines = capsys.readouterr().out.splitlines()

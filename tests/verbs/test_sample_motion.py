@@ -36,7 +36,7 @@ def test_a_translated_figure(snapshot: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["mode=grid", "motion=turn"], "motion=turn with mode=grid: motion is a setting of mode=video"),
+        (["mode=grid", "motion=rotate"], "motion=rotate with mode=grid: motion is a setting of mode=video"),
         (["mode=grid", "compare=portraits64"], "compare=portraits64 with mode=grid: compare is a setting of"),
         (["mode=video", "motion_size=2"], "motion_size=2 with motion=none: motion_size is the radius of motion=circle"),
         (

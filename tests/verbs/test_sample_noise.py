@@ -24,10 +24,10 @@ def columns(folder: Path, **settings: object) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ["stylegan1", "stylegan2"])
-def test_draws_differ_and_their_deviation_is_shown(name: str, tmp_path: Path) -> None:
-    none, *draws, deviation = columns(tmp_path, name=name)
-    assert not any(torch.equal(none, draw) for draw in draws)
-    assert not torch.equal(draws[0], draws[1])
+def test_samples_differ_and_their_deviation_is_shown(name: str, tmp_path: Path) -> None:
+    none, *samples, deviation = columns(tmp_path, name=name)
+    assert not any(torch.equal(none, sample) for sample in samples)
+    assert not torch.equal(samples[0], samples[1])
     assert deviation.float().mean() > 10
     assert torch.equal(deviation[0], deviation[2])  # gray
 

@@ -262,7 +262,7 @@ def test_two_tabs_reload_and_runs(tab: Tabs, site: Site) -> None:
 
 
 def test_a_lost_connection(tab: Tabs, site: Site) -> None:
-    """What is asked for while there is none is answered by the next one."""
+    """Requests made while there is none are answered by the next one."""
     it = tab()
     it.page.add_init_script(
         "window.WebSocket = class extends WebSocket { constructor(url) { super(url); window.socket = this; } }"

@@ -23,7 +23,7 @@ class Page:
         self.client = Client(self.answers.put)
         inference.connect(self.client)
 
-    def ask(self, number: int, kind: str = "image", slot: str = "image") -> None:
+    def request(self, number: int, kind: str = "image", slot: str = "image") -> None:
         self.inference.submit(self.client, Request(kind, slot, number))
 
     def read(self) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def running() -> Iterator[tuple[Handler, Inference]]:
 def test_the_latest_request_wins() -> None:
     with running() as (handler, inference):
         page = Page(inference)
-        page.ask(0)
+        page.request(0)
         assert handler.busy.acquire(timeout=SECONDS)
         for number in range(1, 1000):
-            page.ask(number)
+            page.request(number)
         handler.gate.release(2)
         assert [page.read()["id"], page.read()["id"]] == [0, 999]
         assert len(page.client.waiting) == 0
@@ -85,14 +85,14 @@ def test_the_latest_request_wins() -> None:
 def test_clients_take_turns() -> None:
     with running() as (handler, inference):
         greedy, modest = Page(inference), Page(inference)
-        greedy.ask(0)
+        greedy.request(0)
         assert handler.busy.acquire(timeout=SECONDS)
-        greedy.ask(1)
-        modest.ask(100)
+        greedy.request(1)
+        modest.request(100)
         handler.gate.release(1)
         greedy.read()
         assert handler.busy.acquire(timeout=SECONDS)
-        greedy.ask(2)
+        greedy.request(2)
         handler.gate.release(5)
         assert modest.read()["id"] == 100
         assert [n for _, n in handler.log[:2]] == [0, 100]
@@ -101,10 +101,10 @@ def test_clients_take_turns() -> None:
 def test_urgent_requests_interrupt_others() -> None:
     with running() as (handler, inference):
         worker, page = Page(inference), Page(inference)
-        worker.ask(1, slot="job")
+        worker.request(1, slot="job")
         assert handler.busy.acquire(timeout=SECONDS)
-        page.ask(3, slot="grid")
-        page.ask(2)
+        page.request(3, slot="grid")
+        page.request(2)
         handler.gate.release(3)
         worker.read()
         page.read()
@@ -114,16 +114,16 @@ def test_urgent_requests_interrupt_others() -> None:
 def test_a_job_ends_with_its_client_or_by_cancelling() -> None:
     with running() as (handler, inference):
         page, other = Page(inference), Page(inference)
-        page.ask(1, slot="job")
+        page.request(1, slot="job")
         assert handler.busy.acquire(timeout=SECONDS)
         inference.cancel(page.client)
         handler.gate.release(1)
         assert page.read()["kind"] == "abandoned"
-        page.ask(2, slot="job")
+        page.request(2, slot="job")
         assert handler.busy.acquire(timeout=SECONDS)
         inference.disconnect(page.client)
         handler.gate.release(1)
-        other.ask(3)
+        other.request(3)
         handler.gate.release(1)
         assert other.read()["id"] == 3
         assert handler.log == [("abandoned", 1), ("abandoned", 2), ("image", 3)]
@@ -133,11 +133,11 @@ def test_errors_are_answers() -> None:
     with running() as (handler, inference):
         page = Page(inference)
         handler.gate.release(3)
-        page.ask(1, kind="bad")
+        page.request(1, kind="bad")
         assert page.read()["message"] == "this: is refused. Use that"
-        page.ask(2, kind="bug")
+        page.request(2, kind="bug")
         assert page.read()["kind"] == "error"
-        page.ask(3)
+        page.request(3)
         assert page.read()["kind"] == "done"
 
 
@@ -146,8 +146,8 @@ def test_a_client_that_does_not_read_gets_two_answers() -> None:
         stuck, page = Page(inference), Page(inference)
         handler.gate.release(100)
         for number in range(10):
-            stuck.ask(number)
-            page.ask(100 + number)
+            stuck.request(number)
+            page.request(100 + number)
             page.read()
         assert stuck.client.unsent <= 2
         assert len([n for _, n in handler.log if n < 100]) <= 2

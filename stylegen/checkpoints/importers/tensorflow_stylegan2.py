@@ -64,7 +64,7 @@ _FIXED = {
 _GENERATOR_FIXED = _FIXED | {
     **dict.fromkeys(("truncation_psi", "truncation_cutoff", "truncation_psi_val", "truncation_cutoff_val"), ANY),
     **dict.fromkeys(("dlatent_avg_beta", "w_avg_beta", "style_mixing_prob", "randomize_noise"), ANY),
-    **dict.fromkeys(("mapping_func", "synthesis_func"), ANY),  # variables tell
+    **dict.fromkeys(("mapping_func", "synthesis_func"), ANY),  # known from the variables
     "normalize_latents": True,
     "mapping_nonlinearity": ANY,  # compared below
 }

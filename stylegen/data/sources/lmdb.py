@@ -23,7 +23,7 @@ from stylegen.data.sources.source import Source, stamp_of
 from stylegen.errors import UserError, import_extra
 from stylegen.files import parse_json, replacing
 
-FORMAT = b"stylegen pictures 1"
+FORMAT = b"stylegen pictures 1"  # do not rename: part of the file format
 
 _COMMIT_EVERY = 1024  # images; their pages are kept in memory until then
 _PAGE = 4096

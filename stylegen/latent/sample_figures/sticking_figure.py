@@ -22,11 +22,11 @@ class StickingFigure(Figure):
 
     Args:
         frames: frames of a walk; None for as many as an image has columns.
-        beside: of a second network, with images of the same size.
+        second: sampler of a second network, with images of the same size.
     """
 
     frames: int | None = None
-    beside: Sampler | None = None
+    second: Sampler | None = None
 
     def __post_init__(self) -> None:
         if len(self.seeds) < 2:
@@ -36,12 +36,12 @@ class StickingFigure(Figure):
 
     @property
     def size(self) -> tuple[int, int]:
-        return len(self.seeds) - 1, 3 * (1 + (self.beside is not None))
+        return len(self.seeds) - 1, 3 * (1 + (self.second is not None))
 
     def cells(self, sampler: Sampler) -> Cells:
-        samplers = [sampler, *([self.beside] if self.beside else [])]
+        samplers = [sampler, *([self.second] if self.second else [])]
         walks = [[_walk(s, a, b, self.frames) for s in samplers] for a, b in itertools.pairwise(self.seeds)]
-        names = [f"{s.generator.name}, " if self.beside else "" for s in samplers]
+        names = [f"{s.generator.name}, " if self.second else "" for s in samplers]
         column = sampler.generator.level.resolution // 2
         captions = Captions(
             rows=[f"{a} to {b}" for a, b in itertools.pairwise(self.seeds)],

@@ -42,6 +42,7 @@ from stylegen.metrics.formulas.frechet import Moments
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions
 from stylegen.metrics.protocol.metric import Metric
 
+_ONE_IMAGE = "metrics/one_picture"  # do not rename: part of the random key
 NUM_CANDIDATES = 49
 REFERENCES = {
     "perfect_generator": "expected for fresh images of the reals' distribution: a x + b x^2, x = 1/num_samples + "
@@ -87,12 +88,12 @@ class Calibration:
             num_fakes: number of measured images.
         """
         keys = {m.id: self._key(m) for m in metrics}
-        found = {i: self.cache.load(key) if distributed.is_first() else None for i, key in keys.items()}
-        missing_ids = distributed.from_first(lambda: [i for i in keys if found[i] is None])
+        found = {i: self.cache.load(key) if distributed.is_rank0() else None for i, key in keys.items()}
+        missing_ids = distributed.broadcast_from_rank0(lambda: [i for i in keys if found[i] is None])
         missing = [m for m in metrics if m.id in missing_ids]
         if missing:
             sets = self._sets({m.kind for m in missing})
-            for metric in missing if distributed.is_first() else ():
+            for metric in missing if distributed.is_rank0() else ():
                 arrays = (self._fit(metric) if metric.kind == "moments" else {}) | self._values(metric, sets)
                 found[metric.id] = arrays
                 self.cache.store(keys[metric.id], arrays)
@@ -129,7 +130,7 @@ class Calibration:
     def _sets(self, kinds: set[Kind]) -> dict[str, tuple[FeatureSet, FeatureSet]]:
         """For each of `REFERENCES`: the images to evaluate, and the images to compare with."""
         averaged = self._averaged(kinds)
-        if not distributed.is_first():
+        if not distributed.is_rank0():
             return {}
         reals, features = self.reals, self.statistics.features
         one = self._median_image()
@@ -158,7 +159,7 @@ class Calibration:
             for numbers in each_batch(self.reals, self.extraction, "reals averaged over 2x2"):
                 found.update(self.extraction.features(average_2x2(self.reals.batch(numbers)[0])))
 
-        distributed.together(work)
+        distributed.run_on_all_ranks(work)
         return found.gathered(self.reals.num_images)
 
     def _median_image(self) -> Tensor:
@@ -167,7 +168,7 @@ class Calibration:
         It also has the median Frechet distance, |f - mean|^2 + Tr(S) for a repeated image: 7.7 to 25 for the portraits
         in the features of `random_vgg16`.
         """
-        numbers = randomness.permutation(self.reals.num_images, self.seed, "metrics/one_picture")[:NUM_CANDIDATES]
+        numbers = randomness.permutation(self.reals.num_images, self.seed, _ONE_IMAGE)[:NUM_CANDIDATES]
         features, whole = self.statistics.features, self.statistics.feature_set()
         if features is not None:  # rounding depends on the batch, and the image must be its own neighbour
             found, mean = features[numbers], features.double().mean(dim=0)

@@ -40,10 +40,10 @@ def make_card(
                 published_weights=bool(extractor.recipe.get("weights_published", True)),
                 reals_suffix=suffix_of(reals),
             )
-    better = {key: sense for metric_id in evaluation.metrics for key, sense in METRICS[metric_id].keys.items()}
+    better = {key: direction for metric_id in evaluation.metrics for key, direction in METRICS[metric_id].keys.items()}
     return MetricCard(
         metrics={names[key]: values[key] for key in better},
-        better={names[key]: sense for key, sense in better.items()},
+        better={names[key]: direction for key, direction in better.items()},
         references={names[key]: value for key, value in references.items()},
         num_samples=evaluation.num_samples,
         num_reals=reals.num_images,

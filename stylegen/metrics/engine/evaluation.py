@@ -97,23 +97,23 @@ class Evaluation:
                 features that are not finite.
         """
         generated = isinstance(images, WalkableImages)
-        asked = distributed.together(partial(self._checked, generated))
+        checked = distributed.run_on_all_ranks(partial(self._checked, generated))
         cache = self.cache
-        calibrate = self.settings.calibrate and not isinstance(asked.reals, PublishedReals)
+        calibrate = self.settings.calibrate and not isinstance(checked.reals, PublishedReals)
         groups = [
-            MetricGroup.of(g, self.extraction(g[0].extractor), asked.reals, calibrate=calibrate, cache=cache)
+            MetricGroup.of(g, self.extraction(g[0].extractor), checked.reals, calibrate=calibrate, cache=cache)
             for g in groups_of(self.metrics)
         ]
-        key = None if identity is None else asked._key(identity, groups)
+        key = None if identity is None else checked._key(identity, groups)
         with Continuation(cache, key, [group.fakes for group in groups]) as state:
             numbered = _numbered(images)
-            extract_fakes(numbered, self.num_samples, asked.reals, groups, state)
+            extract_fakes(numbered, self.num_samples, checked.reals, groups, state)
             for group in groups:
                 group.gather(numbered, self.num_samples)
             references = self._references(groups, cache) if calibrate else {}
             made = {"quantisation": QUANTISATION, **(sampling or {})}
-            return distributed.from_first(
-                partial(make_card, asked, groups, references=references, sampling=made, generated=generated)
+            return distributed.broadcast_from_rank0(
+                partial(make_card, checked, groups, references=references, sampling=made, generated=generated)
             )
 
     def measure_generator(

@@ -115,13 +115,13 @@ class EvaluationJob:
         Args:
             progress: see `Evaluation`; used on rank 0.
         """
-        if progress is not None and distributed.is_first():
+        if progress is not None and distributed.is_rank0():
             return replace(self, evaluation=replace(self.evaluation, progress=progress)).run()
         reals = self.evaluation.reals
         if self.export is not None:
             self._export(self.export)
         measured = [self._measure(subject, card) for subject, card in zip(self.subjects, self.cards, strict=True)]
-        if not distributed.is_first():
+        if not distributed.is_rank0():
             return ""
         if not measured:
             return json.dumps({"export": str(self.export), "dataset": reals.name, "fingerprint": reals.fingerprint})
@@ -137,13 +137,13 @@ class EvaluationJob:
         spectrum = {"spectrum": self._write_spectrum(subject, path)} if self.spectrum else {}
         if len(self.subjects) > 1 and not self.again:
             question = evaluation.question(subject.digest, self.per_class)
-            earlier = distributed.from_first(lambda: read_cards(path))
+            earlier = distributed.broadcast_from_rank0(lambda: read_cards(path))
             card = next((c for c in reversed(earlier) if c["sampling"].get("question") == question), None)
         changed = card is None or bool(spectrum)
         if card is None:
             card = subject.measure(evaluation, batch_size=self.batch_size, per_class=self.per_class).to_dict()
         card = {**card, **spectrum}
-        if changed and distributed.is_first():
+        if changed and distributed.is_rank0():
             add_card(path, card)
         if self.neighbours:
             self._write_neighbours(subject, path)
@@ -155,7 +155,7 @@ class EvaluationJob:
         extraction = self.evaluation.extraction(METRICS[self.evaluation.metrics[0]].extractor)
         statistics = real_statistics(reals, extraction, ["moments"], SEED, self.evaluation.cache)
         moments = statistics.feature_set().moments
-        if distributed.is_first():
+        if distributed.is_rank0():
             assert moments is not None
             made = {
                 "extractor": extraction.extractor.name,
@@ -193,7 +193,7 @@ class EvaluationJob:
             torch.device(evaluation.device),
             evaluation.progress,
         )
-        if distributed.is_first():
+        if distributed.is_rank0():
             path = _beside(card, "spectrum.png")
             with replacing(path) as partial:
                 partial.write_bytes(spectra.figure())

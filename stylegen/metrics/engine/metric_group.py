@@ -119,7 +119,7 @@ def extract_fakes(
             if group not in extracted:
                 _measure_pairs(images, numbers, group, count, state)
 
-    distributed.together(work)
+    distributed.run_on_all_ranks(work)
 
 
 def _measure_pairs(

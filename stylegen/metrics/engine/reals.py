@@ -135,11 +135,11 @@ def real_statistics(
         seed: seed of the order that defines the halves.
     """
     keys = {kind: cache_key(reals, extraction.extractor, seed, kind) for kind in kinds}
-    found = {kind: cache.load(key) if distributed.is_first() else None for kind, key in keys.items()}
-    missing = distributed.from_first(lambda: [kind for kind in kinds if found[kind] is None])
+    found = {kind: cache.load(key) if distributed.is_rank0() else None for kind, key in keys.items()}
+    missing = distributed.broadcast_from_rank0(lambda: [kind for kind in kinds if found[kind] is None])
     if missing:
         fresh = _to_arrays(_describe(reals, extraction, missing, seed))
-        if distributed.is_first():
+        if distributed.is_rank0():
             for kind in missing:
                 found[kind] = fresh[kind]
                 cache.store(keys[kind], fresh[kind])
@@ -176,7 +176,7 @@ def _describe(reals: RealImages, extraction: Extraction, kinds: Collection[Kind]
                 halves[1].update(features[~in_first[numbers]])
             rows.update(features)
 
-    distributed.together(work)
+    distributed.run_on_all_ranks(work)
     first, second = (gather_moments(half) for half in halves)
     features = distributed.gather_rows(rows.features, reals.num_images) if "features" in kinds else None
     return RealStatistics((first, second) if "moments" in kinds else None, features)

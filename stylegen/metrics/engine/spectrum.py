@@ -124,7 +124,7 @@ class ImageSet:
                     progress(f"{stage} of {self.name}", min(done * ranks, len(self.numbers)), len(self.numbers))
             return found
 
-        return distributed.sum_over_ranks(distributed.together(work)).cpu()
+        return distributed.sum_over_ranks(distributed.run_on_all_ranks(work)).cpu()
 
 
 def measure_spectra(

@@ -260,7 +260,7 @@ class RealsChoice:
             )
         data = {k: v for k, v in subject.info["data"].items() if k not in ("max_images", "subset_seed")}
         reals = ImageDataset(**data | {"mirror": mirror})
-        for other in subjects if distributed.is_first() else ():
+        for other in subjects if distributed.is_rank0() else ():
             part = other.info.get("data", {}).get("max_images") is not None
             if not part and other.info.get("fingerprint", reals.fingerprint) != reals.fingerprint:
                 print(f"note: {reals.name} has changed since the training of {other.name}", file=sys.stderr)

@@ -83,8 +83,8 @@ def gather_moments(moments: Moments) -> Moments:
     """On rank 0, the moments of all ranks merged in order; on the others, `moments`."""
     if not distributed.is_distributed():
         return moments
-    counts = distributed.gather_to_first(torch.tensor([moments.count]))
-    means, scatters = distributed.gather_to_first(moments.mean), distributed.gather_to_first(moments.scatter)
+    counts = distributed.gather_to_rank0(torch.tensor([moments.count]))
+    means, scatters = distributed.gather_to_rank0(moments.mean), distributed.gather_to_rank0(moments.scatter)
     whole = Moments(len(moments.mean))
     for count, mean, scatter in zip(counts, means, scatters, strict=True):
         whole.merge(Moments.of(int(count), mean, scatter))

@@ -78,8 +78,8 @@ def describe(card: Mapping[str, Any]) -> list[str]:
     for name, value in card["metrics"].items():
         references = card["references"].get(name) or {}
         others = ", ".join(f"{what.replace('_', ' ')} {number:.4g}" for what, number in references.items())
-        sense = card["better"].get(name)
-        direction = f" ({sense} is better)" if sense else ""
+        better = card["better"].get(name)
+        direction = f" ({better} is better)" if better else ""
         lines.append(f"{name} {value:.4g}{direction}" + (f"; {others}" if others else ""))
     for name, attributes in card.get("attributes", {}).items():
         accuracy = [numbers["held_out_accuracy"] for numbers in attributes.values()]

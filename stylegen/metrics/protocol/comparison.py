@@ -54,10 +54,10 @@ def check_comparable(measured: Sequence[Measured]) -> None:
 def best_of(measured: Sequence[Measured]) -> dict[str, str]:
     """For each number with a better direction, the name of the best snapshot."""
     found = {}
-    for key, sense in measured[0].card["better"].items():
+    for key, better in measured[0].card["better"].items():
         values = [m.card["metrics"][key] for m in measured]
-        if sense is not None:
-            found[key] = measured[values.index(min(values) if sense == "lower" else max(values))].name
+        if better is not None:
+            found[key] = measured[values.index(min(values) if better == "lower" else max(values))].name
     return found
 
 
@@ -79,7 +79,7 @@ def to_svg(measured: Sequence[Measured]) -> str:
 
     If kimg is unknown for any snapshot, the axis is the position in the list.
     """
-    keys = [key for key, sense in measured[0].card["better"].items() if sense is not None]
+    keys = [key for key, better in measured[0].card["better"].items() if better is not None]
     known = all(m.kimg is not None for m in measured)
     places = [float(m.kimg or 0) if known else float(i) for i, m in enumerate(measured)]
     figure, axes = new_figure(len(keys), size=(6.4, 2.6 * len(keys)), sharex=True)

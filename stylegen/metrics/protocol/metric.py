@@ -96,7 +96,7 @@ class Metric:
     def keys(self) -> dict[str, str | None]:
         """The numbers' names, without suffix -> better direction."""
         prefix = self.id if self.prefix is None else self.prefix
-        return {"_".join(filter(None, (prefix, name))): sense for name, sense in self.formula.numbers.items()}
+        return {"_".join(filter(None, (prefix, name))): better for name, better in self.formula.numbers.items()}
 
     def names(
         self,

@@ -175,11 +175,11 @@ _ROWS = (
 METRICS: dict[str, Metric] = {metric.id: metric for metric in _ROWS}
 
 
-def sense_of(key: str) -> str | None:
+def better_direction(key: str) -> str | None:
     """ "lower" or "higher" for a number's name, with or without suffix; None if neither direction is better."""
-    senses = {name: sense for metric in METRICS.values() for name, sense in metric.keys.items()}
-    known = [name for name in senses if key == name or key.startswith(f"{name}_")]
-    return senses[max(known, key=len)] if known else None
+    directions = {name: better for metric in METRICS.values() for name, better in metric.keys.items()}
+    known = [name for name in directions if key == name or key.startswith(f"{name}_")]
+    return directions[max(known, key=len)] if known else None
 
 
 def without_weights(metric_id: str) -> str:

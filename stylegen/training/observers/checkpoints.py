@@ -6,7 +6,7 @@ from typing import Any
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import kimg_name
-from stylegen.distributed import from_first, is_first
+from stylegen.distributed import broadcast_from_rank0, is_rank0
 from stylegen.errors import RunError
 from stylegen.training.checkpoint_io import link_checkpoint, write_checkpoint
 from stylegen.training.step import TrainingStep
@@ -31,7 +31,7 @@ class Checkpoints:
         Args:
             best: None, or a record with the "kimg" of the best metric.
         """
-        if not is_first():
+        if not is_rank0():
             return
         last, best_name = self.folder.checkpoint, self.folder.checkpoint.with_name("best.ckpt")
         for path in last.parent.glob(".*.partial"):
@@ -64,7 +64,7 @@ class Checkpoints:
                 f"the weights are not finite; {self.folder.checkpoint.parent} keeps the last good checkpoint"
             )
         good = not step.in_bad_streak()
-        from_first(lambda: self._write(self._path(step.images_seen), content, good, best))
+        broadcast_from_rank0(lambda: self._write(self._path(step.images_seen), content, good, best))
 
     def _write(self, path: Path, content: dict[str, Any], good: bool, best: bool) -> None:
         self.folder.check_exists()

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.training.step import TrainingStep
 
 Record = dict[str, Any]  # None replaces numbers that are not finite
@@ -33,7 +33,7 @@ class MetricsLog:
     def begin(self, images_seen: int) -> None:
         """Start measuring speed; after `load_state_dict`, truncate the file."""
         self._since = (images_seen, time.perf_counter())
-        if self._offset is not None and self.path.exists() and is_first():
+        if self._offset is not None and self.path.exists() and is_rank0():
             kept = self.path.read_bytes()[: self._offset]
             with self.path.open("r+b") as file:
                 file.truncate(kept.rfind(b"\n") + 1)  # whole lines only: a power failure may have truncated it

@@ -10,7 +10,7 @@ from torch import nn
 from stylegen import randomness
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.data.dataset import ImageDataset
-from stylegen.distributed import is_first, world_size
+from stylegen.distributed import is_rank0, world_size
 from stylegen.images import make_grid, write_png
 from stylegen.training.estimate import seconds_left
 from stylegen.training.observers.samples import GRID_CELL_PX
@@ -47,7 +47,7 @@ class Opening:
 
     def announce(self, step: TrainingStep) -> None:
         """Print the lines and write the grid, on rank 0."""
-        if not is_first():
+        if not is_rank0():
             return
         for name, text in {
             "run": f"{self.folder.root}{_since(step)}",
@@ -57,12 +57,12 @@ class Opening:
             "length": f"{self.total_kimg:g} kimg, {self._batch(step)} images per step",
             "evaluation": self._evaluation(step.images_seen),
         }.items():
-            self.run_log.say(f"{name:11s}{text}")
+            self.run_log.write(f"{name:11s}{text}")
         if not self.folder.reals.exists():
             self._write_reals()
         total = round(self.total_kimg * 1000)
         left = seconds_left(step, total, self.batch_size, world_size())
-        self.run_log.say(f"{'time':11s}about {duration(left)}, estimated from single passes, without evaluations")
+        self.run_log.write(f"{'time':11s}about {duration(left)}, estimated from single passes, without evaluations")
 
     def _data(self) -> str:
         spec, mirrored = self.dataset.spec, " and their mirror images" if self.dataset.mirror else ""

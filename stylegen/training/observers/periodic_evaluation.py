@@ -7,12 +7,12 @@ from typing import Any
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import save_snapshot
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.files import write_text
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.card_file import add_card, read_cards
-from stylegen.metrics.protocol.registry import sense_of
+from stylegen.metrics.protocol.registry import better_direction
 from stylegen.training.step import TrainingStep
 
 
@@ -73,27 +73,27 @@ class PeriodicEvaluation:
         made = {"snapshot": self.folder.snapshot(seen).name, "kimg": seen / 1000}
         card = self.evaluation.measure_generator(step.G_ema, sampling=made)
         self._pending = False
-        if is_first():
+        if is_rank0():
             add_card(self.folder.metric_card(seen), card.to_dict())
-        if self._is_better(card, seen) and is_first():
+        if self._is_better(card, seen) and is_rank0():
             self._write_best(step, card)
         self._spent += time.perf_counter() - begun
         values = {f"metric/{name}": value for name, value in card.metrics.items()}
         return values | {"time/evaluation_share": self._share()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "owed": self._pending, "spent": self._spent, "elapsed": self._total()}
+        return {"best": self.best, "pending": self._pending, "spent": self._spent, "elapsed": self._total()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self._pending = state["best"], state["owed"]
+        self.best, self._pending = state["best"], state["pending"]
         self._spent, self._elapsed = state["spent"], state["elapsed"]
 
     def _is_better(self, card: MetricCard, images_seen: int) -> bool:
         """Compare with the best value and keep the better one. If the metric has changed, the new value is kept."""
-        name = next((name for name in card.metrics if sense_of(name) is not None), None)
+        name = next((name for name in card.metrics if better_direction(name) is not None), None)
         if name is None or not math.isfinite(card.metrics[name]):
             return False
-        value, sign = card.metrics[name], 1 if sense_of(name) == "lower" else -1
+        value, sign = card.metrics[name], 1 if better_direction(name) == "lower" else -1
         if self.best is not None and self.best["metric"] == name and sign * self.best["value"] <= sign * value:
             return False
         self.best = {"metric": name, "value": value, "kimg": images_seen / 1000}

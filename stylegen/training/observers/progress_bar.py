@@ -5,7 +5,7 @@ import time
 
 from rich.console import Console
 
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.progress import ProgressBars
 from stylegen.training.observers.metrics_log import Record
 from stylegen.training.run_log import RunLog
@@ -57,7 +57,7 @@ class ProgressBar:
 
     def _print(self, kimg: float, text: str) -> None:
         self._printed = time.perf_counter()
-        self.run_log.say(f"{kimg:9.3f}/{self.total / 1000:g} kimg  {text}", terminal=not self.console.is_terminal)
+        self.run_log.write(f"{kimg:9.3f}/{self.total / 1000:g} kimg  {text}", terminal=not self.console.is_terminal)
 
     def _eta(self, kimg: float) -> str:
         start, since = self._started
@@ -70,7 +70,7 @@ class ProgressBar:
         """After a step from `before` to `after` images seen: move the bar, or print a line if steps are slow."""
         if self._first_step is not None:
             self._first_step.cancel()
-        if is_first() and time.perf_counter() - self._printed > self._patience:
+        if is_rank0() and time.perf_counter() - self._printed > self._patience:
             self._patience = min(2 * self._patience, _LONGEST)
             kimg, (start, since) = after / 1000, self._started
             speed = (time.perf_counter() - since) / max(kimg - start, 1e-9)
@@ -82,7 +82,7 @@ class ProgressBar:
         """Start the timers; called before the first step."""
         self._started = (images_seen / 1000, time.perf_counter())
         self._printed = self._started[1]
-        if not is_first():
+        if not is_rank0():
             return
         message = (images_seen / 1000, f"the first step has taken {_FIRST_STEP:g} s so far")
         self._first_step = threading.Timer(_FIRST_STEP, self._print, message)

@@ -15,7 +15,7 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.figures import BLUE, ORANGE, new_figure, to_png
 from stylegen.files import replacing
 from stylegen.images import add_caption
-from stylegen.metrics.protocol.registry import sense_of
+from stylegen.metrics.protocol.registry import better_direction
 from stylegen.training.observers.metrics_log import Record
 from stylegen.training.run_log import RunLog
 
@@ -32,7 +32,7 @@ Curve = tuple[list[float], list[float]]  # kimg, values
 
 @dataclass(frozen=True)
 class RunFigures:
-    """Writes the figures of a run, on rank 0. A figure that fails ends no training: a note says so.
+    """Writes the figures of a run, on rank 0. If one fails, training continues and the log has a note.
 
     Args:
         folder: folder of the run.
@@ -61,7 +61,7 @@ class RunFigures:
         try:
             yield
         except (ImportError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
-            self.run_log.say(f"note: {path.name} was not written ({error})")
+            self.run_log.write(f"note: {path.name} was not written ({error})")
 
 
 def usable_records(path: Path) -> list[Record]:
@@ -111,9 +111,9 @@ def _plot_panel(panel: Any, title: str, curves: dict[str, Curve]) -> None:
         metric = name.startswith("metric/")
         label = None if metric else name
         panel.plot(kimg, values, color=color, label=label, marker="." if len(kimg) < _FEW else None)
-        if metric and (sense := sense_of(title)):
-            best = (min if sense == "lower" else max)(range(len(values)), key=values.__getitem__)
-            label = f"{'lowest' if sense == 'lower' else 'highest'} {values[best]:.4g} at {kimg[best]:g} kimg"
+        if metric and (better := better_direction(title)):
+            best = (min if better == "lower" else max)(range(len(values)), key=values.__getitem__)
+            label = f"{'lowest' if better == 'lower' else 'highest'} {values[best]:.4g} at {kimg[best]:g} kimg"
             panel.plot(kimg[best], values[best], "o", color=ORANGE, label=label)
     every = [value for _, values in curves.values() for value in values]
     if min(every) > 0 and max(every) > _LOG_FROM * min(every):

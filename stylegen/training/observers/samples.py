@@ -5,7 +5,7 @@ from typing import Any
 
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import save_snapshot
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.images import make_grid, write_png
 from stylegen.latent.sampler import Sampler
 from stylegen.training.step import TrainingStep
@@ -48,7 +48,7 @@ class Snapshots:
         self.folder, self.info = folder, info
 
     def write(self, step: TrainingStep) -> None:
-        if is_first():
+        if is_rank0():
             self.folder.check_exists()
             info = {"images_seen": step.images_seen, **self.info}
             save_snapshot(self.folder.snapshot(step.images_seen), step.G_ema, info)

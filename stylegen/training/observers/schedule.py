@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from stylegen.distributed import from_first, is_first
+from stylegen.distributed import broadcast_from_rank0, is_rank0
 from stylegen.training.ema import update_standing_statistics
 from stylegen.training.observers.checkpoints import Checkpoints
 from stylegen.training.observers.metrics_log import MetricsLog
@@ -87,7 +87,7 @@ class Observers:
         out.wandb.start()
         out.opening.announce(step)
         if new:
-            update_standing_statistics(step.G_ema, step.draws)
+            update_standing_statistics(step.G_ema, step.random_inputs)
         out.log.begin(step.images_seen)
         if new:
             self._write_grid(step)
@@ -107,7 +107,7 @@ class Observers:
         out, due = self.outputs, self.intervals.due(before, step.images_seen)
         out.progress.update(before, step.images_seen)
         if due & _USES_EMA:
-            update_standing_statistics(step.G_ema, step.draws)
+            update_standing_statistics(step.G_ema, step.random_inputs)
         if "log" in due:
             self._record(step, out.log.means(step))
         if "sample" in due:
@@ -116,7 +116,7 @@ class Observers:
             out.snapshots.write(step)
         if evaluated := "evaluation" in due and self._may_evaluate(step):
             self._evaluate(step)
-        self._draw(evaluated, last=self._is_last(step))
+        self._write_figures(evaluated, last=self._is_last(step))
         if "checkpoint" in due or evaluated:
             self._save(step)
         stop = self.stop.agreed(step) and not self._is_last(step)
@@ -135,7 +135,7 @@ class Observers:
     def _may_evaluate(self, step: TrainingStep) -> bool:
         """Whether there is time to evaluate, by rank 0's timer; the last evaluation is never skipped."""
         evaluation = self.outputs.evaluation
-        return evaluation.is_configured and (self._is_last(step) or from_first(evaluation.is_affordable))
+        return evaluation.is_configured and (self._is_last(step) or broadcast_from_rank0(evaluation.is_affordable))
 
     def _evaluate(self, step: TrainingStep) -> None:
         """Save a checkpoint, then evaluate: evaluations take long and may fail, and a killed run repeats them."""
@@ -144,19 +144,19 @@ class Observers:
         self._record(step, self.outputs.evaluation.evaluate(step))
 
     def _record(self, step: TrainingStep, values: dict[str, Any]) -> None:
-        if is_first():
+        if is_rank0():
             record = self.outputs.log.write(step.images_seen, values)
             self.outputs.progress.show(record)
             self.outputs.wandb.log(record)
 
     def _write_grid(self, step: TrainingStep) -> None:
-        if is_first():
+        if is_rank0():
             self.outputs.wandb.log_grid(step.images_seen / 1000, self.outputs.grids.write(step))
 
-    def _draw(self, evaluated: bool, last: bool) -> None:
-        if is_first() and (evaluated or last):
+    def _write_figures(self, evaluated: bool, last: bool) -> None:
+        if is_rank0() and (evaluated or last):
             self.outputs.figures.plot()
-        if is_first() and last:
+        if is_rank0() and last:
             self.outputs.figures.animate()
 
     def _save(self, step: TrainingStep) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from stylegen.bounds import Choice, Quoted, Range
-from stylegen.distributed import is_first
+from stylegen.distributed import is_rank0
 from stylegen.errors import UserError, unknown_choice
 from stylegen.files import write_text
 from stylegen.training.observers.metrics_log import Record
@@ -64,7 +64,7 @@ class WandbRun:
         self._run: Any = None
 
     def start(self) -> None:
-        if is_first() and (mode := self._effective_mode()) != "disabled":
+        if is_rank0() and (mode := self._effective_mode()) != "disabled":
             self._run = self._start(mode)
             self._run.define_metric("kimg")
             self._run.define_metric("*", step_metric="kimg")

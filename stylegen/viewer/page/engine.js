@@ -13,7 +13,7 @@
 const NO_SERVER = "No connection to the server. If it has ended, start it again and open the address that it prints.";
 const OTHER_TOKEN = "The server was started again. Open the address that it printed; this page then continues.";
 
-/** Requests of a slot that may be under way at the same time: hides the time of the network. */
+/** Requests of a slot that may be pending at the same time: hides the time of the network. */
 const PIPELINED = 2;
 const RECONNECT_MS = 1500;
 const MAX_BYTES = 2 ** 25; // of a file, as in uploads.py

@@ -9,13 +9,13 @@ export class Stage {
   #figures = document.getElementById("figures");
   #measured = [];
   #count = 0;
-  #asked = 0;
+  #requested = 0;
   #shown = 0;
 
-  /** Shows an image, encoded or an ImageBitmap; `at` is the time of the input event that asked for it. */
+  /** Shows an image, encoded or an ImageBitmap; `at` is the time of the input event that requested it. */
   async show({ header, payload }, at = null) {
     const type = header.encoding === "png" ? "image/png" : "image/jpeg";
-    const number = ++this.#asked;
+    const number = ++this.#requested;
     const bitmap = payload instanceof ImageBitmap ? payload : await createImageBitmap(new Blob([payload], { type }));
     if (number < this.#shown) return bitmap.close(); // a newer image was decoded earlier
     this.#shown = number;

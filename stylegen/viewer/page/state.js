@@ -55,7 +55,7 @@ export function decode(hash) {
 }
 
 /**
- * Holds the state, writes it to the address, and tells subscribers about each change.
+ * Holds the state, writes it to the address, and notifies subscribers of each change.
  * A subscriber gets (state, change): `change.drag` while a control moves, `change.at` the time of the input event,
  * `change.old` if "Back" should not return to the state before.
  */

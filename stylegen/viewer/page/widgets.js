@@ -126,18 +126,18 @@ export function seedField(label, onchange) {
 }
 
 /**
- * A function (key, ask) -> what `ask` returns; null if the last call had the same key or a newer one came meanwhile.
- * What was lost with the connection, or failed, is asked for again.
+ * A function (key, request) -> the result of `request`; null if the last call had the same key or a newer one came meanwhile.
+ * What was lost with the connection, or failed, is requested again.
  */
 export function newest() {
   let last = {};
-  return async (key, ask) => {
+  return async (key, request) => {
     if (key === last.key) return null;
     const own = { key };
     last = own;
     let found = null;
     try {
-      found = await ask();
+      found = await request();
     } finally {
       if (!found && last === own) last = {};
     }

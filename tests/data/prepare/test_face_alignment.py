@@ -85,7 +85,7 @@ def table(folder: Path, rows: dict[str, np.ndarray], header: str = HEADER) -> Pa
 
 
 def test_prepare_aligns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Images without landmarks, or with some outside, are left out; the report says why."""
+    """Images without landmarks, or with some outside, are left out; the report has the reason."""
     source = tmp_path / "photos"
     (source / "a").mkdir(parents=True)
     rows = {f"a/{i}.png": placed(30 * i, 1 + 0.1 * i, 200, 180) for i in range(3)}

@@ -43,7 +43,7 @@ def test_every_kind_gives_every_kind(kind, channels, shape):
         ("zipped", "not a PNG, JPEG, WebP, TIFF, GIF or BMP"),
     ],
 )
-def test_bad_images_say_why(kind, words):
+def test_bad_images_are_refused_with_a_reason(kind, words):
     with pytest.raises(UnusableError, match=words):
         Recipe(resolution=16)(BAD[kind][1](1, 64))
 

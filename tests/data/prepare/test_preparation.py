@@ -278,7 +278,7 @@ def test_what_a_failing_power_left_is_not_trusted(tmp_path, monkeypatch, damage)
     assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "whole" / "out.zip").read_bytes()
 
 
-def test_other_settings_start_anew_and_say_so(tmp_path, monkeypatch):
+def test_other_settings_start_anew_with_a_note(tmp_path, monkeypatch):
     source = write_folder(tmp_path / "in", FILES)
     monkeypatch.setattr(module, "combine", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

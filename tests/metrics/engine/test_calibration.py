@@ -13,20 +13,20 @@ from stylegen.metrics.protocol.registry import METRICS
 from tests.support.metric_images import Reals, Thumbnail, blurred, portraits
 
 NONE = StatisticsCache(None)
-WAY = Extraction(Thumbnail(), batch_size=64)
+EXTRACTION = Extraction(Thumbnail(), batch_size=64)
 
 
 def references_of(
     reals: RealImages,
-    way: Extraction,
+    extraction: Extraction,
     ids: list[str],
     seed: int = 0,
     options: MetricOptions = DEFAULT_SETTINGS,
     known: RealStatistics | None = None,
     num_fakes: int = 100,
 ) -> dict[str, dict[str, float]]:
-    known = known or real_statistics(reals, way, ["features", "moments"], seed, NONE)
-    calibration = Calibration(reals, way, known, options=options, cache=NONE, seed=seed)
+    known = known or real_statistics(reals, extraction, ["features", "moments"], seed, NONE)
+    calibration = Calibration(reals, extraction, known, options=options, cache=NONE, seed=seed)
     return calibration.references([METRICS[i] for i in ids], num_fakes)
 
 
@@ -39,13 +39,13 @@ def test_references_are_in_order() -> None:
 
 def test_each_reference_by_its_definition() -> None:
     reals = Reals(portraits(30, side=16))
-    way = Extraction(Thumbnail(), batch_size=7)
-    values = references_of(reals, way, ["fd_random_vgg16"], seed=5)["fd_random_vgg16"]
+    extraction = Extraction(Thumbnail(), batch_size=7)
+    values = references_of(reals, extraction, ["fd_random_vgg16"], seed=5)["fd_random_vgg16"]
 
     def metric(images: torch.Tensor) -> float:
         these, whole = Moments(16), Moments(16)
-        these.update(way.features(images))
-        whole.update(way.features(reals.images))
+        these.update(extraction.features(images))
+        whole.update(extraction.features(reals.images))
         return distance(these, whole)
 
     every = sorted(metric(image.expand(30, -1, -1, -1)) for image in reals.images)
@@ -66,7 +66,7 @@ def test_the_perfect_generator_is_what_fresh_samples_measure() -> None:
     for side, rows in zip(moments, (reals[halves], reals[~halves]), strict=True):
         side.update(rows)
     known = RealStatistics((moments[0], moments[1]), reals)
-    values = references_of(Reals(portraits(300, 8)), WAY, ["fd_random_vgg16"], known=known, num_fakes=3000)
+    values = references_of(Reals(portraits(300, 8)), EXTRACTION, ["fd_random_vgg16"], known=known, num_fakes=3000)
     found = values["fd_random_vgg16"]
 
     def fresh(index: int) -> float:
@@ -82,29 +82,31 @@ def test_the_perfect_generator_is_what_fresh_samples_measure() -> None:
 
 def test_more_samples_lower_the_perfect_generator_and_few_give_none() -> None:
     reals = Reals(portraits(64, side=16))
-    values = [references_of(reals, WAY, ["fd_random_vgg16"], num_fakes=n)["fd_random_vgg16"] for n in (64, 1000, 10**6)]
+    values = [
+        references_of(reals, EXTRACTION, ["fd_random_vgg16"], num_fakes=n)["fd_random_vgg16"] for n in (64, 1000, 10**6)
+    ]
     perfect = [value["perfect_generator"] for value in values]
     assert perfect[0] > perfect[1] > perfect[2] > 0
-    few = references_of(reals, WAY, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
+    few = references_of(reals, EXTRACTION, ["fd_random_vgg16"], num_fakes=3)["fd_random_vgg16"]
     assert "perfect_generator" not in few
 
 
-def test_halves_that_share_images_say_nothing() -> None:
+def test_halves_that_share_images_give_no_reference() -> None:
     """20 images repeated to 64: real against real, and the fit to it, would be close to 0."""
     repeated = FirstReals(Reals(portraits(20, side=16)), 64, mirror=False)
-    assert set(references_of(repeated, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
+    assert set(references_of(repeated, EXTRACTION, ["fd_random_vgg16"])["fd_random_vgg16"]) == {
         *("averaged_2x2", "one_image_repeated"),
     }
     whole = FirstReals(Reals(portraits(64, side=16)), 64, mirror=False)
     assert {"real_vs_real", "perfect_generator"} <= set(
-        references_of(whole, WAY, ["fd_random_vgg16"])["fd_random_vgg16"]
+        references_of(whole, EXTRACTION, ["fd_random_vgg16"])["fd_random_vgg16"]
     )
 
 
 def test_metrics_that_compare_pairs_have_references_too() -> None:
     reals = Reals(portraits(40, side=16))
-    way = Extraction(Thumbnail(), batch_size=7)
-    values = references_of(reals, way, ["prdc_random_vgg16", "authenticity_random_vgg16", "fd_random_vgg16"])
+    extraction = Extraction(Thumbnail(), batch_size=7)
+    values = references_of(reals, extraction, ["prdc_random_vgg16", "authenticity_random_vgg16", "fd_random_vgg16"])
     assert set(values) == {
         *(f"prdc_random_vgg16_{name}" for name in ("precision", "recall", "density", "coverage")),
         "authenticity_random_vgg16",
@@ -116,7 +118,7 @@ def test_metrics_that_compare_pairs_have_references_too() -> None:
     from stylegen.metrics.formulas.manifold import density_coverage
 
     first = halves_of(40, 0)
-    features = way.features(reals.images)
+    features = extraction.features(reals.images)
     expected = density_coverage(features[first], features[~first], 5)
     assert values["prdc_random_vgg16_coverage"]["real_vs_real"] == pytest.approx(expected.coverage)
 
@@ -130,17 +132,17 @@ def test_halves_too_small_for_a_metric_are_left_out() -> None:
 
 def test_halves_are_disjoint_and_make_the_whole() -> None:
     reals = Reals(portraits(31, side=16))
-    way = Extraction(Thumbnail(), batch_size=4)
-    statistics = real_statistics(reals, way, ["moments", "features"], 0, StatisticsCache(None))
+    extraction = Extraction(Thumbnail(), batch_size=4)
+    statistics = real_statistics(reals, extraction, ["moments", "features"], 0, StatisticsCache(None))
     assert statistics.halves is not None
     assert sorted(half.count for half in statistics.halves) == [15, 16]
     whole = Moments(16)
-    whole.update(way.features(reals.images))
+    whole.update(extraction.features(reals.images))
     merged = statistics.feature_set().moments
     assert merged is not None
     torch.testing.assert_close(merged.mean, whole.mean)
     torch.testing.assert_close(merged.covariance(), whole.covariance())
-    torch.testing.assert_close(statistics.feature_set().features, way.features(reals.images))
+    torch.testing.assert_close(statistics.feature_set().features, extraction.features(reals.images))
 
 
 def test_average_2x2_by_hand() -> None:

@@ -60,7 +60,7 @@ def test_interrupted_and_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_nothing_is_drawn_again_where_the_comparison_was_interrupted(
+def test_nothing_is_generated_again_where_the_comparison_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All fakes are measured; references and pairwise metrics can still take minutes."""

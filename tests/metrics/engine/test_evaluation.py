@@ -9,7 +9,7 @@ from torch import Tensor
 from stylegen import features
 from stylegen.errors import UserError
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions, Protocol
-from stylegen.metrics.protocol.registry import METRICS, sense_of, without_weights
+from stylegen.metrics.protocol.registry import METRICS, better_direction, without_weights
 from tests.support.metric_images import Reals, Thumbnail, evaluation_of, noisy, portraits
 
 FD = ["fd_random_vgg16"]
@@ -28,23 +28,23 @@ def fakes() -> Tensor:
 @pytest.mark.usefixtures("thumbnail")
 def test_batches_do_not_change_the_number(reals: Reals, fakes: Tensor) -> None:
     values = [
-        evaluation_of(FD, 30, reals, batch_size=taken, cache=False).measure(fakes.split(drawn)).metrics[FD[0]]
-        for drawn, taken in ((30, 64), (1, 1), (7, 3), (10, 64))
+        evaluation_of(FD, 30, reals, batch_size=taken, cache=False).measure(fakes.split(generated)).metrics[FD[0]]
+        for generated, taken in ((30, 64), (1, 1), (7, 3), (10, 64))
     ]
     assert values[1:] == pytest.approx(values[:1] * 3, rel=1e-9)
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_exactly_num_fakes_pictures_count_and_no_more_are_drawn(reals: Reals, fakes: Tensor) -> None:
-    drawn = []
+def test_exactly_num_fakes_images_are_used_and_no_more_generated(reals: Reals, fakes: Tensor) -> None:
+    sizes = []
 
-    def draw() -> Iterator[Tensor]:
+    def generate() -> Iterator[Tensor]:
         for batch in fakes.split(8):
-            drawn.append(len(batch))
+            sizes.append(len(batch))
             yield batch
 
-    value = evaluation_of(FD, 20, reals).measure(draw).metrics[FD[0]]
-    assert drawn == [8, 8, 8]
+    value = evaluation_of(FD, 20, reals).measure(generate).metrics[FD[0]]
+    assert sizes == [8, 8, 8]
     assert value == pytest.approx(evaluation_of(FD, 20, reals).measure([fakes[:20]]).metrics[FD[0]], rel=1e-9)
 
 
@@ -84,9 +84,9 @@ def test_a_damaged_cache_is_computed_anew(reals: Reals, fakes: Tensor, tmp_path:
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
-    told: list[tuple[str, int, int]] = []
-    card = evaluation_of(FD, 30, reals, progress=lambda *report: told.append(report), cache=False).measure(
+def test_the_card_records_every_choice(reals: Reals, fakes: Tensor) -> None:
+    reports: list[tuple[str, int, int]] = []
+    card = evaluation_of(FD, 30, reals, progress=lambda *report: reports.append(report), cache=False).measure(
         [fakes], sampling={"psi": 1.0}
     )
     values = json.loads(card.to_json())
@@ -100,8 +100,8 @@ def test_the_card_says_every_choice(reals: Reals, fakes: Tensor) -> None:
     assert set(values["references"]["fd_random_vgg16"]) == set(values["calibration"])
     assert values["protocol_version"] >= 1
     assert {"stylegen", "torch", "torch-fidelity"} == set(values["versions"])
-    assert told[-1][1:] == (40, 40)
-    assert ("generated images (random_vgg16)", 30, 30) in told
+    assert reports[-1][1:] == (40, 40)
+    assert ("generated images (random_vgg16)", 30, 30) in reports
 
 
 def test_ids_name_their_extractor() -> None:
@@ -131,10 +131,10 @@ def test_metrics_without_weights() -> None:
 
 def test_lower_is_better_is_known_for_every_number() -> None:
     for metric in METRICS.values():
-        for key, sense in metric.keys.items():
-            assert sense_of(key) == sense_of(f"{key}_psi0.7") == sense
-    assert sense_of("fid") == "lower"
-    assert sense_of("kid_std") is sense_of("beauty") is None
+        for key, better in metric.keys.items():
+            assert better_direction(key) == better_direction(f"{key}_psi0.7") == better
+    assert better_direction("fid") == "lower"
+    assert better_direction("kid_std") is better_direction("beauty") is None
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_options_are_checked() -> None:
         MetricOptions(kid_subset_size=1)
 
 
-def test_alpha_is_refused_before_anything_is_drawn() -> None:
+def test_alpha_is_refused_before_anything_is_generated() -> None:
     with pytest.raises(UserError, match="4 channels"):
         evaluation_of(FD, 30, Reals(torch.zeros(40, 4, 16, 16, dtype=torch.uint8))).check()
 
 
-def test_stored_pictures_have_no_paths(reals: Reals) -> None:
+def test_stored_images_have_no_paths(reals: Reals) -> None:
     with pytest.raises(UserError, match="a path length is a property of a generator"):
         evaluation_of(["ppl2_wend_random_vgg16"], 30, reals).check(paths=False)
 
@@ -206,7 +206,7 @@ def test_other_weights_than_the_published_ones_change_the_name(
     monkeypatch.setitem(features.EXTRACTORS, "random_vgg16", lambda weights, device: other)
     card = evaluation_of(FD, 30, reals, cache=False).measure([fakes])
     assert list(card.metrics) == list(card.better) == list(card.references) == ["fd_random_vgg16_unpublished-weights"]
-    assert sense_of("fd_random_vgg16_unpublished-weights") == "lower"
+    assert better_direction("fd_random_vgg16_unpublished-weights") == "lower"
 
 
 def test_an_own_weights_file_is_opened_beforehand(reals: Reals, tmp_path: Path) -> None:

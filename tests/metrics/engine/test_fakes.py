@@ -49,11 +49,11 @@ def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
     assert all(before)
     generator, seen = tiny_generator(), []
 
-    def look(*arguments: Any) -> None:
+    def record(*arguments: Any) -> None:
         seen.append((switches(), torch.is_autocast_enabled("cpu")))
 
-    generator.mapping.register_forward_pre_hook(look)
-    generator.synthesis.register_forward_pre_hook(look)
+    generator.mapping.register_forward_pre_hook(record)
+    generator.synthesis.register_forward_pre_hook(record)
     with torch.autocast("cpu", torch.bfloat16):
         card = evaluation_of(
             [metric_id], 4, Reals(portraits(8, side=16)), cache=False, calibrate=False
@@ -66,7 +66,7 @@ def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_the_card_says_where_labels_come_from() -> None:
+def test_the_card_records_where_labels_come_from() -> None:
     """An unconditional generator has no labels, and the setting for them does not change the metric's name."""
     uniform = Protocol(labels="uniform")
     conditional = Conditional(portraits(8, side=16))

@@ -152,7 +152,7 @@ def test_reals_are_mirrored_where_the_training_mirrored() -> None:
     assert mirrors(ClassReals(reals, torch.ones(40, 1), 0, "all"))
 
 
-def test_the_card_says_which_reals_count(fakes: Tensor) -> None:
+def test_the_card_records_which_reals_count(fakes: Tensor) -> None:
     """One pass through the network is enough for `fid` and `fid50k`, each with its own reals."""
     reals = Mirrored(portraits(50, side=16))
     card = measured(fakes, reals, ["fid", "fid50k"])

@@ -9,7 +9,7 @@ import torch
 from stylegen.errors import UserError
 from stylegen.metrics.engine.real_sets import PublishedReals, ReducedReals
 from stylegen.metrics.protocol.evaluation_settings import Protocol
-from stylegen.metrics.protocol.registry import sense_of
+from stylegen.metrics.protocol.registry import better_direction
 from tests.support.metric_images import Reals, evaluation_of, portraits
 from tests.support.tiny import tiny_generator
 
@@ -42,7 +42,7 @@ def test_the_name_contains_the_resolution(tmp_path: Path) -> None:
     assert list(card.metrics) == [f"{FD}_8px"]
     assert card.dataset["resolution"] == 8
     assert card.references[f"{FD}_8px"]["real_vs_real"] < card.metrics[f"{FD}_8px"]
-    assert sense_of(f"{FD}_8px") == "lower"
+    assert better_direction(f"{FD}_8px") == "lower"
     assert list(card.classes) == ["left", "right", "mean over classes"]
     assert all(list(values) == [f"{FD}_8px"] for values in card.classes.values())
     mirrored = Protocol(mirror_reals=True)

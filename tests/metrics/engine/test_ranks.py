@@ -58,7 +58,7 @@ def test_two_processes_measure_as_one(
     assert len(list((tmp_path / "cache2").iterdir())) == len(list((tmp_path / "alone").iterdir()))
 
 
-def test_what_is_wrong_is_said_once_before_processes_start(
+def test_an_error_is_reported_once_before_processes_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verb, "launch", lambda *arguments, **options: pytest.fail("started"))

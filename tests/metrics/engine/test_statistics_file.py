@@ -57,7 +57,7 @@ def test_metrics_that_need_more(file: Path) -> None:
 
 
 @pytest.mark.usefixtures("thumbnail")
-def test_a_number_against_a_file_of_others_says_so(tmp_path: Path) -> None:
+def test_a_number_against_a_file_of_others_is_marked(tmp_path: Path) -> None:
     """pytorch-fid's files have the same layout, but FID against them is up to 18 % higher."""
     features = Thumbnail()(portraits(40, side=16)).double().numpy()
     np.savez(tmp_path / "a.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))

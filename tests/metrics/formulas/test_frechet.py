@@ -50,7 +50,7 @@ def test_identical_sets_are_at_distance_0_at_any_rank(count: int) -> None:
     assert 0 <= distance(a, a) < 1e-9 * float(a.covariance().trace())
 
 
-def test_fewer_pictures_than_features() -> None:
+def test_fewer_images_than_features() -> None:
     """Two images each: covariances S = d d^T / 2 of rank 1, Tr(S1 S2)^1/2 = |d1.d2| / 2."""
     a, b = features(2, 40), features(2, 40, "b")
     d1, d2 = a[0] - a[1], b[0] - b[1]

@@ -16,7 +16,7 @@ from stylegen.metrics.formulas.kernel import official_kernel_distance, squared_m
 from stylegen.metrics.formulas.manifold import authentic_share, density_coverage, precision_recall
 from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions
-from stylegen.metrics.protocol.registry import METRICS, sense_of
+from stylegen.metrics.protocol.registry import METRICS, better_direction
 from tests.support.metric_images import Thumbnail
 
 
@@ -157,7 +157,7 @@ def test_authenticity() -> None:
     assert authentic_share(reals + 1e-4, reals) == 0  # copies
     assert authentic_share(features(100, 4, "others"), reals) == pytest.approx(0.5, abs=0.15)
     assert authentic_share(features(100, 4, "far") + 50, reals) == 1
-    assert sense_of("authenticity_random_vgg16") is None  # an untrained network has 1
+    assert better_direction("authenticity_random_vgg16") is None  # an untrained network has 1
 
 
 def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None:
@@ -184,8 +184,8 @@ def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
     from tests.support.metric_images import Reals, portraits
 
     images = portraits(20, side=16)
-    way = Extraction(Thumbnail(), 8)
-    figure = neighbour_figure(images[3:5], Reals(images), way, way.features(images), k=2)
+    extraction = Extraction(Thumbnail(), 8)
+    figure = neighbour_figure(images[3:5], Reals(images), extraction, extraction.features(images), k=2)
     assert figure.shape == (3, 2 * 18 - 2, 3 * 18 - 2)
     for row, number in enumerate((3, 4)):
         for column in (0, 1):  # the sample is one of the reals
@@ -194,7 +194,7 @@ def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
 
 
 @pytest.mark.parametrize(("metric_id", "ddof"), [("fid", 1), ("fid50k_full", 0)])
-def test_covariances_are_divided_as_the_name_says(metric_id: str, ddof: int) -> None:
+def test_covariances_are_divided_as_the_name_states(metric_id: str, ddof: int) -> None:
     fakes, reals = features(20, 3, "fakes", 1.5), features(30, 3, "reals")
     sets = []
     for side in (fakes, reals):

@@ -65,11 +65,11 @@ def test_a_damaged_file_is_reported_and_renamed(tmp_path: Path, content: str, ca
     path.write_text(content, encoding="latin-1")
     assert read_cards(path) == []
     assert "a.metrics.json is damaged, or not a metric card" in caplog.text
-    for aside in ("a.metrics.json.damaged", "a.metrics.json.damaged-2"):
+    for renamed in ("a.metrics.json.damaged", "a.metrics.json.damaged-2"):
         path.write_text(content, encoding="latin-1")
         add_card(path, card(1))
-        assert (tmp_path / aside).read_text(encoding="latin-1") == content
-        assert f"is renamed to {aside}" in caplog.text
+        assert (tmp_path / renamed).read_text(encoding="latin-1") == content
+        assert f"is renamed to {renamed}" in caplog.text
         assert read_cards(path) == [card(1)]
 
 

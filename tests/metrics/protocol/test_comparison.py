@@ -16,7 +16,7 @@ def measured(name: str, kimg: float | None, fid: float, recall: float, **choices
 THREE = [measured("a", 1, 30.0, 0.1), measured("b", 2, 10.5, 0.2), measured("c", 4, 12.0, 0.3)]
 
 
-def test_the_best_by_each_numbers_own_sense() -> None:
+def test_the_best_by_each_numbers_better_direction() -> None:
     assert best_of(THREE) == {"fid": "b", "recall": "c"}
 
 

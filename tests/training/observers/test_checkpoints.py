@@ -24,7 +24,7 @@ class Step:
         self.images_seen, self.steps, self.bad, self.growth = 0, 0, False, None
         self.modules, self.device = torch.nn.Linear(1, 1), torch.device("cpu")
         self.G_ema: Any = torch.nn.Linear(1, 1)
-        self.draws: Any = None
+        self.random_inputs: Any = None
 
     def in_bad_streak(self) -> bool:
         return self.bad
@@ -115,7 +115,7 @@ def test_another_metric_has_no_best_yet(tmp_path: Path) -> None:
     assert observers.outputs.evaluation.best == {"metric": "kid", "value": 5.0, "kimg": 0.01}
 
 
-def test_an_evaluation_that_a_killed_process_owed_is_that_of_the_step_before(tmp_path: Path) -> None:
+def test_a_pending_evaluation_of_a_killed_process_belongs_to_the_step_before(tmp_path: Path) -> None:
     observers, training = make(tmp_path, keep=1)
     evaluation = observers.outputs.evaluation
     training.images_seen = 10

@@ -30,7 +30,7 @@ def read_png(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
-def test_a_training_says_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_reports_what_it_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     assert main(["train", *RUN, "data.max_images=null", f"output_dir={folder}"]) == 0
     error = capsys.readouterr().err
@@ -87,7 +87,7 @@ def test_the_estimate_includes_augmentation(augment: str, least: float, monkeypa
     clock, seen = itertools.count(), []
     monkeypatch.setattr(estimate, "_now", lambda device: next(clock))
 
-    def pipeline(images: torch.Tensor, p: float, draws: Any) -> torch.Tensor:
+    def pipeline(images: torch.Tensor, p: float, inputs: Any) -> torch.Tensor:
         seen.append(p)
         clock.__next__()
         return images

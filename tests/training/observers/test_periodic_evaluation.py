@@ -65,7 +65,7 @@ def test_evaluations_during_training(tmp_path: Path) -> None:
     assert best.info["images_seen"] == kimg * 1000
     assert best.info["best"] == {"metric": FD, "value": values[kimg], "kimg": kimg}
     assert json.loads((run / "best.metrics.json").read_text())["metrics"][FD] == values[kimg]
-    assert load_snapshot(run).info["images_seen"] == 48  # a run folder still stands for its newest snapshot
+    assert load_snapshot(run).info["images_seen"] == 48  # a run folder still gives its newest snapshot
     best_card = json.loads((run / "best.metrics.json").read_text())["sampling"]
     assert (best_card["snapshot"], best_card["kimg"]) == ("best.safetensors", kimg)
 

@@ -56,7 +56,7 @@ def observers(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> Observers:
 
 
 def training(images_seen: int, stops: bool = False) -> Any:
-    return SimpleNamespace(images_seen=images_seen, stops=stops, state_dict=dict, G_ema=None, draws=None)
+    return SimpleNamespace(images_seen=images_seen, stops=stops, state_dict=dict, G_ema=None, random_inputs=None)
 
 
 def test_everything_that_is_due_runs_in_the_written_order(observers: Observers, calls: list[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stylegen.config import own_images, rules
+from stylegen.config import rules, user_dataset
 from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import ImageDataset
@@ -83,7 +83,7 @@ def test_the_metric_is_one_whose_weights_are_here(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(own_images, "is_present", lambda extractor, weights: extractor in present)
+    monkeypatch.setattr(user_dataset, "is_present", lambda extractor, weights: extractor in present)
     config = composed(images(tmp_path, count, 16), device)
     assert list(config.evaluation.metrics) == metrics
     assert config.evaluation.every_kimg == (200 if device == GPU else 0)
@@ -91,7 +91,7 @@ def test_the_metric_is_one_whose_weights_are_here(
 
 def test_given_metrics_and_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEGEN_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(own_images.torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(user_dataset.torch.hub, "get_dir", lambda: str(tmp_path))
     path = images(tmp_path, 16, 16)
     given = composed(path, GPU, "evaluation.metrics=[fid]").evaluation
     assert (list(given.metrics), given.num_samples) == (["fid"], 50000)

@@ -52,7 +52,7 @@ def recipe_of(experiment: str | None, path: str | None, accelerator: str) -> str
     return RECIPES["cuda" if device_type(accelerator) == "cuda" else "cpu"]
 
 
-def own_overrides(overrides: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+def user_dataset_overrides(overrides: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     """The overrides with the settings chosen for these images; unchanged if no automatic experiment applies.
 
     Args:
@@ -67,7 +67,7 @@ def own_overrides(overrides: Sequence[str], values: Mapping[str, Any]) -> list[s
     networks = InitialNetworks()
     if values.get("init") is not None and (recipe is not None or values.get("experiment") is None):
         networks = initial_networks(str(values["init"]))
-    if recipe is None:  # the demo's: for its data, and networks that fit the weights
+    if recipe is None:  # the default recipe: only what its data and the initial weights require
         chosen = networks.overrides() | _its_resolution(networks)
         return [*(f"{key}={value}" for key, value in chosen.items()), *overrides]
     typed = [override for override in overrides if key_of(override) != "experiment"]

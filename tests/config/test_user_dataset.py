@@ -1,4 +1,4 @@
-"""`python train.py data.path=X`: the settings chosen for the images and the machine, and what is said about them."""
+"""`python train.py data.path=X`: the settings chosen for the images and the machine, and the lines that report them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from stylegen.__main__ import main
-from stylegen.config import own_images
+from stylegen.config import user_dataset
 from stylegen.config.auto import auto_settings
 from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
@@ -139,8 +139,8 @@ def test_a_small_gpu_computes_the_batch_in_parts(
     gib: float, share: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = type("Properties", (), {"total_memory": gib * 2**30})
-    monkeypatch.setattr(own_images.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(own_images.torch.cuda, "get_device_properties", lambda device: memory)
+    monkeypatch.setattr(user_dataset.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(user_dataset.torch.cuda, "get_device_properties", lambda device: memory)
     config = composed(images(tmp_path, 20, 256), GPU)
     assert (config.batch_size, config.batch_per_device) == (16, share)
 
@@ -195,9 +195,9 @@ class Opened:
         return self.count
 
 
-def test_what_is_said_about_a_reduced_resolution(tmp_path: Path) -> None:
+def test_the_report_of_a_reduced_resolution(tmp_path: Path) -> None:
     path = images(tmp_path, 20, 512)
-    lines = own_images.reasons(composed(path, CPU), Opened(20, 64))
+    lines = user_dataset.reasons(composed(path, CPU), Opened(20, 64))
     assert len(lines) == 5
     hint = "about the largest that a CPU trains in hours; data.resolution=128 takes four times as long"
     assert lines[1] == f"64 px (data.convert=rgb): {hint}"
@@ -205,25 +205,25 @@ def test_what_is_said_about_a_reduced_resolution(tmp_path: Path) -> None:
     often = "each image is shown 10,000 times; above 200, the discriminator may memorize them"
     assert lines[3] == f"augment=ada: {often}"
     assert lines[4].endswith("at 512 px")
-    lines = own_images.reasons(composed(path, CPU, "data.resolution=256", "augment=none"), Opened(20, 256))
+    lines = user_dataset.reasons(composed(path, CPU, "data.resolution=256", "augment=none"), Opened(20, 256))
     assert lines[1] == "256 px (data.convert=rgb); data.resolution=512 takes four times as long"
     assert lines[3] == "augment=none"
 
 
-def test_what_is_said_about_the_portraits() -> None:
+def test_the_report_for_the_portraits() -> None:
     config = compose_train(["experiment=auto", "data.path=openmoji", "data.resolution=16", CPU])
-    lines = own_images.reasons(config, Opened(894, 16))
+    lines = user_dataset.reasons(config, Opened(894, 16))
     assert lines[0].startswith("894 images of 16x16 px, color, ")
     assert lines[1] == "16 px, as stored"
 
 
-def test_what_is_said_on_a_gpu_and_of_other_recipes(tmp_path: Path) -> None:
+def test_the_report_on_a_gpu_and_for_other_recipes(tmp_path: Path) -> None:
     path = images(tmp_path, 20, 32, 1)
-    lines = own_images.reasons(composed(path, GPU), Opened(20, 32))
+    lines = user_dataset.reasons(composed(path, GPU), Opened(20, 32))
     assert lines[:2] == ["20 images of 32x32 px, gray, no labels", "32 px, as stored"]
     assert lines[2].endswith(": StyleGAN2-ADA's for 1 GPU(s)")
     assert len(lines) == 4
-    assert own_images.reasons(composed(path, "experiment=openmoji"), Opened(20, 32)) == []
+    assert user_dataset.reasons(composed(path, "experiment=openmoji"), Opened(20, 32)) == []
 
 
 SMALL = ["z_dim", "w_dim", "channel_max"]
