@@ -214,16 +214,16 @@ def test_images_are_projected(path: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for i in range(2):
         Image.fromarray(images[i].permute(1, 2, 0).numpy()).save(tmp_path / "images" / f"{i}.png")
-    ws = model.project(images, steps=3, starts=2, label="b")
+    ws = model.project(images, "w", steps=3, starts=2, label="b")
     assert ws.shape == (2, model.num_ws, 16)
     assert ws.unique(dim=1).shape[1] == 1
     float_images = images.as_subclass(torch.Tensor) / 127.5 - 1
     for same in (tmp_path / "images", float_images, Image.open(tmp_path / "images" / "1.png")):
         with torch.no_grad():
             torch.testing.assert_close(
-                model.project(same, steps=3, starts=2, label="b")[-1], ws[-1], rtol=1e-3, atol=1e-3
+                model.project(same, "w", steps=3, starts=2, label="b")[-1], ws[-1], rtol=1e-3, atol=1e-3
             )
-    assert model.project(images, "w+", steps=3, starts=1).unique(dim=1).shape[1] == model.num_ws
+    assert model.project(images, steps=3, starts=1).unique(dim=1).shape[1] == model.num_ws
     bad = [
         (images[:, :, :8], {}, "Pillow image"),
         (float_images * 127, {}, "127.5 - 1"),

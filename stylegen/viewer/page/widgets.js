@@ -126,8 +126,8 @@ export function seedField(label, onchange) {
 }
 
 /**
- * A function (key, request) -> the result of `request`; null if the last call had the same key or a newer one came meanwhile.
- * What was lost with the connection, or failed, is requested again.
+ * A function (key, request) -> the result of `request`; null if the last call had the same key or a newer one came
+ * meanwhile. What was lost with the connection, or failed, is requested again.
  */
 export function newest() {
   let last = {};
