@@ -39,8 +39,8 @@ def frame_motions(kind: str, size: float, count: int, closed: bool) -> Tensor:
     """Motions of the frames of a video, float64 [count, 3, 3].
 
     Args:
-        kind: one of `bounds.MOTIONS`. "circle": the image's center goes once around a circle; "rotate": the image rotates
-            once, counter-clockwise.
+        kind: one of `bounds.MOTIONS`. "circle": the image's center goes once around a circle; "rotate": the image
+            rotates once, counter-clockwise.
         size: radius of the circle, in image widths.
         closed: the frame after the last is the first; else the last equals the first.
     """
