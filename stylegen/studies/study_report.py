@@ -64,11 +64,11 @@ def to_csv(trials: Sequence[Trial]) -> str:
     """One row per experiment."""
     keys, text = list(trials[0].card["metrics"]), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["variant", "seed", "kimg", *keys, "parameters", "sec_per_kimg"])
+    writer.writerow(["variant", "seed", "kimg", *keys, "parameters", "sec_per_kimg", "cpu_sec_per_kimg"])
     for t in trials:
         numbers = [repr(t.card["metrics"][key]) for key in keys]
-        speed = "" if t.sec_per_kimg is None else f"{t.sec_per_kimg:.3f}"
-        writer.writerow([t.variant, t.seed, t.kimg, *numbers, t.parameters, speed])
+        speeds = ["" if s is None else f"{s:.3f}" for s in (t.sec_per_kimg, t.cpu_sec_per_kimg)]
+        writer.writerow([t.variant, t.seed, t.kimg, *numbers, t.parameters, *speeds])
     return text.getvalue()
 
 
@@ -98,20 +98,20 @@ def to_markdown(
         f"{first.card['num_samples']} samples per evaluation. Mean over seeds ± standard deviation; whether "
         "lower or higher is better is in parentheses.",
         "",
-        f"| variant | {' | '.join(names)} | parameters | s/kimg | samples |",
-        "|---" * (len(show) + 4) + "|",
+        f"| variant | {' | '.join(names)} | parameters | s/kimg | CPU s/kimg | samples |",
+        "|---" * (len(show) + 5) + "|",
     ]
     for variant, group in groups.items():
         cells = [_cell(*mean_and_spread(group, key)) for key in show]
-        speed = median([t.sec_per_kimg for t in group if t.sec_per_kimg is not None])
-        row = [variant, *cells, f"{group[0].parameters:,}", "" if speed is None else f"{speed:.1f}"]
+        speeds = [_speed([t.sec_per_kimg for t in group]), _speed([t.cpu_sec_per_kimg for t in group])]
+        row = [variant, *cells, f"{group[0].parameters:,}", *speeds]
         lines.append(f"| {' | '.join(row)} | [grid]({grids[variant]}) |")
     lines += [
         "",
         *_stability(trials, show),
         *_references(first, show),
         "",
-        "![Each seed, and mean and deviation](report.svg)",
+        "![Each seed, mean and standard deviation](report.svg)",
         "",
     ]
     return "\n".join([*lines, *_recipes(commands), ""])
@@ -129,6 +129,12 @@ def _check_shown(trials: Sequence[Trial], show: Sequence[str]) -> None:
 
 def _cell(mean: float, spread: float | None) -> str:
     return f"{mean:.3g}" if spread is None else f"{mean:.3g} ± {spread:.2g}"
+
+
+def _speed(seconds: Sequence[float | None]) -> str:
+    """The median of those that were measured."""
+    found = median([value for value in seconds if value is not None])
+    return "" if found is None else f"{found:.1f}"
 
 
 def _references(trial: Trial, show: Sequence[str]) -> list[str]:

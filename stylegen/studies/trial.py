@@ -30,6 +30,7 @@ class Trial:
         card: see `metrics.MetricCard`, as plain JSON values.
         parameters: parameters of the generator.
         sec_per_kimg: median during training; None if it was not measured.
+        cpu_sec_per_kimg: the same of the processor time.
         curves: value by kimg of each metric that was evaluated during training.
     """
 
@@ -39,6 +40,7 @@ class Trial:
     card: Mapping[str, Any]
     parameters: int
     sec_per_kimg: float | None
+    cpu_sec_per_kimg: float | None = None
     curves: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
 
 
@@ -67,7 +69,8 @@ def run_trial(experiment: Experiment, train: Callable[[TrainSettings], Any]) -> 
         result.kimg,
         card,
         sum(parameter.numel() for parameter in load_snapshot(result.snapshot).generator.parameters()),
-        median(speeds(folder.metrics)),
+        median(recorded(folder.metrics, "time/sec_per_kimg")),
+        median(recorded(folder.metrics, "time/cpu_sec_per_kimg")),
         curves(folder.metrics),
     )
 
@@ -86,9 +89,9 @@ def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> d
     return card.to_dict()
 
 
-def speeds(metrics: Path) -> list[float]:
-    """`time/sec_per_kimg` of the records that have it."""
-    found = [record.get("time/sec_per_kimg") for record in _records(metrics)]
+def recorded(metrics: Path, key: str) -> list[float]:
+    """The finite values of `key` in a run's metrics.jsonl."""
+    found = [record.get(key) for record in _records(metrics)]
     return [value for value in found if value is not None]
 
 

@@ -58,7 +58,7 @@ def command(folder: Path, data: Path) -> list[str]:
 def outcome(folder: Path) -> dict[str, object]:
     """Everything reproducible: the report without times, the bytes of weights and samples."""
     with (folder / "report.csv").open() as file:
-        rows = [{k: v for k, v in row.items() if k != "sec_per_kimg"} for row in csv.DictReader(file)]
+        rows = [{k: v for k, v in row.items() if not k.endswith("sec_per_kimg")} for row in csv.DictReader(file)]
     files = [*folder.glob("*/snapshots/*.safetensors"), *folder.glob("*/samples/*.png"), *folder.glob("grids/*.png")]
     return {"rows": rows} | {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

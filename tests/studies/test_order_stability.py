@@ -23,7 +23,7 @@ def test_the_rank_correlation_is_scipys(levels: int) -> None:
 
 def trial(variant: str, seed: int, values: tuple[float, ...]) -> Trial:
     card = {"metrics": {"fd": values[-1]}, "better": {"fd": "lower"}, "references": {}, "num_samples": 9}
-    return Trial(variant, seed, 8.0, card, 5, 1.0, {"fd": dict(zip((4.0, 8.0), values, strict=True))})
+    return Trial(variant, seed, 8.0, card, 5, 1.0, curves={"fd": dict(zip((4.0, 8.0), values, strict=True))})
 
 
 def test_the_order_at_each_evaluation() -> None:

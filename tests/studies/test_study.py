@@ -16,7 +16,7 @@ from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.studies.plan import load_study
 from stylegen.studies.study_report import mean_and_spread, ranked, to_csv, to_markdown, to_svg
-from stylegen.studies.trial import Trial, median, speeds
+from stylegen.studies.trial import Trial, median, recorded
 from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN
 
@@ -33,7 +33,7 @@ def trial(variant: str, seed: int, fd: float, recall: float) -> Trial:
         "references": {"fd": {"real_vs_real": 0.5, "averaged_2x2": 9.0}},
         "num_samples": 100,
     }
-    return Trial(variant, seed, 4.0, card, 12345, 2.5 + seed)
+    return Trial(variant, seed, 4.0, card, 12345, 2.5 + seed, 5 + 2 * seed)
 
 
 TRIALS = [
@@ -64,14 +64,14 @@ def test_mean_deviation_and_rank() -> None:
 def test_the_table_for_the_eye() -> None:
     text = to_markdown("Title", TRIALS, SHOW, GRIDS, COMMANDS, "portraits")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert rows[0] == "| variant | fd (lower) | recall (higher) | parameters | s/kimg | samples |"
-    assert rows[1] == "| fancy | 2.1 ± 0.17 | 0.25 ± 0 | 12,345 | 3.5 | [grid](grids/fancy.png) |"
-    assert rows[2] == "| plain | 4 ± 1 | 0.2 ± 0 | 12,345 | 3.5 | [grid](grids/plain.png) |"
+    assert rows[0] == "| variant | fd (lower) | recall (higher) | parameters | s/kimg | CPU s/kimg | samples |"
+    assert rows[1] == "| fancy | 2.1 ± 0.17 | 0.25 ± 0 | 12,345 | 3.5 | 7.0 | [grid](grids/fancy.png) |"
+    assert rows[2] == "| plain | 4 ± 1 | 0.2 ± 0 | 12,345 | 3.5 | 7.0 | [grid](grids/plain.png) |"
     assert "- fd: real vs real 0.5, averaged 2x2 9" in text
     assert "python train.py data.resolution=16\n" in text
     assert "- fancy: `a=2`" in text
     single = to_markdown("Title", TRIALS[:1], SHOW, GRIDS, COMMANDS, "portraits")
-    assert "| plain | 3 | 0.2 | 12,345 | 2.5 |" in single
+    assert "| plain | 3 | 0.2 | 12,345 | 2.5 | 5.0 |" in single
 
 
 def test_the_table_for_programs_has_every_digit() -> None:
@@ -79,7 +79,16 @@ def test_the_table_for_programs_has_every_digit() -> None:
     assert len(rows) == 7
     assert rows[-1]["variant"] == "x"
     assert float(rows[-1]["fd"]) == 1 / 3
-    assert rows[0].keys() >= {"variant", "seed", "kimg", "fd", "recall", "parameters", "sec_per_kimg"}
+    assert rows[0].keys() >= {
+        "variant",
+        "seed",
+        "kimg",
+        "fd",
+        "recall",
+        "parameters",
+        "sec_per_kimg",
+        "cpu_sec_per_kimg",
+    }
 
 
 def test_the_plot_has_a_dot_for_each_experiment_and_number() -> None:
@@ -98,10 +107,10 @@ def test_a_number_that_was_not_measured_is_refused() -> None:
 
 def test_speeds_are_read_from_the_record(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    assert speeds(path) == []
+    assert recorded(path, "time/sec_per_kimg") == []
     assert median([]) is None
     path.write_text('{"kimg": 1, "time/sec_per_kimg": 3.0}\n{"kimg": 1, "metric/fd": 2}\n{"time/sec_per_kimg": null}\n')
-    assert speeds(path) == [3.0]
+    assert recorded(path, "time/sec_per_kimg") == [3.0]
 
 
 @pytest.mark.parametrize(

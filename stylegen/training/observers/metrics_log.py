@@ -27,12 +27,12 @@ class MetricsLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._since = (0, time.perf_counter())
+        self._since = (0, *_clocks())
         self._offset: int | None = None
 
     def begin(self, images_seen: int) -> None:
         """Start measuring speed; after `load_state_dict`, truncate the file."""
-        self._since = (images_seen, time.perf_counter())
+        self._since = (images_seen, *_clocks())
         if self._offset is not None and self.path.exists() and is_rank0():
             kept = self.path.read_bytes()[: self._offset]
             with self.path.open("r+b") as file:
@@ -42,13 +42,14 @@ class MetricsLog:
     def means(self, step: TrainingStep) -> Record:
         """Means over all ranks since the last call; current resolution and alpha; speed and memory."""
         values: Record = dict(step.statistics.collect())  # synchronizes with the device, so time is read after it
-        images, now = step.images_seen, time.perf_counter()
-        seconds = (now - self._since[1]) / max(images - self._since[0], 1) * 1000
-        self._since = (images, now)
+        since, self._since = self._since, (step.images_seen, *_clocks())
+        images, seconds, cpu_seconds = (now - before for now, before in zip(self._since, since, strict=True))
+        kimg = max(images, 1) / 1000
         if step.growth is not None:
             level = step.G_ema.level
             values |= {"growth/resolution": level.resolution, "growth/alpha": level.alpha}
-        return values | {"time/sec_per_kimg": seconds, "memory/peak_gb": peak_memory_gb(step.device)}
+        speed = {"time/sec_per_kimg": seconds / kimg, "time/cpu_sec_per_kimg": cpu_seconds / kimg}
+        return values | speed | {"memory/peak_gb": peak_memory_gb(step.device)}
 
     def write(self, images_seen: int, values: Record) -> Record:
         """Append {"kimg": ..., **values} and return it."""
@@ -66,6 +67,11 @@ class MetricsLog:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._offset = state["offset"]
+
+
+def _clocks() -> tuple[float, float]:
+    """Wall-clock time, and processor time of all threads of this process, which other processes hardly affect."""
+    return time.perf_counter(), time.process_time()
 
 
 def peak_memory_gb(device: torch.device) -> float:
