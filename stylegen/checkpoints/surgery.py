@@ -85,9 +85,9 @@ def blended(model: ForeignModel, other: ForeignModel, low: int, high: int, weigh
     a, b = model.G_ema, other.G_ema
     with ShapesOnly():
         slots = build_generator(a.network, **a.settings).slot_resolutions
-    names = [name for name in a.tensors if max(low, 4) <= _resolution_of(name, slots) <= high]
+    last = a.settings["resolution"]
+    names = [name for name in a.tensors if max(low, 4) <= _resolution_of(name, slots, last) <= high]
     if not names:
-        last = a.settings["resolution"]
         raise UserError(
             f"layers={low}-{high}", rule=f"this network has layers from 4 to {last} px", fix="Use layers=16-64"
         )
@@ -121,17 +121,20 @@ def _different_settings(a: Weights, b: Weights) -> list[str]:
     ]
 
 
-def _resolution_of(name: str, slots: Sequence[int] = ()) -> int:
+def _resolution_of(name: str, slots: Sequence[int] = (), last: int = 4) -> int:
     """Pixels of a synthesis layer; 0 for other tensors.
 
     Args:
         slots: resolution of each style slot, for StyleGAN3: of the input and of each layer.
+        last: of the image, for the RGB layer of R3GAN.
     """
     parts = name.split(".")
     if parts[0] != "synthesis":
         return 0
     if parts[1] == "layers":
         return slots[int(parts[2]) + 1]
+    if parts[1] == "to_rgb":
+        return last
     return int(parts[2]) if parts[1] == "blocks" else 4
 
 
@@ -179,7 +182,7 @@ def _classes_of_generator(old: Weights, num_classes: int) -> Weights:
     with ShapesOnly():
         generator = build_generator(old.network, **old.settings)
     rule = "its mapping network has no layers" if old.settings.get("mapping_layers", 0) == 0 else ""
-    if generator.w_dim != old.settings["w_dim"]:  # its slots hold the label too
+    if not rule and generator.w_dim != old.settings["w_dim"]:  # its slots hold the label too
         rule = "its layers are conditioned on the class index"
     if rule:
         raise UserError(f"num_classes={num_classes}", rule=rule, fix="Omit num_classes")

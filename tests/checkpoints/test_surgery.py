@@ -29,6 +29,13 @@ def made(network: str, resolution: int = 16, num_classes: int = 0, **settings: o
     return ForeignModel("stylegen", Weights(network, generator.settings, generator.state_dict()))
 
 
+def made_r3gan(num_classes: int = 0) -> ForeignModel:
+    generator = build_generator("r3gan", resolution=16, num_classes=num_classes, z_dim=8, channel_base=256)
+    for tensor in generator.state_dict().values():
+        tensor.normal_()
+    return ForeignModel("stylegen", Weights("r3gan", generator.settings, generator.state_dict()))
+
+
 def built(weights: Weights) -> StyleGenerator:
     generator = build_generator(weights.network, **weights.settings)
     generator.load_state_dict(weights.tensors)
@@ -106,6 +113,9 @@ def test_networks_without_such_classes_are_refused() -> None:
     for classes in (0, 2, 5):
         with pytest.raises(UserError, match=r"conditioned on the class index\. Omit num_classes"):
             with_classes(made("stylegan1", num_classes=3, conditioning="cin"), classes)
+    for before, after in ((0, 2), (2, 3), (2, 0)):
+        with pytest.raises(UserError, match="its mapping network has no layers"):
+            with_classes(made_r3gan(num_classes=before), after)
 
 
 @pytest.mark.parametrize("network", ["stylegan1", "stylegan2"])
@@ -154,6 +164,18 @@ def test_stylegan3_layers_blend_by_the_resolution_of_their_bandwidth() -> None:
     }
     assert changed == {"synthesis.layers.1", "synthesis.layers.1.affine"}
     assert resized(a, 32).G_ema.tensors.keys() == a.G_ema.tensors.keys()
+
+
+def test_the_rgb_layer_of_r3gan_belongs_to_the_highest_resolution() -> None:
+    """Each synthesis tensor belongs to exactly one of 4, 8 and 16 px."""
+    a, b = made_r3gan(), made_r3gan()
+    changed = []
+    for r in (4, 8, 16):
+        found = blended(a, b, r, r).G_ema.tensors
+        changed.append({name for name, t in found.items() if not torch.equal(t, a.G_ema.tensors[name])})
+    assert [("synthesis.to_rgb.weight" in names) for names in changed] == [False, False, True]
+    synthesis = [name for name in a.G_ema.tensors if name.startswith("synthesis.")]
+    assert sorted(name for names in changed for name in names) == sorted(synthesis)
 
 
 def test_discriminators_keep_the_layers_that_exist() -> None:

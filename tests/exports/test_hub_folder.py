@@ -13,6 +13,8 @@ from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.errors import UserError
 from stylegen.exports.export_source import Source
 from stylegen.exports.hub_folder import write_hub_folder
+from stylegen.exports.model_card import model_card
+from stylegen.networks import GENERATORS, build_generator
 from tests.support.tiny import tiny_generator
 
 CARD = {"metrics": {"fid": 12.345678, "kid": 0.5}, "better": {"fid": "lower"}, "dataset": {"name": "mine"}}
@@ -41,6 +43,15 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config["level"] == {"resolution": 8, "alpha": 1.0}
     with Image.open(folder / "samples.png") as image:
         assert image.size == (8 * 10 - 2, 4 * 10 - 2)
+
+
+@pytest.mark.parametrize("network", GENERATORS)
+def test_each_network_has_a_title(network: str, tmp_path: Path) -> None:
+    sizes = {"z_dim": 8, "channel_base": 256, "channel_max": 16}
+    save_snapshot(tmp_path / "a.safetensors", build_generator(network, resolution=16, **sizes), {})
+    text = model_card(Source(load_snapshot(tmp_path / "a.safetensors"), license=None, out=tmp_path), "samples.png: s")
+    title = next(line for line in text.splitlines() if line.startswith("# "))
+    assert title.lower() == f"# {network.removesuffix('1')}, 16 px"
 
 
 def test_the_model_card(tmp_path: Path) -> None:
