@@ -8,14 +8,12 @@ With L(z) = H(z) H(1/z) / 2 the symmetric half-band low-pass of sym2 and U(z) = 
 sum to one.
 """
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stylegen.augment.augment_inputs import AugmentInputs
-from stylegen.augment.filters import BLOCK, SYM2, band_matrix, filter_height, reflect, windows
+from stylegen.augment.filters import BLOCK, SYM2, band_matrix, cached, filter_height, reflect, windows
 
 OPERATIONS = ("imgfilter",)
 NUM_BANDS = 4
@@ -49,11 +47,16 @@ def gains(inputs: AugmentInputs, p: float, std: float) -> Tensor:
     gates = torch.stack([inputs.gate(name, p) for name in names], dim=1)
     factors = torch.where(gates, torch.exp2(std * normals), 1.0)
     # Amplifying band i by t scales the power by 1 + P_i (t^2 - 1).
-    power = 1 + torch.tensor(_POWER, device=factors.device) * (factors.square() - 1)
+    power = 1 + _power(factors.device, factors.dtype) * (factors.square() - 1)
     return factors / power.prod(dim=1, keepdim=True).sqrt()
 
 
-@lru_cache
+@cached
+def _power(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(_POWER, device=device, dtype=dtype)
+
+
+@cached
 def _band_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
     """[4, 43], lowest band first, each centred."""
     taps = torch.tensor(SYM2, dtype=torch.float64)

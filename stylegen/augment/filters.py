@@ -11,7 +11,8 @@ is 30 times faster on a CPU than a depthwise convolution, and autograd different
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -40,6 +41,22 @@ SYM6: tuple[float, ...] = tuple(
 )
 
 BLOCK = 32
+
+Constant = Callable[[torch.device, torch.dtype], Tensor]
+_caches: list[Callable[[], None]] = []
+
+
+def cached(constant: Constant) -> Constant:
+    """Decorator: a constant tensor, computed and copied once for each device and dtype."""
+    kept = lru_cache(constant)
+    _caches.append(kept.cache_clear)
+    return kept
+
+
+def forget_cached() -> None:
+    """Empty the caches of `cached`, which may hold the fake tensors of a step without memory."""
+    for clear in _caches:
+        clear()
 
 
 def band_matrix(

@@ -10,15 +10,15 @@ Functions below replace it in eager mode.
 """
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from stylegen.augment.affine import apply
-from stylegen.augment.filters import BLOCK, SYM6, band_matrix, filter_height, reflect, windows
+from stylegen.augment.filters import BLOCK, SYM6, band_matrix, cached, filter_height, reflect, windows
 
 _TAPS = len(SYM6)
 _BORDER = _TAPS // 2 - 1  # samples at double rate outside the image that down-sampling reads; also the centre tap
@@ -48,7 +48,11 @@ def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], 
     """Padding in pixels that the batch's warps need: ((left, right), (top, bottom)), each less than the side.
 
     One mirror image per side is enough for the paper's strengths at any likely sample; beyond it there are zeros.
+    Fake tensors, which predict memory, have no values: half the side, where preset=bgc has on average 0.39 at p = 0.2,
+    0.55 at p = 0.5 and 0.75 at p = 1 for 32 images.
     """
+    if isinstance(source, FakeTensor):
+        return (width // 2,) * 2, (height // 2,) * 2
     x, y = _centred_samples(width, source)[[0, -1]], _centred_samples(height, source)[[0, -1], None]
     corners = torch.stack([apply(source, row, x, y).flatten() for row in (0, 1)])
     reached = torch.stack([-corners.amin(dim=1), corners.amax(dim=1)], dim=1)
@@ -95,7 +99,7 @@ def _downsample_height(x: Tensor, height: int) -> Tensor:
     return filter_height(x, _downsampling(x.device, x.dtype), positions.clamp(max=x.shape[2] - 1), height)
 
 
-@lru_cache
+@cached
 def _upsampling(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Sample j at double rate, at pixel j / 2, is 2 sum_i h[j - 2 i + 5] x[i]."""
     offset = 2 * _REACH + _BORDER
@@ -103,7 +107,7 @@ def _upsampling(device: torch.device, dtype: torch.dtype) -> Tensor:
     return matrix.to(dtype).to(device)
 
 
-@lru_cache
+@cached
 def _downsampling(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Pixel i is sum_k h[k] y[2 i + k - 5]: the transpose of up-sampling, halved."""
     matrix = band_matrix(SYM6, BLOCK, 2 * BLOCK + 2 * _BORDER, row_step=-2, column_step=1, offset=0)

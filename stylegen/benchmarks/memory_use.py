@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 
+from stylegen.augment.filters import forget_cached
 from stylegen.benchmarks.benchmark_report import Report, Table, binary_size
 from stylegen.benchmarks.machine import available_bytes, describe_machine, one_line
 from stylegen.benchmarks.operation_counts import LiveMemory
@@ -42,8 +43,13 @@ def fake_step(subject: Subject, images: int, at_a_time: int) -> Iterator[tuple[T
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     with FakeCopyMode(fake):
         step = copy.deepcopy(step)
-    with fake:
-        yield step, [fake.from_tensor(tensor) for tensor in batch]
+    if step.augment is not None:
+        step.augment.controller.target = None  # adjusting p needs values
+    try:
+        with fake:
+            yield step, [fake.from_tensor(tensor) for tensor in batch]
+    finally:
+        forget_cached()
 
 
 def step_bytes(subject: Subject, images: int, at_a_time: int) -> int:

@@ -121,6 +121,12 @@ def test_memory_of_a_step_is_known_from_shapes_and_linear_in_the_batch() -> None
         assert model.largest_batch(model.peak(20, 20) + 1) == 20
 
 
+def test_memory_with_augmentation_is_known_from_shapes_and_leaves_no_fake_tensors() -> None:
+    """The margins of a warp and the adjustment of p depend on values, which shapes do not have."""
+    with tiny_subject(["augment=ada", "augment.preset=bgcfnc", "augment.p=0.9", "augment.every=1"]) as subject:
+        assert 0.5 < step_bytes(subject, 4, 4) / real_peak(subject, 4, 4) < 2
+
+
 def test_the_memory_of_a_compiled_step_is_that_of_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "true")
     with tiny_subject(["compile=true"]) as subject:
