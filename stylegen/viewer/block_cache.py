@@ -20,6 +20,8 @@ _COMPARED = 2**18  # elements; larger tensors are equal only if they are the sam
 class BlockCache:
     """Replaces the `forward` of each block of a synthesis network; has no effect outside `active`.
 
+    Block and cache refer to each other until `close`, so the weights of a network stay in memory until then.
+
     Args:
         synthesis: each of its `blocks`, or of StyleGAN3's `layers`, takes the previous one's output and styles.
     """
@@ -27,8 +29,16 @@ class BlockCache:
     def __init__(self, synthesis: StyleSynthesis) -> None:
         self._active = False
         self._last: dict[int, tuple[tuple[Any, ...], Any]] = {}
-        for block in _blocks(synthesis):
+        self._cached = list(_blocks(synthesis))
+        for block in self._cached:
             block.forward = functools.partial(self._run, block.forward, id(block))
+
+    def close(self) -> None:
+        """Give the blocks back their own `forward`, and forget the outputs."""
+        for block in self._cached:
+            vars(block).pop("forward", None)
+        self._cached.clear()
+        self._last.clear()
 
     @contextmanager
     def active(self) -> Iterator[None]:

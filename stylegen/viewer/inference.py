@@ -124,10 +124,13 @@ class Inference:
 
     def deliver(self, client: Client, answer: Answer) -> None:
         """Hand an answer to its client."""
+        self._send(client, answer.encode())
+
+    def _send(self, client: Client, data: bytes) -> None:
         if not client.gone:
             with self._changed:
                 client.unsent += 1
-            client.send(answer.encode())
+            client.send(data)
 
     def pause(self, job: Job) -> None:
         """See `Job.pause`."""
@@ -179,12 +182,12 @@ class Inference:
     def _answer(self, client: Client, request: Request) -> None:
         job = Job(self, client, request)
         try:
-            answer = self._handle(job)
+            data = self._handle(job).encode()
         except Abandoned:
-            answer = job.answer("abandoned")
+            data = job.answer("abandoned").encode()
         except UserError as error:
-            answer = job.answer("error", message=str(error))
+            data = job.answer("error", message=str(error)).encode()
         except Exception as error:  # the server goes on
             traceback.print_exc(file=sys.stderr)
-            answer = job.answer("error", message=printable(f"{type(error).__name__}: {error}")[:500])
-        self.deliver(client, answer)
+            data = job.answer("error", message=printable(f"{type(error).__name__}: {error}")[:500]).encode()
+        self._send(client, data)

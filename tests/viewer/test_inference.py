@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from stylegen.errors import UserError
 from stylegen.viewer.inference import Abandoned, Client, Inference, Job
-from stylegen.viewer.wire import Answer, Request
+from stylegen.viewer.wire import Answer, Request, parse_request
 
 SECONDS = 20.0
 
@@ -48,6 +50,8 @@ class Handler:
             raise UserError("this", rule="is refused", fix="Use that")
         if request.kind == "bug":
             raise ZeroDivisionError
+        if request.kind == "nan":
+            return job.answer("done", value=float("nan"))
         try:
             for _ in range(3 if request.slot == "job" else 0):
                 job.pause()
@@ -132,13 +136,23 @@ def test_a_job_ends_with_its_client_or_by_cancelling() -> None:
 def test_errors_are_answers() -> None:
     with running() as (handler, inference):
         page = Page(inference)
-        handler.gate.release(3)
+        handler.gate.release(4)
         page.request(1, kind="bad")
         assert page.read()["message"] == "this: is refused. Use that"
-        page.request(2, kind="bug")
-        assert page.read()["kind"] == "error"
-        page.request(3)
+        for number, kind in ((2, "bug"), (3, "nan")):  # JSON has no NaN
+            page.request(number, kind=kind)
+            assert page.read()["kind"] == "error"
+        page.request(4)
         assert page.read()["kind"] == "done"
+
+
+@pytest.mark.parametrize("field", ["kind", "slot", "id"])
+@pytest.mark.parametrize("value", [[], {}, None, True, 0.5])
+def test_messages_with_other_types_are_refused(field: str, value: object) -> None:
+    message = {"kind": "image", "slot": "image", "id": 1}
+    assert parse_request(json.dumps(message)) == Request("image", "image", 1)
+    with pytest.raises(UserError, match="Reload the page"):
+        parse_request(json.dumps(message | {field: value}))
 
 
 def test_a_client_that_does_not_read_gets_two_answers() -> None:
