@@ -35,6 +35,10 @@ class Snapshot:
         """Of z from seeds: "numpy" for networks of another program, whose figures have such seeds."""
         return "numpy" if "source" in self.info else "stylegen"
 
+    def on(self, device: torch.device | str) -> StyleGenerator:
+        """The generator, moved to a device, in the memory layout of training: another one rounds differently."""
+        return self.generator.to(device).to(memory_format=torch.channels_last)
+
     def class_index(self, label: str | int | None) -> int | None:
         """The index of the class `label`; a number is an index, even if a class has that name.
 

@@ -10,6 +10,7 @@ from stylegen.bounds import DEVICES
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError, unknown_choice
+from stylegen.features.extractor import ieee_float32
 from stylegen.latent.truncation import truncate
 from stylegen.networks.generator import Noise
 
@@ -84,7 +85,7 @@ class LoadedGenerator:
         return truncate(ws, G.mapping.w_avg, psi)
 
     def synthesis(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        """Styles [N, L, w_dim] -> images [N, C, H, W], about in [-1, 1]; differentiable.
+        """Styles [N, L, w_dim] -> images [N, C, H, W], about in [-1, 1]; differentiable. Without TF32 and autocast.
 
         Args:
             noise: "const" for the noise stored with the weights, "none", or one [N, 1, r, r] for each r in
@@ -92,7 +93,8 @@ class LoadedGenerator:
         """
         if isinstance(noise, str) and noise not in ("const", "none"):  # "random" needs seeds: see `sample`
             raise unknown_choice("noise", noise, ("const", "none"))
-        return self.generator.synthesis(ws.to(self.device, self.dtype), noise)
+        with ieee_float32(self.device):
+            return self.generator.synthesis(ws.to(self.device, self.dtype), noise)
 
     def __repr__(self) -> str:
         size = sum(p.numel() for p in self.generator.parameters())

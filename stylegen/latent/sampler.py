@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stylegen.bounds import SEED_SOURCES
 from stylegen.errors import UserError, unknown_choice
+from stylegen.features.extractor import ieee_float32
 from stylegen.images import to_uint8
 from stylegen.latent.motion import input_transform
 from stylegen.latent.noise_inputs import random_noise
@@ -99,7 +100,9 @@ class Sampler:
             w = self.truncated(ws[part], seeds[part], psi)
             mode = noise or self.noise
             moved = {} if matrices is None else {"transform": matrices[part]}
-            parts.append(to_uint8(G.synthesis(w, random_noise(G, seeds[part]) if mode == "random" else mode, **moved)))
+            inputs = random_noise(G, seeds[part]) if mode == "random" else mode
+            with ieee_float32(self.device):  # TF32 of GPUs rounds differently at each batch size
+                parts.append(to_uint8(G.synthesis(w, inputs, **moved)))
         return torch.cat(parts)
 
     def _transforms(self, motions: Tensor | None, count: int) -> Tensor | None:

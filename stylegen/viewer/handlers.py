@@ -102,14 +102,14 @@ class Handlers:
         """The model, loaded if it is not open; the one that was used longest ago is closed."""
         if name not in self._open:
             snapshot = load_snapshot(self.catalogue.entry(name).path)
-            snapshot.generator.to(self.device).to(memory_format=torch.channels_last)
+            snapshot.on(self.device)
             sources = self._sources.setdefault(name, OrderedDict())  # kept when the model is closed
             while len(self._sources) > MAX_PROJECTED:
                 self._sources.popitem(last=False)
             self._open[name] = Renderer(snapshot, self._sets(snapshot.generator), sources)
             self.infos[name] = self._open[name].info() | {"prepared": snapshot.info.get("prepared", {})}
             while len(self._open) > MAX_OPEN:
-                self._open.popitem(last=False)
+                self._open.popitem(last=False)[1].close()
         self._open.move_to_end(name)
         return self._open[name]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.errors import UserError, unknown_choice
+from stylegen.features.extractor import ieee_float32
 from stylegen.images import to_uint8
 from stylegen.latent.direction_search import DirectionSearch
 from stylegen.latent.directions_file import Directions
@@ -51,7 +52,11 @@ class Renderer:
         self.sources = OrderedDict() if sources is None else sources
         self._blocks = BlockCache(self.generator.synthesis)
         self._sets: dict[str, Directions] = dict(sets or {})
-        self.ws = functools.lru_cache(_CACHED)(self._ws)
+        self._ws: OrderedDict[Still, Tensor] = OrderedDict()
+
+    def close(self) -> None:
+        """Let the memory of the network be freed with the last reference to it."""
+        self._blocks.close()
 
     def info(self) -> dict[str, Any]:
         """What the page needs for its controls."""
@@ -98,7 +103,8 @@ class Renderer:
         """uint8 [N, C, H, W] of final styles [N, L, w_dim], with the noise of `stills`."""
         first = stills[0]
         noise = scaled_noise(self.generator, [s.seed for s in stills], first.noise, first.noise_strength)
-        with self._blocks.active() if len(ws) == 1 else contextlib.nullcontext():
+        once = self._blocks.active() if len(ws) == 1 else contextlib.nullcontext()
+        with once, ieee_float32(ws.device):
             return to_uint8(self.generator.synthesis(ws, noise))
 
     def frame(self, keyframes: Sequence[Keyframe], loop: bool, fps: float, seconds: float) -> Tensor:
@@ -129,9 +135,18 @@ class Renderer:
         while len(self.sources) > MAX_SOURCES:
             self.sources.popitem(last=False)
 
+    def ws(self, still: Still) -> Tensor:
+        """The final styles [1, L, w_dim] of a still; those used last are kept."""
+        if still not in self._ws:
+            self._ws[still] = self._computed(still)
+            if len(self._ws) > _CACHED:
+                self._ws.popitem(last=False)
+        self._ws.move_to_end(still)
+        return self._ws[still]
+
     @torch.no_grad()
-    def _ws(self, still: Still) -> Tensor:
-        """The final styles [1, L, w_dim]: source, map, truncation, mixing, moves."""
+    def _computed(self, still: Still) -> Tensor:
+        """Source, map, truncation, mixing, moves."""
         sampler, seed = self.sampler(still), [still.seed]
         ws = self._source(still.source, still.seed, sampler)
         if still.x or still.y:

@@ -74,7 +74,13 @@ def parse_request(text: str) -> Request:
     if not isinstance(content, dict):
         raise UserError(f"message {brief(text)!r}", rule="must be a JSON object", fix="Reload the page")
     kind, slot, number = (content.pop(name, None) for name in ("kind", "slot", "id"))
-    good = isinstance(kind, str) and isinstance(slot, str) and slot in URGENCY and type(number) is int and 0 <= number < 2**53
+    good = (
+        isinstance(kind, str)
+        and isinstance(slot, str)
+        and slot in URGENCY
+        and type(number) is int
+        and 0 <= number < 2**53
+    )
     if not good:
         rule = "must have a kind, a known slot and an id"
         raise UserError(f"message {brief(content)}", rule=rule, fix="Reload the page")

@@ -213,3 +213,12 @@ def test_the_mode_follows_the_umask(path: Path) -> None:
     probe = path.with_name("probe")
     probe.touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(probe.stat().st_mode)
+
+
+def test_the_generator_has_the_memory_layout_of_training(tmp_path: Path) -> None:
+    """In which kernels of an evaluation after training round as in it."""
+    save_snapshot(tmp_path / "a.safetensors", tiny_generator(), {})
+    generator = load_snapshot(tmp_path / "a.safetensors").on("cpu")
+    kernels = [p for p in generator.parameters() if p.ndim == 4 and p.shape[-1] > 1]
+    assert kernels
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)

@@ -1,7 +1,9 @@
 """Images of stills are those of `Model` and `SampleVideo` with the same settings, to the bit."""
 
+import gc
 import itertools
 import shlex
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ from stylegen.__main__ import main
 from stylegen.checkpoints import packaged
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.errors import UserError
+from stylegen.features.lpips import RandomLPIPS
 from stylegen.latent.interpolation import plane
+from stylegen.latent.matching import Matching
 from stylegen.latent.mixing import mix
 from stylegen.latent.model import Model
+from stylegen.latent.project_images import project_images
+from stylegen.latent.projection import ProjectionOptions, Projector
 from stylegen.latent.sample_video import SampleVideo
 from stylegen.latent.sampler import Sampler
 from stylegen.viewer.exports import export, video_of
@@ -96,6 +102,41 @@ def test_the_strength_of_noise() -> None:
     none, half, one = (renderer.images([still(seed=5, noise_strength=s)]).float() for s in (0, 0.5, 1))
     assert torch.equal(none, renderer.images([still(seed=5, noise="none")]))
     assert 0 < (half - none).abs().sum() < (one - none).abs().sum()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_closed_model_is_freed_at_once(name: str) -> None:
+    """Weights on a GPU must not wait for the cycles that the garbage collector finds."""
+    renderer = Renderer(tiny_model(name))
+    renderer.images([still(seed=5)])
+    weights = weakref.ref(next(renderer.generator.synthesis.parameters()))
+    gc.disable()
+    try:
+        renderer.close()
+        del renderer
+        assert weights() is None
+    finally:
+        gc.enable()
+
+
+def test_the_networks_products_are_ieee_float32(renderer: Renderer) -> None:
+    """PyTorch's default for convolutions on GPUs is TF32."""
+    found: list[str] = []
+    conv: Any = torch.backends.cudnn.conv
+    hook = renderer.generator.synthesis.register_forward_pre_hook(lambda *_: found.append(conv.fp32_precision))
+    before = conv.fp32_precision
+    renderer.images([still(seed=5)])
+    Sampler(renderer.generator).images([0])
+    loaded = Model(renderer.snapshot)
+    loaded.synthesis(loaded.ws(0))
+    options = ProjectionOptions(steps=1, tuning_steps=1, w_samples=2, starts=2)
+    image = torch.zeros(3, renderer.generator.resolution, renderer.generator.resolution)
+    projector = Projector(renderer.generator, Matching(RandomLPIPS()), options)
+    project_images(projector, [("a", image)], "w+")
+    hook.remove()
+    assert len(found) >= 8
+    assert set(found) == {"ieee"}
+    assert conv.fp32_precision == before
 
 
 def test_blocks_run_again_only_from_the_first_change(renderer: Renderer) -> None:
