@@ -116,7 +116,7 @@ class Diversity:
         """
         snapshot = load_snapshot(path)
         labels = RandomLabels(self.labels) if self.data.spec.num_classes else None
-        sampler = Sampler(snapshot.generator.to(self.device), labels=labels, batch_size=BATCH)
+        sampler = Sampler(snapshot.on(self.device), labels=labels, batch_size=BATCH)
         fakes = _fakes(sampler, self.count)
         return SampleFacts(
             kimg=snapshot.info.get("images_seen", 0) / 1000,
@@ -126,7 +126,7 @@ class Diversity:
 
     def measure_classes(self, path: Path, counts: Sequence[int]) -> dict[int, float]:
         """Class -> mean distance of its samples, relative to its images; of the first 16 classes with images."""
-        generator = load_snapshot(path).generator.to(self.device)
+        generator = load_snapshot(path).on(self.device)
         found = {}
         for label in [label for label, count in enumerate(counts) if count > 1][:MAX_CLASSES]:
             real = _reals(self.data, members(self.labels, label)[:PER_CLASS])

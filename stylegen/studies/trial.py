@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.config.rules import device_type, training_evaluation
@@ -82,8 +80,7 @@ def _is_complete(card: Mapping[str, Any], settings: TrainSettings) -> bool:
 
 def _evaluate(settings: TrainSettings, folder: RunFolder, images_seen: int) -> dict[str, Any]:
     """Evaluate a run that has no card with these settings, and return the card."""
-    generator = load_snapshot(folder.snapshot(images_seen)).generator.to(device_type(settings.trainer.accelerator))
-    generator = generator.to(memory_format=torch.channels_last)  # as in training, for equal digits
+    generator = load_snapshot(folder.snapshot(images_seen)).on(device_type(settings.trainer.accelerator))
     card = training_evaluation(settings, build_dataset(settings)).measure_generator(generator)
     add_card(folder.metric_card(images_seen), card.to_dict())
     return card.to_dict()

@@ -44,7 +44,7 @@ def run(settings: DirectionsSettings) -> DirectionsResult:
     out = Path(settings.out).expanduser()
     check_writable(out, several=False, setting="directions")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    G, labels = snapshot.generator.to(device), parse_labels(settings.label, snapshot)
+    G, labels = snapshot.on(device), parse_labels(settings.label, snapshot)
     sampler = Sampler(G, psi=settings.truncation_psi, labels=labels, batch_size=settings.batch_size)
     layers = list(parse_layers(settings.layers, G.slot_resolutions))
     features = build_extractor(choose_extractor(settings.extractor, settings.weights), settings.weights, device)

@@ -52,7 +52,7 @@ def run(settings: ProjectSettings) -> ProjectResult:
     if out.is_dir() and any(out.iterdir()):  # `place` would refuse it after minutes of work
         raise UserError(f"out={out}", rule="this folder is not empty", fix="Use another out=PATH, or move it")
     snapshot, device = load_snapshot(settings.snapshot), choose_device(settings.device)
-    G, labels = snapshot.generator.to(device), parse_labels(settings.label, snapshot)
+    G, labels = snapshot.on(device), parse_labels(settings.label, snapshot)
     recipe = target_recipe(G.level.resolution, G.channels, snapshot.info.get("prepared"), settings.crop)
     images = target_images(settings.images, recipe, settings.max_images, settings.align)
     perceptual = perceptual_distance(settings.distance, settings.weights, device)

@@ -36,7 +36,7 @@ def build_sampler(settings: SampleSettings, snapshot: Snapshot) -> Sampler:
     assert settings.truncation_psi is not None
     check_noise(snapshot.generator, settings.noise)
     sampler = Sampler(
-        snapshot.generator.to(choose_device(settings.device)).to(memory_format=torch.channels_last),  # as trained
+        snapshot.on(choose_device(settings.device)),
         psi=settings.truncation_psi,
         cutoff=settings.truncation_cutoff,
         noise=settings.noise,

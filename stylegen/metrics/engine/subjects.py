@@ -104,7 +104,7 @@ class SnapshotSubject(Subject):
     def measure(self, evaluation: Evaluation, *, batch_size: int, per_class: int) -> MetricCard:
         labels = evaluation.reals.fingerprint if self.spec.num_classes else ""  # labels are sampled from the dataset
         return evaluation.measure_generator(
-            load_snapshot(self.path).generator.to(evaluation.device),
+            load_snapshot(self.path).on(evaluation.device),
             batch_size=batch_size,
             per_class=per_class,
             sampling={
@@ -117,7 +117,7 @@ class SnapshotSubject(Subject):
         )
 
     def images_for(self, evaluation: Evaluation, batch_size: int) -> NumberedImages:
-        generator = load_snapshot(self.path).generator.to(evaluation.device)
+        generator = load_snapshot(self.path).on(evaluation.device)
         return GeneratedImages.of(generator, evaluation.reals, evaluation.settings.protocol, batch_size)
 
 
