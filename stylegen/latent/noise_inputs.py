@@ -16,10 +16,10 @@ def stored_noise(generator: StyleGenerator) -> list[Tensor]:
     return [n.reshape(1, 1, *n.shape[-2:]) for n in stored[: len(generator.synthesis.noise_sizes)]]
 
 
-def random_noise(generator: StyleGenerator, seeds: list[int]) -> list[Tensor]:
-    """White noise [N, 1, r, r] for each r in `noise_sizes`, a function of the seed and the layer."""
+def random_noise(generator: StyleGenerator, seeds: list[int], purpose: str = "sample") -> list[Tensor]:
+    """White noise [N, 1, r, r] for each r in `noise_sizes`, a function of the seed, the layer and `purpose`."""
     weight, sizes = next(generator.parameters()), generator.synthesis.noise_sizes
-    requests = {f"sample/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
+    requests = {f"{purpose}/noise{k}": randomness.Request("normal", (1, r, r)) for k, r in enumerate(sizes)}
     made = randomness.generate(0, torch.tensor(seeds, device=weight.device), requests)
     return [noise.to(weight.dtype) for noise in made.values()]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from stylegen.captions import Captions, add_captions
 from stylegen.data.prepare.target_images import distinct
 from stylegen.errors import UserError, unknown_choice
+from stylegen.features.extractor import ieee_float32
 from stylegen.features.lpips import perceptual_distance
 from stylegen.images import MAX_FIGURE_PIXELS, PADDING, enlarged, make_grid, save_png, to_pil, to_uint8
 from stylegen.latent.latents_file import Latents, write_latents
@@ -51,7 +52,8 @@ class Projection:
     def write(self, folder: Path, info: dict[str, Any]) -> None:
         """Write latents.npz, projection.json, strip.png and one PNG for each image, into an existing folder."""
         write_latents(folder / "latents.npz", Latents(self.ws, self.names, info))
-        errors = {name: {p: e[i] for p, e in self.errors.items()} for i, name in enumerate(self.names)}
+        found = self.errors  # computed at each access
+        errors = {name: {p: e[i] for p, e in found.items()} for i, name in enumerate(self.names)}
         (folder / "projection.json").write_text(json.dumps(info | {"mean_absolute_error": errors}, indent=1) + "\n")
         save_png(self.strip(), folder / "strip.png")
         for name, image in zip(self.names, list(self.images.values())[-1], strict=True):
@@ -93,6 +95,13 @@ def project_images(
     Raises:
         UserError: a learning rate at which the optimization diverges.
     """
+    with ieee_float32(next(projector.generator.parameters()).device):
+        return _projected(projector, named, space, labels, batch_size)
+
+
+def _projected(
+    projector: Projector, named: Sequence[tuple[str, Tensor]], space: str, labels: Labels | None, batch_size: int
+) -> Projection:
     generator = _in_full_precision(projector.generator)
     start = w_statistics(generator, projector.options.w_samples, labels)
     targets = torch.stack([image for _, image in named]).to(start.mean)

@@ -23,6 +23,7 @@ from stylegen import randomness
 from stylegen.bounds import Range
 from stylegen.errors import UserError
 from stylegen.latent.matching import Matching
+from stylegen.latent.noise_inputs import random_noise, stored_noise
 from stylegen.latent.sample_labels import Labels, uniform_labels
 from stylegen.latent.seeds import latents
 from stylegen.networks import StyleGenerator
@@ -104,7 +105,7 @@ class Projector:
 
         def styles(step: int) -> Tensor:
             strength = start.deviation * options.w_noise * max(0.0, 1 - step / options.steps / 0.75) ** 2
-            jitter = randomness.normal(0, "project/w", torch.tensor([step], device=w.device), w.shape[1:]).to(w)
+            jitter = randomness.normal(0, "project/w", torch.full((1,), step, device=w.device), w.shape[1:]).to(w)
             return (w + strength * jitter).unsqueeze(1).expand(-1, G.num_ws, -1)
 
         self._minimize("w", targets, [w, *noise], styles, noise)
@@ -254,15 +255,9 @@ def _normalize(noise: Sequence[Tensor]) -> None:
 
 def _noise_inputs(generator: StyleGenerator, count: int) -> list[Tensor]:
     """White noise for each layer to optimize, the same for each image; empty for a network without noise."""
-    if not any(name.endswith(("noise_const", "noise.const")) for name in generator.state_dict()):
+    if not stored_noise(generator):
         return []
-    weight = next(generator.parameters())
-    requests = {
-        f"project/noise{k}": randomness.Request("normal", (1, r, r))
-        for k, r in enumerate(generator.synthesis.noise_sizes)
-    }
-    made = randomness.generate(0, torch.zeros(1, dtype=torch.int64, device=weight.device), requests).values()
-    return [noise.to(weight.dtype).repeat(count, 1, 1, 1).requires_grad_() for noise in made]
+    return [noise.repeat(count, 1, 1, 1).requires_grad_() for noise in random_noise(generator, [0], "project")]
 
 
 def _check_finite(tensors: Sequence[Tensor], setting: str, value: float, default: str) -> None:

@@ -15,9 +15,10 @@ from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.data.prepare.target_images import distinct
 from stylegen.errors import DamagedFile, UserError
 from stylegen.features import RandomLPIPS
+from stylegen.latent import project_images as project_images_module
 from stylegen.latent.latents_file import Latents, read_latents, write_latents
 from stylegen.latent.matching import Matching
-from stylegen.latent.project_images import project_images
+from stylegen.latent.project_images import Projection, project_images
 from stylegen.latent.projection import (
     ProjectionOptions,
     Projector,
@@ -207,6 +208,19 @@ def test_latents_are_read_back(generator: StyleGenerator, tmp_path: Path) -> Non
     for name in ("bad", "nan", "object", "overflow", "empty"):
         with pytest.raises(DamagedFile, match="latents="):
             read_latents(tmp_path / f"{name}.npz", generator)
+
+
+def test_errors_are_computed_once_for_all_images(
+    generator: StyleGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, calls = torch.zeros(5, 3, 16, 16), []
+    error = project_images_module.mean_absolute_error
+    monkeypatch.setattr(project_images_module, "mean_absolute_error", lambda *pair: calls.append(1) or error(*pair))
+    found = Projection(list("abcde"), images, torch.zeros(5, generator.num_ws, 16), {"w": images + 0.5})
+    found.write(tmp_path, {})
+    recorded = json.loads((tmp_path / "projection.json").read_text())["mean_absolute_error"]
+    assert recorded == {name: {"w": 0.25} for name in "abcde"}
+    assert len(calls) == 2, "for the file and the strip"
 
 
 def test_names_become_distinct_file_names() -> None:
