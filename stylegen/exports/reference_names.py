@@ -21,6 +21,7 @@ from stylegen.networks.r3gan import Synthesis as R3GANSynthesis
 from stylegen.networks.stylegan3 import Synthesis as StyleGAN3Synthesis
 
 _SEPARABLE_TAPS = 8  # from this length on, NVIDIA's code stores a filter as one row
+_ROUNDING = 1e-12  # of sums of taps in float64, relative
 _DEFAULT_TAPS = (1, 3, 3, 1)  # of its layers that do not resample, whatever the setting
 
 
@@ -160,7 +161,7 @@ def published_r3gan(generator: StyleGenerator) -> Reference:
 def _before_repetition(taps: Sequence[float]) -> list[float]:
     """The filter f with f * [1, 1] = `taps`: R3GAN repeats pixels first. Raises Inexpressible if there is none."""
     found = list(itertools.accumulate(taps, lambda last, tap: tap - last))
-    if found.pop():
+    if abs(found.pop()) > _ROUNDING * sum(map(abs, taps)):
         raise Inexpressible(
             f"generator.resample_taps={list(taps)}", "the published R3GAN repeats pixels, then filters: [1, 3, 3, 1]"
         )

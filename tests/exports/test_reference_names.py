@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stylegen.checkpoints.importers import r3gan_names, stylegan1_names, stylegan2_names, stylegan3_names
+from stylegen.checkpoints.importers.foreign_model import Inexpressible
 from stylegen.errors import UserError
 from stylegen.exports.reference_names import REFERENCES
 from stylegen.layers.resample import fir_filter
@@ -64,6 +65,17 @@ def test_round_trip(case: dict[str, Any]) -> None:
     again.load_state_dict(importer.rename_generator(tensors))
     z, c = torch.randn(2, 8), torch.eye(max(generator.num_classes, 1))[:1].repeat(2, 1)[:, : generator.num_classes]
     assert torch.equal(again.eval()(z, c), generator(z, c))
+
+
+@pytest.mark.parametrize("taps", [[0.1, 0.3, 0.3, 0.1], [1e-9, 3e-9, 3e-9, 1e-9], [0.1, 0.4, 0.7, 0.7, 0.4, 0.1]])
+def test_decimal_taps_of_r3gan(taps: list[float]) -> None:
+    """Those that are [1, 1] * f up to rounding; a part in a million is no rounding."""
+    sizes = {"resolution": 8, "z_dim": 8, "channel_base": 128, "channel_max": 16}
+    found = REFERENCES["r3gan"](build_generator("r3gan", **sizes, resample_taps=taps)).arguments["ResamplingFilter"]
+    repeated = [a + b for a, b in zip([0, *found], [*found, 0], strict=True)]
+    assert repeated == pytest.approx(taps, rel=1e-12)
+    with pytest.raises(Inexpressible, match="repeats pixels"):
+        REFERENCES["r3gan"](build_generator("r3gan", **sizes, resample_taps=[taps[0] * (1 + 1e-6), *taps[1:]]))
 
 
 def test_filters_are_those_of_the_reference() -> None:

@@ -32,7 +32,7 @@ _DISCRIMINATOR = _SHARED | {
     "minibatch_std_group_size": "mbstd_group_size",
     "minibatch_std_channels": "mbstd_num_channels",
 }
-_FUSED_FROM = {"auto": 128, True: 4, False: None}  # `fused_scale`; 4 px is every layer that changes the resolution
+FUSED_FROM = {"auto": 128, True: 4, False: None}  # `fused_scale`; 4 px is every layer that changes the resolution
 
 
 def generator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,8 +100,8 @@ def rename_discriminator(state: Mapping[str, Tensor], resolution: int) -> dict[s
 def _translate(config: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, value in config.items():
-        if name == "fused_scale" and value in _FUSED_FROM:
-            settings["fused_from"] = _FUSED_FROM[value]
+        if name == "fused_scale" and value in FUSED_FROM:
+            settings["fused_from"] = FUSED_FROM[value]
         elif name in table:
             settings[table[name]] = value
         else:

@@ -17,6 +17,7 @@ from stylegen.checkpoints.importers.foreign_model import (
     fit_generator,
     rename,
 )
+from stylegen.checkpoints.importers.stylegan1_names import FUSED_FROM
 from stylegen.checkpoints.importers.tensorflow_network import (
     ANY,
     DISCRIMINATOR_ROWS,
@@ -31,7 +32,6 @@ from stylegen.checkpoints.pickle_data import Record
 from stylegen.networks import Level
 
 KIND = "NVIDIA StyleGAN (TensorFlow)"
-_FUSED_FROM = {"auto": 128, True: 4, False: None}  # `fused_scale`; 4 px is every layer that changes the resolution
 _SHARED = {
     "label_size": "num_classes",
     "resolution": "resolution",
@@ -153,9 +153,9 @@ def _complete(settings: dict[str, Any]) -> dict[str, Any]:
     """With their defaults where ours differ, and values in our form."""
     base, fused = settings.get("channel_base", 8192), settings.get("fused_from", "auto")
     settings = {"resolution": 1024} | settings
-    if type(settings["resolution"]) is not int or type(base) is not int or fused not in _FUSED_FROM:
+    if type(settings["resolution"]) is not int or type(base) is not int or fused not in FUSED_FROM:
         raise Inexpressible(
             f"fmap_base={base!r:.40} fused_scale={fused!r:.40}", "no published network has this setting"
         )
     taps = settings.get("blur_taps", [1, 2, 1]) or [1]
-    return settings | {"channel_base": 2 * base, "fused_from": _FUSED_FROM[fused], "blur_taps": taps}
+    return settings | {"channel_base": 2 * base, "fused_from": FUSED_FROM[fused], "blur_taps": taps}
