@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegen.features.extractor import as_rgb, full_precision
+from stylegen.features.extractor import as_rgb, chunk_size, full_precision
 from stylegen.features.weights import load_weights, unusable
 
 SIDE = 224  # the resolution of training
@@ -123,8 +123,9 @@ class EfficientNetLite0:
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 [N, 1 or 3, H, W] -> float32 [N, 1280]; see `FeatureExtractor`."""
+        chunk = chunk_size(self.device, _IMAGES_PER_CHUNK, SIDE**2)
         with full_precision(self.device):
-            return torch.cat([self._features(part.to(self.device)) for part in as_rgb(images).split(_IMAGES_PER_CHUNK)])
+            return torch.cat([self._features(part.to(self.device)) for part in as_rgb(images).split(chunk)])
 
     def _features(self, images: Tensor) -> Tensor:
         x = images.float()

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from stylegen.errors import UserError
 
+_IMAGES_PER_CHUNK = 128
+_PIXELS_PER_CHUNK = 2**22  # 64 float32 channels of this many pixels are 1 GiB
+
 
 class FeatureExtractor(Protocol):
     """A frozen network from images to features.
@@ -53,6 +56,15 @@ class PairDistance(Protocol):
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Two float [N, 1 or 3, H, W] in [-1, 1], not quantized -> float32 [N, 1], >= 0."""
         ...
+
+
+def chunk_size(device: torch.device, on_cpu: int, pixels: int) -> int:
+    """Images at a time: `on_cpu`, whose maps nearly fit its caches; on other devices up to 128, if memory allows.
+
+    Args:
+        pixels: of an image.
+    """
+    return on_cpu if device.type == "cpu" else max(on_cpu, min(_IMAGES_PER_CHUNK, _PIXELS_PER_CHUNK // pixels))
 
 
 def as_rgb(images: Tensor) -> Tensor:

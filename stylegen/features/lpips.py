@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegen.features.extractor import full_precision
+from stylegen.features.extractor import chunk_size, full_precision
 from stylegen.features.random_vgg16 import LAYERS, SEED, VERSION, random_weights
 from stylegen.features.weights import FILES_OF, is_present, load_weights, unusable
 
@@ -48,12 +48,14 @@ class _Distance:
         self.device = torch.device(device)
         self.kernels = [k.to(self.device, memory_format=torch.channels_last) for k in kernels]
         self.biases = [b.to(self.device) for b in biases]
+        self._shift, self._scale = (torch.tensor(v, device=self.device)[:, None, None] for v in (_SHIFT, _SCALE))
         self.layers = [w.to(self.device)[None, :, None, None] for w in layers]
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Two float [N, 1 or 3, H, W] in [-1, 1] -> float32 [N, 1]; see `PairDistance`."""
+        chunk = chunk_size(self.device, _PAIRS_PER_CHUNK, 2 * first[0, 0].numel())
         with full_precision(self.device):
-            chunks = zip(first.split(_PAIRS_PER_CHUNK), second.split(_PAIRS_PER_CHUNK), strict=True)
+            chunks = zip(first.split(chunk), second.split(chunk), strict=True)
             return torch.cat([self._distance(a, b) for a, b in chunks])
 
     def embed(self, images: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class _Distance:
         factor = -(-MIN_SIDE // min(x.shape[-2:]))
         if factor > 1:
             x = x.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
-        x = (x - x.new_tensor(_SHIFT)[:, None, None]) / x.new_tensor(_SCALE)[:, None, None]
+        x = (x - self._shift) / self._scale
         x = x.contiguous(memory_format=torch.channels_last)
         maps: list[Tensor] = []
         done = 0

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegen import randomness
-from stylegen.features.extractor import as_rgb, full_precision
+from stylegen.features.extractor import as_rgb, chunk_size, full_precision
 from stylegen.images import to_float
 
 LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
@@ -66,6 +66,7 @@ class RandomVGG16:
         """uint8 [N, 1 or 3, H, W] -> float32 [N, 512]; see `FeatureExtractor`."""
         height, width = images.shape[-2:]
         chunk = max(1, min(_IMAGES_PER_CHUNK, _PIXELS_PER_CHUNK // (height * width)))
+        chunk = chunk_size(self.device, chunk, max(height * width, MIN_SIDE**2))
         with full_precision(self.device):
             chunks = [self._trunk(part) for part in as_rgb(images).split(chunk)]
         return torch.cat(chunks)

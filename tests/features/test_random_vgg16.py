@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from stylegen.errors import UserError
 from stylegen.features import build_extractor
+from stylegen.features.extractor import chunk_size
 from stylegen.features.random_vgg16 import LAYERS, RandomVGG16, random_weights
 from tests.support.random_networks import random_images
 
@@ -33,6 +34,13 @@ FEATURES = [
     [1.946941, 0.6875362, 0.4146806],
     [1.917217, 0.6418319, 0.5789393],
 ]  # the first three of two images
+
+
+def test_chunks_are_larger_on_a_gpu_and_bounded_in_memory() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [chunk_size(cpu, 16, side**2) for side in (32, 1024)] == [16, 16]
+    assert [chunk_size(gpu, 16, side**2) for side in (32, 256, 1024)] == [128, 64, 16]
+    assert chunk_size(gpu, 1, 1024**2) == 4
 
 
 @pytest.fixture(scope="module")
