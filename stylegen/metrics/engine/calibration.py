@@ -113,7 +113,7 @@ class Calibration:
     def _key(self, metric: Metric) -> Key:
         key = cache_key(self.reals, self.extraction.extractor, self.seed, f"references-{metric.id}")
         options = {} if metric.kind == "moments" else {"options": json.dumps(asdict(self.options), sort_keys=True)}
-        return {**key, "references": VERSION, **options}
+        return {**key, "references": f"{VERSION} {' '.join(REFERENCES)}", **options}
 
     def _values(self, metric: Metric, sets: dict[str, tuple[FeatureSet, FeatureSet]]) -> Arrays:
         """`<key>/<reference>` -> value, for all keys except deviations."""

@@ -1,8 +1,12 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from stylegen import randomness
 from stylegen.features.random_vgg16 import RandomVGG16
+from stylegen.metrics.engine import calibration
 from stylegen.metrics.engine.calibration import Calibration, average_2x2
 from stylegen.metrics.engine.real_sets import FirstReals
 from stylegen.metrics.engine.reals import Extraction, RealImages, RealStatistics, halves_of, real_statistics
@@ -26,8 +30,8 @@ def references_of(
     num_fakes: int = 100,
 ) -> dict[str, dict[str, float]]:
     known = known or real_statistics(reals, extraction, ["features", "moments"], seed, NONE)
-    calibration = Calibration(reals, extraction, known, options=options, cache=NONE, seed=seed)
-    return calibration.references([METRICS[i] for i in ids], num_fakes)
+    made = Calibration(reals, extraction, known, options=options, cache=NONE, seed=seed)
+    return made.references([METRICS[i] for i in ids], num_fakes)
 
 
 def test_references_are_in_order() -> None:
@@ -51,6 +55,18 @@ def test_each_reference_by_its_definition() -> None:
     every = sorted(metric(image.expand(30, -1, -1, -1)) for image in reals.images)
     assert values["one_image_repeated"] == pytest.approx(every[15], rel=1e-9)  # the median of all, fewer than 49
     assert values["averaged_2x2"] == pytest.approx(metric(average_2x2(reals.images)), rel=1e-9)
+
+
+def test_cached_references_of_other_names_are_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reals, cache = Reals(portraits(30, side=16)), StatisticsCache(tmp_path)
+    known = real_statistics(reals, EXTRACTION, ["moments"], 0, NONE)
+    made = Calibration(reals, EXTRACTION, known, options=DEFAULT_SETTINGS, cache=cache)
+    old = {name.replace("image", "picture"): text for name, text in calibration.REFERENCES.items()}
+    with monkeypatch.context() as earlier:
+        earlier.setattr(calibration, "REFERENCES", old)
+        metric = METRICS["fd_random_vgg16"]
+        cache.store(made._key(metric), {"fd_random_vgg16/one_picture_repeated": np.asarray(1.0)})
+    assert "one_picture_repeated" not in made.references([metric], 100)["fd_random_vgg16"]
 
 
 def gaussian(count: int, purpose: str) -> torch.Tensor:
