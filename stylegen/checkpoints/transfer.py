@@ -6,6 +6,7 @@ conditional model; they keep their initial values. Any other mismatch means anot
 error, because a partly initialized network trains silently.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,14 +115,18 @@ def _described(checkpoint: Mapping[str, Any], setting: str, path: Path) -> dict[
     return {part: found[part] for part in _KNOWN}
 
 
-def label_dependent(build: Callable[[int], nn.Module]) -> set[str]:
+def label_dependent(build: Callable[[int], nn.Module], num_classes: int = 0) -> set[str]:
     """Names of the tensors that depend on the number of classes, in existence or shape.
 
     Args:
-        build: number of classes -> network; called on the meta device, without memory for weights.
+        build: number of classes -> network, or UserError for a number that the network does not support; called on the
+            meta device, without memory for weights.
+        num_classes: of the run; compared with one more, and with 0, 1 and 2.
     """
-    with torch.device("meta"):
-        shapes = [{name: t.shape for name, t in build(classes).state_dict().items()} for classes in (0, 1, 2)]
+    shapes = []
+    for classes in sorted({0, 1, 2, num_classes, num_classes + 1}):
+        with torch.device("meta"), contextlib.suppress(UserError):
+            shapes.append({name: t.shape for name, t in build(classes).state_dict().items()})
     names = set().union(*shapes)
     return {name for name in names if len({s.get(name) for s in shapes}) > 1}
 

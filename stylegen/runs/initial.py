@@ -4,6 +4,7 @@ Weights only: the clock, optimizers, augmentation strength and mean path length 
 `init`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from torch import nn
@@ -33,12 +34,11 @@ def initialize(settings: TrainSettings, step: TrainingStep, spec: ImageSpec) -> 
         )
     if weights is None:
         return None
-    labels = {
-        "G": label_dependent(lambda classes: new_generator(settings.generator, replace(spec, num_classes=classes))),
-        "D": label_dependent(
-            lambda classes: new_discriminator(settings.discriminator, replace(spec, num_classes=classes))
-        ),
+    builders: dict[str, Callable[[int], nn.Module]] = {
+        "G": lambda classes: new_generator(settings.generator, replace(spec, num_classes=classes)),
+        "D": lambda classes: new_discriminator(settings.discriminator, replace(spec, num_classes=classes)),
     }
+    labels = {part: label_dependent(build, spec.num_classes) for part, build in builders.items()}
     labels["G_ema"] = labels["G"]
     networks: dict[str, nn.Module] = {"G": step.G, "D": step.D, "G_ema": step.G_ema}
     return transfer(weights, networks, labels, as_dict(settings))

@@ -1,7 +1,10 @@
 """Initialization from trained weights: copied tensors, kept tensors, errors."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -9,10 +12,15 @@ from torch import nn
 
 from stylegen.checkpoints.snapshot import save_snapshot
 from stylegen.checkpoints.transfer import TrainedWeights, label_dependent, read_weights, transfer
+from stylegen.config.compose import compose_config
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
+from stylegen.runs.build import new_discriminator, new_generator
+from stylegen.runs.initial import initialize
+from stylegen.spec import ImageSpec
 from tests.support.tiny import tiny_generator
 
+TINY_SIZES = ["generator.z_dim=8", "generator.w_dim=8", "generator.channel_base=128", "discriminator.channel_base=128"]
 SMALL = {"channel_base": 128, "channel_max": 8}
 
 
@@ -68,6 +76,32 @@ def test_tensors_that_depend_on_labels() -> None:
 def test_every_network_has_tensors_that_depend_on_labels(name: str) -> None:
     assert label_dependent(lambda classes: GENERATORS[name](resolution=16, num_classes=classes))
     assert label_dependent(lambda classes: discriminator(classes, name=name))
+
+
+@pytest.mark.parametrize(
+    ("classes", "overrides"),
+    [
+        (10, ["discriminator.head=projection"]),
+        (10, ["discriminator.head=classes"]),
+        (10, ["generator.conditioning=cin"]),
+        (0, ["generator.mapping_layers=0"]),
+    ],
+)
+def test_networks_that_need_labels_and_networks_that_need_none(
+    classes: int, overrides: list[str], tmp_path: Path
+) -> None:
+    """Some networks cannot be built for 0 classes, others only for 0."""
+    base = ["experiment=none", "data.path=x", "generator=stylegan1", "discriminator=stylegan1"]
+    settings, spec = compose_config("train", [*base, *TINY_SIZES, *overrides]), ImageSpec(16, 3, classes)
+    G, G_ema = (new_generator(settings.generator, spec) for _ in range(2))
+    source = new_generator(settings.generator, spec)
+    save_snapshot(tmp_path / "a.safetensors", source, {})
+    step: Any = SimpleNamespace(G=G, G_ema=G_ema, D=new_discriminator(settings.discriminator, spec))
+    note = initialize(replace(settings, init=str(tmp_path / "a.safetensors")), step, spec)
+    assert note is not None
+    assert "not copied" not in note
+    assert equal(G, source)
+    assert equal(G_ema, source)
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 3), (3, 0), (3, 5)])
