@@ -4,6 +4,7 @@ Every rank holds the networks and takes samples r, r + R, r + 2R, ... of a batch
 group, the world size is 1 and a reduction returns its argument.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 # Rank 0 compares every pair of images while the others wait: longer than torch's default of ten minutes.
 _TIMEOUT = timedelta(hours=6)
+
+# In the messages of Gloo and NCCL if another process ended.
+_LOST = ("by peer", "Broken pipe", "gloo", "ncclRemoteError", "ncclSystemError", "remote process")
 
 
 class LostConnection(RunError):
@@ -69,6 +73,17 @@ def choose_device(name: str) -> torch.device:
     return torch.device(found[0] if name == "auto" else name)
 
 
+def check_gpus(device: torch.device, processes: int) -> None:
+    """Raise UserError for more processes on this machine than GPUs: NCCL needs one for each."""
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and processes > count:
+        raise UserError(
+            f"{processes} processes with device=cuda",
+            rule=f"each process must have its own GPU, and this machine has {count}",
+            fix=f"Use devices={count}, or torchrun --nproc-per-node={count}",
+        )
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Context manager: joins the process group that torchrun's variables describe, and yields this rank's device.
@@ -76,11 +91,14 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     Does nothing for a single process, or if the group exists.
 
     Raises:
-        UserError: incomplete variables.
+        UserError: incomplete variables, or fewer GPUs than processes.
         LostConnection: another rank ended inside the body.
+        RunError: a collective failed for another reason.
     """
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+        check_gpus(device, local_rank + 1)
+        device = torch.device("cuda", local_rank)
     if os.environ.get("WORLD_SIZE", "1") in ("0", "1") or dist.is_initialized():
         yield device
         return
@@ -105,8 +123,10 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     except RuntimeError as error:
         if _is_connection_error(error):
             raise LostConnection(
-                f"lost the connection to another process ({str(error).splitlines()[0]}); its message has the cause"
+                f"lost the connection to another process ({_cause(error)}); its message has the cause"
             ) from error
+        if isinstance(error, dist.DistError):
+            raise RunError(f"a collective of the processes failed: {_cause(error)}") from error
         raise
     finally:
         if left_together or device.type != "cuda":  # NCCL waits here for all ranks, and a rank that failed must end
@@ -240,7 +260,15 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def _is_connection_error(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or any(t in str(error) for t in ("by peer", "Broken pipe", "gloo"))
+    lost = isinstance(error, dist.DistNetworkError | dist.DistStoreError)
+    return lost or any(text in str(error) for text in _LOST)
+
+
+def _cause(error: RuntimeError) -> str:
+    """The first line of a message; of NCCL's, also what follows "Last error:"."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    last = [line for before, line in itertools.pairwise(lines) if before == "Last error:"]
+    return "; ".join([lines[0], *last[-1:]])
 
 
 def _result(value: Any, error: UserError | None) -> Any:

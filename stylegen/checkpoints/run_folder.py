@@ -142,9 +142,24 @@ class RunFolder:
             for path in self._results():
                 path.unlink(missing_ok=True)
 
+    def remove_after(self, images_seen: int) -> None:
+        """Delete samples, and snapshots with their metrics, of a later state of the run: training repeats that part."""
+        for path in self._numbered_results():
+            match = re.match(_KIMG, path.name)
+            if match and match[0] > kimg_name(images_seen):
+                path.unlink(missing_ok=True)
+        card = self.root / "best.metrics.json"
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
+            if round(json.loads(card.read_bytes())["sampling"]["kimg"] * 1000) > images_seen:
+                self.root.joinpath("best.safetensors").unlink(missing_ok=True)
+                card.unlink()
+
     def _results(self) -> Iterator[Path]:
         yield from (self.metrics, self.saved, self.reals, self.metrics_plot, self.animation)
         yield from (self.root / "best.safetensors", self.root / "best.metrics.json")
+        yield from self._numbered_results()
+
+    def _numbered_results(self) -> Iterator[Path]:
         yield from _named(self.root / "samples", ".png")
         for suffix in (".safetensors", ".metrics.json"):
             yield from _named(self.root / "snapshots", suffix)

@@ -74,7 +74,7 @@ class EvaluateSettings:
         "snapshots: the folder of the table and plot; null for their run folder",
     )
     again: bool = setting(False, help="repeat evaluations that already have a card with the same settings")
-    batch_size: Count = setting(64, help="images per batch of the generator")
+    batch_size: Count | None = setting(None, help="images per batch of the generator; null for 64, fewer above 512 px")
     devices: int = setting(1, Range(1, 1024), help="processes on this machine; torchrun's are used as they are")
     device: Device = setting("auto", help="device of each process")
     data: EvaluateData = group(EvaluateData)

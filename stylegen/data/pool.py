@@ -5,7 +5,6 @@
 
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stylegen.cpus import available_cores
 from stylegen.errors import RunError
 from stylegen.files import temporary_folder
 
@@ -26,13 +26,6 @@ _WAITING_PER_PROCESS = 4
 _ITEMS_PER_PROCESS = 64  # with fewer items, starting a process takes longer than the work
 
 _job: Callable[[Any], Any]
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None = None) -> Iterator[R]:
@@ -46,7 +39,7 @@ def ordered_map(job: Callable[[T], R], items: Sequence[T], processes: int | None
     Raises:
         RunError: a process died, for example for lack of memory. Exceptions of the job are raised as they are.
     """
-    count = min(cores(), len(items) // _ITEMS_PER_PROCESS + 1) if processes is None else processes
+    count = min(available_cores(), len(items) // _ITEMS_PER_PROCESS + 1) if processes is None else processes
     if count <= 1:
         yield from map(job, items)
         return

@@ -15,6 +15,9 @@ from stylegen.training.checkpoint_io import read_checkpoint
 from stylegen.training.run_log import RunLog
 from stylegen.training.step import TrainingStep
 
+# in a RuntimeError: of the CPU's allocator; of cuBLAS, cuDNN and CUDA, which are no torch.OutOfMemoryError
+_OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+
 
 def restart_from_checkpoint(begun: Start, step: TrainingStep, attempts: int) -> tuple[Start, int]:
     """The restart of a diverged run, and the number of the new attempt.
@@ -82,7 +85,7 @@ def explained_memory_errors(settings: TrainSettings, current: Callable[[], Train
         yield
     except RuntimeError as error:
         text = str(error)
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
+        if not isinstance(error, torch.OutOfMemoryError) and not any(part in text for part in _OUT_OF_MEMORY):
             raise
         step = current()
         batch = settings.batch_size if step.growth is None else step.growth.batch_at(step.images_seen)

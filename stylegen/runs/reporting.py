@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from stylegen import __version__
-from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.config.rules import training_evaluation
 from stylegen.config.sections import as_dict
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
+from stylegen.runs.start import Start
 from stylegen.training.observers.checkpoints import Checkpoints
 from stylegen.training.observers.metrics_log import MetricsLog
 from stylegen.training.observers.opening import Opening
@@ -24,8 +24,9 @@ from stylegen.training.run_log import RunLog
 _READING = ("workers", "cache")  # settings of data.* without effect on the images
 
 
-def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunFolder, stop: StopRequest) -> Observers:
+def build_observers(settings: TrainSettings, dataset: ImageDataset, start: Start, stop: StopRequest) -> Observers:
     """The observers, which run before the first step and after every step."""
+    folder = start.folder
     log, columns = RunLog(folder.log), max(1, round(settings.sample_count**0.5))
     info = _snapshot_info(settings, dataset)
     evaluation = training_evaluation(settings, dataset) if settings.evaluation.metrics else None
@@ -48,7 +49,7 @@ def build_observers(settings: TrainSettings, dataset: ImageDataset, folder: RunF
         log=MetricsLog(folder.metrics),
         grids=SampleGrids(folder, settings.sample_count, columns),
         snapshots=Snapshots(folder, info),
-        checkpoints=Checkpoints(folder, settings.checkpoints),
+        checkpoints=Checkpoints(folder, settings.checkpoints, start.checkpoint),
         evaluation=PeriodicEvaluation(folder, evaluation, info, settings.evaluation.max_share),
         figures=RunFigures(folder, log, settings.figures),
     )

@@ -159,7 +159,7 @@ def _train_from(
     stop = StopRequest(signals or StopSignals(settings.trainer.requeue), settings.max_hours)
     with explained_memory_errors(settings, lambda: step):
         while True:
-            observers = build_observers(settings, dataset, start.folder, stop)
+            observers = build_observers(settings, dataset, start, stop)
             step.to(device)
             if settings.compile is True:
                 compile_step(step, _note_writer(start))

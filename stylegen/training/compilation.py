@@ -50,17 +50,24 @@ class CompiledTerms:
         self, term: Term, batch: MicroBatch, parameters: Sequence[nn.Parameter], weight: float
     ) -> tuple[Sequence[Tensor | None], Measured]:
         region = self._regions.get(term.name)
-        if region is not None:
-            return self._run(region, term, batch, parameters, weight)
+        if region is evaluate:
+            return evaluate(term, batch, parameters, weight)
         if term.coupled and is_distributed():
             return self._eager(term, "it needs the values of the other processes")(term, batch, parameters, weight)
-        begun = time.perf_counter()
-        region = self._regions[term.name] = self._compile(term.name)
-        try:
-            result = self._run(region, term, batch, parameters, weight)
-        except (torch._dynamo.exc.TorchDynamoException, OSError) as error:  # OSError: the cache folder
+        begun, first = time.perf_counter(), region is None
+        if region is None:
+            region = self._regions[term.name] = self._compile(term.name)
+        try:  # a later call may compile again
+            with torch._dynamo.config.patch(trace_autograd_ops=True):
+                result = region(term, batch, parameters, weight)
+        except (
+            torch._dynamo.exc.TorchDynamoException,
+            torch._dynamo.exc.FailOnRecompileLimitHit,
+            OSError,  # of the cache folder
+        ) as error:
             return self._eager(term, _reason(error))(term, batch, parameters, weight)
-        self._log(f"compiled {term.name} in {time.perf_counter() - begun:.0f} s")
+        if first:
+            self._log(f"compiled {term.name} in {time.perf_counter() - begun:.0f} s")
         return result
 
     def _compile(self, name: str) -> Evaluate:
@@ -70,12 +77,6 @@ class CompiledTerms:
         own: Any = types.FunctionType(code, evaluate.__globals__, code.co_name)
         region: Evaluate = torch.compile(own, fullgraph=True, dynamic=False, backend=self._backend)
         return region
-
-    def _run(self, region: Evaluate, *arguments: Any) -> tuple[Sequence[Tensor | None], Measured]:
-        if region is evaluate:
-            return evaluate(*arguments)
-        with torch._dynamo.config.patch(trace_autograd_ops=True):
-            return region(*arguments)
 
     def _eager(self, term: Term, reason: str) -> Evaluate:
         self._regions[term.name] = evaluate
@@ -118,8 +119,6 @@ def missing_compiler(device: str) -> str | None:
     Args:
         device: type of the device.
     """
-    if torch.__version__ < "2.11":  # compares as versions do
-        return f"it needs torch 2.11 or newer, and this is {torch.__version__}"
     if device not in ("cpu", "cuda"):
         return f"torch.compile does not support {device} well enough"
     if device == "cuda" and find_spec("triton") is None:

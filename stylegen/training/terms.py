@@ -141,8 +141,8 @@ class Term:
     ) -> list[Measured]:
         """Gradient caching (Gao et al. 2021, arXiv 2101.06983, section 3.2), in the memory of one micro-batch.
 
-        The first pass measures all micro-batches without a graph. The derivative of the scalar with respect to each
-        measurement then weights a second pass with a graph.
+        The first pass measures all micro-batches and discards the graph of each. The derivative of the scalar with
+        respect to each measurement then weights a second pass, which keeps one graph at a time.
         """
         found = [self.measure(batch).detached({}) for batch in batches]
         whole = [

@@ -7,7 +7,7 @@ import torch
 
 from stylegen.config.evaluate_settings import EvaluateSettings
 from stylegen.cpus import use_default_threads
-from stylegen.distributed import choose_device, process_group
+from stylegen.distributed import check_gpus, choose_device, process_group
 from stylegen.launching import launch, launches
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.job import EvaluationJob
@@ -28,6 +28,7 @@ def run(settings: EvaluateSettings) -> str | None:
     settings.check()
     settings = with_defaults(settings)
     if launches(settings.devices):
+        check_gpus(choose_device(settings.device), settings.devices)
         _job(settings, torch.device("cpu"))  # errors of the settings are raised before workers start
         text = launch(_rank, settings, processes=settings.devices, hint="the same command restarts the evaluation")
     else:

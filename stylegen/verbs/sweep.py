@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from stylegen.config.combinations import combinations
-from stylegen.config.compose import check_complete, compose_config
+from stylegen.config.compose import check_complete
+from stylegen.config.train_composition import compose_train
 from stylegen.errors import UserError
 
 FLAGS = ("-m", "--multirun")
@@ -29,7 +30,7 @@ def run_sweep(verb: str, arguments: Sequence[str]) -> int:
         raise UserError(f"-m with {verb}", rule="only train sweeps over settings", fix=fix[0].upper() + fix[1:])
     runs = combinations(arguments)
     for overrides in runs:
-        check_complete(compose_config("train", overrides))
+        check_complete(compose_train(overrides))
     rows, status = [], 0
     for number, (overrides, varied) in enumerate(zip(runs, _varied(runs), strict=True)):
         print(f"{number + 1}/{len(runs)}  {' '.join(varied)}", file=sys.stderr)

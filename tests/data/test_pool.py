@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stylegen.data.pool import cores, ordered_map
+from stylegen.data.pool import ordered_map
 from stylegen.errors import RunError, UserError
 
 
@@ -21,6 +21,10 @@ def double(number: int) -> int:
         print("working", flush=True)
         time.sleep(1000)
     return 2 * number
+
+
+def own_process(_: int) -> int:
+    return os.getpid()
 
 
 @pytest.mark.parametrize("processes", [1, 2, None])
@@ -101,5 +105,6 @@ def _zombie(pid: int) -> bool:
         return True
 
 
-def test_cores():
-    assert cores() >= 1
+def test_the_quota_of_a_container_limits_the_processes(monkeypatch):
+    monkeypatch.setattr("stylegen.data.pool.available_cores", lambda: 1)
+    assert set(ordered_map(own_process, range(200))) == {os.getpid()}

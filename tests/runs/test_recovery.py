@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor
 
 from stylegen.__main__ import main
+from stylegen.config.compose import compose_config
+from stylegen.errors import RunError
+from stylegen.runs.recovery import explained_memory_errors
 from stylegen.training.phases import Phase
 from stylegen.training.random_inputs import InputSpec, KeyedRandomInputs, PhaseInputs
 from stylegen.training.step import TrainingStep
@@ -19,6 +23,21 @@ from tests.support.tiny import TINY_RUN
 
 RUN = [*TINY_RUN, "total_kimg=0.4", "log_every_kimg=0.08", "checkpoint_every_kimg=0.08", "bad_steps=6"]
 RUN += ["sample_every_kimg=0", "snapshot_every_kimg=0", "logger.mode=disabled"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA error: out of memory",
+        "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.",
+    ],
+)
+def test_memory_errors_of_libraries_are_explained(text: str) -> None:
+    settings, step = compose_config("train", TINY_RUN), SimpleNamespace(growth=None)
+    with pytest.raises(RunError, match="out of memory with 8 image"), explained_memory_errors(settings, lambda: step):
+        raise RuntimeError(text)
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, bad: Callable[[KeyedRandomInputs, Tensor], Tensor]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -107,6 +108,27 @@ def test_a_term_that_cannot_be_compiled_runs_eagerly() -> None:
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     assert len(notes) == 1
     assert notes[0].startswith("reg/r1 is not compiled: ")
+
+
+def test_a_later_compilation_that_fails_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Term] = []
+
+    def region(term: Term, *rest: Any) -> Any:
+        calls.append(term)
+        if len(calls) > 1:
+            raise torch._dynamo.exc.FailOnRecompileLimitHit("recompile_limit reached")
+        return evaluate(term, *rest)
+
+    notes: list[str] = []
+    terms = CompiledTerms(notes.append)
+    monkeypatch.setattr(terms, "_compile", lambda name: region)
+    batch, parameters = arguments()
+    expected, _ = evaluate(gradient_term(), batch, parameters, 1.0)
+    for _ in range(3):
+        found, _ = terms(gradient_term(), batch, parameters, 1.0)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert len(calls) == 2
+    assert notes[1:] == ["reg/r1 is not compiled: FailOnRecompileLimitHit: recompile_limit reached"]
 
 
 def test_coupled_terms_of_several_processes_run_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:

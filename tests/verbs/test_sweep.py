@@ -12,6 +12,7 @@ import pytest
 
 from stylegen.__main__ import main
 from stylegen.config.combinations import combinations
+from tests.support.datasets import encode, write_folder
 from tests.support.tiny import TINY_RUN
 
 
@@ -51,6 +52,20 @@ def in_this_process(command: list[str], **_: Any) -> subprocess.CompletedProcess
     with contextlib.redirect_stdout(io.StringIO()) as out:
         status = main(command[3:])
     return subprocess.CompletedProcess(command, status, out.getvalue())
+
+
+def test_a_sweep_accepts_what_train_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the user's own images, train chooses ADA, so its settings exist."""
+    data, started = write_folder(tmp_path / "mine", {f"{i}.png": encode(i, (16, 16)) for i in range(3)}), []
+
+    def start(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        started.append(command[4:])
+        return subprocess.CompletedProcess(command, 0, "")
+
+    monkeypatch.setattr(subprocess, "run", start)
+    overrides = [f"data.path={data}", "augment.target=0.5"]
+    assert main(["train", "-m", *overrides, "seed=0,1"]) == 0
+    assert started == [[*overrides, f"seed={seed}"] for seed in (0, 1)]
 
 
 def test_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

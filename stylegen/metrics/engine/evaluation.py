@@ -22,7 +22,13 @@ from stylegen.features.weights import FILES_OF, require_weights, sha256
 from stylegen.metrics.engine.calibration import Calibration
 from stylegen.metrics.engine.card_content import make_card
 from stylegen.metrics.engine.continuation import Continuation
-from stylegen.metrics.engine.fakes import GeneratedImages, ImageStream, NumberedImages, WalkableImages
+from stylegen.metrics.engine.fakes import (
+    GeneratedImages,
+    ImageStream,
+    NumberedImages,
+    WalkableImages,
+    default_batch_size,
+)
 from stylegen.metrics.engine.metric_group import MetricGroup, by_extractor, extract_fakes, groups_of
 from stylegen.metrics.engine.real_sets import (
     MirroredReals,
@@ -120,7 +126,7 @@ class Evaluation:
         self,
         generator: StyleGenerator,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         per_class: int = 0,
         sampling: Mapping[str, object] | None = None,
         identity: str | None = None,
@@ -131,7 +137,7 @@ class Evaluation:
         `fid50k_full_64px`.
 
         Args:
-            batch_size: images per batch of the generator.
+            batch_size: images per batch of the generator; None for `default_batch_size`.
             per_class: also evaluate this many samples of each class of a conditional generator, against its reals.
             sampling, identity: see `measure`.
 
@@ -145,7 +151,7 @@ class Evaluation:
         whole = replace(self, reals=reals, device=next(generator.parameters()).device)
         parts = whole._per_class(generator, per_class) if per_class else {}
         made = _generation(generator, self.settings, self.num_samples) | dict(sampling or {})
-        batch_size = min(batch_size, self.num_samples)
+        batch_size = min(batch_size or default_batch_size(generator.level.resolution), self.num_samples)
         images = partial(GeneratedImages.of, generator, reals, self.settings.protocol, batch_size)
         card = whole.measure(images(), sampling=made, identity=identity)
         classes = {

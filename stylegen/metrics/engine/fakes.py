@@ -19,6 +19,14 @@ from stylegen.metrics.formulas.perceptual_path_length import Walk, path_distance
 from stylegen.metrics.protocol.evaluation_settings import Protocol as EvaluationProtocol
 from stylegen.networks import StyleGenerator
 
+_MAX_BATCH = 64
+_BATCH_PIXELS = 2**24  # 32 channels in float32 at the image's resolution then take at most 2 GiB
+
+
+def default_batch_size(resolution: int) -> int:
+    """Images per batch of a generator that fit beside a training: 64, fewer above 512 px."""
+    return min(_MAX_BATCH, max(1, _BATCH_PIXELS // resolution**2))
+
 
 @runtime_checkable
 class NumberedImages(Protocol):

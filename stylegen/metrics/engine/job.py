@@ -16,7 +16,7 @@ from stylegen.errors import UserError, unknown_choice
 from stylegen.files import replacing, write_text
 from stylegen.images import make_grid, write_png
 from stylegen.metrics.engine.evaluation import Evaluation, check_classes
-from stylegen.metrics.engine.fakes import StoredImages
+from stylegen.metrics.engine.fakes import StoredImages, default_batch_size
 from stylegen.metrics.engine.real_sets import PublishedReals, at_resolution
 from stylegen.metrics.engine.reals import SEED, Extraction, Progress, RealImages, real_statistics
 from stylegen.metrics.engine.spectrum import ImageSet, measure_spectra
@@ -39,7 +39,7 @@ class EvaluationJob:
     Args:
         evaluation: metrics, reals and settings.
         subjects: the images to evaluate; may be empty with `export`.
-        batch_size: images per batch of a generator.
+        batch_size: images per batch of a generator; None for `default_batch_size`.
         per_class: samples per class for per-class metrics; 0 for none.
         neighbours: samples in a figure with their nearest reals; 0 for none.
         spectrum: also measure the average spectra of each subject and of the reals.
@@ -50,13 +50,17 @@ class EvaluationJob:
 
     evaluation: Evaluation
     subjects: Sequence[Subject]
-    batch_size: int = 64
+    batch_size: int | None = None
     per_class: int = 0
     neighbours: int = 0
     spectrum: bool = False
     again: bool = False
     out: Path | None = None
     export: Path | None = None
+
+    @property
+    def _batch(self) -> int:
+        return self.batch_size or default_batch_size(self.evaluation.reals.spec.resolution)
 
     def check(self, stored: bool) -> None:
         """Checks everything before the computation.
@@ -141,7 +145,7 @@ class EvaluationJob:
             card = next((c for c in reversed(earlier) if c["sampling"].get("question") == question), None)
         changed = card is None or bool(spectrum)
         if card is None:
-            card = subject.measure(evaluation, batch_size=self.batch_size, per_class=self.per_class).to_dict()
+            card = subject.measure(evaluation, batch_size=self._batch, per_class=self.per_class).to_dict()
         card = {**card, **spectrum}
         if changed and distributed.is_rank0():
             add_card(path, card)
@@ -175,7 +179,7 @@ class EvaluationJob:
         known = real_statistics(reals, extraction, ["features"], SEED, self.evaluation.cache).features
         if known is None:  # not rank 0
             return
-        samples = subject.first_images(replace(self.evaluation, reals=reals), self.neighbours, self.batch_size)
+        samples = subject.first_images(replace(self.evaluation, reals=reals), self.neighbours, self._batch)
         figure = neighbour_figure(samples, reals, extraction, known)
         path = _beside(card, "neighbours.png")
         write_png(path, figure, max(1, _CELL_PX // reals.spec.resolution))
@@ -183,7 +187,7 @@ class EvaluationJob:
 
     def _write_spectrum(self, subject: Subject, card: Path) -> dict[str, Any]:
         """Write `<card>.spectrum.png` -> the numbers for the card. Of the reals, at most as many as of the subject."""
-        evaluation, size = self.evaluation, self.batch_size
+        evaluation, size = self.evaluation, self._batch
         reals = at_resolution(evaluation.reals, subject.resolution)
         numbers = chosen_images(reals.num_images, min(reals.num_images, subject.count))
         images = subject.images_for(replace(evaluation, reals=reals), size)

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from stylegen.checkpoints.run_folder import RunFolder
+from stylegen.checkpoints.sealed import load_sealed
 from stylegen.checkpoints.snapshot import kimg_name
 from stylegen.distributed import broadcast_from_rank0, is_rank0
-from stylegen.errors import RunError
+from stylegen.errors import RunError, UserError
 from stylegen.training.checkpoint_io import link_checkpoint, write_checkpoint
 from stylegen.training.step import TrainingStep
 
@@ -19,14 +20,15 @@ class Checkpoints:
     Args:
         folder: folder of the run.
         keep: number of newest checkpoints to keep.
+        start: the checkpoint that training continues from, if any.
     """
 
-    def __init__(self, folder: RunFolder, keep: int = 2) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: RunFolder, keep: int = 2, start: Path | None = None) -> None:
+        self.folder, self.keep, self.start = folder, keep, start
         self._good: Path | None = None  # the restart point after divergence
 
     def begin(self, images_seen: int, best: Mapping[str, Any] | None) -> None:
-        """On rank 0: remove later checkpoints and partial files, and restore the links.
+        """On rank 0: remove partial files and the results of a later state, and restore the links.
 
         Args:
             best: None, or a record with the "kimg" of the best metric.
@@ -36,6 +38,9 @@ class Checkpoints:
         last, best_name = self.folder.checkpoint, self.folder.checkpoint.with_name("best.ckpt")
         for path in last.parent.glob(".*.partial"):
             path.unlink()
+        if self.start is not None and self.start.parent.resolve() == last.parent.resolve():
+            _link_again(self.start, self._path(images_seen))  # best.ckpt may be the only name of an older checkpoint
+        self.folder.remove_after(images_seen)
         for path in self.folder.numbered_checkpoints():
             if path.stem > kimg_name(images_seen):
                 path.unlink()
@@ -49,6 +54,8 @@ class Checkpoints:
             best_name.unlink(missing_ok=True)
         elif (known := self._path(round(best["kimg"] * 1000))).exists():  # the run was killed between the two links
             _link_again(known, best_name)
+        elif _images_seen(best_name) not in (None, round(best["kimg"] * 1000)):
+            best_name.unlink()
 
     def save(self, step: TrainingStep, content: dict[str, Any], best: bool = False) -> None:
         """Write `content` on rank 0; all ranks wait for it.
@@ -81,6 +88,15 @@ class Checkpoints:
 
     def _path(self, images_seen: int) -> Path:
         return self.folder.checkpoint.with_name(f"{kimg_name(images_seen)}.ckpt")
+
+
+def _images_seen(path: Path) -> int | None:
+    """The clock of a checkpoint; None if it cannot be read."""
+    try:
+        seen: int = load_sealed(path)["clock"]["images_seen"]
+    except (UserError, LookupError, TypeError):
+        return None
+    return seen
 
 
 def _link_again(path: Path, name: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from stylegen.features import ieee_float32
+from stylegen.metrics.engine import fakes
+from stylegen.metrics.engine.fakes import default_batch_size
 from stylegen.metrics.protocol.evaluation_settings import Protocol
 from stylegen.spec import ImageSpec
 from tests.support.metric_images import Reals, evaluation_of, portraits
@@ -63,6 +65,18 @@ def test_the_generator_runs_in_full_precision(metric_id: str) -> None:
     assert switches() == before
     assert (card.device, card.sampling["precision"]) == ("cpu", "float32")
     assert card.sampling["seeds"] == "0 to 3"
+
+
+@pytest.mark.usefixtures("thumbnail")
+def test_batches_of_large_images_are_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """32 channels of a batch in float32 take at most 2 GiB, also for an evaluation in training."""
+    assert [default_batch_size(2**k) for k in (4, 9, 10, 11, 13)] == [64, 64, 16, 4, 1]
+    monkeypatch.setattr(fakes, "_BATCH_PIXELS", 3 * 16**2)
+    generator, sizes = tiny_generator(), set[int]()
+    generator.synthesis.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
+    evaluation = evaluation_of([FD], 6, Reals(portraits(8, side=16)), cache=False, calibrate=False)
+    evaluation.measure_generator(generator)
+    assert sizes == {3}
 
 
 @pytest.mark.usefixtures("thumbnail")

@@ -30,7 +30,7 @@ class Step:
         return self.bad
 
     def state_dict(self) -> dict[str, Any]:
-        return {"images_seen": self.images_seen}
+        return {"images_seen": self.images_seen, "clock": {"images_seen": self.images_seen}}
 
 
 class Silent:
@@ -53,7 +53,7 @@ class Evaluation(PeriodicEvaluation):
         return self.values
 
 
-def make(folder: Path, keep: int = 2, every: float = 0.01) -> tuple[Observers, Any]:
+def make(folder: Path, keep: int = 2, every: float = 0.01, start: Path | None = None) -> tuple[Observers, Any]:
     """Observers that save every 10 images."""
     silent: Any = Silent()
     outputs = Outputs(
@@ -63,7 +63,7 @@ def make(folder: Path, keep: int = 2, every: float = 0.01) -> tuple[Observers, A
         log=MetricsLog(folder / "metrics.jsonl"),
         grids=silent,
         snapshots=silent,
-        checkpoints=Checkpoints(RunFolder(folder), keep),
+        checkpoints=Checkpoints(RunFolder(folder), keep, start),
         evaluation=Evaluation(folder),
         figures=silent,
     )
@@ -170,3 +170,38 @@ def test_the_names_follow_a_run_that_goes_back(tmp_path: Path) -> None:
     training.images_seen, observers.outputs.evaluation.best = 0, None
     observers.outputs.checkpoints.begin(0, None)
     assert list(folder.iterdir()) == []
+
+
+def go_back(folder: Path, name: str) -> None:
+    """Continue from a checkpoint of the same run, in a new process."""
+    start = folder / "checkpoints" / name
+    observers, training = make(folder, start=start)
+    training.images_seen = read(start)["images_seen"]
+    observers.load_state_dict(read(start)["observers"])
+    observers.before_training(training)
+
+
+def test_a_run_continues_from_its_best_checkpoint(tmp_path: Path) -> None:
+    """best.ckpt is the only name of that state; results of the later states are deleted."""
+    observers, training = make(tmp_path)
+    run = RunFolder(tmp_path)
+    for value in (3.0, 5.0, 4.0, 6.0):
+        step(observers, training, {"fid": value})
+        for path in (run.sample, run.snapshot, run.metric_card):
+            path(training.images_seen).parent.mkdir(exist_ok=True)
+            path(training.images_seen).touch()
+    for name in ("best.safetensors", "best.metrics.json"):
+        (tmp_path / name).write_text('{"sampling": {"kimg": 0.04}}')
+    go_back(tmp_path, "best.ckpt")
+    assert [path.name for path in run.checkpoints()] == ["last.ckpt", "000000.010.ckpt", "best.ckpt"]
+    assert [read(path)["images_seen"] for path in run.checkpoints()] == [10, 10, 10]
+    kept = {path.name for path in tmp_path.glob("s*/*")} | {path.name for path in tmp_path.glob("best.*")}
+    assert kept == {"000000.010.png", "000000.010.safetensors", "000000.010.metrics.json"}
+
+
+def test_the_best_checkpoint_of_a_later_state_is_deleted(tmp_path: Path) -> None:
+    observers, training = make(tmp_path)
+    for value in (5.0, 6.0, 6.0, 4.0):
+        step(observers, training, {"fid": value})
+    go_back(tmp_path, "000000.030.ckpt")
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["000000.030.ckpt", "last.ckpt"]
