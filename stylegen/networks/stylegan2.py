@@ -173,7 +173,7 @@ class Synthesis(StyleSynthesis):
 
     Attributes:
         num_ws: style slots L = 2 log2(resolution) - 2.
-        noise_sizes: side of each layer's noise, in order.
+        noise_sizes: side of each layer's noise, in order; empty without noise.
     """
 
     def __init__(self, widths: dict[int, int], options: LayerOptions) -> None:
@@ -190,8 +190,9 @@ class Synthesis(StyleSynthesis):
                 for r in widths
             }
         )
-        self.noise_sizes = [r for r in widths for _ in range(2)][1:]  # one layer at 4x4, two above
-        self.num_ws = len(self.noise_sizes) + 1
+        sides = [r for r in widths for _ in range(2)][1:]  # one layer at 4x4, two above
+        self.num_ws = len(sides) + 1
+        self.noise_sizes = sides if options.use_noise else []
 
     def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         """ws [N, L, D] -> [N, C, H, W], nominally in [-1, 1].
@@ -202,7 +203,9 @@ class Synthesis(StyleSynthesis):
         """
         if ws.ndim != 3 or ws.shape[1] != self.num_ws:
             raise ValueError(f"ws has shape {list(ws.shape)}; this network takes [N, {self.num_ws}, w_dim]")
-        layers: Sequence[str | Tensor] = [noise] * len(self.noise_sizes) if isinstance(noise, str) else noise
+        if not self.noise_sizes:
+            noise = "none"
+        layers: Sequence[str | Tensor] = [noise] * (self.num_ws - 1) if isinstance(noise, str) else noise
         x = rgb = None
         first = 0
         for block in self.blocks.values():

@@ -78,6 +78,15 @@ def test_noise_tensors_replace_the_stored_ones() -> None:
     torch.testing.assert_close(generator.synthesis(ws, silent), generator.synthesis(ws, "none"))
 
 
+@pytest.mark.parametrize("architecture", ["skip", "orig", "resnet"])
+def test_a_network_without_noise_takes_none(architecture: str) -> None:
+    generator = tiny_generator(use_noise=False, architecture=architecture)
+    assert (generator.synthesis.noise_sizes, generator.num_ws) == ([], tiny_generator().num_ws)
+    ws = torch.randn(2, generator.num_ws, 8)
+    expected = generator.synthesis(ws, "none")
+    assert all(torch.equal(generator.synthesis(ws, noise), expected) for noise in ("const", (), []))
+
+
 def test_conv_clamp_limits_the_output() -> None:
     generator = tiny_generator(conv_clamp=0.01, architecture="orig")
     assert generator(torch.randn(2, 8)).abs().max() <= 0.01
