@@ -4,16 +4,16 @@ conf/study/<name>.yaml names the variants, each a few overrides of `train`.
 """
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stylegen.config.bench_composition import split_overrides
 from stylegen.config.command_line import key_of
-from stylegen.config.compose import compose_config
 from stylegen.config.rules import check_settings, num_processes
 from stylegen.config.settings import CONF, StudySettings
+from stylegen.config.train_composition import compose_train
 from stylegen.config.train_settings import TrainSettings
 from stylegen.config.yaml_file import load_yaml
 from stylegen.data.dataset import ImageDataset
@@ -105,13 +105,13 @@ def _compose(settings: StudySettings, study: Study, root: Path) -> Iterator[Expe
     for variant in settings.only:
         if variant not in study.variants:
             raise unknown_choice("only", variant, study.variants)
-    more = shlex.split(settings.set)
+    more = split_overrides("set", settings.set)
     if settings.total_kimg is not None:
         more.append(f"total_kimg={settings.total_kimg}")
     for variant in settings.only or study.variants:
         given = [*study.common, *more, *study.variants[variant]]
         overrides = list({key_of(override): override for override in given}.values())  # the last one applies
-        composed = compose_config("train", overrides)
+        composed = compose_train(overrides)
         for seed in dict.fromkeys(seeds):
             folder = root / f"{variant}-seed{seed}"
             trained = replace(composed, seed=seed, output_dir=str(folder))

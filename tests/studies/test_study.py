@@ -11,12 +11,13 @@ import torch
 
 from stylegen import randomness
 from stylegen.__main__ import main
-from stylegen.config.settings import CONF
+from stylegen.config.settings import CONF, StudySettings
 from stylegen.errors import UserError
 from stylegen.images import write_png
-from stylegen.studies.plan import load_study
+from stylegen.studies.plan import Study, load_study, plan_experiments
 from stylegen.studies.study_report import mean_and_spread, ranked, to_csv, to_markdown, to_svg
-from stylegen.studies.trial import Trial, median, recorded
+from stylegen.studies.trial import Trial, median, speeds
+from tests.support.datasets import encode, write_folder
 from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN
 
@@ -127,6 +128,7 @@ def test_speeds_are_read_from_the_record(tmp_path: Path) -> None:
         (["name=conditioning", "color=red"], "study has no setting"),
         (["name=conditioning", "set=no.such=1"], "no.such"),
         (["name=conditioning", "set=batch_size=0"], "batch_size=0"),
+        (["name=conditioning", "set=init='a b"], "set=init='a b: quotes come in pairs"),
         (["name=conditioning", "set=trainer.devices=2"], "trainer.devices=2"),
         (["name=conditioning", "set=data.use_labels=false"], "generator.conditioning=cin.*data.use_labels=true"),
         (["name=conditioning", "set=evaluation.metrics=[fud]"], "fud"),
@@ -138,6 +140,15 @@ def test_bad_input(overrides: list[str], message: str, tmp_path: Path, capsys: p
     empty.write_text("title: x\ncommon: []\nvariants: {}\n")
     given = ["only=[cin]", "seeds=0", *(o.format(bad=bad, empty=empty) for o in overrides)]
     assert re.search(message, refused(["study", f"output_dir={tmp_path / 'out'}", *given], tmp_path, capsys))
+
+
+def test_a_study_accepts_what_train_accepts(tmp_path: Path) -> None:
+    """For the user's own images, train chooses ADA, so its settings exist."""
+    data = write_folder(tmp_path / "mine", {f"{i}.png": encode(i, (16, 16)) for i in range(8)})
+    study = Study("ADA", [*TINY_RUN[1:], f"data.path={data}", "total_kimg=10"], {"ada": ["augment.target=0.5"]})
+    (experiment,) = plan_experiments(StudySettings(seeds="0"), study, tmp_path / "out")
+    assert experiment.settings.augment is not None
+    assert experiment.settings.augment.arguments["target"] == 0.5
 
 
 @pytest.mark.usefixtures("thumbnail")
