@@ -16,7 +16,7 @@ from stylegen.errors import UserError
 from stylegen.images import write_png
 from stylegen.studies.plan import Study, load_study, plan_experiments
 from stylegen.studies.study_report import mean_and_spread, ranked, to_csv, to_markdown, to_svg
-from stylegen.studies.trial import Trial, median, speeds
+from stylegen.studies.trial import Trial, median, recorded
 from tests.support.datasets import encode, write_folder
 from tests.support.runs import refused
 from tests.support.tiny import TINY_RUN

@@ -79,19 +79,19 @@ def test_a_shrunk_batch_gets_the_first_inputs(random_inputs: KeyedRandomInputs) 
     assert random_inputs.generate("G_main", torch.arange(12), InputSpec()) == (None, {}, {})
 
 
-def test_noise_does_not_change_the_other_inputs(draws: KeyedRandomInputs) -> None:
+def test_noise_does_not_change_the_other_inputs(random_inputs: KeyedRandomInputs) -> None:
     """So a network without noise trains as if its noise were generated and ignored."""
     spec = InputSpec(generated=12, num_ws=8, noise_sizes=[4, 8])
     noisy, quiet = (
-        draws.inputs("G_main", torch.arange(12), s).synthesis for s in (spec, replace(spec, noise_sizes=[]))
+        random_inputs.generate("G_main", torch.arange(12), s).synthesis for s in (spec, replace(spec, noise_sizes=[]))
     )
     assert quiet.noise == ()
     pairs = zip(tensors(noisy._replace(noise=())), tensors(quiet), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_phases_draw_apart(draws: KeyedRandomInputs) -> None:
-    first, second = (synthesis_inputs(draws, phase, 8) for phase in ("G_main", "D_main"))
+def test_phases_have_independent_inputs(random_inputs: KeyedRandomInputs) -> None:
+    first, second = (synthesis_inputs(random_inputs, phase, 8) for phase in ("G_main", "D_main"))
     assert not torch.equal(first.z, second.z)
 
 
