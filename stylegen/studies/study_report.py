@@ -22,7 +22,8 @@ _ROW_INCHES, _PANEL_INCHES = 0.25, 3.2
 
 def write_report(root: Path, study: Study, experiments: Sequence[Experiment], trials: Sequence[Trial]) -> None:
     """Write report.md, report.csv, report.svg, and a copy of one sample grid for each variant."""
-    show = study.show or [key for key, better in trials[0].card["better"].items() if better is not None]
+    measured = trials[0].card["metrics"]  # `set=` may have chosen other metrics than the file
+    show = [key for key in study.show if key in measured] or [k for k, v in trials[0].card["better"].items() if v]
     grids: dict[str, str] = {}
     for experiment, trial in zip(experiments, trials, strict=True):
         if experiment.variant not in grids:

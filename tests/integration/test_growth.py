@@ -119,7 +119,7 @@ def test_samples_of_a_level(grown: Path, tmp_path: Path, capsys: pytest.CaptureF
     [
         (["total_kimg=0.2"], "total_kimg=0.2: growth takes 0.256 kimg to reach the data's 16 px"),
         (["growth.batch_sizes=[16,6]"], "growth.batch_sizes=6"),
-        (["growth.batch_sizes=[16.5]"], "error: growth.batch_sizes=[16.5] (growth.batch_sizes[0]): "),
+        (["growth.batch_sizes=[16.5]"], "error: growth.batch_sizes=[16.5]: each value must be an integer "),
         (["growth.batch_sizes=[4096]"], "growth.batch_sizes=4096"),
         (["growth.start_resolution=32"], "growth.start_resolution=32"),
         (["generator=stylegan2"], "growth with generator=stylegan2"),

@@ -269,7 +269,7 @@ def test_bad_input(generator: StyleGenerator, tmp_path: Path, capsys: pytest.Cap
     save_snapshot(tmp_path / "rgba.safetensors", tiny_generator(8, channels=4), {})
     for settings, message in (
         (["images=nowhere.png"], "does not exist"),
-        ([f"images={tmp_path / 'empty'}"], "holds no image"),
+        ([f"images={tmp_path / 'empty'}"], "contains no images"),
         ([f"images={tmp_path / 'no.png'}"], "not a PNG"),
         ([f"images={tmp_path / 'photo.heic'}"], "convert it to JPEG or PNG"),
         ([f"images={tmp_path / 'no.png'}", f"snapshot={tmp_path / 'rgba.safetensors'}"], "4 channels"),

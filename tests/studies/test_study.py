@@ -128,7 +128,7 @@ def test_speeds_are_read_from_the_record(tmp_path: Path) -> None:
         (["name=conditioning", "color=red"], "study has no setting"),
         (["name=conditioning", "set=no.such=1"], "no.such"),
         (["name=conditioning", "set=batch_size=0"], "batch_size=0"),
-        (["name=conditioning", "set=init='a b"], "set=init='a b: quotes come in pairs"),
+        (["name=conditioning", "set=init='a b"], "set=init='a b: quotes must come in pairs"),
         (["name=conditioning", "set=trainer.devices=2"], "trainer.devices=2"),
         (["name=conditioning", "set=data.use_labels=false"], "generator.conditioning=cin.*data.use_labels=true"),
         (["name=conditioning", "set=evaluation.metrics=[fud]"], "fud"),

@@ -246,7 +246,7 @@ def test_a_projection_pauses_within_its_steps_and_its_styles_can_be_restored() -
     assert torch.equal(other.images([wanted]), renderer.images([wanted]))
     nan = np.full(len(found.payload) // 4, np.nan, "<f4").tobytes()
     for data in (b"", found.payload[:-4], nan):
-        with pytest.raises(UserError, match="no styles"):
+        with pytest.raises(UserError, match="not styles"):
             restore(job(), other, "image2-00000000", data)
 
 

@@ -163,5 +163,5 @@ def test_the_download_is_made_once(pinned: Path) -> None:
 
 def test_a_folder_that_cannot_be_replaced(tmp_path: Path) -> None:
     (tmp_path / RECORD).write_text('{"format": "stylegen-site-1", "files": 3}')
-    with pytest.raises(UserError, match="no file of an earlier page"):
+    with pytest.raises(UserError, match="not a file of an earlier page"):
         check_site(tmp_path)

@@ -93,7 +93,7 @@ def test_json(source, write, note, labels, names):
         ("l.json", {key: [10**400] for key in KEYS}, "finite numbers"),
         ("l.json", '{"cat/1.png": 0, "cat/2.png": 0, "dög/1.png": 1, "cat/1.png": 1}', "contains cat/1.png twice"),
         ("l.csv", "cat/1.png,1,x\ncat/2.png,0,1\ndög/1.png,1,1", "could not convert string to float: 'x'"),
-        ("l.json", "{", "is a JSON file"),
+        ("l.json", "{", "must be a JSON file"),
         ("l.json", "[" * 100_000, "nested too deeply"),
         ("l.json", '{"cat/1.png": ' + "9" * 5000 + "}", "Exceeds the limit"),
         ("l.csv", "".join(f"{key},{'9' * 5000}\n" for key in KEYS), "of 5000 digits"),
