@@ -23,7 +23,7 @@ T = TypeVar("T")
 _TIMEOUT = timedelta(hours=6)
 
 # In the messages of Gloo and NCCL if another process ended.
-_LOST = ("by peer", "Broken pipe", "gloo", "ncclRemoteError", "ncclSystemError", "remote process")
+_LOST = ("by peer", "Broken pipe", "gloo", "ncclRemoteError", "remote process")
 
 
 class LostConnection(RunError):

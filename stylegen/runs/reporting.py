@@ -49,7 +49,7 @@ def build_observers(settings: TrainSettings, dataset: ImageDataset, start: Start
         log=MetricsLog(folder.metrics),
         grids=SampleGrids(folder, settings.sample_count, columns),
         snapshots=Snapshots(folder, info),
-        checkpoints=Checkpoints(folder, settings.checkpoints, start.checkpoint),
+        checkpoints=Checkpoints(folder, settings.checkpoints, start.checkpoint if start.chosen else None),
         evaluation=PeriodicEvaluation(folder, evaluation, info, settings.evaluation.max_share),
         figures=RunFigures(folder, log, settings.figures),
     )

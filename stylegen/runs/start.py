@@ -30,6 +30,7 @@ class Start:
         checkpoint: to continue from; None for a new run.
         images_seen: at that checkpoint.
         evaluation_pending: the run was killed during an evaluation, which will be repeated.
+        chosen: `resume=` names this checkpoint, so that later results of the run are discarded.
         numbered: `folder` is the parent of a numbered folder that is created later.
     """
 
@@ -37,6 +38,7 @@ class Start:
     checkpoint: Path | None = None
     images_seen: int = 0
     evaluation_pending: bool = False
+    chosen: bool = False
     numbered: bool = False
 
     def is_finished(self, settings: TrainSettings) -> bool:
@@ -178,7 +180,8 @@ def _continue(
             _warn(f"{error.problem}: {error.rule}")
         else:
             pending = content["observers"]["evaluation"]["pending"]
-            return Start(folder, candidate, content["clock"]["images_seen"], pending), content
+            chosen = checkpoint.name != "last.ckpt"
+            return Start(folder, candidate, content["clock"]["images_seen"], pending, chosen), content
     raise UserError(
         f"checkpoint {checkpoint}",
         rule="neither it nor an older checkpoint in its folder can be read",

@@ -20,7 +20,7 @@ class Checkpoints:
     Args:
         folder: folder of the run.
         keep: number of newest checkpoints to keep.
-        start: the checkpoint that training continues from, if any.
+        start: an older checkpoint that the user chose to continue from; later snapshots and samples are deleted.
     """
 
     def __init__(self, folder: RunFolder, keep: int = 2, start: Path | None = None) -> None:
@@ -40,7 +40,7 @@ class Checkpoints:
             path.unlink()
         if self.start is not None and self.start.parent.resolve() == last.parent.resolve():
             _link_again(self.start, self._path(images_seen))  # best.ckpt may be the only name of an older checkpoint
-        self.folder.remove_after(images_seen)
+            self.folder.remove_after(images_seen)
         for path in self.folder.numbered_checkpoints():
             if path.stem > kimg_name(images_seen):
                 path.unlink()
