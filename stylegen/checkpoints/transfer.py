@@ -41,7 +41,7 @@ class TrainedWeights:
         path: path of the file.
         networks: state dicts of "G", "D", "G_ema"; a snapshot has no "D".
         settings: name and constructor arguments of "generator" and "discriminator", if known.
-        images_seen: images seen of a run's checkpoint, else None.
+        images_seen: number of images at a run's checkpoint, else None.
     """
 
     path: Path

@@ -69,7 +69,7 @@ def _option_problem(message: str, overrides: Sequence[str]) -> UserError | None:
     option = re.search(r"Could not (?:find|load) '(?:.*/)?([^'/]+)/([^'/]*)'", message)
     found = (option[1], option[2]) if option else None
     if "must be a string or a list" in message:
-        given = ((key_of(override), override.partition("=")[2]) for override in overrides)
+        given = ((key_of(o), o.partition("=")[2]) for o in overrides if "=" in o and "=[" not in o)
         found = next(((k, v) for k, v in given if (CONF / k).is_dir() and not (CONF / k / f"{v}.yaml").is_file()), None)
     if found:
         return unknown_choice(*found, [p.stem for p in (CONF / found[0]).glob("*.yaml")])

@@ -54,7 +54,7 @@ class Checkpoints:
             best_name.unlink(missing_ok=True)
         elif (known := self._path(round(best["kimg"] * 1000))).exists():  # the run was killed between the two links
             _link_again(known, best_name)
-        elif _images_seen(best_name) not in (None, round(best["kimg"] * 1000)):
+        elif self.start is not None and _images_seen(best_name) not in (None, round(best["kimg"] * 1000)):
             best_name.unlink()
 
     def save(self, step: TrainingStep, content: dict[str, Any], best: bool = False) -> None:
