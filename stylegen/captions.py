@@ -124,7 +124,7 @@ class _Paper:
         self.image.paste(self.grid.crop((0, top, self.grid.width, top + height)), place)
 
     def put(self, labels: Sequence[Image.Image], x: int, y: int, step: int = 0) -> None:
-        """Print labels around the centres (x, y), (x + step, y), ...; only every k-th one if they would overlap."""
+        """Print labels around the centers (x, y), (x + step, y), ...; only every k-th one if they would overlap."""
         every = math.ceil(max((label.width for label in labels), default=0) / step) if step else 1
         for i in range(0, len(labels), max(every, 1)):
             label = labels[i]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = "#1f77b4", "#ff7f0e", "#777777"
+BLUE, ORANGE, GRAY = "#1f77b4", "#ff7f0e", "#777777"
 _SETTINGS: Any = {
     "svg.hashsalt": "stylegen",  # ids would otherwise be random
     "svg.fonttype": "none",  # text stays text, so that the bytes do not depend on the machine's fonts

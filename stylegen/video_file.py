@@ -73,7 +73,7 @@ def write_video(path: Path, frames: Iterable[Image.Image], fps: Fraction, audio:
     """Write an MP4, not atomically, that plays while it loads -> the number of frames.
 
     H.264 in yuv420p with the matrix of BT.709 in limited range, and marked so. One frame at a time is in memory. An odd
-    width or height is padded by one pixel, a copy of its neighbour.
+    width or height is padded by one pixel, a copy of its neighbor.
 
     Args:
         frames: frames of one size; at least one. Transparent pixels become white.

@@ -8,7 +8,7 @@ CELL, PADDING = 48, 4
 
 
 def grid(rows: int, columns: int, mode: str = "RGB", cell: int = CELL) -> Image.Image:
-    """Images of one colour that neither text nor paper has, with white between them."""
+    """Images of one color that neither text nor paper has, with white between them."""
     image = Image.new(mode, (columns * (cell + PADDING) - PADDING, rows * (cell + PADDING) - PADDING), "white")
     for i in range(rows * columns):
         x, y = i % columns * (cell + PADDING), i // columns * (cell + PADDING)

@@ -9,7 +9,7 @@ from stylegen.images import CAPTION_PX, make_grid, to_float, to_pil, to_uint8, w
 from tests.support.pillow import from_pil
 
 
-def test_every_grey_level_survives_the_round_trip() -> None:
+def test_every_gray_level_survives_the_round_trip() -> None:
     levels = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(to_uint8(to_float(levels)), levels)
     assert to_float(levels).min() == -1

@@ -101,7 +101,7 @@ def test_uniform_moments_and_range() -> None:
     assert abs(x.var() - 1 / 12) < 4 * math.sqrt(1 / 180 / x.numel())
 
 
-def test_neighbouring_indices_and_positions_are_uncorrelated() -> None:
+def test_neighboring_indices_and_positions_are_uncorrelated() -> None:
     x = randomness.normal(0, "grid", torch.arange(2000), (50,))
     bound = 4 / math.sqrt(x[1:].numel())
     assert abs((x[1:] * x[:-1]).mean()) < bound

@@ -1,4 +1,4 @@
-"""Affine maps of the plane as homogeneous matrices [N, 3, 3] in pixels; origin at the image centre, x right, y down."""
+"""Affine maps of the plane as homogeneous matrices [N, 3, 3] in pixels; origin at the image center, x right, y down."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -14,7 +14,7 @@ def scaling(x: Tensor, y: Tensor) -> Tensor:
 
 
 def rotation(angle: Tensor) -> Tensor:
-    """Rotation of the x-axis towards the y-axis (clockwise, as y points down) by angles [N] in radians."""
+    """Rotation of the x-axis toward the y-axis (clockwise, as y points down) by angles [N] in radians."""
     zero, one = torch.zeros_like(angle), torch.ones_like(angle)
     sin, cos = torch.sin(angle), torch.cos(angle)
     return _matrix([cos, -sin, zero], [sin, cos, zero], [zero, zero, one])

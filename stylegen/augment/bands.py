@@ -58,7 +58,7 @@ def _power(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 @cached
 def _band_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """[4, 43], lowest band first, each centred."""
+    """[4, 43], lowest band first, each centered."""
     taps = torch.tensor(SYM2, dtype=torch.float64)
     low = _convolve(taps, taps.flip(0))  # sum one
     unit = torch.zeros_like(low)
@@ -69,7 +69,7 @@ def _band_taps(device: torch.device, dtype: torch.dtype) -> Tensor:
         bands.append(_convolve(passed, _spread(unit - low, step)))
         passed = _convolve(passed, _spread(low, step))
     bands.append(passed)
-    return torch.stack([_centred(band, len(passed)) for band in reversed(bands)]).to(dtype).to(device)
+    return torch.stack([_centered(band, len(passed)) for band in reversed(bands)]).to(dtype).to(device)
 
 
 def _convolve(a: Tensor, b: Tensor) -> Tensor:
@@ -85,6 +85,6 @@ def _spread(taps: Tensor, step: int) -> Tensor:
     return spread
 
 
-def _centred(taps: Tensor, size: int) -> Tensor:
+def _centered(taps: Tensor, size: int) -> Tensor:
     margin = (size - len(taps)) // 2
     return F.pad(taps, (margin, margin))

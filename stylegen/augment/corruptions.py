@@ -18,7 +18,7 @@ def add_noise(images: Tensor, inputs: AugmentInputs, p: float, std: float) -> Te
 
 
 def cut_out(images: Tensor, inputs: AugmentInputs, p: float, size: float) -> Tensor:
-    """With probability p set a box of `size` times the sides to 0, its centre uniform over the image.
+    """With probability p set a box of `size` times the sides to 0, its center uniform over the image.
 
     Shape: [N, C, H, W] -> the same.
     """
@@ -29,7 +29,7 @@ def cut_out(images: Tensor, inputs: AugmentInputs, p: float, size: float) -> Ten
     return images * kept.to(images.dtype)
 
 
-def _is_far(centre: Tensor, half: Tensor, side: int) -> Tensor:
-    """bool [N, side]: pixel centres at a distance of at least `half` from `centre`; fractions of the side."""
-    middles = (torch.arange(side, device=centre.device) + 0.5) / side
-    return (middles - centre[:, None]).abs() >= half[:, None]
+def _is_far(center: Tensor, half: Tensor, side: int) -> Tensor:
+    """bool [N, side]: pixel centers at a distance of at least `half` from `center`; fractions of the side."""
+    middles = (torch.arange(side, device=center.device) + 0.5) / side
+    return (middles - center[:, None]).abs() >= half[:, None]

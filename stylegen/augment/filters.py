@@ -21,7 +21,7 @@ _ROOT3 = math.sqrt(3)
 # Scaled to sum one. Two vanishing moments (Daubechies 1988, "Orthonormal bases of compactly supported wavelets").
 SYM2: tuple[float, ...] = tuple(c / 8 for c in (1 + _ROOT3, 3 + _ROOT3, 3 - _ROOT3, 1 - _ROOT3))
 # Six vanishing moments, closest to symmetric for this length (Daubechies 1992, "Ten Lectures on Wavelets", 8.1.1); the
-# centre is tap 5.
+# center is tap 5.
 SYM6: tuple[float, ...] = tuple(
     c / math.sqrt(2)
     for c in (

@@ -21,7 +21,7 @@ from stylegen.augment.affine import apply
 from stylegen.augment.filters import BLOCK, SYM6, band_matrix, cached, filter_height, reflect, windows
 
 _TAPS = len(SYM6)
-_BORDER = _TAPS // 2 - 1  # samples at double rate outside the image that down-sampling reads; also the centre tap
+_BORDER = _TAPS // 2 - 1  # samples at double rate outside the image that down-sampling reads; also the center tap
 _REACH = _TAPS // 4  # pixels on each side of a block that up-sampling reads
 
 
@@ -53,7 +53,7 @@ def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], 
     """
     if isinstance(source, FakeTensor):
         return (width // 2,) * 2, (height // 2,) * 2
-    x, y = _centred_samples(width, source)[[0, -1]], _centred_samples(height, source)[[0, -1], None]
+    x, y = _centered_samples(width, source)[[0, -1]], _centered_samples(height, source)[[0, -1], None]
     corners = torch.stack([apply(source, row, x, y).flatten() for row in (0, 1)])
     reached = torch.stack([-corners.amin(dim=1), corners.amax(dim=1)], dim=1)
     sides = ((width - 1) / 2, (height - 1) / 2)
@@ -64,8 +64,8 @@ def _margins(source: Tensor, height: int, width: int) -> tuple[tuple[int, ...], 
     return left_right, top_bottom
 
 
-def _centred_samples(side: int, like: Tensor) -> Tensor:
-    """Positions of the samples at double rate that down-sampling reads, in pixels from the image centre."""
+def _centered_samples(side: int, like: Tensor) -> Tensor:
+    """Positions of the samples at double rate that down-sampling reads, in pixels from the image center."""
     samples = torch.arange(-_BORDER, 2 * side + _BORDER, device=like.device, dtype=like.dtype)
     return samples / 2 - (side - 1) / 2
 
@@ -77,11 +77,11 @@ def _positions(source: Tensor, sizes: tuple[int, int], margins: tuple[tuple[int,
         sizes: width, height.
         margins: see `_margins`.
     """
-    x, y = (_centred_samples(side, source) for side in sizes)
+    x, y = (_centered_samples(side, source) for side in sizes)
     axes = []
     for row, (side, (before, after)) in enumerate(zip(sizes, margins, strict=True)):
         pixel = apply(source, row, x, y[:, None]) + ((side - 1) / 2 + before)  # [N, h, w]
-        axes.append((2 * pixel + 0.5) / (side + before + after) - 1)  # the centre of sample 2 * pixel
+        axes.append((2 * pixel + 0.5) / (side + before + after) - 1)  # the center of sample 2 * pixel
     return torch.stack(axes, dim=-1)
 
 

@@ -1,7 +1,7 @@
 """The trained models that come with the package, found by name: `snapshot=portraits64`.
 
 A model is a snapshot `models/<name>.safetensors` with its card `<name>.json`: how it was trained, its metrics, its
-licence, its limits.
+license, its limits.
 """
 
 import json

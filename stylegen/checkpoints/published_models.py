@@ -44,7 +44,7 @@ class PublishedModel:
         return self.saved_as or self.url.rsplit("/", 1)[-1]
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the weights."""
         return "CC BY-NC 4.0" if self.network == "stylegan1" else "NVIDIA Source Code License, non-commercial"
 
@@ -55,7 +55,7 @@ class PublishedModel:
         return title + ", by hand" * bool(self.saved_as)
 
     def __str__(self) -> str:
-        return f"{self.title}\n  licence: {self.licence}\n  file:    {self.filename}\n  from:    {self.url}"
+        return f"{self.title}\n  license: {self.license}\n  file:    {self.filename}\n  from:    {self.url}"
 
 
 _ADA_PAPER, _STYLEGAN2_PAPER, _STYLEGAN1_PAPER = "arXiv 2006.06676", "arXiv 1912.04958", "arXiv 1812.04948"
@@ -152,7 +152,7 @@ def published_file(name: str) -> Path:
         if (folder / model.filename).is_file():
             return folder / model.filename
     target = next((folder for folder in folders if _writable(folder)), folders[0]) / model.filename
-    bring = f"Download {model.url} ({model.licence}) in a browser and save it as {target}"
+    bring = f"Download {model.url} ({model.license}) in a browser and save it as {target}"
     if model.saved_as:
         raise UserError(name, rule="the authors' file is on Google Drive, which needs a browser", fix=bring)
     try:

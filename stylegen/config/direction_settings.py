@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from stylegen.bounds import REQUIRED, Choice, Count, Device, FilePath, Range, setting
 from stylegen.config.sections import group, inline
 from stylegen.errors import UserError
-from stylegen.latent.labelled_directions import LabelOptions
+from stylegen.latent.labeled_directions import LabelOptions
 
 
 @dataclass(frozen=True)
 class DirectionData:
-    """A labelled dataset whose classes are examples."""
+    """A labeled dataset whose classes are examples."""
 
     path: FilePath | None = setting(
-        None, help="a labelled dataset, or openmoji; positive and negative are then classes of it"
+        None, help="a labeled dataset, or openmoji; positive and negative are then classes of it"
     )
 
 

@@ -64,7 +64,7 @@ class EvaluateSettings:
     per_class: int = setting(
         0, Range(0, 100000000), help="samples per class for per-class metrics of a conditional model; 0 for none"
     )
-    neighbours: int = setting(0, Range(0, 4096), help="number of samples in a figure with their nearest real images")
+    neighbors: int = setting(0, Range(0, 4096), help="number of samples in a figure with their nearest real images")
     spectrum: bool = setting(
         False, help="also measure the average power spectra of the images and the real images: a figure and slices"
     )

@@ -34,7 +34,7 @@ def check_loss(config: TrainSettings, dataset: ImageDataset) -> None:
         raise UserError(
             f"{given} data.use_labels=false" + (f" loss={loss}" if users else ""),
             rule="this head needs labels",
-            fix="Use data.use_labels=true with labelled data, or loss=nonsaturating discriminator.head=auto",
+            fix="Use data.use_labels=true with labeled data, or loss=nonsaturating discriminator.head=auto",
         )
     if config.growth is not None and head == "autoencoder":
         raise UserError(
@@ -42,11 +42,11 @@ def check_loss(config: TrainSettings, dataset: ImageDataset) -> None:
             rule="the decoder has a fixed resolution",
             fix="Use growth=none, or another loss and discriminator.head",
         )
-    if dataset.labelled is not None and head not in ("classes", "classes_plus_fake"):
+    if dataset.labeled is not None and head not in ("classes", "classes_plus_fake"):
         raise UserError(
-            f"data.labelled={len(dataset.labelled)} {given}",
+            f"data.labeled={len(dataset.labeled)} {given}",
             rule="only a discriminator that predicts labels can learn from images without one",
-            fix="Use loss=semi_supervised discriminator.head=classes_plus_fake, or omit data.labelled",
+            fix="Use loss=semi_supervised discriminator.head=classes_plus_fake, or omit data.labeled",
         )
     if loss in ("auxiliary_classifier", "semi_supervised"):
         _check_targets(config, dataset)
@@ -64,11 +64,11 @@ def _check_targets(config: TrainSettings, dataset: ImageDataset) -> None:
         )
     if targets != "attributes":
         return
-    if dataset.labelled is not None:
+    if dataset.labeled is not None:
         raise UserError(
-            f"data.labelled={len(dataset.labelled)} loss.targets=attributes",
+            f"data.labeled={len(dataset.labeled)} loss.targets=attributes",
             rule="an image without label would count as one without any attribute",
-            fix="Omit data.labelled, or use loss.targets=class with one class for each image",
+            fix="Omit data.labeled, or use loss.targets=class with one class for each image",
         )
     if not isinstance(labels, OneHot) and not bool(((labels >= 0) & (labels <= 1)).all()):
         raise UserError(

@@ -74,7 +74,7 @@ class SampleSettings:
     )
     truncation_cutoff: Depth | None = setting(None, help="number of layers that are truncated; null for all")
     truncation_center: str = setting(
-        "all", Choice(("all", "class")), help="towards the mean of all w, or of the w of the image's class"
+        "all", Choice(("all", "class")), help="toward the mean of all w, or of the w of the image's class"
     )
     noise: str = setting(
         "const",

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stylegen.bounds import FilePath, check
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.command_line import key_of, refuse_renamed
+from stylegen.config.command_line import key_of, rename_settings
 from stylegen.config.compose import compose_tree, plain, typed_values
 from stylegen.config.schema import build_settings, check_config
 from stylegen.config.sections import flatten
@@ -104,7 +104,7 @@ def _read_tree(path: Path) -> DictConfig:
         loaded = load_yaml(path)
         assert isinstance(loaded, dict)
         assert loaded, "an empty file"
-        refuse_renamed(flatten(loaded))
+        rename_settings(loaded)
         own = _typed({str(key): value for key, value in loaded.items()})
         check_config("train", plain(own))
     except Exception as error:  # the parser and the schema raise many kinds

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from stylegen.bounds import Choice, Free, Names, PathRule, Range, Seed
 from stylegen.data import openmoji
 from stylegen.data.decoding import Header, check_alike, check_trainable, decode, header_of, location
-from stylegen.data.labels import label_table, labelled_rows, select
+from stylegen.data.labels import label_table, labeled_rows, select
 from stylegen.data.metadata import Label, class_names, combine, image_digest
 from stylegen.data.pixel_cache import DecodedPixels, find_place, no_room, open_decoded
 from stylegen.data.prepare.on_demand import conversion_notices, converted_path
@@ -43,10 +43,10 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         classes: use images of these classes only, names or indices; the labels keep their indices.
         max_images: use a random subset of at most this size.
         subset_seed: seed of the random subset.
-        convert: crop each image to its centred square, resize it to `resolution` and convert it to these channels, as
+        convert: crop each image to its centered square, resize it to `resolution` and convert it to these channels, as
             `prepare` does, into the cache folder on first use. null uses the images as they are stored.
-        labelled: keep the labels of this many images, as many of each class, chosen by `subset_seed`; others are zeros.
-            Every second training image is a labelled one.
+        labeled: keep the labels of this many images, as many of each class, chosen by `subset_seed`; others are zeros.
+            Every second training image is a labeled one.
         cache: where decoded pixels are kept. auto: in memory below 2 GiB, else memmap if a disk has room, else off.
             memmap: in a file beside the dataset or in the cache folder, built on first use. device: on the training
             device. off: nowhere; images are decoded on each access.
@@ -56,7 +56,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         name: from the metadata, else the name of the file or folder.
         class_names: from the metadata, or None.
         num_images: number of images, without mirror images.
-        labelled: int64 [L], the images with labels; None for all.
+        labeled: int64 [L], the images with labels; None for all.
 
     Raises:
         UserError: no such path; no images; an image that is not square, differs from the first in size or channels,
@@ -74,7 +74,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         max_images: Annotated[int, Range(1, 2**40)] | None = None,
         subset_seed: Seed = 0,
         convert: Annotated[str, Choice(("rgb", "gray"))] | None = None,
-        labelled: Annotated[int, Range(1, 2**40)] | None = None,
+        labeled: Annotated[int, Range(1, 2**40)] | None = None,
         cache: Annotated[str, Choice(("auto", "memmap", "device", "off")), Free()] = "auto",
     ) -> None:
         if cache not in CACHES:
@@ -96,7 +96,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         header = header_of(self.source, self._keys[0])
         check_trainable(header, self.source, self._keys[0], resolution)
         self._table = self._read_labels() if use_labels else None
-        self.labelled = None if labelled is None else self._choose_labelled(labelled, subset_seed)
+        self.labeled = None if labeled is None else self._choose_labeled(labeled, subset_seed)
         self.spec = ImageSpec(header.width, header.channels, 0 if self._table is None else self._table.shape[1])
         self.name = str(self.source.metadata.get("name") or self.source.path.stem)
         self._pixels: Tensor | None = None
@@ -165,7 +165,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         return images, self._rows(numbers)
 
     def labels(self) -> Tensor | OneHot:
-        """[num_images, num_classes]: the labels of all images, also of those that `labelled` leaves out."""
+        """[num_images, num_classes]: the labels of all images, also of those that `labeled` leaves out."""
         return torch.empty(self.num_images, 0) if self._table is None else self._table.to(torch.device("cpu"))
 
     def stored_labels(self) -> Tensor | OneHot | None:
@@ -201,19 +201,19 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     def _rows(self, numbers: Tensor) -> Tensor:
         if self._table is None:
             return torch.empty(len(numbers), 0, device=numbers.device)
-        if self.labelled is None:
+        if self.labeled is None:
             return self._table[numbers]
-        self.labelled = self.labelled.to(numbers.device)  # once
-        return self._table[numbers] * torch.isin(numbers, self.labelled)[:, None]
+        self.labeled = self.labeled.to(numbers.device)  # once
+        return self._table[numbers] * torch.isin(numbers, self.labeled)[:, None]
 
-    def _choose_labelled(self, count: int, seed: int) -> Tensor:
+    def _choose_labeled(self, count: int, seed: int) -> Tensor:
         if self._table is None:
             raise UserError(
-                f"data.labelled={count} data.use_labels=false",
+                f"data.labeled={count} data.use_labels=false",
                 rule="without use_labels no label is used",
-                fix="Use data.use_labels=true, or omit data.labelled",
+                fix="Use data.use_labels=true, or omit data.labeled",
             )
-        return labelled_rows(self._table, count, seed)
+        return labeled_rows(self._table, count, seed)
 
     def _image(self, number: int) -> Tensor:
         if self._pixels is not None:

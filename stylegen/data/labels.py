@@ -82,8 +82,8 @@ def select(
     return [numbers[i] for i in sorted(order)]
 
 
-def labelled_rows(table: Tensor | OneHot, count: int, seed: int) -> Tensor:
-    """Numbers of a random choice of `count` labelled images: int64 [count], ascending.
+def labeled_rows(table: Tensor | OneHot, count: int, seed: int) -> Tensor:
+    """Numbers of a random choice of `count` labeled images: int64 [count], ascending.
 
     The same number of each class, one more of some, unless a class has fewer images. Labels that are vectors are chosen
     regardless of their values. Larger choices with the same seed contain smaller ones.
@@ -93,10 +93,11 @@ def labelled_rows(table: Tensor | OneHot, count: int, seed: int) -> Tensor:
     """
     if count > len(table):
         raise UserError(
-            f"data.labelled={count}",
+            f"data.labeled={count}",
             rule=f"must be at most the number of images, {len(table)}",
             fix="Omit it to use all labels",
         )
+    # The key keeps its former spelling: another key chooses other images.
     order, rounds = permutation(len(table), seed, "data/labelled").tolist(), Counter[int]()
     classes = table.indices.tolist() if isinstance(table, OneHot) else [0] * len(table)
     ranked = []

@@ -1,7 +1,7 @@
 """`dataset.json`, stored with the images: labels, origin, digests of the images; and the fingerprint of a dataset.
 
 NVIDIA's layout (StyleGAN2-ADA, StyleGAN3): a JSON object with the key `labels`, null or a list of pairs,
-``[["00000/img00000000.png", 3], ...]``. All other keys are ours (`name`, `class_names`, `licence`, `attribution`,
+``[["00000/img00000000.png", 3], ...]``. All other keys are ours (`name`, `class_names`, `license`, `attribution`,
 `made_by`, `fingerprint`, `digests`, `prepared`, `stamp`, ...); NVIDIA's reader ignores them. Imports no torch.
 """
 
@@ -103,7 +103,7 @@ def parse_labels(metadata: dict[str, Any], keys: Iterable[str], where: str) -> d
     """The label of each image; None for a dataset without labels.
 
     Raises:
-        UserError: a malformed pair; a file that is labelled twice, not in the dataset, or has no label; indices mixed
+        UserError: a malformed pair; a file that is labeled twice, not in the dataset, or has no label; indices mixed
             with vectors.
     """
     pairs = metadata.get("labels")

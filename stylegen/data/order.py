@@ -60,23 +60,23 @@ class ImageOrder:
         return self._permutation
 
 
-class HalfLabelledOrder(ImageOrder):
-    """Global image 2 k is labelled, image k of the order of the labelled items; 2 k + 1 is image k of the order of all.
+class HalfLabeledOrder(ImageOrder):
+    """Global image 2 k is labeled, image k of the order of the labeled items; 2 k + 1 is image k of the order of all.
 
     Args:
-        labelled: int64 [L], the labelled items, at least one.
+        labeled: int64 [L], the labeled items, at least one.
         num_items, seed, attempt: see `ImageOrder`.
     """
 
-    def __init__(self, labelled: Tensor, num_items: int, seed: int, attempt: int = 0) -> None:
+    def __init__(self, labeled: Tensor, num_items: int, seed: int, attempt: int = 0) -> None:
         super().__init__(num_items, seed, attempt)
-        self.labelled = labelled
-        self._own = ImageOrder(len(labelled), seed, attempt)
-        self._own.purpose = f"{self.purpose}/labelled"
+        self.labeled = labeled
+        self._own = ImageOrder(len(labeled), seed, attempt)
+        self._own.purpose = f"{self.purpose}/labelled"  # former spelling kept: another key is another order
 
     def at(self, images: Tensor) -> Tensor:
         result, even = torch.empty_like(images), images % 2 == 0
-        result[even] = self.labelled[self._own.at(images[even] // 2)]
+        result[even] = self.labeled[self._own.at(images[even] // 2)]
         result[~even] = super().at(images[~even] // 2)
         return result
 

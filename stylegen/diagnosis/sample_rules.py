@@ -5,7 +5,7 @@ from stylegen.diagnosis.evidence import Evidence, Finding, SampleFacts
 # The squared distance of two random images is twice the variance, so a quarter of the distance is a sixteenth of the
 # variance. Of 58 snapshots of healthy runs the least was 0.35 in the first 10 kimg, and 0.67 from 12 kimg on.
 COLLAPSED = 0.25
-# Samples whose nearest neighbour is a quarter as far as a real image's are repetitions; healthy: at least 0.53.
+# Samples whose nearest neighbor is a quarter as far as a real image's are repetitions; healthy: at least 0.53.
 REPEATING = 0.25
 # Diversity grows while training learns. Half of an earlier snapshot's was never seen in a healthy run.
 FALLEN = 0.5

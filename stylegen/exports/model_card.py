@@ -9,7 +9,7 @@ from stylegen.exports.export_source import Source
 from stylegen.files import parse_json
 
 _TITLES = {"stylegan1": "StyleGAN", "stylegan2": "StyleGAN2", "stylegan3": "StyleGAN3", "r3gan": "R3GAN"}
-_TEXTS = ("training", "protocol", "licence", "limits")  # of a packaged model's card
+_TEXTS = ("training", "protocol", "license", "limits")  # of a packaged model's card
 _TRAINING = ("images_seen", "dataset", "fingerprint", "source", "class_names")  # of a snapshot's `info`
 
 

@@ -4,7 +4,7 @@ With VGG16's five maps f_l (relu1_2, 2_2, 3_3, 4_3, 5_3), normalized to unit len
 
     d(x, y) = sum_l  1 / (H_l W_l)  sum_hw  sum_c  w_lc (f_l(x) - f_l(y))_hwc^2
 
-with w_l >= 0 learned from human judgements. `RandomLPIPS` is the same formula with the weights of `random_vgg16` and
+with w_l >= 0 learned from human judgments. `RandomLPIPS` is the same formula with the weights of `random_vgg16` and
 w_l = 1. It needs no download; its values are not comparable with LPIPS.
 """
 

@@ -32,7 +32,7 @@ def onset_strength(samples: np.ndarray, rate: int, fps: float, frames: int) -> n
 
     The flux of window n is sum_k max(0, Y(n, k) - Y(n - 1, k)) over the frequencies k, where Y = log(1 + 100 |X|) and X
     is the Fourier transform under a Hann window of 21 ms (a power of two samples), half of which is the next window's.
-    A frame has the sum of the windows whose centres it contains.
+    A frame has the sum of the windows whose centers it contains.
 
     Args:
         samples: [N], mono, in [-1, 1]; silence follows.
@@ -52,8 +52,8 @@ def onset_strength(samples: np.ndarray, rate: int, fps: float, frames: int) -> n
         levels = np.concatenate([before, np.log1p(_COMPRESSION * spectrum)])
         flux.append(np.maximum(np.diff(levels, axis=0), 0).sum(axis=1))
         before = levels[-1:]
-    centres = (np.arange(len(windows)) - 1) * (length // 2)
-    inside = np.clip((centres * fps / rate).astype(int), 0, None)
+    centers = (np.arange(len(windows)) - 1) * (length // 2)
+    inside = np.clip((centers * fps / rate).astype(int), 0, None)
     return _smooth(np.bincount(inside, np.concatenate(flux), minlength=frames)[:frames], fps)
 
 

@@ -67,8 +67,8 @@ def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         [K, D] and their shares of the total variance [K], descending, float64; signs as in `singular_directions`.
     """
-    centred = w.double().cpu() - w.double().cpu().mean(dim=0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred / (len(w) - 1))
+    centered = w.double().cpu() - w.double().cpu().mean(dim=0)
+    values, vectors = torch.linalg.eigh(centered.T @ centered / (len(w) - 1))
     return fixed_signs(vectors.T.flip(0)[:count]), (values.flip(0) / values.sum())[:count].clamp(min=0)
 
 

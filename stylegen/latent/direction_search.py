@@ -12,7 +12,7 @@ from stylegen.errors import UserError
 from stylegen.features import FeatureExtractor
 from stylegen.latent.direction_methods import Boundary, factorize, principal_components
 from stylegen.latent.directions_file import Directions, digest
-from stylegen.latent.labelled_directions import LabelledSpace, Progress
+from stylegen.latent.labeled_directions import LabeledSpace, Progress
 from stylegen.latent.projection import sampled_w
 from stylegen.latent.sampler import Sampler
 from stylegen.latent.walk_measure import measure_walks
@@ -38,7 +38,7 @@ class DirectionSearch:
     w_samples: int
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def unlabelled(self, method: str, count: int) -> Directions:
+    def unlabeled(self, method: str, count: int) -> Directions:
         """Directions by "sefa" or "pca".
 
         Raises:
@@ -57,7 +57,7 @@ class DirectionSearch:
         measures = [{"share": share} for share in shares.tolist()]
         return self._directions(vectors, names, {"method": method, "share_of": SHARE_OF[method], "measures": measures})
 
-    def labelled(self, name: str, space: LabelledSpace) -> Directions:
+    def labeled(self, name: str, space: LabeledSpace) -> Directions:
         """The normal of a boundary in w."""
         found = {"boundary": space.boundary, "classifier": space.classifier}
         info = {name: {"accuracy": b.accuracy, "examples": list(b.examples)} for name, b in found.items()}

@@ -62,7 +62,7 @@ def cubic(points: Tensor, times: Tensor, t: Tensor) -> Tensor:
 
         (1 + 2u)(1 - u)^2 p1 + u^2 (3 - 2u) p2 + h u (1 - u)^2 v1 - h u^2 (1 - u) v2
 
-    The velocity at a point is that of the parabola through it and its neighbours. With the lengths g and h of the
+    The velocity at a point is that of the parabola through it and its neighbors. With the lengths g and h of the
     intervals before and after it, and the slopes c and d of the chords:
 
         v = (h c + g d) / (g + h)

@@ -65,7 +65,7 @@ class Model(LoadedGenerator):
         return sampler.truncated_ws(numbers)
 
     def truncate(self, ws: Tensor, psi: float, cutoff: int | None = None, label: int | str | None = None) -> Tensor:
-        """Styles [N, L, w_dim] truncated in the first `cutoff` layers, towards the mean of all w, or of a class.
+        """Styles [N, L, w_dim] truncated in the first `cutoff` layers, toward the mean of all w, or of a class.
 
         >>> import stylegen
         >>> model = stylegen.load("portraits64")

@@ -128,7 +128,7 @@ class SampleImages:
             "w" if _one_style(sampler) else "ws": Chunks.of([part / "styles.npy" for part in parts]),
             "seeds": np.array(self.seeds, dtype=np.int64),
         }
-        if _labelled(sampler):
+        if _labeled(sampler):
             found["labels"] = np.array(list(self._labels(sampler)))
         return found
 
@@ -146,7 +146,7 @@ class SampleImages:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for file in _pngs(parts):
                 archive.writestr(zip_entry(file.name), file.read_bytes())
-            if _labelled(sampler):
+            if _labeled(sampler):
                 pairs = zip(map(_name, self.seeds), self._labels(sampler), strict=True)
                 metadata: dict[str, Any] = {"labels": [list(pair) for pair in pairs]}
                 metadata |= {"class_names": self.class_names} if self.class_names else {}
@@ -162,7 +162,7 @@ def _pngs(parts: list[Path]) -> Iterator[Path]:
         yield from sorted(part.glob("*.png"))
 
 
-def _labelled(sampler: Sampler) -> bool:
+def _labeled(sampler: Sampler) -> bool:
     return bool(sampler.generator.num_classes) and not isinstance(sampler.seed_source, Tensor)
 
 

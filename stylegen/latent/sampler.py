@@ -31,7 +31,7 @@ class Sampler:
         labels: labels of the seeds; None for a random class per seed.
         batch_size: images per batch.
         seed_source: of z, see `latents`; or styles [M, L, w_dim] of the seeds 0 to M - 1, such as projected ones.
-        centers: [num_classes, w_dim], towards which images of a class are truncated; None for the mean of all w.
+        centers: [num_classes, w_dim], toward which images of a class are truncated; None for the mean of all w.
 
     Attributes:
         motion: motion of the images, float64 [3, 3] (`latent.motion`); None for none. Set by `replaced`.
@@ -86,7 +86,7 @@ class Sampler:
         noise: str | None = None,
         motions: Tensor | None = None,
     ) -> Tensor:
-        """Truncate and synthesise: [N, L, w_dim] -> uint8 [N, C, H, W].
+        """Truncate and synthesize: [N, L, w_dim] -> uint8 [N, C, H, W].
 
         Args:
             seeds: keys of random noise and of labels.

@@ -1,4 +1,4 @@
-"""Truncation of styles, towards the mean of all w or the mean w of a class."""
+"""Truncation of styles, toward the mean of all w or the mean w of a class."""
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ def truncate(ws: Tensor, center: Tensor, psi: float, cutoff: int | None = None) 
 def class_centers(generator: StyleGenerator, classes: Tensor, count: int = _PER_CLASS) -> Tensor:
     """Mean w of each class [K, D], over the seeds 0 to count - 1.
 
-    Truncation towards it preserves the class; the mean of all w may resemble no class.
+    Truncation toward it preserves the class; the mean of all w may resemble no class.
 
     Args:
         classes: int64 [K], indices.

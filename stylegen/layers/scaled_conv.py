@@ -1,6 +1,6 @@
 """StyleGAN's 3x3 convolutions that double or halve the resolution, in two steps or fused in one, and its blur.
 
-Nearest-neighbour up-sampling before a convolution, and averaging over 2x2 pixels after it, are linear filters. Combined
+Nearest-neighbor up-sampling before a convolution, and averaging over 2x2 pixels after it, are linear filters. Combined
 with the weights they give a 4x4 kernel for one transposed (or strided) convolution, at less than half the
 multiplications and without a large intermediate tensor (`fused_scale` in the published code). Golden files of kind
 `stylegan1_` pin both.
@@ -91,7 +91,7 @@ class ScaledConv2d(nn.Module):
 class Blur(nn.Module):
     """Separable FIR filter with zero padding, the same on every channel (Zhang 2019, arXiv 1904.11486).
 
-    Nearest-neighbour up-sampling followed by [1, 2, 1] is bilinear up-sampling, StyleGAN's choice.
+    Nearest-neighbor up-sampling followed by [1, 2, 1] is bilinear up-sampling, StyleGAN's choice.
 
     Args:
         taps: an odd number of taps, normalized to sum one; a single tap is the identity.

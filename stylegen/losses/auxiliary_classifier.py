@@ -80,5 +80,5 @@ class AuxiliaryClassifier(Loss):
 
 
 def class_errors(logits: Tensor, labels: Tensor) -> Tensor:
-    """-log softmax(logits) at the labelled class: [N, K], one-hot [N, K] -> [N]; 0 for a row of zeros."""
+    """-log softmax(logits) at the labeled class: [N, K], one-hot [N, K] -> [N]; 0 for a row of zeros."""
     return -(labels.to(logits.dtype) * logits.log_softmax(dim=1)).sum(dim=1)

@@ -9,7 +9,7 @@ from stylegen.bounds import Choice, Range, check_arguments
 from stylegen.discriminator_outputs import DiscriminatorOutputs
 from stylegen.losses.loss import Loss
 
-_LEAST_DISTANCE = 1e-6  # of two images, so that equal ones do not divide by 0; a grey level is 1 / 127.5
+_LEAST_DISTANCE = 1e-6  # of two images, so that equal ones do not divide by 0; a gray level is 1 / 127.5
 
 
 class GANQP(Loss):

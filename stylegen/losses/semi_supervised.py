@@ -15,15 +15,15 @@ from stylegen.losses.loss import Loss
 class SemiSupervised(Loss):
     """D has K logits l; class K + 1, generated, has the logit 0. So the logit of "real" is f = log sum_k exp(l_k):
 
-        D: E_labelled -log softmax(l)_y + unlabelled_weight (E softplus(-f(x)) + E softplus(f(G(z))))
+        D: E_labeled -log softmax(l)_y + unlabeled_weight (E softplus(-f(x)) + E softplus(f(G(z))))
         G: mean_h | E h(x) - E h(G(z)) |, with h the last hidden layer of D (feature matching)
 
-    An image without label has a row of zeros. The first expectation is over labelled images, 0 without any, the second
-    over all real images as in the paper; the authors' code omits the labelled ones. Feature matching is that of the
+    An image without label has a row of zeros. The first expectation is over labeled images, 0 without any, the second
+    over all real images as in the paper; the authors' code omits the labeled ones. Feature matching is that of the
     code; the paper squares the distance.
 
     Args:
-        unlabelled_weight: weight of the part without labels; 0.5 in the authors' code, 1 in the paper.
+        unlabeled_weight: weight of the part without labels; 0.5 in the authors' code, 1 in the paper.
 
     Raises:
         UserError: a weight out of bounds.
@@ -33,10 +33,10 @@ class SemiSupervised(Loss):
     heads: ClassVar[tuple[str, ...]] = ("classes_plus_fake",)
     generator_sees_real: ClassVar[bool] = True
 
-    def __init__(self, unlabelled_weight: Weight = 0.5) -> None:
+    def __init__(self, unlabeled_weight: Weight = 0.5) -> None:
         check_arguments("loss", SemiSupervised, locals())
         super().__init__()
-        self.unlabelled_weight = unlabelled_weight
+        self.unlabeled_weight = unlabeled_weight
 
     @property
     def coupled(self) -> bool:
@@ -51,7 +51,7 @@ class SemiSupervised(Loss):
     def discriminator(self, real: DiscriminatorOutputs, fake: DiscriminatorOutputs) -> Tensor:
         assert real.label_logits is not None
         assert real.labels is not None
-        labelled = (real.labels.sum(dim=1) > 0).sum().clamp_min(1)
-        supervised = class_errors(real.label_logits, real.labels).sum() / labelled
+        labeled = (real.labels.sum(dim=1) > 0).sum().clamp_min(1)
+        supervised = class_errors(real.label_logits, real.labels).sum() / labeled
         adversarial = F.softplus(-real.logits).mean() + F.softplus(fake.logits).mean()
-        return supervised + self.unlabelled_weight * adversarial
+        return supervised + self.unlabeled_weight * adversarial

@@ -105,7 +105,7 @@ class AutoencoderHead(Head):
     """Decodes h to an image; the logit is minus the mean of | x - decoded | over pixels and channels (BEGAN, Berthelot
     et al. 2017, arXiv 1703.10717).
 
-    A linear code of width `dim`, a linear layer to 4x4, then for each resolution a nearest-neighbour up-sampling and a
+    A linear code of width `dim`, a linear layer to 4x4, then for each resolution a nearest-neighbor up-sampling and a
     3x3 convolution.
     """
 

@@ -67,7 +67,7 @@ class StyleSynthesis(nn.Module):
         return {int(side): [block] for side, block in self.get_submodule("blocks").named_children()}
 
     def update_magnitudes(self, magnitudes: Tensor, batch_size: int) -> None:
-        """Move the EMA of each layer's input magnitude towards `magnitudes` [layers] of a batch."""
+        """Move the EMA of each layer's input magnitude toward `magnitudes` [layers] of a batch."""
         raise NotImplementedError
 
 

@@ -151,7 +151,7 @@ class Synthesis(StyleSynthesis):
 class LatentMapping(StyleMapping):
     """w = [z, E c]: the latent itself, and the label's embedding, E from N(0, 1 / num_classes).
 
-    `w_avg` is the mean latent, so truncation scales z towards zero and the embedding towards the mean of all classes.
+    `w_avg` is the mean latent, so truncation scales z toward zero and the embedding toward the mean of all classes.
 
     Args:
         z_dim: width of z.

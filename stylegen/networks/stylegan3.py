@@ -144,7 +144,7 @@ class Synthesis(StyleSynthesis):
 
     @torch.no_grad()
     def update_magnitudes(self, magnitudes: Tensor, batch_size: int) -> None:
-        """Move each layer's `magnitude_ema` towards the mean square of its input: [N + 1], of `forward`."""
+        """Move each layer's `magnitude_ema` toward the mean square of its input: [N + 1], of `forward`."""
         decay = self.magnitude_ema_beta
         if decay is None:
             decay = 0.5 ** (batch_size / _MAGNITUDE_HALF_LIFE)

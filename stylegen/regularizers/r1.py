@@ -1,4 +1,4 @@
-"""R1 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 9): zero-centred gradient penalty on real images."""
+"""R1 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 9): zero-centered gradient penalty on real images."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""R2 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 10): zero-centred gradient penalty on generated images."""
+"""R2 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 10): zero-centered gradient penalty on generated images."""
 
 from torch import Tensor
 

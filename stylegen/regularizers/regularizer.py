@@ -65,7 +65,7 @@ class SynthesisBatch:
 
     Attributes:
         ws: [N, L, D], part of the graph of `images`.
-        images: [N, C, H, W], synthesised from `ws`.
+        images: [N, C, H, W], synthesized from `ws`.
         random: the regularizer's `random_inputs` for N images, by name.
         z: [N, z_dim], the latents of `ws`.
         resynthesize: z [N, z_dim] -> images for the same labels, style mixing and noise.

@@ -1,5 +1,5 @@
-"""Zero-centred gradient penalty between real and generated images (Mescheder et al. 2018, arXiv 1801.04406, author's
-code; analysed by Thanh-Tung et al. 2019, arXiv 1902.03984)."""
+"""Zero-centered gradient penalty between real and generated images (Mescheder et al. 2018, arXiv 1801.04406, author's
+code; analyzed by Thanh-Tung et al. 2019, arXiv 1902.03984)."""
 
 from collections.abc import Mapping, Sequence
 

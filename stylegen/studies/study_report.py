@@ -204,9 +204,9 @@ def _plot_panel(axes: Any, groups: Mapping[str, Sequence[Trial]], key: str) -> N
     floor = card["references"].get(key, {}).get("real_vs_real")
     suffix = "" if floor is None else f"; real against real {floor:.3g}"
     axes.set_title(key)
-    axes.set_xlabel(f"{card['better'].get(key) or ''} is better{suffix}", color=figures.GREY)
+    axes.set_xlabel(f"{card['better'].get(key) or ''} is better{suffix}", color=figures.GRAY)
     if floor is not None and low - (high - low) <= floor <= high + (
         high - low
     ):  # otherwise it would squeeze the other values
-        axes.axvline(floor, color=figures.GREY, linestyle="--")
-        axes.annotate("real", (floor, 1), xycoords=("data", "axes fraction"), color=figures.GREY)
+        axes.axvline(floor, color=figures.GRAY, linestyle="--")
+        axes.annotate("real", (floor, 1), xycoords=("data", "axes fraction"), color=figures.GRAY)

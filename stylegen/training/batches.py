@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.order import BatchSampler, HalfLabelledOrder
+from stylegen.data.order import BatchSampler, HalfLabeledOrder
 from stylegen.distributed import rank, world_size
 from stylegen.errors import RunError, UserError
 
@@ -44,12 +44,12 @@ class TrainingData:
             rank=rank(),
             world_size=world_size(),
         )
-        labelled = self.dataset.labelled
-        if labelled is not None:
-            items = labelled.cpu()
+        labeled = self.dataset.labeled
+        if labeled is not None:
+            items = labeled.cpu()
             if self.dataset.mirror:
                 items = torch.cat([items, items + self.dataset.num_images])
-            sampler.order = HalfLabelledOrder(items, len(self.dataset), self.seed, attempt)
+            sampler.order = HalfLabeledOrder(items, len(self.dataset), self.seed, attempt)
         resident = self.dataset.cache == "device"
         if resident:
             self.dataset.to_device(device)

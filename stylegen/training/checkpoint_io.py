@@ -16,7 +16,7 @@ from stylegen.files import replacing
 from stylegen.training.checkpoint_content import content_problem, tensors_in
 from stylegen.training.step import TrainingStep
 
-_MARGIN = 2**20  # bytes for names, structure and alignment, in addition to two per cent of the tensors
+_MARGIN = 2**20  # bytes for names, structure and alignment, in addition to two percent of the tensors
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:

@@ -12,7 +12,7 @@ from stylegen.distributed import choose_device
 from stylegen.features import build_extractor, choose_extractor
 from stylegen.latent.direction_search import DirectionSearch, table
 from stylegen.latent.directions_file import Directions
-from stylegen.latent.labelled_directions import Labeller, read_examples
+from stylegen.latent.labeled_directions import Labeler, read_examples
 from stylegen.latent.mixing import parse_layers
 from stylegen.latent.sample_labels import parse_labels
 from stylegen.latent.sampler import Sampler
@@ -57,11 +57,11 @@ def run(settings: DirectionsSettings) -> DirectionsResult:
             sides = {"positive": settings.positive, "negative": settings.negative}
             read = partial(read_examples, snapshot=snapshot, dataset=settings.data.path, options=settings.options)
             examples = [read(name, text) for name, text in sides.items()]
-            space = Labeller(sampler, features, settings.options, bars.show)(*examples)
+            space = Labeler(sampler, features, settings.options, bars.show)(*examples)
             name = " vs ".join(Path(text).stem for text in sides.values())
-            found, classifier = search.labelled(name, space), space.classifier
+            found, classifier = search.labeled(name, space), space.classifier
         else:
-            found = search.unlabelled(settings.method, settings.count)
+            found = search.unlabeled(settings.method, settings.count)
         seeds, strengths = list(range(settings.num_samples)), settings.strengths
         directions = search.measured(found, features, seeds, strengths, classifier, bars.show)
     place(directions.save, out, keep_both=False)

@@ -41,7 +41,7 @@ def with_defaults(settings: EvaluateSettings) -> EvaluateSettings:
     metrics = settings.metrics
     if metrics is None:
         metrics = default_metrics(settings.evaluation.weights, moments_only=settings.statistics is not None)
-    if settings.neighbours:
+    if settings.neighbors:
         metrics = with_authenticity(metrics)
     return replace(settings, metrics=metrics, num_samples=settings.num_samples or default_num_samples(metrics))
 
@@ -66,7 +66,7 @@ def _job(settings: EvaluateSettings, device: torch.device) -> EvaluationJob:
         subjects,
         batch_size=settings.batch_size,
         per_class=settings.per_class,
-        neighbours=settings.neighbours,
+        neighbors=settings.neighbors,
         spectrum=settings.spectrum,
         again=settings.again,
         out=None if settings.out is None else Path(settings.out).expanduser(),

@@ -29,6 +29,6 @@ def run(settings: ModelsSettings) -> str:
             "downloaded (or by hand, in a browser) and converted at first use; for non-commercial purposes:",
             *(f"{name:{width}s}  {title}" for name, title in published.items()),
             "",
-            "`models name=NAME` shows its licence and URL; snapshot=NAME and init=NAME use it",
+            "`models name=NAME` shows its license and URL; snapshot=NAME and init=NAME use it",
         ]
     )

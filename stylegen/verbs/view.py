@@ -8,7 +8,7 @@ from stylegen.cpus import use_default_threads
 from stylegen.distributed import choose_device
 from stylegen.errors import UserError, import_extra
 from stylegen.latent.directions_file import direction_files, read_directions
-from stylegen.viewer.catalogue import Catalogue
+from stylegen.viewer.catalog import Catalog
 
 _OF_SERVER = ("host", "port", "projection_steps", "device")
 
@@ -44,7 +44,7 @@ def _export(settings: ViewSettings, out: Path) -> object:
     from stylegen.viewer.web_runtime import find_runtime
 
     check_site(out)
-    entry = next(iter(Catalogue(settings.snapshot).entries().values()))
+    entry = next(iter(Catalog(settings.snapshot).entries().values()))
     snapshot = load_snapshot(entry.path)
     files = direction_files(settings.directions)
     sets = {name: read_directions(path, snapshot.generator) for name, path in files.items()}
@@ -59,9 +59,9 @@ def _serve(settings: ViewSettings) -> None:
     from stylegen.viewer.serving import address, listen, open_browser, serve, warning
     from stylegen.viewer.uploads import Uploads
 
-    catalogue, uploads = Catalogue(settings.snapshot), Uploads()
+    catalog, uploads = Catalog(settings.snapshot), Uploads()
     device, files = choose_device(settings.device), direction_files(settings.directions)
-    handlers = Handlers(catalogue, device, uploads, files, settings.projection_steps)
+    handlers = Handlers(catalog, device, uploads, files, settings.projection_steps)
     handlers.open_first()
     listening = listen(settings.host, settings.port)
     guard = Guard(settings.host, listening.getsockname()[1])
@@ -76,4 +76,4 @@ def _serve(settings: ViewSettings) -> None:
             print("There is no browser to open; copy the address into one.", flush=True)
 
     with listening:
-        serve(build_app(guard, catalogue, handlers, uploads), listening, ready)
+        serve(build_app(guard, catalog, handlers, uploads), listening, ready)

@@ -17,7 +17,7 @@ from stylegen.errors import UserError, unknown_choice
 from stylegen.latent.directions_file import Directions, read_directions
 from stylegen.networks import StyleGenerator
 from stylegen.viewer import exports, grids, layer_views, projecting
-from stylegen.viewer.catalogue import Catalogue
+from stylegen.viewer.catalog import Catalog
 from stylegen.viewer.inference import Job
 from stylegen.viewer.page_state import MAX_SECONDS, PageState, parse, parse_state
 from stylegen.viewer.recipes import recipes
@@ -42,7 +42,7 @@ class Handlers:
     """Answers requests.
 
     Args:
-        catalogue: catalogue of models.
+        catalog: catalog of models.
         device: device of the generators.
         uploads: images to project.
         direction_files: paths of directions, by name.
@@ -52,7 +52,7 @@ class Handlers:
         infos: infos of models that are or were open, by name; read by other threads.
     """
 
-    catalogue: Catalogue
+    catalog: Catalog
     device: torch.device
     uploads: Uploads
     direction_files: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Handlers:
         Raises:
             UserError: a damaged snapshot, or directions of another model.
         """
-        first = next(iter(self.catalogue.entries()))
+        first = next(iter(self.catalog.entries()))
         renderer = self._renderer(first)
         for path in self.direction_files.values():
             read_directions(path, renderer.generator)
@@ -101,7 +101,7 @@ class Handlers:
     def _renderer(self, name: str) -> Renderer:
         """The model, loaded if it is not open; the one that was used longest ago is closed."""
         if name not in self._open:
-            snapshot = load_snapshot(self.catalogue.entry(name).path)
+            snapshot = load_snapshot(self.catalog.entry(name).path)
             snapshot.on(self.device)
             sources = self._sources.setdefault(name, OrderedDict())  # kept when the model is closed
             while len(self._sources) > MAX_PROJECTED:
@@ -144,7 +144,7 @@ class Handlers:
         return job.answer("directions", set=name, names=list(found.names), layers=list(found.layers))
 
     def _recipes(self, job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:
-        text, noise = self.catalogue.entry(state.model).text, renderer.generator.has_noise
+        text, noise = self.catalog.entry(state.model).text, renderer.generator.has_noise
         return job.answer("recipes", **recipes(state, text, noise))
 
     def _project(self, job: Job, state: PageState, renderer: Renderer, rest: dict[str, Any]) -> Answer:

@@ -20,7 +20,7 @@ _SECONDS = 60.0  # for the thread to end
 
 
 class Abandoned(Exception):
-    """The request need not be answered: its client is gone, it was cancelled or replaced, or the server ends."""
+    """The request need not be answered: its client is gone, it was canceled or replaced, or the server ends."""
 
 
 class Client:
@@ -32,14 +32,14 @@ class Client:
     Attributes:
         waiting: the request in each slot.
         unsent: number of answers that `send` took and `Inference.sent` did not confirm.
-        cancelled: whether the running job should end.
+        canceled: whether the running job should end.
     """
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.send = send
         self.waiting: dict[str, Request] = {}
         self.unsent = 0
-        self.gone = self.cancelled = False
+        self.gone = self.canceled = False
 
 
 class Job:
@@ -114,7 +114,7 @@ class Inference:
         """End the client's job, running or waiting."""
         with self._changed:
             client.waiting.pop("job", None)
-            client.cancelled = True
+            client.canceled = True
 
     def sent(self, client: Client) -> None:
         """An answer has left."""
@@ -136,7 +136,7 @@ class Inference:
         """See `Job.pause`."""
         slot = job.request.slot
         replaced = slot in REPLACEABLE and slot in job.client.waiting
-        if self._closing or job.client.gone or replaced or (slot == "job" and job.client.cancelled):
+        if self._closing or job.client.gone or replaced or (slot == "job" and job.client.canceled):
             raise Abandoned
         for urgency in range(URGENCY[slot]):
             self._answer_round(urgency)
@@ -169,7 +169,7 @@ class Inference:
             self._clients.remove(client)
             self._clients.append(client)
             if slot == "job":
-                client.cancelled = False
+                client.canceled = False
             return client, client.waiting.pop(slot)
 
     def _next(self, urgency: int) -> tuple[Client, str] | None:

@@ -126,7 +126,7 @@ class Renderer:
                 raise unknown_choice("set", name, [*METHODS, *self._sets])
             G = self.generator
             search = DirectionSearch(self.snapshot, self.sampler(Still()), list(range(G.num_active_ws)), W_SAMPLES)
-            self._sets[name] = search.unlabelled(name, min(NUM_DIRECTIONS, G.w_dim))
+            self._sets[name] = search.unlabeled(name, min(NUM_DIRECTIONS, G.w_dim))
         return self._sets[name]
 
     def add_source(self, name: str, ws: Tensor) -> None:

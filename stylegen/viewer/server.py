@@ -13,7 +13,7 @@ from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.data.prepare.image_conversion import UnusableError
 from stylegen.data.prepare.target_images import target_image, target_recipe
 from stylegen.errors import UserError
-from stylegen.viewer.catalogue import Catalogue
+from stylegen.viewer.catalog import Catalog
 from stylegen.viewer.connection import Connection
 from stylegen.viewer.handlers import Handlers
 from stylegen.viewer.inference import Inference
@@ -33,7 +33,7 @@ class Viewer:
     """What the routes share."""
 
     guard: Guard
-    catalogue: Catalogue
+    catalog: Catalog
     handlers: Handlers
     uploads: Uploads
     inference: Inference
@@ -46,13 +46,13 @@ VIEWER: web.AppKey[Viewer] = web.AppKey("viewer", Viewer)
 routes = web.RouteTableDef()
 
 
-def build_app(guard: Guard, catalogue: Catalogue, handlers: Handlers, uploads: Uploads) -> web.Application:
+def build_app(guard: Guard, catalog: Catalog, handlers: Handlers, uploads: Uploads) -> web.Application:
     """The application; its inference thread runs from start to end of the server."""
     app = web.Application(middlewares=[guarded], client_max_size=MAX_BYTES)
     inference = Inference(handlers)
     app[GUARD] = guard
     reading, decoding = asyncio.Semaphore(_UPLOADS), asyncio.Semaphore(_CONVERSIONS)
-    app[VIEWER] = Viewer(guard, catalogue, handlers, uploads, inference, set(), reading, decoding)
+    app[VIEWER] = Viewer(guard, catalog, handlers, uploads, inference, set(), reading, decoding)
     app.add_routes(routes)
     app.cleanup_ctx.append(_inference)
     app.on_shutdown.append(_close_connections)
@@ -96,8 +96,8 @@ def _asset(name: str) -> web.Response:
 @routes.get("/models")
 async def models(request: web.Request) -> web.Response:
     """The models that there are now, and the runs."""
-    catalogue = request.app[VIEWER].catalogue
-    listed, runs = await asyncio.to_thread(lambda: (catalogue.listed(), list(catalogue.runs())))
+    catalog = request.app[VIEWER].catalog
+    listed, runs = await asyncio.to_thread(lambda: (catalog.listed(), list(catalog.runs())))
     return web.json_response({"models": listed, "runs": runs})
 
 
@@ -163,6 +163,6 @@ def _convert(data: bytes, info: dict[str, Any]) -> Any:
 
 async def _run_folder(request: web.Request) -> RunFolder:
     try:
-        return await asyncio.to_thread(request.app[VIEWER].catalogue.run, request.match_info["run"])
+        return await asyncio.to_thread(request.app[VIEWER].catalog.run, request.match_info["run"])
     except UserError as error:
         raise web.HTTPNotFound(text=str(error)) from error

@@ -130,7 +130,7 @@ def _write_page(new: Path, snapshot: Snapshot, name: str) -> None:
             shutil.copyfile(path, new / "page" / path.name)
     model = "Its license is set by its author and its training data; contact the author."
     if is_packaged(snapshot.path):
-        model = packaged_model(snapshot.path.stem).card["licence"]
+        model = packaged_model(snapshot.path.stem).card["license"]
     licenses = (STATIC / "LICENSES.txt").read_text(encoding="utf-8")
     (new / "LICENSES.txt").write_text(licenses.format(name=name, model=model, version=VERSION), encoding="utf-8")
 

@@ -75,7 +75,7 @@ def test_a_luma_flip_twice_is_the_identity_and_keeps_the_chroma() -> None:
     torch.testing.assert_close(y - y.mean(dim=1, keepdim=True), x - x.mean(dim=1, keepdim=True), atol=1e-6, rtol=0)
 
 
-def test_grey_images_are_the_grey_of_color() -> None:
+def test_gray_images_are_the_gray_of_color() -> None:
     x = noise_images(channels=1)
     torch.testing.assert_close(adjusted(x, **VALUES), adjusted(x.expand(-1, 3, -1, -1), **VALUES)[:, :1])
     torch.testing.assert_close(adjusted(x, ("hue", "saturation"), **VALUES), x)

@@ -53,7 +53,7 @@ def test_vanishing_moments(taps: tuple[float, ...]) -> None:
         assert (signs * k**order * h).sum().abs() < 1e-11, order
 
 
-def test_sym6_is_centred_on_tap_five() -> None:
-    """Centre of mass: `warp` assumes it when placing pixels among the samples at double rate."""
+def test_sym6_is_centered_on_tap_five() -> None:
+    """Center of mass: `warp` assumes it when placing pixels among the samples at double rate."""
     h = torch.tensor(SYM6, dtype=torch.float64)
     assert (torch.arange(12) * h).sum().item() == pytest.approx(5, abs=0.1)

@@ -78,7 +78,7 @@ def test_the_identity_and_whole_pixels_are_exact() -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_quarter_turn_rearranges_pixels(turns: int) -> None:
-    """Tolerance: 1/20 pixel, the distance between the filter's centre of mass and its tap."""
+    """Tolerance: 1/20 pixel, the distance between the filter's center of mass and its tap."""
     x = smooth()
     y = warp(x, rotation(torch.full((2,), turns * math.pi / 2).double()))
     torch.testing.assert_close(y, torch.rot90(x, turns, [2, 3]), atol=0.05, rtol=0)

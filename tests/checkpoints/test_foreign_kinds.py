@@ -27,7 +27,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     return load(request.param)
 
 
-def labelled(golden: Golden) -> bool:
+def labeled(golden: Golden) -> bool:
     return "in.c" in golden.tensors
 
 

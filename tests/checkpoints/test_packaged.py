@@ -14,7 +14,7 @@ from stylegen.errors import DamagedFile, UserError
 from stylegen.features.weights import sha256
 
 MAX_BYTES = 8_000_000
-CARD = {"title", "command", "commit", "kimg", "training", "sha256", "metrics", "protocol", "licence", "limits"}
+CARD = {"title", "command", "commit", "kimg", "training", "sha256", "metrics", "protocol", "license", "limits"}
 
 
 @pytest.mark.parametrize("name", names())
@@ -25,7 +25,7 @@ def test_models_are_complete(name: str) -> None:
     assert model.card["sha256"] == sha256(model.snapshot)
     info = load_snapshot(name).info
     assert model.card["kimg"] == info["images_seen"] / 1000
-    assert "CC BY-SA 4.0" in model.card["licence"]
+    assert "CC BY-SA 4.0" in model.card["license"]
 
 
 def test_the_default_model_exists() -> None:

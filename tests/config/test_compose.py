@@ -13,8 +13,10 @@ from stylegen.augment import AUGMENTS, Controller
 from stylegen.config.compose import _by_hydra, _composed, check_complete, compose_config
 from stylegen.config.rules import notices
 from stylegen.config.schema import register_schema
+from stylegen.config.sections import as_dict
 from stylegen.config.settings import CONF
 from stylegen.config.train_composition import read_run_settings
+from stylegen.config.yaml_file import dump_yaml
 from stylegen.data.dataset import ImageDataset
 from stylegen.errors import UserError
 from stylegen.networks import DISCRIMINATORS, GENERATORS
@@ -95,6 +97,7 @@ def test_every_argument_is_a_setting_with_the_constructors_default(group: str, c
         ("kimg=3", "Use total_kimg"),
         ("fidelity=none", "fidelity=none: fidelity is now called evaluation. Use evaluation=none"),
         ("fidelity.metrics=[fid]", r"fidelity.metrics=.* Use evaluation.metrics=.fid."),
+        ("data.labelled=9", "Use data.labeled=9"),
         ("--gpus=8", "Use trainer.devices"),
         ("--gpus", "Use trainer.devices"),
         ("lr=0.1", "Use optimizer.g_lr and optimizer.d_lr"),
@@ -116,10 +119,12 @@ def test_mistakes_are_met_with_the_nearest_names(override: str, message: str) ->
         compose_config("train", [override])
 
 
-def test_an_earlier_name_in_a_runs_settings_is_refused_with_the_new_one(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("total_kimg: 1\nfidelity:\n  metrics: [fid]\n")
-    with pytest.raises(UserError, match=r"fidelity is now called evaluation. Use evaluation.metrics"):
-        read_run_settings(tmp_path / "config.yaml")
+def test_former_names_in_a_runs_settings_are_read(tmp_path: Path) -> None:
+    settings = compose_config("train", ["data.use_labels=true"])
+    text = dump_yaml(as_dict(settings)).replace("labeled: null", "labelled: 9").replace("evaluation:", "fidelity:")
+    (tmp_path / "config.yaml").write_text(text)
+    read = read_run_settings(tmp_path / "config.yaml")
+    assert (read.data.labeled, read.evaluation) == (9, settings.evaluation)
 
 
 def test_a_missing_value_is_named() -> None:

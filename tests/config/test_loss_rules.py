@@ -46,10 +46,10 @@ STYLEGAN1 = ["generator=stylegan1", "discriminator=stylegan1"]
             [*STYLEGAN1, *GROWTH, "loss=began", "discriminator.head=autoencoder"],
             r"discriminator\.head=autoencoder with growth",
         ),
-        ([LABELS, "data.labelled=30"], r"data\.labelled=30 discriminator\.head=auto.*Use loss=semi_supervised"),
+        ([LABELS, "data.labeled=30"], r"data\.labeled=30 discriminator\.head=auto.*Use loss=semi_supervised"),
         (
-            ["loss=auxiliary_classifier", "discriminator.head=classes", LABELS, ATTRIBUTES, "data.labelled=30"],
-            r"data\.labelled=30 loss\.targets=attributes",
+            ["loss=auxiliary_classifier", "discriminator.head=classes", LABELS, ATTRIBUTES, "data.labeled=30"],
+            r"data\.labeled=30 loss\.targets=attributes",
         ),
     ],
 )
@@ -81,7 +81,7 @@ def test_attributes_need_their_own_targets(tmp_path: Path) -> None:
     [
         ["loss=began", "discriminator.head=autoencoder", "discriminator.mbstd_num_channels=0"],
         ["loss=auxiliary_classifier", "loss.adversarial=hinge", "discriminator.head=classes", LABELS],
-        ["loss=semi_supervised", "discriminator.head=classes_plus_fake", LABELS, "data.labelled=30"],
+        ["loss=semi_supervised", "discriminator.head=classes_plus_fake", LABELS, "data.labeled=30"],
         ["loss=hinge", "discriminator.head=projection", LABELS, "discriminator.attention_resolution=8"],
         ["loss=wasserstein", "discriminator.dropout=[0.2,0.5]"],
         [*STYLEGAN1, "loss=gan_qp", "loss.distance=l2", "regularizers=r1"],

@@ -61,9 +61,9 @@ def test_the_fingerprint_ignores_the_container(tmp_path):
     packed = write_archive(tmp_path / "data.zip", dict(reversed(FILES.items())), note)
     same = [ImageDataset(folder), ImageDataset(packed), ImageDataset(packed, use_labels=True, mirror=True)]
     other = ImageDataset(write_folder(tmp_path / "other", {**FILES, "0/0.png": encode(9)}, note))
-    unlabelled = ImageDataset(write_folder(tmp_path / "unlabelled", FILES))
+    unlabeled = ImageDataset(write_folder(tmp_path / "unlabeled", FILES))
     assert len({ds.fingerprint for ds in same}) == 1
-    assert len({ds.fingerprint for ds in (*same, other, unlabelled)}) == 3
+    assert len({ds.fingerprint for ds in (*same, other, unlabeled)}) == 3
 
 
 def test_class_names_count_classes_without_images(pack):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stylegen.data.dataset import ImageDataset
-from stylegen.data.labels import label_table, labelled_rows, select
+from stylegen.data.labels import label_table, labeled_rows, select
 from stylegen.data.metadata import parse_labels
 from stylegen.errors import UserError
 from stylegen.latent.seeds import random_labels
@@ -121,31 +121,31 @@ def test_notices_mention_unused_labels(tmp_path):
         ImageDataset(path, use_labels=True)
 
 
-def test_a_balanced_choice_of_labelled_images():
+def test_a_balanced_choice_of_labeled_images():
     table = OneHot(torch.tensor([0] * 50 + [1] * 50 + [2] * 2), 4)
     for count, expected in ((6, [2, 2, 2]), (9, [4, 3, 2]), (102, [50, 50, 2])):
-        rows = labelled_rows(table, count, seed=0)
+        rows = labeled_rows(table, count, seed=0)
         assert rows.tolist() == sorted(set(rows.tolist()))
         assert sorted(table.indices[rows].bincount().tolist(), reverse=True) == expected
-    small, large = (set(labelled_rows(table, count, 0).tolist()) for count in (10, 20))
+    small, large = (set(labeled_rows(table, count, 0).tolist()) for count in (10, 20))
     assert small < large
-    assert set(labelled_rows(table, 10, 1).tolist()) != small
-    assert len(labelled_rows(torch.rand(20, 3), 7, 0)) == 7
-    with pytest.raises(UserError, match=r"data\.labelled=103.*at most the number of images, 102"):
-        labelled_rows(table, 103, 0)
+    assert set(labeled_rows(table, 10, 1).tolist()) != small
+    assert len(labeled_rows(torch.rand(20, 3), 7, 0)) == 7
+    with pytest.raises(UserError, match=r"data\.labeled=103.*at most the number of images, 102"):
+        labeled_rows(table, 103, 0)
 
 
 def test_other_images_have_labels_of_zeros(tmp_path):
     note = {"labels": [[f"{i}.png", i % 2] for i in range(6)]}
     folder = write_folder(tmp_path / "data", {f"{i}.png": encode(i) for i in range(6)}, note)
-    whole, part = (ImageDataset(folder, use_labels=True, mirror=True, labelled=n) for n in (None, 2))
+    whole, part = (ImageDataset(folder, use_labels=True, mirror=True, labeled=n) for n in (None, 2))
     assert part.spec == whole.spec
-    assert part.labelled.tolist() == labelled_rows(whole.labels(), 2, 0).tolist()
+    assert part.labeled.tolist() == labeled_rows(whole.labels(), 2, 0).tolist()
     images, rows = part.batch(range(12))
     expected = whole.batch(range(12))
     assert torch.equal(images, expected[0])
-    kept = torch.isin(torch.arange(12) % 6, part.labelled)
+    kept = torch.isin(torch.arange(12) % 6, part.labeled)
     assert torch.equal(rows, expected[1] * kept[:, None])
     assert torch.equal(part.labels()[torch.arange(6)], whole.labels()[torch.arange(6)])
-    with pytest.raises(UserError, match=r"data\.labelled=2 data\.use_labels=false"):
-        ImageDataset(folder, labelled=2)
+    with pytest.raises(UserError, match=r"data\.labeled=2 data\.use_labels=false"):
+        ImageDataset(folder, labeled=2)

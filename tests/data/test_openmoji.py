@@ -33,9 +33,9 @@ def test_the_reserved_word_gives_the_portraits(small):
     assert ds.fingerprint == ds.source.metadata["fingerprint"]
 
 
-def test_metadata_carry_licence_and_origin():
+def test_metadata_carry_license_and_origin():
     metadata = ImageDataset("openmoji", resolution=16).source.metadata
-    assert metadata["licence"] == "CC BY-SA 4.0"
+    assert metadata["license"] == "CC BY-SA 4.0"
     assert "https://openmoji.org" in metadata["attribution"]
     assert "cropped" in metadata["attribution"]
     assert openmoji._packages()[0].VERSION in metadata["made_by"]

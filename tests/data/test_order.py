@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylegen.data.order import BatchSampler, HalfLabelledOrder, ImageOrder
+from stylegen.data.order import BatchSampler, HalfLabeledOrder, ImageOrder
 from stylegen.errors import UserError
 from stylegen.randomness import permutation
 
@@ -94,15 +94,15 @@ def test_bad_batches():
         BatchSampler(15, 4, 100, seed=0, rank=2, world_size=2)
 
 
-def test_every_second_image_is_labelled():
-    labelled = torch.tensor([1, 4, 6])
-    order, start, count = HalfLabelledOrder(labelled, 10, seed=0), 3, 40
+def test_every_second_image_is_labeled():
+    labeled = torch.tensor([1, 4, 6])
+    order, start, count = HalfLabeledOrder(labeled, 10, seed=0), 3, 40
     together = order.indices(start, count)
     numbers = torch.arange(start, start + count)
-    assert torch.isin(together[numbers % 2 == 0], labelled).all()
+    assert torch.isin(together[numbers % 2 == 0], labeled).all()
     first = order.indices(0, 20)
     assert sorted(first[1::2].tolist()) == list(range(10)), "the others are images of the whole dataset, once each"
-    assert sorted(first[:6:2].tolist()) == labelled.tolist()
+    assert sorted(first[:6:2].tolist()) == labeled.tolist()
     for rank in range(3):
         assert torch.equal(order.indices(start, count, rank, 3), together[rank::3])
-    assert not torch.equal(HalfLabelledOrder(labelled, 10, seed=0, attempt=1).indices(0, 20), first)
+    assert not torch.equal(HalfLabeledOrder(labeled, 10, seed=0, attempt=1).indices(0, 20), first)

@@ -92,7 +92,7 @@ def test_a_packaged_model_has_its_card(tmp_path: Path) -> None:
     assert text.startswith("\n# OpenMoji portraits")
     metrics = packaged_model("portraits64").card["metrics"]
     assert f"| `fd_efficientnet_lite0` | {metrics['fd_efficientnet_lite0']} |" in text
-    assert "licence: CC BY-SA 4.0" in text
+    assert "license: CC BY-SA 4.0" in text
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"metrics": {"fid": "x"}}', '{"metrics": 3}'])

@@ -39,7 +39,7 @@ def test_features_are_those_of_another_implementation(extractor: EfficientNetLit
     torch.testing.assert_close(found.square().sum(1), torch.tensor(squares), rtol=1e-5, atol=0)
 
 
-def test_batches_do_not_matter_and_grey_is_repeated(extractor: EfficientNetLite0) -> None:
+def test_batches_do_not_matter_and_gray_is_repeated(extractor: EfficientNetLite0) -> None:
     many = images(9, 16)
     torch.testing.assert_close(torch.cat([extractor(x[None]) for x in many]), extractor(many), rtol=1e-4, atol=1e-5)
     gray = images(2, 16, channels=1)

@@ -66,7 +66,7 @@ def test_against_the_formula_in_float64(files: Path) -> None:
     torch.testing.assert_close(found[:, 0].double(), total, rtol=1e-4, atol=0)
 
 
-def test_equal_images_are_at_distance_0_and_grey_is_repeated(files: Path) -> None:
+def test_equal_images_are_at_distance_0_and_gray_is_repeated(files: Path) -> None:
     for distance in (LPIPS(files), build_extractor("lpips_random_vgg16")):
         x, y = images(3, "x", 8), images(3, "y", 8)
         assert (distance(x, x) == 0).all()

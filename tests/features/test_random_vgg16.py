@@ -106,7 +106,7 @@ def test_small_images_are_enlarged_by_repetition(extractor: RandomVGG16) -> None
     torch.testing.assert_close(extractor(small), extractor(large))
 
 
-def test_grey_is_repeated_and_alpha_refused(extractor: RandomVGG16) -> None:
+def test_gray_is_repeated_and_alpha_refused(extractor: RandomVGG16) -> None:
     gray = random_images(2, channels=1)
     torch.testing.assert_close(extractor(gray), extractor(gray.repeat(1, 3, 1, 1)))
     for channels in (2, 4):

@@ -50,7 +50,7 @@ def test_changed_augmentation_is_refused(undisturbed: Path, capsys: pytest.Captu
     assert train(undisturbed, "total_kimg=1", *ADA[:1], "augment.preset=bcg") == 2
 
 
-def test_the_light_choice_and_a_grey_fixed_one(tmp_path: Path) -> None:
+def test_the_light_choice_and_a_gray_fixed_one(tmp_path: Path) -> None:
     assert train(tmp_path / "light", "total_kimg=0.016", "augment=diffaugment") == 0
     assert lines(tmp_path / "light")[-1]["augment/p"] == 1
     assert train(tmp_path / "fixed", "total_kimg=0.016", "augment=ada", "augment.target=null", "augment.p=0.25") == 0

@@ -141,7 +141,7 @@ def run_config(top: Path) -> Path:
     return top / "config.yaml"
 
 
-def labelled(path: Path) -> None:
+def labeled(path: Path) -> None:
     find_labels(str(path), open_source(path.parent / "data"))
 
 
@@ -154,8 +154,8 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "jpeg": (folder_file("4.jpg"), lambda path: dataset(path.parent)),
     "webp": (folder_file("5.webp"), lambda path: dataset(path.parent)),
     "dataset.json": (folder_file("dataset.json"), lambda path: dataset(path.parent)),
-    "labels.csv": (labels_csv, labelled),
-    "labels.json": (labels_json, labelled),
+    "labels.csv": (labels_csv, labeled),
+    "labels.json": (labels_json, labeled),
     "config.yaml": (run_config, read_run_settings),
     "snapshot": (snapshot, load_snapshot),
     "init": (snapshot, read_weights),

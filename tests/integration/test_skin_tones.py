@@ -24,7 +24,7 @@ def test_the_judge_is_right_about_real_portraits_and_does_not_mind_outlines() ->
     assert judge(flat).tolist() == list(range(6))
 
 
-def test_a_labelled_direction_moves_the_tone(tmp_path: Path) -> None:
+def test_a_labeled_direction_moves_the_tone(tmp_path: Path) -> None:
     """A boundary from two folders of 15 images: at least 80 % of the samples become darker, and lighter backwards."""
     known = sorted(glyphs(), key=lambda glyph: glyph.hexcode)
     chosen = [[glyph for glyph in known if glyph.skin_tone == tone][::10] for tone in range(6)]
@@ -33,7 +33,7 @@ def test_a_labelled_direction_moves_the_tone(tmp_path: Path) -> None:
         for i, image in enumerate(images[tone]):
             write_png(tmp_path / name / f"{i}.png", image)
     sides = [f"positive={tmp_path / 'dark'}", f"negative={tmp_path / 'light'}"]
-    small = ["labelled_seeds=200", "confident=0.2", "num_samples=2", "w_samples=1000"]
+    small = ["labeled_seeds=200", "confident=0.2", "num_samples=2", "w_samples=1000"]
     out = tmp_path / "tone.safetensors"
     assert main(["directions", "method=boundary", *sides, "layers=4-9", *small, f"out={out}"]) == 0
     generator = load_snapshot("portraits64").generator

@@ -56,7 +56,7 @@ def test_a_run_folder_gives_all_three_networks(
 
 
 def test_the_trained_average_outlives_the_first_step(source: Path, tmp_path: Path) -> None:
-    """G_ema moves towards G by 1 - 0.5^(batch / half-life), 8 images of 10,000."""
+    """G_ema moves toward G by 1 - 0.5^(batch / half-life), 8 images of 10,000."""
     assert train(tmp_path / "new", f"init={source}", "seed=1", "total_kimg=0.008") == 0
     assert load_yaml(tmp_path / "new" / "config.yaml")["ema"]["rampup"] is None
     before, after = weights(source), weights(tmp_path / "new")

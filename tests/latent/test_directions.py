@@ -21,7 +21,7 @@ from stylegen.latent.direction_methods import (
 )
 from stylegen.latent.direction_search import DirectionSearch
 from stylegen.latent.directions_file import Directions, read_directions
-from stylegen.latent.labelled_directions import Examples, Labeller, LabelOptions, read_examples
+from stylegen.latent.labeled_directions import Examples, Labeler, LabelOptions, read_examples
 from stylegen.latent.projection import sampled_w
 from stylegen.latent.sample_labels import one_class
 from stylegen.latent.sampler import Sampler
@@ -144,7 +144,7 @@ def test_accuracy_is_of_held_out_examples() -> None:
 
 def test_moves(generator: StyleGenerator) -> None:
     """A step of strength 1 is one standard deviation of w along the direction, in the direction's layers only."""
-    found = search(generator).unlabelled("pca", 3)
+    found = search(generator).unlabeled("pca", 3)
     assert_orthonormal(found.vectors, 1e-5)
     along = sampled_w(generator, 200) @ found.vectors.T
     torch.testing.assert_close(found.scales, along.std(dim=0))
@@ -160,7 +160,7 @@ def test_moves(generator: StyleGenerator) -> None:
 
 
 def test_a_file_is_read_back(generator: StyleGenerator, tmp_path: Path) -> None:
-    found = search(generator).unlabelled("sefa", 2)
+    found = search(generator).unlabeled("sefa", 2)
     found.save(tmp_path / "a.safetensors")
     again = read_directions(tmp_path / "a.safetensors", generator)
     assert torch.equal(again.vectors, found.vectors)
@@ -176,7 +176,7 @@ def test_a_file_is_read_back(generator: StyleGenerator, tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_used(generator: StyleGenerator, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    search(generator).unlabelled("sefa", 2).save(path)
+    search(generator).unlabeled("sefa", 2).save(path)
     for other, message in (
         (tiny_generator(seed=1), "another mapping network"),
         (tiny_generator(w_dim=16), "width 8.* w of this network has width 16"),
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_used(generator: StyleGenerator, tmp_path: Path) ->
 
 def test_the_measure_is_its_formula(generator: StyleGenerator) -> None:
     sampler, features = Sampler(generator, psi=0.7), Thumbnail()
-    found = search(generator).unlabelled("sefa", 2)
+    found = search(generator).unlabeled("sefa", 2)
     middle = features(sampler.images(list(range(6)))).double()
     classifier = Boundary(functional.normalize(noise(1, middle.shape[1]), dim=1)[0], 0.0, 1.0, (1, 1))
     classifier = Boundary(classifier.normal, classifier(middle).median().item(), 1.0, (1, 1))
@@ -218,7 +218,7 @@ def test_the_measure_is_its_formula(generator: StyleGenerator) -> None:
         assert measure.crossed[2] == pytest.approx((classifier(after)[other] > 0).double().mean())
 
 
-def test_labelled_images_give_a_boundary_in_w(generator: StyleGenerator) -> None:
+def test_labeled_images_give_a_boundary_in_w(generator: StyleGenerator) -> None:
     """Bright against dark images: sampled images that are moved along the boundary become brighter; both methods."""
     sampler = Sampler(generator)
     images = sampler.images(list(range(100, 200)))
@@ -227,9 +227,9 @@ def test_labelled_images_give_a_boundary_in_w(generator: StyleGenerator) -> None
     ws = sampler.ws(list(range(100, 200)))[:, 0]
     known = [Examples(w=ws[order[-20:]]), Examples(w=ws[order[:20]])]
     for examples in (sides, known):
-        labeller = Labeller(sampler, Thumbnail(), LabelOptions(labelled_seeds=200), lambda *progress: None)
-        space = labeller(*examples)
-        found = search(generator).labelled("bright", space)
+        labeler = Labeler(sampler, Thumbnail(), LabelOptions(labeled_seeds=200), lambda *progress: None)
+        space = labeler(*examples)
+        found = search(generator).labeled("bright", space)
         assert space.classifier.accuracy >= 0.75
         start = sampler.ws(list(range(20)))
         dark, bright = (
@@ -241,7 +241,7 @@ def test_labelled_images_give_a_boundary_in_w(generator: StyleGenerator) -> None
 def test_examples_of_classes() -> None:
     """w of a class of the network, by name or index; a name that it lacks, and a network without classes."""
     G = tiny_generator(num_classes=3)
-    snapshot, options = Snapshot(G, {"class_names": ["a", "b", "c"]}, Path("g")), LabelOptions(labelled_seeds=30)
+    snapshot, options = Snapshot(G, {"class_names": ["a", "b", "c"]}, Path("g")), LabelOptions(labeled_seeds=30)
     found = read_examples("positive", "b", snapshot, None, options)
     assert found.w is not None
     assert torch.equal(found.w, sampled_w(G, 30, one_class(1, 3)))

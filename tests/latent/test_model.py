@@ -198,7 +198,7 @@ def test_paths(path: Path) -> None:
         model.plane([0, 1])
 
 
-def test_truncation_towards_a_class(path: Path) -> None:
+def test_truncation_toward_a_class(path: Path) -> None:
     model = stylegen.load(path)
     ws = model.ws(range(4), label="a")
     assert torch.equal(model.truncate(ws, 1), ws)

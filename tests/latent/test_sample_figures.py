@@ -23,7 +23,7 @@ def captions(made: Figure, **settings: object) -> Captions:
     return made.cells(Sampler(tiny_generator(), **{"psi": 0.7, **settings})).captions
 
 
-def test_consecutive_seeds_are_labelled_by_row() -> None:
+def test_consecutive_seeds_are_labeled_by_row() -> None:
     assert captions(SeedGrid(seeds=list(range(8, 16)), columns=3)) == Captions(
         rows=["8-10", "11-13", "14-15"], note="seeds 8-15, psi 0.7"
     )
@@ -32,7 +32,7 @@ def test_consecutive_seeds_are_labelled_by_row() -> None:
 
 
 @pytest.mark.parametrize("seeds", [[0, 5, 9], [3, 2, 1], [1, 1, 2]])
-def test_other_seeds_are_labelled_one_by_one(seeds: list[int]) -> None:
+def test_other_seeds_are_labeled_one_by_one(seeds: list[int]) -> None:
     assert captions(SeedGrid(seeds=seeds)).cells == [str(seed) for seed in seeds]
 
 

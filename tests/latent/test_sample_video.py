@@ -50,9 +50,9 @@ def test_the_last_frame_is_to_the_first_as_any_to_its_next() -> None:
     for closed in (True, False):
         frames = torch.stack(list(video(4, tiles=1, frames=16, closed=closed).generate(sampler))).float()
         steps = (frames.roll(-1, 0) - frames).flatten(1).norm(dim=1)
-        neighbours = (steps[-2] + steps[0]) / 2
-        assert (steps[-1] / neighbours < 1.25) == closed
-        assert (steps[-1] / neighbours > 0.8) or not closed
+        neighbors = (steps[-2] + steps[0]) / 2
+        assert (steps[-1] / neighbors < 1.25) == closed
+        assert (steps[-1] / neighbors > 0.8) or not closed
 
 
 def test_keyframes_show_their_seeds() -> None:
@@ -66,7 +66,7 @@ def test_keyframes_show_their_seeds() -> None:
 
 
 def test_paths_meet_images_of_different_classes() -> None:
-    """Also with truncation towards the class of each; nothing in between belongs to a class."""
+    """Also with truncation toward the class of each; nothing in between belongs to a class."""
     generator = tiny_generator(num_classes=2)
     centers = class_centers(generator, torch.arange(2), count=4)
     sampler = Sampler(generator, psi=0.3, labels=GivenLabels(torch.eye(2)), centers=centers)

@@ -18,7 +18,7 @@ def test_truncation_to_0_gives_the_mean_image() -> None:
     assert torch.equal(half[:, 2:], ws[:, 2:])
 
 
-def test_classes_are_truncated_towards_their_own_mean() -> None:
+def test_classes_are_truncated_toward_their_own_mean() -> None:
     """psi 0 gives each class its mean w, over the same z."""
     generator = tiny_generator(num_classes=3)
     centers = class_centers(generator, torch.arange(3), count=64)

@@ -8,7 +8,7 @@ from stylegen.losses.semi_supervised import SemiSupervised
 from tests.support.loss_formulas import assert_formulas, record
 
 
-def half_labelled(seed: int) -> DiscriminatorOutputs:
+def half_labeled(seed: int) -> DiscriminatorOutputs:
     """Every second image has a label; the logit is that of the head, log sum exp."""
     found = record(seed)
     labels = found.labels.clone()
@@ -23,19 +23,19 @@ def probabilities(label_logits: np.ndarray, generated: float) -> np.ndarray:
 
 
 def d(r: DiscriminatorOutputs, f: DiscriminatorOutputs) -> float:
-    """-log p(y | x, y < K + 1) of labelled images, and half of the unsupervised loss of the paper's section 5.
+    """-log p(y | x, y < K + 1) of labeled images, and half of the unsupervised loss of the paper's section 5.
 
     The head sets f = log sum exp(l) with l_{K+1} = 0; here both are free, so p(K + 1) is 1 - sigmoid(f).
     """
-    supervised, labelled = 0.0, 0
+    supervised, labeled = 0.0, 0
     for logits, label in zip(r.label_logits, r.labels, strict=True):
         if label.any():
             p = probabilities(logits, 0.0)
             supervised -= np.log(p[label.argmax()] / (1 - p[-1]))
-            labelled += 1
+            labeled += 1
     generated = lambda outputs: 1 / (1 + np.exp(outputs.logits))  # noqa: E731
     unsupervised = -np.log(1 - generated(r)).mean() - np.log(generated(f)).mean()
-    return supervised / labelled + 0.5 * unsupervised
+    return supervised / labeled + 0.5 * unsupervised
 
 
 def g(r: DiscriminatorOutputs, f: DiscriminatorOutputs) -> float:
@@ -43,13 +43,13 @@ def g(r: DiscriminatorOutputs, f: DiscriminatorOutputs) -> float:
 
 
 def test_by_the_papers_formula() -> None:
-    assert_formulas(SemiSupervised(), d, g, half_labelled(0), half_labelled(1))
+    assert_formulas(SemiSupervised(), d, g, half_labeled(0), half_labeled(1))
 
 
 def test_a_softmax_before_the_cross_entropy_is_another_loss() -> None:
     """PyTorch-GAN's sgan.py: nn.Softmax, then nn.CrossEntropyLoss. Its loss is bounded below by
     log(1 + (K - 1) / e), far from 0 for certain and right answers."""
-    real, fake = half_labelled(0), half_labelled(1)
+    real, fake = half_labeled(0), half_labeled(1)
     certain = real._replace(label_logits=50 * real.labels, logits=torch.full((5, 1), 50.0).double())
     rejected = fake._replace(logits=torch.full((5, 1), -50.0).double())
     assert SemiSupervised().discriminator(certain, rejected) < 1e-9

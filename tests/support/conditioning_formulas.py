@@ -11,7 +11,7 @@ from torch import Tensor
 Parameters = dict[str, Tensor]
 
 
-def standardise(values: Tensor, eps: float) -> Tensor:
+def standardize(values: Tensor, eps: float) -> Tensor:
     """(values - mean) / standard deviation, over all of `values`."""
     mean = values.sum() / values.numel()
     var = ((values - mean) ** 2).sum() / values.numel()
@@ -19,15 +19,15 @@ def standardise(values: Tensor, eps: float) -> Tensor:
 
 
 def instance(x: Tensor, eps: float) -> Tensor:
-    return torch.stack([torch.stack([standardise(plane, eps) for plane in sample]) for sample in x])
+    return torch.stack([torch.stack([standardize(plane, eps) for plane in sample]) for sample in x])
 
 
 def layer(x: Tensor) -> Tensor:
-    return torch.stack([standardise(sample, 1e-5) for sample in x])
+    return torch.stack([standardize(sample, 1e-5) for sample in x])
 
 
 def batch(x: Tensor) -> Tensor:
-    return torch.stack([standardise(x[:, c], 1e-5) for c in range(x.shape[1])], dim=1)
+    return torch.stack([standardize(x[:, c], 1e-5) for c in range(x.shape[1])], dim=1)
 
 
 def pixel(x: Tensor) -> Tensor:

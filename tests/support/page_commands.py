@@ -122,12 +122,12 @@ def _project(settings: list[str]) -> list[str]:
 
 
 def _directions(settings: list[str]) -> list[str]:
-    """A labelled archive with the classes of the page in place of the portraits."""
+    """A labeled archive with the classes of the page in place of the portraits."""
     if "data.path=openmoji" in settings:
         images = {name: encode(i, (16, 16)) for i, name in enumerate(IMAGES)}
         tones = write_archive(Path("tones.zip"), images, LABELS | {"class_names": ["light", "dark"]})
         settings = [f"data.path={tones}" if s == "data.path=openmoji" else s for s in settings]
-    return [*settings, "extractor=random_vgg16", "labelled_seeds=20", "w_samples=50", "num_samples=2"]
+    return [*settings, "extractor=random_vgg16", "labeled_seeds=20", "w_samples=50", "num_samples=2"]
 
 
 _SMALL = {"train": _train, "project": _project, "directions": _directions, "sample": _sample, "evaluate": _evaluate}

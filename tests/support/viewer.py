@@ -13,7 +13,7 @@ from aiohttp import web
 from torch import Tensor
 
 from stylegen.checkpoints.snapshot import Snapshot, load_snapshot, save_snapshot
-from stylegen.viewer.catalogue import Catalogue
+from stylegen.viewer.catalog import Catalog
 from stylegen.viewer.handlers import Handlers
 from stylegen.viewer.page_state import Still, parse
 from stylegen.viewer.renderer import Renderer
@@ -69,13 +69,11 @@ class Server:
 def serving(snapshot: str | Path | None, **settings: Any) -> Iterator[Server]:
     """Context manager: a server on a free port, ended at exit."""
     uploads = Uploads()
-    handlers = Handlers(
-        Catalogue(None if snapshot is None else str(snapshot)), torch.device("cpu"), uploads, **settings
-    )
+    handlers = Handlers(Catalog(None if snapshot is None else str(snapshot)), torch.device("cpu"), uploads, **settings)
     handlers.open_first()
     with listen("127.0.0.1", 0) as listening:
         guard = Guard("127.0.0.1", listening.getsockname()[1])
-        app = build_app(guard, handlers.catalogue, handlers, uploads)
+        app = build_app(guard, handlers.catalog, handlers, uploads)
         started = threading.Event()
         control: dict[str, Any] = {}
 

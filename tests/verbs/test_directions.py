@@ -13,7 +13,7 @@ from tests.support.datasets import encode, write_archive, write_folder
 from tests.support.runs import refused
 from tests.support.tiny import tiny_generator
 
-SMALL = ["w_samples=50", "num_samples=3", "extractor=random_vgg16", "labelled_seeds=40", "strengths=[-1,2]"]
+SMALL = ["w_samples=50", "num_samples=3", "extractor=random_vgg16", "labeled_seeds=40", "strengths=[-1,2]"]
 SIDES = {f"{kind}/{i}.png": encode(i, (40, 24), channels) for kind, channels in (("a", 3), ("b", 1)) for i in range(3)}
 
 

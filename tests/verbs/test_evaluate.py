@@ -117,7 +117,7 @@ def test_of_a_large_folder_a_keyed_choice_is_measured(tmp_path: Path, capsys: py
     images = portraits(30, side=16)
     images[:10] = 0
     fakes, reals = folder(tmp_path / "fakes", images), folder(tmp_path / "reals", portraits(40, side=16))
-    arguments = [f"images={fakes}", f"data.path={reals}", f"out={tmp_path / 'card.json'}", "neighbours=2"]
+    arguments = [f"images={fakes}", f"data.path={reals}", f"out={tmp_path / 'card.json'}", "neighbors=2"]
     card = evaluate(capsys, *arguments, "num_samples=10")
     assert card["sampling"]["chosen"] == "10 of 30, keyed by seed 0"
     chosen = chosen_images(30, 10)
@@ -190,8 +190,8 @@ def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.Cap
     fakes = folder(tmp_path / "fakes", noisy(portraits(30, side=16, first=100), 20))
     out, file = tmp_path / "card.json", tmp_path / "it's (all).npz"
     metrics = f"metrics=[{FD},prdc_random_vgg16]"
-    figure = f"neighbours: {tmp_path / 'card.neighbours.png'}\n"
-    assert main(["evaluate", f"images={fakes}", f"data.path={reals}", f"out={out}", metrics, "neighbours=3"]) == 0
+    figure = f"neighbors: {tmp_path / 'card.neighbors.png'}\n"
+    assert main(["evaluate", f"images={fakes}", f"data.path={reals}", f"out={out}", metrics, "neighbors=3"]) == 0
     captured = capsys.readouterr()
     card = json.loads(captured.out.splitlines()[-1])
     assert figure in captured.err
@@ -199,14 +199,14 @@ def test_two_folders_and_published_statistics(tmp_path: Path, capsys: pytest.Cap
     assert (card["num_samples"], card["num_reals"]) == (30, 40)
     assert card["sampling"]["files"] == ".png"
     assert 0 <= card["metrics"]["authenticity_random_vgg16"] <= 1  # measured for the figure
-    with Image.open(tmp_path / "card.neighbours.png") as figure:
+    with Image.open(tmp_path / "card.neighbors.png") as figure:
         assert figure.size == (4 * (6 * 18 - 2), 4 * (3 * 18 - 2))
     assert evaluate(capsys, f"data.path={reals}", f"export={file}")["export"] == str(file)
     again = evaluate(capsys, f"images={fakes}", f"statistics={file}", f"out={out}")
     assert again["metrics"][FD] == pytest.approx(card["metrics"][FD], rel=1e-9)
 
 
-def test_grey_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gray_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gray = portraits(30, side=16)[:, :1]
     one, three = folder(tmp_path / "gray", gray), folder(tmp_path / "rgb", gray.repeat(1, 3, 1, 1))
     values = [
@@ -229,12 +229,12 @@ def test_a_snapshot_that_is_still_growing(tmp_path: Path, capsys: pytest.Capture
     """It is measured, and shown beside its nearest reals, at its current resolution."""
     path = tmp_path / "low.safetensors"
     save_snapshot(path, low_generator(num_classes=6), {"data": {**INFO["data"], "use_labels": True}})
-    card = evaluate(capsys, f"snapshot={path}", "num_samples=16", "per_class=4", "neighbours=2")
+    card = evaluate(capsys, f"snapshot={path}", "num_samples=16", "per_class=4", "neighbors=2")
     names = [f"{FD}_8px", "authenticity_random_vgg16_8px"]
     assert list(card["metrics"]) == names
     assert set(card["classes"]) == {*openmoji.CLASS_NAMES, "mean over classes"}
     assert all(list(values) == names for values in card["classes"].values())
-    with Image.open(tmp_path / "low.neighbours.png") as figure:
+    with Image.open(tmp_path / "low.neighbors.png") as figure:
         assert figure.size == (8 * (6 * 10 - 2), 8 * (2 * 10 - 2))
 
 

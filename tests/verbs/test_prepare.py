@@ -151,8 +151,8 @@ def test_source_and_out_must_be_given(tmp_path, capsys):
 def test_the_portraits_are_a_source_too(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "stylegen.data.openmoji.dataset_path",
-        lambda resolution: write_archive(tmp_path / "portraits.zip", FILES, {"licence": "CC BY-SA 4.0"}),
+        lambda resolution: write_archive(tmp_path / "portraits.zip", FILES, {"license": "CC BY-SA 4.0"}),
     )
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", "source=openmoji", "out=small.zip", "resolution=8", "processes=1"]) == 0
-    assert ImageDataset("small.zip").source.metadata["licence"] == "CC BY-SA 4.0"
+    assert ImageDataset("small.zip").source.metadata["license"] == "CC BY-SA 4.0"

@@ -115,7 +115,7 @@ def test_urgent_requests_interrupt_others() -> None:
         assert handler.log == [("image", 2), ("grid", 3), ("job", 1)]
 
 
-def test_a_job_ends_with_its_client_or_by_cancelling() -> None:
+def test_a_job_ends_with_its_client_or_by_canceling() -> None:
     with running() as (handler, inference):
         page, other = Page(inference), Page(inference)
         page.request(1, slot="job")

@@ -17,7 +17,7 @@ import pytest
 
 from stylegen.__main__ import main
 from stylegen.errors import UserError
-from stylegen.viewer.catalogue import Catalogue
+from stylegen.viewer.catalog import Catalog
 from stylegen.viewer.security import HEADERS, Guard
 from stylegen.viewer.serving import address, listen, warning
 from tests.support.datasets import encode
@@ -332,14 +332,14 @@ def test_other_hosts_need_an_address_or_the_name_of_this_machine() -> None:
 def test_models_and_runs_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for run, kimg in (("a", "000001.000"), ("a", "000002.000"), ("b", "000001.000")):
         save_model(tmp_path / "runs" / run / "snapshots" / f"{kimg}.safetensors")
-    assert list(Catalogue(str(tmp_path / "runs")).entries()) == ["a/000002.000", "a/000001.000", "b/000001.000"]
-    assert list(Catalogue(str(tmp_path / "runs" / "a")).entries()) == ["a/000002.000", "a/000001.000"]
+    assert list(Catalog(str(tmp_path / "runs")).entries()) == ["a/000002.000", "a/000001.000", "b/000001.000"]
+    assert list(Catalog(str(tmp_path / "runs" / "a")).entries()) == ["a/000002.000", "a/000001.000"]
     monkeypatch.chdir(tmp_path)
-    assert next(iter(Catalogue().entries())) == "portraits64"
-    assert "b/000001.000" in Catalogue().entries()
+    assert next(iter(Catalog().entries())) == "portraits64"
+    assert "b/000001.000" in Catalog().entries()
     for name in ("", "..", "a", "/etc/passwd", "a/../b/000001.000"):
         with pytest.raises(UserError):
-            Catalogue().entry(name)
+            Catalog().entry(name)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The static page in Chromium: the same images as the library, within a grey level, without a server of ours."""
+"""The static page in Chromium: the same images as the library, within a gray level, without a server of ours."""
 
 import json
 import os

@@ -133,5 +133,5 @@ def _settings(config: Mapping[str, Any], widths: Sequence[int]) -> dict[str, Any
 
 
 def interpolation_taps(taps: Sequence[float]) -> list[float]:
-    """The reference's filter after nearest-neighbour up-sampling: [1, 2, 1] -> [1, 3, 3, 1]."""
+    """The reference's filter after nearest-neighbor up-sampling: [1, 2, 1] -> [1, 3, 3, 1]."""
     return [a + b for a, b in zip([0, *taps], [*taps, 0], strict=True)]

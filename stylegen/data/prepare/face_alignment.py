@@ -1,12 +1,12 @@
 """Alignment of faces as in CelebA-HQ and FFHQ (Karras et al. 2018, arXiv 1710.10196, appendix C; 2019, 1812.04948).
 
 With the eyes l and r, their mean e, the mean m of the corners of the mouth, and rot90(x, y) = (-y, x), the aligned face
-is the square with centre c and half axes x (to the right) and y (down):
+is the square with center c and half axes x (to the right) and y (down):
 
     u = (r - l) - rot90(m - e)
     x = u / |u| * max(2.0 |r - l|, 1.8 |m - e|),   y = rot90(x),   c = e + 0.1 (m - e)
 
-Positions are in pixels: (0, 0) is the centre of the upper left pixel. Imports no torch.
+Positions are in pixels: (0, 0) is the center of the upper left pixel. Imports no torch.
 """
 
 import math
@@ -34,7 +34,7 @@ class Face(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A rotated square: its centre, and the half axis to its right."""
+    """A rotated square: its center, and the half axis to its right."""
 
     center: np.ndarray
     axis: np.ndarray

@@ -60,7 +60,7 @@ class Recipe:
 
     Args:
         resolution: side of the result in pixels, a power of two from 8 to 2048; null keeps the size of the crop.
-        crop: "center", the largest centred square; "center-wide", the largest centred 4:3 rectangle with black bars
+        crop: "center", the largest centered square; "center-wide", the largest centered 4:3 rectangle with black bars
             above and below (LSUN cars); "pad", the whole image with bars of `background`; "none", accepts squares only.
         filter: "box" (mean of the area), "lanczos" or "bicubic", all with antialiasing.
         channels: "rgb", "gray" (luma by ITU-R BT.601) or "rgba".

@@ -17,7 +17,7 @@ def read_landmarks(path: str, keys: Collection[str], others: bool = False) -> di
     """Image -> landmarks, from a CSV with one line per image: its path, and x and y of five landmarks.
 
     The landmarks are the left eye, right eye, nose, left and right corner of the mouth; left is left in the image. They
-    are in pixels of the upright image; (0, 0) is the centre of the upper left pixel. A header line starts with "file".
+    are in pixels of the upright image; (0, 0) is the center of the upper left pixel. A header line starts with "file".
 
     Args:
         keys: the images.

@@ -16,7 +16,7 @@ _MOST_NAMED = 3
 
 
 def converted_path(path: str | Path, resolution: int, channels: str) -> Path:
-    """The dataset of these images, each cropped to its centred square and resized; labels are kept.
+    """The dataset of these images, each cropped to its centered square and resized; labels are kept.
 
     Other images, labels or settings give another file. A second process waits for the first.
 

@@ -125,7 +125,7 @@ def write_lmdb(path: Path, images: Iterable[tuple[str, bytes]], metadata: dict[s
         size: an upper bound of the size of all images, in bytes.
     """
     note = dump_metadata(metadata)
-    # Each image starts a page, and the tree takes a few per cent. Only used pages are written.
+    # Each image starts a page, and the tree takes a few percent. Only used pages are written.
     labels = metadata.get("labels") or []
     room = 2 * size + 4 * len(note) + 16 * _PAGE * (len(labels) + 1024)
     with replacing(path, durable=True, locked=True) as partial:

@@ -84,7 +84,7 @@ def sampling_text(sampler: Sampler, psi: bool = True, noise: bool = True, labels
     parts = [f"psi {sampler.psi:g}"] if psi else []
     if sampler.cutoff is not None:
         parts += [f"truncation in the first {sampler.cutoff} layers"]
-    parts += ["truncation towards the class"] * (sampler.centers is not None)
+    parts += ["truncation toward the class"] * (sampler.centers is not None)
     parts += [str(sampler.labels)] * (labels and bool(str(sampler.labels)))
     parts += [f"noise {sampler.noise}"] * (noise and sampler.noise != "const")
     parts += ["moved"] * (sampler.motion is not None)

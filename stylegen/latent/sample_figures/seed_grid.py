@@ -24,7 +24,7 @@ class SeedGrid(Figure):
         return -(-len(self.seeds) // columns), columns
 
     def cells(self, sampler: Sampler) -> Cells:
-        """See `Figure`. Consecutive seeds are labelled once a row, by their range; others below each image."""
+        """See `Figure`. Consecutive seeds are labeled once a row, by their range; others below each image."""
         seeds, (_, columns), sampling = self.seeds, self.size, sampling_text(sampler)
         rows = [seeds[i : i + columns] for i in range(0, len(seeds), columns)]
         captions = Captions(rows=[range_text(row) for row in rows], note=f"seeds {range_text(seeds)}, {sampling}")

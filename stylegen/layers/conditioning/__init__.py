@@ -95,7 +95,7 @@ def condition_kind(conditioning: str, const_input: bool | None, num_classes: int
         raise UserError(
             f"generator.conditioning={conditioning}",
             rule="its layers are conditioned on class labels, and the dataset has none",
-            fix="Use data.use_labels=true with a labelled dataset, or generator.conditioning=adain",
+            fix="Use data.use_labels=true with a labeled dataset, or generator.conditioning=adain",
         )
     if const_input and kind != "vector":
         raise UserError(

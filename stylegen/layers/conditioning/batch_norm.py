@@ -62,12 +62,12 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x.to(torch.promote_types(x.dtype, torch.float32))  # the variance of half-precision values underflows
         if self.training or self._pool is not None or self.evaluation == "batch":
-            y, var = self._centred(y)
+            y, var = self._centered(y)
         else:
             y, var = y - self.running_mean[:, None, None], self.running_var
         return (y * (var + self.eps).rsqrt()[:, None, None]).to(x.dtype)
 
-    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _centered(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x minus the batch mean, and the biased batch variance [C]; updates running statistics and pool."""
         # In evaluation mode each process uses its own batch.
         ranks = world_size() if self.training else 1
@@ -79,7 +79,7 @@ class BatchNorm(nn.Module):
                 fix="Use a batch_size of 2 or more images per process, or another generator.conditioning",
             )
         mean = self._sum(x, ranks) / count
-        y = x - mean[:, None, None]  # E[x^2] - mean^2 would cancel, so the variance uses centred values
+        y = x - mean[:, None, None]  # E[x^2] - mean^2 would cancel, so the variance uses centered values
         var = self._sum(y.square(), ranks) / count
         with torch.no_grad():
             if self._pool is not None:

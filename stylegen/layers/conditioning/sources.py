@@ -212,7 +212,7 @@ class StyleTable(nn.Module):
             raise UserError(
                 f"a table of {num_styles} styles",
                 rule="a class-conditional layer needs at least one class",
-                fix="Use data.use_labels=true with a labelled dataset, or generator.conditioning=adain",
+                fix="Use data.use_labels=true with a labeled dataset, or generator.conditioning=adain",
             )
         self.num_styles = num_styles
         self.weight = nn.Parameter(torch.zeros(num_styles, 2 * channels))

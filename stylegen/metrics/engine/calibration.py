@@ -170,7 +170,7 @@ class Calibration:
         """
         numbers = randomness.permutation(self.reals.num_images, self.seed, _ONE_IMAGE)[:NUM_CANDIDATES]
         features, whole = self.statistics.features, self.statistics.feature_set()
-        if features is not None:  # rounding depends on the batch, and the image must be its own neighbour
+        if features is not None:  # rounding depends on the batch, and the image must be its own neighbor
             found, mean = features[numbers], features.double().mean(dim=0)
         else:
             assert whole.moments is not None

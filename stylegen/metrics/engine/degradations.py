@@ -94,7 +94,7 @@ def shift_red(images: Tensor, numbers: Tensor, levels: float) -> Tensor:
 
 
 def desaturate(images: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """Interpolates towards the mean of the channels; 1 is gray."""
+    """Interpolates toward the mean of the channels; 1 is gray."""
     return _to_uint8(images.float().lerp(images.float().mean(dim=1, keepdim=True), share))
 
 
@@ -130,8 +130,9 @@ def drop_classes(classes: Tensor, share: float) -> Tensor:
     return _repeated(torch.nonzero(classes < kept)[:, 0], len(classes))
 
 
-def memorise(classes: Tensor, share: float) -> Tensor:
+def memorize(classes: Tensor, share: float) -> Tensor:
     """Keep a seeded random fraction of the reals, repeated up to the original number of images."""
+    # The key keeps its former spelling: another key chooses other images than in docs/evaluation.md.
     order = randomness.permutation(len(classes), _SEED, "degradations/memorised")
     return _repeated(order[: max(1, round(share * len(classes)))], len(classes))
 
@@ -148,7 +149,7 @@ DEGRADATIONS = (
     Degradation("translated", "{:g} px", (1, 3), translate),
     Degradation("replaced by static", "{:.0%} of images", (0.01, 0.1, 1), replace_by_static),
     Degradation("dropped classes", "{:.0%} of classes", (1 / 6, 1 / 2, 5 / 6), choose=drop_classes, needs_classes=True),
-    Degradation("memorised", "{:.0%} of images", (1 / 2, 1 / 4, 1 / 16), choose=memorise),
+    Degradation("memorized", "{:.0%} of images", (1 / 2, 1 / 4, 1 / 16), choose=memorize),
 )
 
 

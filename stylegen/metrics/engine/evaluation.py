@@ -44,7 +44,7 @@ from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.evaluation_settings import DEFAULT_SETTINGS, EvaluationSettings
 from stylegen.networks import StyleGenerator
 
-QUANTISATION = "floor(127.5 x + 128) clamped to [0, 255]"  # stylegen.images.to_uint8
+QUANTIZATION = "floor(127.5 x + 128) clamped to [0, 255]"  # stylegen.images.to_uint8
 
 Fakes = NumberedImages | Iterable[Tensor] | Callable[[], Iterable[Tensor]]
 
@@ -117,7 +117,7 @@ class Evaluation:
             for group in groups:
                 group.gather(numbered, self.num_samples)
             references = self._references(groups, cache) if calibrate else {}
-            made = {"quantisation": QUANTISATION, **(sampling or {})}
+            made = {"quantization": QUANTIZATION, **(sampling or {})}
             return distributed.broadcast_from_rank0(
                 partial(make_card, checked, groups, references=references, sampling=made, generated=generated)
             )

@@ -22,14 +22,14 @@ from stylegen.metrics.engine.reals import SEED, Extraction, Progress, RealImages
 from stylegen.metrics.engine.spectrum import ImageSet, measure_spectra
 from stylegen.metrics.engine.statistics_file import write_statistics
 from stylegen.metrics.engine.subjects import Subject, check_match, chosen_images
-from stylegen.metrics.formulas.neighbours import fixed_point, nearest
+from stylegen.metrics.formulas.neighbors import fixed_point, nearest
 from stylegen.metrics.protocol.card import describe
 from stylegen.metrics.protocol.card_file import add_card, read_cards, updating
 from stylegen.metrics.protocol.comparison import Measured, best_of, check_comparable, table, to_svg
 from stylegen.metrics.protocol.metric_table import comparable, merged, rows_at, rows_of, to_csv
 from stylegen.metrics.protocol.registry import METRICS
 
-_CELL_PX = 64  # smallest cell in a figure of neighbours
+_CELL_PX = 64  # smallest cell in a figure of neighbors
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class EvaluationJob:
         subjects: the images to evaluate; may be empty with `export`.
         batch_size: images per batch of a generator; None for `default_batch_size`.
         per_class: samples per class for per-class metrics; 0 for none.
-        neighbours: samples in a figure with their nearest reals; 0 for none.
+        neighbors: samples in a figure with their nearest reals; 0 for none.
         spectrum: also measure the average spectra of each subject and of the reals.
         again: repeat evaluations that already have a card for the same question.
         out: path of the card, or folder of the report on several subjects; None for the default.
@@ -52,7 +52,7 @@ class EvaluationJob:
     subjects: Sequence[Subject]
     batch_size: int | None = None
     per_class: int = 0
-    neighbours: int = 0
+    neighbors: int = 0
     spectrum: bool = False
     again: bool = False
     out: Path | None = None
@@ -87,11 +87,11 @@ class EvaluationJob:
             subject.check(self.evaluation)
         if not self.subjects and (not self.evaluation.metrics or self.evaluation.metrics[0] not in METRICS):
             raise unknown_choice("metrics", self.evaluation.metrics, METRICS)
-        needs_images = self.export or self.neighbours or self.per_class or self.spectrum
+        needs_images = self.export or self.neighbors or self.per_class or self.spectrum
         if needs_images and isinstance(self.evaluation.reals, PublishedReals):
             raise UserError(
                 f"statistics={self.evaluation.reals.name}",
-                rule="export, neighbours, per_class and spectrum need real images, and statistics have none",
+                rule="export, neighbors, per_class and spectrum need real images, and statistics have none",
                 fix="Use data.path= instead of statistics=",
             )
         report = [self.folder / "metrics.csv"] if len(self.subjects) > 1 else []
@@ -149,8 +149,8 @@ class EvaluationJob:
         card = {**card, **spectrum}
         if changed and distributed.is_rank0():
             add_card(path, card)
-        if self.neighbours:
-            self._write_neighbours(subject, path)
+        if self.neighbors:
+            self._write_neighbors(subject, path)
         return Measured(subject.name, subject.kimg, card)
 
     def _export(self, path: Path) -> None:
@@ -171,19 +171,19 @@ class EvaluationJob:
             }
             write_statistics(path, moments, made)
 
-    def _write_neighbours(self, subject: Subject, card: Path) -> None:
-        """Write `<card>.neighbours.png`, in the features of the authenticity metric."""
+    def _write_neighbors(self, subject: Subject, card: Path) -> None:
+        """Write `<card>.neighbors.png`, in the features of the authenticity metric."""
         reals = at_resolution(self.evaluation.reals, subject.resolution)
         metric = next(METRICS[i] for i in self.evaluation.metrics if i.startswith("authenticity_"))
         extraction = self.evaluation.extraction(metric.extractor)
         known = real_statistics(reals, extraction, ["features"], SEED, self.evaluation.cache).features
         if known is None:  # not rank 0
             return
-        samples = subject.first_images(replace(self.evaluation, reals=reals), self.neighbours, self._batch)
-        figure = neighbour_figure(samples, reals, extraction, known)
-        path = _beside(card, "neighbours.png")
+        samples = subject.first_images(replace(self.evaluation, reals=reals), self.neighbors, self._batch)
+        figure = neighbor_figure(samples, reals, extraction, known)
+        path = _beside(card, "neighbors.png")
         write_png(path, figure, max(1, _CELL_PX // reals.spec.resolution))
-        print(f"neighbours: {path}", file=sys.stderr)
+        print(f"neighbors: {path}", file=sys.stderr)
 
     def _write_spectrum(self, subject: Subject, card: Path) -> dict[str, Any]:
         """Write `<card>.spectrum.png` -> the numbers for the card. Of the reals, at most as many as of the subject."""
@@ -236,7 +236,7 @@ class EvaluationJob:
         return [(s.card.absolute().parent / s.name).relative_to(common).as_posix() for s in self.subjects]
 
 
-def neighbour_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, known: Tensor, k: int = 5) -> Tensor:
+def neighbor_figure(fakes: Tensor, reals: RealImages, extraction: Extraction, known: Tensor, k: int = 5) -> Tensor:
     """Shows whether the generator reproduces training images: each row is a sample and its k nearest reals.
 
     Args:

@@ -2,7 +2,7 @@
 
 sigma is divided by N - 1. Files written here also hold `stylegen`, a JSON record of the extractor, its weights and the
 images. Other files do not record their origin, and their numbers may not be comparable: pytorch-fid resizes images
-with half-pixel centres, unlike TensorFlow's Inception, which changes FID by up to 18 %. A metric against a file without
+with half-pixel centers, unlike TensorFlow's Inception, which changes FID by up to 18 %. A metric against a file without
 the record therefore has `_foreign-statistics` in its name.
 """
 

@@ -161,7 +161,7 @@ class FolderSubject(Subject):
                 "chosen": "all" if self.count == total else f"{self.count} of {total}, keyed by seed 0",
                 "fingerprint": self.digest,
                 "files": ", ".join(kinds),  # lossy formats change metrics: FID of FFHQ by 6 for JPEG q90
-                "quantisation": "as stored",
+                "quantization": "as stored",
                 "question": evaluation.question(self.digest),
             },
             identity=self.digest,

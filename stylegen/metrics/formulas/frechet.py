@@ -53,8 +53,8 @@ class Moments:
             return
         values = features.detach().cpu().double()  # Apple's GPUs have no float64
         mean = values.mean(dim=0)
-        centred = values - mean
-        self.scatter.addmm_(centred.T, centred)
+        centered = values - mean
+        self.scatter.addmm_(centered.T, centered)
         self._join(len(values), mean)
 
     def merge(self, other: "Moments") -> None:

@@ -1,10 +1,10 @@
 """Linear classifiers in float64: the support vector machine with squared hinge, and logistic regression.
 
-Both minimise a strictly convex function of v = (weights, bias), on rows x that end with a 1, with y = 1 or -1:
+Both minimize a strictly convex function of v = (weights, bias), on rows x that end with a 1, with y = 1 or -1:
 
     |v|^2 / 2 + C sum_i loss(y_i x_i.v),    loss(m) = max(0, 1 - m)^2  or  log(1 + exp(-m)).
 
-The bias is regularised too, as in LIBLINEAR and in scikit-learn's `LinearSVC`, whose default is the first with C = 1.
+The bias is regularized too, as in LIBLINEAR and in scikit-learn's `LinearSVC`, whose default is the first with C = 1.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def with_ones(rows: Tensor) -> Tensor:
 
 
 def fit(rows: Tensor, positive: Tensor, loss: Loss, c: float = 1.0) -> Tensor:
-    """The minimiser v, float64 [d], by Newton's method with a line search.
+    """The minimizer v, float64 [d], by Newton's method with a line search.
 
     Args:
         rows: float64 [N, d], see `with_ones`.

@@ -28,7 +28,7 @@ from stylegen.metrics.formulas.linear_classifiers import fit, logistic, squared_
 FOLDS = 5  # of the cross-validation
 
 _C_LOGISTIC = 0.1
-"""C for standardised features. Of the powers of 10, it has the lowest held-out loss on most classes of the portraits,
+"""C for standardized features. Of the powers of 10, it has the lowest held-out loss on most classes of the portraits,
 in the features of EfficientNet-Lite0 and of the untrained VGG16."""
 _BLOCK = 4096
 
@@ -96,7 +96,7 @@ def svm_prediction(latents: Tensor, label: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class AttributeClassifier:
-    """A logistic regression for each attribute, on standardised features.
+    """A logistic regression for each attribute, on standardized features.
 
     Args:
         mean, scale: of the features, float64 [d].

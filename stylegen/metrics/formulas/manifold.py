@@ -1,7 +1,7 @@
 """Metrics of balls around features: precision and recall, density and coverage, authenticity.
 
-The radius of a ball is the distance to the k-th nearest neighbour in the same set; the union of the balls approximates
-the manifold. Distances are exact; see `neighbours`.
+The radius of a ball is the distance to the k-th nearest neighbor in the same set; the union of the balls approximates
+the manifold. Distances are exact; see `neighbors`.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
+from stylegen.metrics.formulas.neighbors import FixedPoint, blocks, fixed_point, nearest, radii
 
 OFFICIAL_NEIGHBORHOOD, OFFICIAL_MAX_REALS = 3, 200_000
 
@@ -57,7 +57,7 @@ def official_precision_recall(fakes: Tensor, reals: Tensor) -> tuple[float, floa
 def density_coverage(fakes: Tensor, reals: Tensor, k: int) -> PRDC:
     """Precision, recall, density and coverage (Naeem et al. 2020, arXiv 2002.09797, sections 2 and 3).
 
-    With B(x) the open ball around x up to its k-th nearest neighbour in its own set, M fakes y_j and N reals x_i:
+    With B(x) the open ball around x up to its k-th nearest neighbor in its own set, M fakes y_j and N reals x_i:
 
         precision  share of the y_j in any B(x_i)          recall    share of the x_i in any B(y_j)
         density    sum_ij [y_j in B(x_i)] / (k M)          coverage  share of the B(x_i) that contain any y_j

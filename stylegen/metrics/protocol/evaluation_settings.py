@@ -27,8 +27,8 @@ class MetricOptions:
         1000, Range(2, 1000000), help="images per subset; `kid` needs as many fakes and as many reals"
     )
     isc_splits: int = setting(10, Range(1, 100000), help="splits for `isc`")
-    prc_neighborhood: int = setting(3, Range(1, 10000), help="k of the k-th nearest neighbour in `prc`")
-    prdc_neighborhood: int = setting(5, Range(1, 10000), help="k of the k-th nearest neighbour in `prdc_<extractor>`")
+    prc_neighborhood: int = setting(3, Range(1, 10000), help="k of the k-th nearest neighbor in `prc`")
+    prdc_neighborhood: int = setting(5, Range(1, 10000), help="k of the k-th nearest neighbor in `prdc_<extractor>`")
 
     def __post_init__(self) -> None:
         check_arguments("evaluation", MetricOptions, vars(self))

@@ -7,26 +7,26 @@ export function projection(store, engine, stage, { fileInput, onError, onSource,
   const box = document.getElementById("projection");
   const [text, bar] = [document.getElementById("projection-text"), document.getElementById("projection-progress")];
   document.getElementById("projection-cancel").addEventListener("click", () => {
-    cancelled += 1;
+    canceled += 1;
     engine.cancel();
   });
 
   let changed = -QUIET_MS; // time of the last change of the image by a control
   store.subscribe((state, change) => { if (!change.same) changed = performance.now(); });
   let running = 0;
-  let cancelled = 0; // number of calls that the button has ended
+  let canceled = 0; // number of calls that the button has ended
 
   const project = async (file) => {
     if (!file) return;
     const { model } = store.state;
-    const before = cancelled;
+    const before = canceled;
     running += 1;
     box.hidden = false;
     text.textContent = "Reading the image…";
     bar.removeAttribute("value");
     try {
       const upload = await engine.upload(file, model);
-      if (cancelled > before) return;
+      if (canceled > before) return;
       text.textContent = "Starting the projection…";
       const answer = await engine.job("project", { ...store.state, keyframes: [] }, { upload }, ({ header, payload }) => {
         const second = header.phase === "w+";

@@ -39,7 +39,7 @@ export function truncationPanel(store) {
     onchange: (value, change) => store.still({ cutoff: value >= count ? null : value }, change),
   });
   const center = segments({
-    label: "Towards", choices: [["all", "mean of all"], ["class", "mean of the class"]],
+    label: "Toward", choices: [["all", "mean of all"], ["class", "mean of the class"]],
     onchange: (value) => store.still({ center: value }),
   });
   let count = 1;

@@ -77,9 +77,9 @@ export class LayersView {
       this.back.hidden = layer === null;
       this.title.textContent = layer === null ? "Mean map of each layer, and noise inputs" : layers[layer];
       this.list.replaceChildren(...cells.map((name, k) => {
-        if (layer !== null || k >= layers.length) return el("div", { class: "labelled" }, images[k], name);
+        if (layer !== null || k >= layers.length) return el("div", { class: "labeled" }, images[k], name);
         const open = el("button", { type: "button", class: "cell", "aria-label": `Maps of ${name}`, onclick: () => this.#open(k) }, images[k]);
-        return el("div", { class: "labelled" }, open, name);
+        return el("div", { class: "labeled" }, open, name);
       }));
     } catch (error) {
       this.onError(error);

@@ -15,7 +15,7 @@ from tests.support.runs import refused
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)]
 FACE = np.array([[-30, -30], [30, -30], [0, 5], [-22, 40], [22, 40]], float)  # eyes 60 apart, the mouth 70 below
-# By the formula: half side 1.8 * 70 = 126, centre (0, -30 + 7); positions in the result are (p - c) / 126 in [-1, 1].
+# By the formula: half side 1.8 * 70 = 126, center (0, -30 + 7); positions in the result are (p - c) / 126 in [-1, 1].
 EXPECTED = (FACE - [0, -23]) / 126
 HEADER = "file,left eye x,y,right eye x,y,nose x,y,left mouth x,y,right mouth x,y\n"
 
@@ -35,7 +35,7 @@ def dots(points: np.ndarray, radius: float, size: tuple[int, int] = (400, 360)) 
 
 
 def found(image: Image.Image) -> np.ndarray:
-    """Centres of the dots in [-1, 1]."""
+    """Centers of the dots in [-1, 1]."""
     array = np.asarray(image).astype(float)
     near = [np.argwhere(np.abs(array - color).sum(axis=2) < 150).mean(axis=0)[::-1] for color in COLORS]
     return (np.array(near) + 0.5) / image.width * 2 - 1

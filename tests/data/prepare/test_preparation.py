@@ -154,8 +154,8 @@ def test_digests_save_reading_until_a_label_is_edited(prepared, tmp_path, monkey
     assert len(reads) == 3
     labels = note_of(prepared)["labels"]
     labels[0][1] = 1 - labels[0][1]
-    relabelled = edited(prepared, tmp_path / "edited.zip", labels=labels)
-    assert ImageDataset(relabelled, cache="off").fingerprint != note_of(prepared)["fingerprint"]
+    relabeled = edited(prepared, tmp_path / "edited.zip", labels=labels)
+    assert ImageDataset(relabeled, cache="off").fingerprint != note_of(prepared)["fingerprint"]
 
 
 def test_round_trips_between_all_formats(tmp_path):
@@ -317,10 +317,10 @@ def test_without_a_resolution_the_first_image_decides(tmp_path):
     assert "the first image is 8x8" in json.loads(done.report.read_text())["left_out"][0]["reason"]
 
 
-def test_licences_travel_with_the_images(tmp_path):
-    note = {"licence": "CC0", "attribution": "somebody", "name": "old", "glyphs": [1]}
+def test_licenses_travel_with_the_images(tmp_path):
+    note = {"license": "CC0", "attribution": "somebody", "name": "old", "glyphs": [1]}
     metadata = run(write_archive(tmp_path / "in.zip", FILES, note), tmp_path / "new.zip").metadata
-    assert (metadata["licence"], metadata["attribution"], metadata["name"]) == ("CC0", "somebody", "new")
+    assert (metadata["license"], metadata["attribution"], metadata["name"]) == ("CC0", "somebody", "new")
     assert "glyphs" not in metadata
 
 

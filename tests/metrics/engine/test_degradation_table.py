@@ -21,7 +21,7 @@ def test_undamaged_reals_are_perfect_and_every_set_has_its_row() -> None:
     assert first["authenticity_random_vgg16"] == 0  # they are copies
     expected = [d.name for d in DEGRADATIONS if not d.needs_classes for _ in d.severities]
     assert [row.degradation for row in rows[1:]] == expected
-    copies = {row.severity: row.values for row in rows if row.degradation == "memorised"}
+    copies = {row.severity: row.values for row in rows if row.degradation == "memorized"}
     assert {values["authenticity_random_vgg16"] for values in copies.values()} == {0}
     recalls = [values["prdc_random_vgg16_recall"] for values in copies.values()]
     assert recalls == sorted(recalls, reverse=True)

@@ -46,7 +46,7 @@ def test_sets_of_images() -> None:
     assert len(kept) == 60
     assert set(classes[kept].tolist()) == {0}
     assert set(classes[degradations.drop_classes(classes, 1 / 6)].tolist()) == {0, 1, 2, 3, 4}
-    copied = degradations.memorise(classes, 1 / 4)
+    copied = degradations.memorize(classes, 1 / 4)
     assert len(copied) == 60
     assert len(copied.unique()) == 15
 

@@ -96,7 +96,7 @@ def test_the_card_records_every_choice(reals: Reals, fakes: Tensor) -> None:
         "name": "procedural", "fingerprint": reals.fingerprint, "resolution": 16, "channels": 3, "num_classes": 0,
     }  # fmt: skip
     assert values["extractors"] == {"random_vgg16": {"weights_id": "thumbnail", "network": "thumbnail"}}
-    assert values["sampling"] == {"quantisation": "floor(127.5 x + 128) clamped to [0, 255]", "psi": 1.0}
+    assert values["sampling"] == {"quantization": "floor(127.5 x + 128) clamped to [0, 255]", "psi": 1.0}
     assert set(values["references"]["fd_random_vgg16"]) == set(values["calibration"])
     assert values["protocol_version"] >= 1
     assert {"stylegen", "torch", "torch-fidelity"} == set(values["versions"])

@@ -111,9 +111,9 @@ def test_pr50k3(fakes: Tensor) -> None:
     reals = Reals(portraits(50, side=16))
     a, b = (thumbnails(side).astype(np.float16).astype(np.float64) for side in (fakes, slow_reals(reals)))
 
-    def covered(points: np.ndarray, centres: np.ndarray) -> float:
-        radius = [sorted(np.linalg.norm(c - other) for other in centres)[3] for c in centres]
-        hits = [any(np.linalg.norm(p - c) <= r for c, r in zip(centres, radius, strict=True)) for p in points]
+    def covered(points: np.ndarray, centers: np.ndarray) -> float:
+        radius = [sorted(np.linalg.norm(c - other) for other in centers)[3] for c in centers]
+        hits = [any(np.linalg.norm(p - c) <= r for c, r in zip(centers, radius, strict=True)) for p in points]
         return sum(hits) / len(hits)
 
     assert measured(fakes, reals, ["pr50k3"]).metrics == pytest.approx(

@@ -16,7 +16,7 @@ from tests.support.tiny import tiny_generator
 FD = "fd_random_vgg16"
 
 
-class LabelledReals(Reals):
+class LabeledReals(Reals):
     class_names = ("left", "right")
 
     def labels(self) -> torch.Tensor:
@@ -36,7 +36,7 @@ def test_reals_are_averaged_over_blocks_and_known_by_another_fingerprint() -> No
 
 @pytest.mark.usefixtures("thumbnail")
 def test_the_name_contains_the_resolution(tmp_path: Path) -> None:
-    reals, generator = LabelledReals(portraits(48, side=16)), tiny_generator(name="stylegan1", num_classes=2)
+    reals, generator = LabeledReals(portraits(48, side=16)), tiny_generator(name="stylegan1", num_classes=2)
     generator.set_level(8)
     card = evaluation_of([FD], 48, reals, cache_dir=str(tmp_path)).measure_generator(generator, per_class=4)
     assert list(card.metrics) == [f"{FD}_8px"]

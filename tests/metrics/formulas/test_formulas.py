@@ -59,12 +59,12 @@ def test_inception_score_at_its_ends() -> None:
 def test_precision_recall_by_the_definition(neighborhood: int) -> None:
     fakes, reals = features(25, 3, "fakes", 0.7), features(30, 3, "reals")
 
-    def covered(points: Tensor, centres: Tensor) -> float:
+    def covered(points: Tensor, centers: Tensor) -> float:
         hits = 0
         for point in points.double():
-            for centre in centres.double():
-                near = sorted((centre - other).norm().item() for other in centres.double())
-                if (point - centre).norm().item() <= near[neighborhood]:
+            for center in centers.double():
+                near = sorted((center - other).norm().item() for other in centers.double())
+                if (point - center).norm().item() <= near[neighborhood]:
                     hits += 1
                     break
         return hits / len(points)

@@ -51,7 +51,7 @@ def test_conditional_entropy_is_that_of_the_joint_table(table: list[list[int]]) 
 @pytest.mark.parametrize("loss", [squared_hinge, logistic])
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 @pytest.mark.parametrize("direct", [True, False])
-def test_classifiers_minimise_their_function(
+def test_classifiers_minimize_their_function(
     loss: Any, c: float, noise: float, direct: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function is 1-strongly convex, so |v - v*| is at most the gradient's norm, here in NumPy.
@@ -94,7 +94,7 @@ def test_an_attribute_that_no_sample_has_counts_nothing() -> None:
     assert torch.equal(svm_prediction(normals(4, 2), torch.ones(4, dtype=torch.bool)), torch.ones(4, dtype=torch.bool))
 
 
-class Labelled(Reals):
+class Labeled(Reals):
     """Two classes of gray levels, for an unconditional model."""
 
     class_names = ("dark", "light")
@@ -122,13 +122,13 @@ class Product:
 
 
 @pytest.fixture
-def reals() -> Labelled:
-    return Labelled(torch.linspace(0, 255, 60).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).contiguous())
+def reals() -> Labeled:
+    return Labeled(torch.linspace(0, 255, 60).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).contiguous())
 
 
 @pytest.mark.usefixtures("thumbnail")
 @pytest.mark.parametrize("mirror", [False, True])
-def test_an_attribute_that_is_linear_in_w_only(reals: Labelled, mirror: bool) -> None:
+def test_an_attribute_that_is_linear_in_w_only(reals: Labeled, mirror: bool) -> None:
     """Two classes that exclude each other are two attributes of at most log 2 each, so `ls` is between 1 and 4."""
     card = evaluation_of([ID], 2000, reals, cache=False, mirror_reals=mirror).measure(Product())
     w, z, independent = card.metrics.values()
@@ -162,7 +162,7 @@ def test_latents_are_those_of_the_images() -> None:
 @pytest.mark.usefixtures("thumbnail")
 def test_an_interrupted_evaluation_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(continuation, "SECONDS", 0.0)
-    reals = Labelled(torch.linspace(0, 255, 40).to(torch.uint8)[:, None, None, None].expand(-1, 3, 16, 16).contiguous())
+    reals = Labeled(torch.linspace(0, 255, 40).to(torch.uint8)[:, None, None, None].expand(-1, 3, 16, 16).contiguous())
     generated: list[int] = []
 
     class Killed(GeneratedImages):
@@ -188,12 +188,12 @@ def test_an_interrupted_evaluation_continues(tmp_path: Path, monkeypatch: pytest
     assert generated == list(range(0, 64, 8))
 
 
-def test_what_has_no_separability(reals: Labelled) -> None:
+def test_what_has_no_separability(reals: Labeled) -> None:
     with pytest.raises(
         UserError, match=r"needs images with different labels, and procedural has no labels\. .*labels="
     ):
         evaluation_of([ID], 100, Reals(reals.images)).check()
     with pytest.raises(UserError, match="procedural has equal labels for all images"):
-        evaluation_of([ID], 100, Labelled(reals.images[:20])).check()
+        evaluation_of([ID], 100, Labeled(reals.images[:20])).check()
     with pytest.raises(UserError, match="linear separability is a property of a generator"):
         evaluation_of([ID], 100, reals).check(paths=False)

@@ -14,7 +14,7 @@ from stylegen.metrics.formulas.feature_set import FeatureSet
 from stylegen.metrics.formulas.frechet import Moments
 from stylegen.metrics.formulas.kernel import official_kernel_distance, squared_mmd
 from stylegen.metrics.formulas.manifold import authentic_share, density_coverage, precision_recall
-from stylegen.metrics.formulas.neighbours import FixedPoint, blocks, fixed_point, nearest, radii
+from stylegen.metrics.formulas.neighbors import FixedPoint, blocks, fixed_point, nearest, radii
 from stylegen.metrics.protocol.evaluation_settings import MetricOptions
 from stylegen.metrics.protocol.registry import METRICS, better_direction
 from tests.support.metric_images import Thumbnail
@@ -77,7 +77,7 @@ def test_density_and_coverage_by_the_definition(k: int) -> None:
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     fakes, reals = features(50, 8, "fakes"), features(60, 8, "reals")
     whole = density_coverage(fakes, reals, 3)
-    monkeypatch.setattr("stylegen.metrics.formulas.neighbours._BLOCK", 7)
+    monkeypatch.setattr("stylegen.metrics.formulas.neighbors._BLOCK", 7)
     assert density_coverage(fakes, reals, 3) == whole
 
 
@@ -99,7 +99,7 @@ def test_equal_distributions_have_a_density_about_1() -> None:
 @pytest.mark.parametrize("dim", [5, 64, 1000])
 def test_equal_pairs_have_equal_distances(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit at any position, in any block and in either order."""
-    monkeypatch.setattr("stylegen.metrics.formulas.neighbours._BLOCK", 37)
+    monkeypatch.setattr("stylegen.metrics.formulas.neighbors._BLOCK", 37)
     one, other = features(100, dim, "fakes", 3.0), features(90, dim, "reals")
     order, back = torch.randperm(100, generator=torch.Generator().manual_seed(0)), torch.empty(100, dtype=torch.int64)
     back[order] = torch.arange(100)
@@ -175,17 +175,17 @@ def test_copies_within_the_dataset_do_not_hide_a_copy_by_the_generator() -> None
     assert authentic_share(fakes, reals) == np.mean(shares)
     assert (
         authentic_share(features(5, 4, "far"), reals[:1].expand(3, -1)) == 0
-    )  # a single distinct real has no distinct neighbour
+    )  # a single distinct real has no distinct neighbor
 
 
 def test_a_row_of_the_figure_is_a_sample_and_its_nearest_reals() -> None:
-    from stylegen.metrics.engine.job import neighbour_figure
+    from stylegen.metrics.engine.job import neighbor_figure
     from stylegen.metrics.engine.reals import Extraction
     from tests.support.metric_images import Reals, portraits
 
     images = portraits(20, side=16)
     extraction = Extraction(Thumbnail(), 8)
-    figure = neighbour_figure(images[3:5], Reals(images), extraction, extraction.features(images), k=2)
+    figure = neighbor_figure(images[3:5], Reals(images), extraction, extraction.features(images), k=2)
     assert figure.shape == (3, 2 * 18 - 2, 3 * 18 - 2)
     for row, number in enumerate((3, 4)):
         for column in (0, 1):  # the sample is one of the reals
@@ -214,9 +214,9 @@ def test_official_precision_and_recall_round_features_to_float16() -> None:
     found = METRICS["pr50k3_full"].compute(*sets, Thumbnail(), MetricOptions())
     a, b = (side.half().double() for side in (fakes, reals))
 
-    def covered(points: Tensor, centres: Tensor) -> float:
-        radius = [sorted((c - other).norm().item() for other in centres)[3] for c in centres]
-        hits = [any((p - c).norm().item() <= r for c, r in zip(centres, radius, strict=True)) for p in points]
+    def covered(points: Tensor, centers: Tensor) -> float:
+        radius = [sorted((c - other).norm().item() for other in centers)[3] for c in centers]
+        hits = [any((p - c).norm().item() <= r for c, r in zip(centers, radius, strict=True)) for p in points]
         return sum(hits) / len(hits)
 
     expected = {"pr50k3_full_precision": covered(a, b), "pr50k3_full_recall": covered(b, a)}

@@ -45,16 +45,16 @@ class LabelOptions:
     """How examples become w with labels.
 
     Args:
-        labels: source of labelled w for sets of images; classify: sampled w, labeled by a classifier of features;
+        labels: source of labeled w for sets of images; classify: sampled w, labeled by a classifier of features;
             project: the w of the images.
-        labelled_seeds: seeds that the classifier labels, and seeds of each class of a conditional network.
-        confident: share of the labelled seeds that the boundary is fitted to, on each side.
+        labeled_seeds: seeds that the classifier labels, and seeds of each class of a conditional network.
+        confident: share of the labeled seeds that the boundary is fitted to, on each side.
         max_images: maximum number of images in each set.
         steps: number of steps of the projection of each image.
     """
 
     labels: Annotated[str, Choice(("classify", "project"))] = "classify"
-    labelled_seeds: Annotated[int, Range(20, 1_000_000)] = 2000
+    labeled_seeds: Annotated[int, Range(20, 1_000_000)] = 2000
     confident: Annotated[float, Range(0, 0.5, above=True)] = 0.1
     max_images: Count = 1000
     steps: Annotated[int, Range(1, 100_000)] = 500
@@ -81,7 +81,7 @@ def read_examples(setting: str, text: str, snapshot: Snapshot, dataset: str | No
         text: classes of `dataset` separated by commas; else latents (.npz), a folder or archive of images, an image, or
             a class of the network.
         snapshot: the generator.
-        dataset: path of a labelled dataset, or openmoji.
+        dataset: path of a labeled dataset, or openmoji.
 
     Raises:
         UserError: nothing of this name; images or latents that cannot be used.
@@ -103,7 +103,7 @@ def read_examples(setting: str, text: str, snapshot: Snapshot, dataset: str | No
     names = [*map(str, snapshot.info.get("class_names", [])), *map(str, range(G.num_classes))]
     if text not in names:
         raise unknown_choice(setting, text, names)
-    return Examples(w=sampled_w(G, options.labelled_seeds, parse_labels(text, snapshot)))
+    return Examples(w=sampled_w(G, options.labeled_seeds, parse_labels(text, snapshot)))
 
 
 def _class_images(setting: str, text: str, path: str, snapshot: Snapshot, limit: int) -> Tensor:
@@ -130,7 +130,7 @@ def _uint8(named: Iterable[tuple[str, Tensor]]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LabelledSpace:
+class LabeledSpace:
     """A boundary in w and the same distinction in the space of images.
 
     Attributes:
@@ -143,7 +143,7 @@ class LabelledSpace:
 
 
 @dataclass(frozen=True)
-class Labeller:
+class Labeler:
     """Finds the boundary in w between two sets of examples.
 
     Args:
@@ -158,13 +158,13 @@ class Labeller:
     options: LabelOptions
     progress: Progress
 
-    def __call__(self, positive: Examples, negative: Examples) -> LabelledSpace:
+    def __call__(self, positive: Examples, negative: Examples) -> LabeledSpace:
         """Label w by the classifier, if both sets are images; else by the examples' own w."""
         sides = (positive, negative)
         classifier = fit_boundary(*(self.features(self._images(side)) for side in sides))
         if self.options.labels == "classify" and all(side.images is not None for side in sides):
-            return LabelledSpace(self._classified(classifier), classifier)
-        return LabelledSpace(fit_boundary(*(self._w(side) for side in sides)), classifier)
+            return LabeledSpace(self._classified(classifier), classifier)
+        return LabeledSpace(fit_boundary(*(self._w(side) for side in sides)), classifier)
 
     def _images(self, side: Examples) -> Tensor:
         if side.images is not None:
@@ -192,13 +192,13 @@ class Labeller:
 
     def _classified(self, classifier: Boundary) -> Boundary:
         """Boundary between the w of the most confident sampled images on each side."""
-        count, sampler = self.options.labelled_seeds, self.sampler
+        count, sampler = self.options.labeled_seeds, self.sampler
         found, scores = [], []
         for seeds in torch.arange(count).split(_CHUNK):
             ws = sampler.ws(seeds.tolist())
             scores.append(classifier(self.features(sampler.render(ws, seeds.tolist()))))
             found.append(sampler.truncated(ws, seeds.tolist())[:, 0].cpu())
-            self.progress("labelled images", int(seeds[-1]) + 1, count, "")
+            self.progress("labeled images", int(seeds[-1]) + 1, count, "")
         w, order = torch.cat(found), torch.cat(scores).argsort(stable=True)
         kept = max(2, int(count * self.options.confident))
         # In the order of seeds, so that the held-out fifth is as confident as the rest.

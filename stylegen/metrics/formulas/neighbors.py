@@ -1,4 +1,4 @@
-"""Distances between sets of features, block by block, and nearest neighbours.
+"""Distances between sets of features, block by block, and nearest neighbors.
 
 Equal pairs of vectors have bit-identical distances at any position, on any CPU and for any number of threads, so that
 comparisons at the border of a ball follow the definition. Floating-point matrix products do not guarantee that: the
@@ -43,7 +43,7 @@ class FixedPoint:
 
 
 def fixed_point(*sets: Tensor) -> list[FixedPoint]:
-    """Quantises sets [N, d] to a common grid: 2^-38 of the largest value at d = 4096, finer at smaller d."""
+    """Quantizes sets [N, d] to a common grid: 2^-38 of the largest value at d = 4096, finer at smaller d."""
     dim = sets[0].shape[1]
     bits = (53 - (dim - 1).bit_length()) // 2  # sums of d products of such numbers stay below 2^53
     largest = max(float(features.abs().max()) for features in sets)

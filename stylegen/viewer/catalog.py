@@ -37,7 +37,7 @@ class Entry:
 
 
 @dataclass
-class Catalogue:
+class Catalog:
     """Models and runs by name, as they are now: snapshots of a growing run appear by themselves.
 
     Args:
