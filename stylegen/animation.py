@@ -28,7 +28,7 @@ def write_animation(
     Args:
         frames: frames of one size; at least one.
         milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10 ms.
-        suffix: suffix of the format, in `SUFFIXES`; None for that of `path`.
+        suffix: type of the file, in `SUFFIXES`; None for the suffix of `path`.
         endless: repeat forever; else play once.
     """
     durations = [milliseconds] * len(frames) if isinstance(milliseconds, int) else list(milliseconds)

@@ -189,7 +189,7 @@ def check_arguments(section: str, constructor: Callable[..., Any], values: Mappi
     """`check` every argument of `constructor` that is in `values`; a constructor passes its own `locals()`.
 
     Args:
-        section: section of the settings, for the message.
+        section: prefix of the settings' names in messages, such as "loss".
     """
     for name, hint in hints_of(constructor).items():
         if name in values:

@@ -70,7 +70,7 @@ def import_extra(module: str, extra: str, *, rule: str, otherwise: str = "") -> 
     """Imports a module of an optional dependency.
 
     Args:
-        extra: of stylegen, to install.
+        extra: stylegen's optional dependencies to install, such as "video".
         rule, otherwise: what the module is for, and what else can be done; for the error.
 
     Raises:

@@ -114,7 +114,7 @@ def launch(work: Callable[..., T], *arguments: Any, processes: int, hint: str) -
         work: a function of a module; workers import the module. A script that calls this needs the usual
             `if __name__ == "__main__":`.
         arguments: anything that can be pickled.
-        hint: how to continue after a worker has died, for the error.
+        hint: advice on continuing after a worker has died, for the error.
 
     Raises:
         UserError, RunError, OSError, Stopped: what `work` raised on any rank.

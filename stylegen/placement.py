@@ -15,7 +15,7 @@ from stylegen.files import exclusive, write_text
 
 _SETTINGS = "settings"  # of an interrupted call
 _PLAN = "plan.json"  # where its files go
-_LONG = 100  # bytes of a name in that of a hidden folder
+_LONG = 100  # bytes that a hidden folder's name takes from another name
 
 
 def check_writable(out: Path, several: bool, setting: str) -> None:

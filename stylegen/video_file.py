@@ -21,7 +21,7 @@ MAX_AUDIO_SECONDS = 3600  # samples are in memory, 1.4 GB at most
 _CRF = 17  # x264's constant quality, close to lossless for the eye
 _BITS_PER_PIXEL = 0.3  # of encoders without constant quality
 _THREADS = 4  # x264's output depends on their number
-# The first one that the installed FFmpeg contains; then those of macOS and Windows.
+# The first one that the installed FFmpeg contains; then the encoders of macOS and Windows.
 _ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf")
 _BT709 = 1  # of matrix, primaries and transfer function (ITU-T H.273); also limited range, in FFmpeg's numbers
 _FULL_RANGE = 2

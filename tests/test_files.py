@@ -35,7 +35,7 @@ def test_an_error_keeps_the_old_content(tmp_path: Path, options: dict[str, bool]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no umask there")
-def test_the_mode_is_that_of_any_new_file(tmp_path: Path) -> None:
+def test_the_mode_equals_any_new_files(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with replacing(tmp_path / "x") as partial:
         partial.unlink()

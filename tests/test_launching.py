@@ -54,7 +54,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def test_the_result_is_that_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_comes_from_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert launch(work, "return", tmp_path, processes=2, hint=HINT) == "0 2 3 1"
 

@@ -104,7 +104,7 @@ def augment_requests(purpose: str, noise_shape: Sequence[int] | None = None) -> 
 
 
 def augment_inputs(purpose: str, numbers: Mapping[str, Tensor]) -> AugmentInputs:
-    """Collects the results of `augment_requests(purpose)`, among those of other requests."""
+    """Collects the results of `augment_requests(purpose)` among the results of all requests."""
     planes = [value for name, value in numbers.items() if name.startswith(f"{purpose}/{_IMAGE_NOISE}")]
     return AugmentInputs(
         gates=numbers[f"{purpose}/augment/gates"],

@@ -1,6 +1,6 @@
 """Peak memory of a training step from its shapes, without allocating it; `bench what=memory`.
 
-One step runs on fake tensors, which have a shape and no memory. The peak is that of all live tensors: weights, G_ema,
+One step runs on fake tensors, which have a shape and no memory. The peak counts all live tensors: weights, G_ema,
 gradients, Adam's moments, activations saved for the backward pass, and temporary results. It is linear in the number
 of images, so two small batches predict every other. Workspaces of libraries and fragmentation come in addition. A
 compiled step is predicted, and measured by what=memory, in eager mode.
@@ -70,7 +70,7 @@ class MemoryModel:
         unit: images of the smallest part, the groups of minibatch statistics and regularizers.
         whole: (fixed, per image) of a step whose batch is one part.
         parts: the same for several parts, which keep gradients while the next part is computed.
-        waiting: of one image outside the current part.
+        waiting: bytes for each image outside the current part.
     """
 
     unit: int

@@ -25,11 +25,11 @@ _HEAD = ("phase", "every", "GFLOP/image", "GB/image", "FLOP/byte", "ms/image, FL
 
 @dataclass(frozen=True)
 class PhaseBound:
-    """Of a phase when it is due, per image.
+    """Least time of a phase on the steps that run it, per image.
 
     Attributes:
-        interval: in steps.
-        flops, bytes: of all operations; bytes are those of arguments and results.
+        interval: steps from one run of the phase to the next.
+        flops, bytes: sums over all operations; bytes of arguments and results.
         compute_seconds: flops at the rate of matrix products: all else fused and free.
         memory_seconds: bytes at the rate of copies.
         operation_seconds: the sum over operations of the larger of the two: no fusion.

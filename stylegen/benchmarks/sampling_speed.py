@@ -20,11 +20,11 @@ from stylegen.runs.build import new_generator
 
 @dataclass(frozen=True)
 class SamplingCost:
-    """Of one call with `batch_size` seeds.
+    """Time and memory of one call with `batch_size` seeds.
 
     Attributes:
         seconds: one value for each repetition.
-        peak_bytes: of memory, above that before.
+        peak_bytes: peak memory minus the memory in use before the call.
     """
 
     batch_size: int

@@ -27,10 +27,10 @@ _WARM_UP = 2  # steps; the first one allocates the optimizers' state, and compil
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """Of a phase when it is due, for the batch of one process.
+    """Cost of a phase on the steps that run it, for the batch of one process.
 
     Attributes:
-        interval: in steps.
+        interval: steps from one run of the phase to the next.
         seconds: one value for each repetition.
         operations, flops: see `OperationCounts`.
         profile: seconds by operation, and outside of them, in one repetition with PyTorch's profiler.
@@ -48,13 +48,13 @@ class PhaseCost:
 
 @dataclass(frozen=True)
 class StepCost:
-    """Of a step, with phases at their intervals.
+    """Cost of a step, with phases at their intervals.
 
     Attributes:
         batch_size: images of one process.
         first_seconds: seconds of the first step, with compilation.
-        peak_bytes: of memory, above that before the networks were built; None where the process reuses memory that an
-            earlier configuration has freed.
+        peak_bytes: peak memory minus the memory in use before the networks were built; None where the process reuses
+            memory that an earlier configuration has freed.
     """
 
     batch_size: int
@@ -188,7 +188,7 @@ class _Running:
         return profile(activities=activities)
 
     def _launches(self) -> dict[str, int]:
-        """Kernels by phase, and of the rest: those of a step without those of its phases."""
+        """Kernels by phase, and of the rest: kernels of a step outside its phases."""
         self.step.watch = nullcontext
         with _without_stderr(), self._profile() as whole:
             self._one_step()

@@ -41,9 +41,9 @@ class Subject:
 
     Attributes:
         label: the overrides, as typed.
-        settings: settings of `train`.
+        settings: the checked settings of `train`.
         dataset: its images.
-        threads: threads of PyTorch on the CPU.
+        threads: PyTorch's number of CPU threads.
         compiled: whether the main phases are compiled.
         notes: why `threads=auto` and `compile=auto` chose these two.
     """

@@ -29,7 +29,7 @@ class Converted:
     Attributes:
         model: the networks.
         sha256: SHA-256 of the source file.
-        snapshot: snapshot of G_ema.
+        snapshot: the new .safetensors file with G_ema.
         weights: G, D and G_ema for `init=`; None if the source has no D.
     """
 

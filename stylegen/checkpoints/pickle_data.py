@@ -28,7 +28,7 @@ class Record:
     """An object of a foreign class, as names and values.
 
     Attributes:
-        module, name: of its class.
+        module, name: full name of its class.
         args: arguments of its constructor or reduce function.
         state: usually its `__dict__`; None if it has none.
     """
@@ -51,7 +51,7 @@ class Budget:
     """Limits that hold for a whole file, nested pickles included.
 
     Args:
-        file_size: in bytes; tensors may take twice that, and as much again as views.
+        file_size: bytes; tensors may take twice as many, and as many again as views.
     """
 
     def __init__(self, file_size: int) -> None:

@@ -23,10 +23,10 @@ class PublishedModel:
     """A file of trained networks.
 
     Attributes:
-        url: URL of the file.
+        url: address of the download.
         data: what it was trained on.
-        resolution: in pixels.
-        fid: as published for this file, with the paper; empty if the authors give none.
+        resolution: side of its images in pixels.
+        fid: the published value for this file, with the paper; empty if the authors give none.
         network: "stylegan1", "stylegan2" or "stylegan3".
         saved_as: name of the file if the URL does not end in it. Then only a browser can download it.
     """

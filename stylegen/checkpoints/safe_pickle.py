@@ -39,9 +39,9 @@ class Machine:
     """Interprets one pickle.
 
     Args:
-        reader: at the start of a pickle; left behind its end.
+        reader: the file, positioned at the start of a pickle; left behind its end.
         table: (module, name) -> function(budget, *args) that makes the value.
-        budget: budget of the file.
+        budget: limits shared by all pickles of the file.
         persistent: value of a persistent id; None refuses them.
 
     Raises:

@@ -126,7 +126,7 @@ def _resolution_of(name: str, slots: Sequence[int] = (), last: int = 4) -> int:
 
     Args:
         slots: resolution of each style slot, for StyleGAN3: of the input and of each layer.
-        last: of the image, for the RGB layer of R3GAN.
+        last: resolution of the image, for the RGB layer of R3GAN.
     """
     parts = name.split(".")
     if parts[0] != "synthesis":

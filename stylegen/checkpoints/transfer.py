@@ -38,7 +38,7 @@ class TrainedWeights:
     """Weights to initialize networks with.
 
     Attributes:
-        path: path of the file.
+        path: the snapshot or checkpoint with these weights.
         networks: state dicts of "G", "D", "G_ema"; a snapshot has no "D".
         settings: name and constructor arguments of "generator" and "discriminator", if known.
         images_seen: number of images at a run's checkpoint, else None.
@@ -121,7 +121,7 @@ def label_dependent(build: Callable[[int], nn.Module], num_classes: int = 0) -> 
     Args:
         build: number of classes -> network, or UserError for a number that the network does not support; called on the
             meta device, without memory for weights.
-        num_classes: of the run; compared with one more, and with 0, 1 and 2.
+        num_classes: classes of the run, 0 for none; compared with one more, and with 0, 1 and 2.
     """
     shapes = []
     for classes in sorted({0, 1, 2, num_classes, num_classes + 1}):
@@ -141,8 +141,8 @@ def transfer(
 
     Args:
         networks: "G", "D" and "G_ema".
-        labels: for each network, names of the label-dependent tensors.
-        settings: settings of "generator" and "discriminator", compared with the settings of the weights.
+        labels: names of each network's label-dependent tensors.
+        settings: name and constructor arguments of "generator" and "discriminator", compared with the weights' own.
 
     Raises:
         UserError: a tensor that does not depend on the labels is missing, extra or of another shape, or a setting that

@@ -31,7 +31,7 @@ def auto_settings(
     If the number of devices is not a power of two, the batch is rounded down to a multiple of devices * group.
 
     Args:
-        resolution: resolution of the images.
+        resolution: side of the images in pixels.
         devices: processes that share the batch.
         batch_size: overrides the derived one; gamma, EMA and group follow from it (unlike StyleGAN2-ADA).
         half: use float16, as the published settings do.

@@ -1,4 +1,4 @@
-"""`bench what=train experiment=NAME batch_size=8 repetitions=20`: bench's own settings and those of `train`.
+"""`bench what=train experiment=NAME batch_size=8 repetitions=20`: bench's own settings and the settings of `train`.
 
 No name is a setting of both, so the name decides. Imports no torch.
 """
@@ -15,7 +15,7 @@ TRAINS = ("train", "sample", "memory", "roofline")  # values of `what` that meas
 
 
 def gather_training(overrides: Sequence[str]) -> list[str]:
-    """The overrides of `bench`: those of `train` are moved into set="..."."""
+    """The overrides of `bench`, with settings of `train` moved into set="..."."""
     own = {field.name for field in dataclasses.fields(BenchSettings)}
     what = [override.partition("=")[2] for override in overrides if key_of(override) == "what"]
     if not what or what[-1] not in TRAINS:

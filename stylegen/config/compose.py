@@ -36,7 +36,7 @@ def compose_config(verb: str, overrides: Sequence[str]) -> Any:
 
     Args:
         verb: root file in conf/.
-        overrides: as typed, `key=value` and `group=option`.
+        overrides: `key=value` and `group=option`, as typed.
 
     Raises:
         UserError: an override that Hydra or the schema refuses, with the nearest names.

@@ -25,7 +25,7 @@ class InitialNetworks:
 
     Attributes:
         settings: name and constructor arguments of "generator", and of "discriminator" if the file holds one.
-        resolution, channels: of their images; None if unknown.
+        resolution, channels: size of their images; None if unknown.
         num_classes: number of classes of their labels; 0 for none.
     """
 

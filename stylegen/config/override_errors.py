@@ -21,7 +21,7 @@ def explain(verb: str, overrides: Sequence[str], error: Exception, chosen: DictC
     """The error of a composition on one line, with the override and the nearest known names.
 
     Args:
-        overrides: as typed.
+        overrides: `key=value` and `group=option`, as typed.
         chosen: the composition without the settings among the overrides.
     """
     cause = error.__cause__

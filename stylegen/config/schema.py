@@ -125,7 +125,7 @@ def check_config(verb: str, config: Mapping[str, Any]) -> None:
     """Raise UserError for a setting that is unknown, deleted, of another type or outside its bounds.
 
     Args:
-        config: as plain values; "???" for a missing value.
+        config: tree of plain values; "???" for a missing value.
     """
     groups = groups_of(verb)
     for section, known in sections_of(verb, config).items():

@@ -18,7 +18,7 @@ class Section(NamedTuple):
 
     Attributes:
         parts: constructors; their arguments are the settings of this section, except those in `without`.
-        options: for a choice by `name`: further constructors, by name.
+        options: further constructors by name, for a choice by `name`.
         kind: "group", "choice", "several" or "inline".
         optional: an empty section becomes None.
         free: all its settings may change when a run is resumed.

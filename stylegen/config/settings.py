@@ -137,8 +137,8 @@ class ExportSettings:
     )
     license: str | None = setting(
         None,
-        help="huggingface: identifier of the model's license, such as cc-by-4.0; null for that of a packaged model, "
-        "cc-by-sa-4.0, and else none in the model card",
+        help="huggingface: identifier of the model's license, such as cc-by-4.0; null for cc-by-sa-4.0 if the "
+        "model is a packaged one, and else none in the model card",
         quoted=True,
     )
 

@@ -34,7 +34,7 @@ def compose_train(overrides: Sequence[str]) -> TrainSettings:
     """The settings of one `train` command.
 
     Args:
-        overrides: as typed, without flags.
+        overrides: `key=value` and `group=option`, as typed, without flags.
 
     Raises:
         UserError: a bad override; data that cannot be opened; a damaged config.yaml.

@@ -2,7 +2,7 @@
 
 On NVIDIA GPUs they are StyleGAN2-ADA's (`conf/experiment/auto.yaml` and `stylegen.config.auto`). Elsewhere they are
 `conf/experiment/auto_cpu.yaml`, with the resolution, widths, R1 and augmentation of `_on_a_cpu`. With `init=`, the
-networks, resolution and channels are those of the trained weights. What the user gives is kept. `--cfg job` prints the
+networks, resolution and channels come from the trained weights. What the user gives is kept. `--cfg job` prints the
 values, `config.yaml` records them, and a continued run does not choose again.
 """
 
@@ -56,7 +56,7 @@ def user_dataset_overrides(overrides: Sequence[str], values: Mapping[str, Any]) 
     """The overrides with the settings chosen for these images; unchanged if no automatic experiment applies.
 
     Args:
-        overrides: as typed.
+        overrides: `key=value` and `group=option`, as typed.
         values: the same by key, parsed; `data.path` is the one of `data=NAME` if that has one.
 
     Raises:
@@ -97,11 +97,11 @@ def _is_given(key: str, given: Collection[str]) -> bool:
 def choose(
     survey: Survey, recipe: str, given: Mapping[str, Any], networks: InitialNetworks | None = None
 ) -> dict[str, Any]:
-    """Settings by key, in addition to those of the experiment.
+    """Settings by key, in addition to the experiment's.
 
     Args:
         given: the user's settings.
-        networks: networks of `init`.
+        networks: the trained networks that `init=` names; None for new ones.
     """
     networks, on_cpu = networks or InitialNetworks(), recipe == RECIPES["cpu"]
     processes = int(given.get("trainer.devices") or 1) * int(given.get("trainer.num_nodes") or 1)

@@ -47,14 +47,14 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             `prepare` does, into the cache folder on first use. null uses the images as they are stored.
         labeled: keep the labels of this many images, as many of each class, chosen by `subset_seed`; others are zeros.
             Every second training image is a labeled one.
-        cache: where decoded pixels are kept. auto: in memory below 2 GiB, else memmap if a disk has room, else off.
+        cache: place of the decoded pixels. auto: in memory below 2 GiB, else memmap if a disk has room, else off.
             memmap: in a file beside the dataset or in the cache folder, built on first use. device: on the training
             device. off: nowhere; images are decoded on each access.
 
     Attributes:
         spec: resolution, channels, and width of the labels (0 without `use_labels`).
-        name: from the metadata, else the name of the file or folder.
-        class_names: from the metadata, or None.
+        name: the metadata's, else the name of the file or folder.
+        class_names: the metadata's, in the order of the class indices; None without.
         num_images: number of images, without mirror images.
         labeled: int64 [L], the images with labels; None for all.
 

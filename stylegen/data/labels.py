@@ -54,12 +54,12 @@ def select(
     """Numbers of the images to use, in ascending order.
 
     Args:
-        labels: labels of all images.
-        class_names: in the order of the class indices, if the dataset has them.
+        labels: one entry per image; None for an image without a label.
+        class_names: names in the order of the class indices; None if the dataset has none.
         classes: names or indices. Selects images of these classes, or with one of these entries of the vector
             above 0. None selects all.
         max_images: size of a random subset of these; larger subsets with the same seed contain smaller ones.
-        setting: with the classes, for error messages.
+        setting: name of the setting with the classes, for error messages.
 
     Raises:
         UserError: an unknown class; `classes` for a dataset without labels; an empty selection.

@@ -10,8 +10,8 @@ from stylegen.metrics.protocol.registry import better_direction
 # D's certainty, the geometric mean of the probability that it gives the right answer, is 0.5 if it cannot distinguish
 # real from generated images, and 1 if it never errs. At 0.95 an image of G changes D's answer once in twenty times.
 WINNING = 0.95
-# Within 0.01 of guessing, D's gradient is noise. Below 0.25 = 0.5^2 its loss is more than twice that of a D that always
-# answers 0: its last steps made it worse than no D at all.
+# Within 0.01 of guessing, D's gradient is noise. Below 0.25 = 0.5^2 its loss is more than twice the loss of a D whose
+# logits are 0: its last steps made it worse than no D at all.
 GUESSING = 0.51
 DIVERGED = 0.25
 # exp(-87) is about the smallest normal float32: beyond it, a logit on the right side has no gradient left in D's loss.

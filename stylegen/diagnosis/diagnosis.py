@@ -66,7 +66,7 @@ def diagnose(run: str, count: int, device: torch.device) -> Diagnosis:
 
     Args:
         count: samples of each snapshot, to compare their diversity with the data's; 0 for none.
-        device: device of the generator.
+        device: GPU or CPU that runs the generator.
 
     Raises:
         UserError: not a run, or damaged records.

@@ -16,12 +16,12 @@ class DataFacts:
     Attributes:
         num_images: without mirror images.
         checked: images compared for repetitions.
-        repeated: of these, how many have the same pixels as an earlier one.
+        repeated: number of these with the same pixels as an earlier one.
         effective: n^2 / sum c^2 for n images, each of which has c copies with itself: the number of different images
             that would repeat as often in pairs of draws (Kish's effective sample size).
         example: names of two such images; None without.
         class_counts: images of each class; empty without classes.
-        class_names: in the order of the classes, or None.
+        class_names: names in the order of the class indices, or None.
     """
 
     num_images: int
@@ -43,8 +43,8 @@ class SampleFacts:
 
     Attributes:
         kimg: training length of the snapshot.
-        spread: of the mean distance of all pairs.
-        nearest: of the median distance from the nearest other image.
+        spread: ratio of the mean distances of all pairs.
+        nearest: ratio of the median distances from the nearest other image.
         class_spread: class -> `spread` within it, for the first classes with at least two images.
     """
 

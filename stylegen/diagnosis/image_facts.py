@@ -98,7 +98,7 @@ class Diversity:
     Args:
         data: the training images.
         count: samples to generate, and images to compare them with.
-        device: device of the generator.
+        device: GPU or CPU that runs the generator.
     """
 
     def __init__(self, data: ImageDataset, count: int, device: torch.device) -> None:

@@ -32,7 +32,7 @@ def open_run(path: str | Path) -> tuple[RunFolder, TrainSettings]:
 
 
 def plain_settings(settings: TrainSettings) -> dict[str, Any]:
-    """The settings by dotted key; those of an absent regularizer or augmentation are missing."""
+    """The settings by dotted key, without settings of absent regularizers and augmentations."""
     return flatten(as_dict(settings))
 
 

@@ -23,7 +23,7 @@ def samples_collapse(evidence: Evidence) -> list[Finding]:
     elif last.nearest < REPEATING:
         text = (
             f"Samples repeat each other: at {last.kimg:g} kimg the distance of the nearest other sample is "
-            f"{last.nearest:.2f} of that of real images."
+            f"{last.nearest:.2f} of the data's."
         )
         limit = f"median distance of the nearest other sample below {REPEATING:g} of the data's"
     elif last.spread < FALLEN * best.spread:
@@ -31,7 +31,7 @@ def samples_collapse(evidence: Evidence) -> list[Finding]:
             f"Samples have lost diversity: their mean distance was {best.spread:.2f} of the data's at {best.kimg:g} "
             f"kimg, and is {last.spread:.2f} at {last.kimg:g} kimg."
         )
-        limit = f"mean distance below {FALLEN:g} of that of an earlier snapshot"
+        limit = f"mean distance below {FALLEN:g} of an earlier snapshot's"
     else:
         return []
     fix = "Remove the cause above; without one, use a larger regularizers.r1.gamma and a lower optimizer.g_lr"
@@ -39,10 +39,7 @@ def samples_collapse(evidence: Evidence) -> list[Finding]:
 
 
 def _alike(facts: SampleFacts) -> str:
-    return (
-        f"Samples are alike: at {facts.kimg:g} kimg their mean distance is {facts.spread:.2f} of that of the training "
-        "images."
-    )
+    return f"Samples are alike: at {facts.kimg:g} kimg their mean distance is {facts.spread:.2f} of the data's."
 
 
 def classes_collapse(evidence: Evidence) -> list[Finding]:
@@ -60,7 +57,7 @@ def classes_collapse(evidence: Evidence) -> list[Finding]:
             "class_collapses",
             "failure",
             f"Samples of one class are alike at {last.kimg:g} kimg: {classes} of the distance of its images.",
-            f"mean distance in a class below {COLLAPSED:g} of that of its images",
+            f"mean distance in a class below {COLLAPSED:g} of its images'",
             "Add images of the class, or prepare the dataset again without it",
             {"classes": dict(alike)},
         )

@@ -16,9 +16,9 @@ class Format:
     """A format of `export`.
 
     Args:
-        suffix: suffix of its file; empty for a folder.
+        suffix: end of its file's name; empty for a folder.
         write: writes the new file or folder at a path, and returns lines of text about it.
-        settings: those of `input`, `noise` and `license` that it uses.
+        settings: which of `input`, `noise` and `license` it uses.
     """
 
     suffix: str

@@ -24,7 +24,7 @@ class Source:
         snapshot: see `load_snapshot`.
         input: "z" for latents, psi and, of a conditional network, labels; "ws" for styles.
         noise: "const" for the noise stored with the weights, or "none".
-        license: identifier for a model card, such as "cc-by-4.0"; None for that of a packaged model, or none.
+        license: identifier for a model card, such as "cc-by-4.0"; None for a packaged model's own, or none.
         out: path of the result, for messages.
     """
 

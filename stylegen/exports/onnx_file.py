@@ -19,7 +19,7 @@ _LARGEST = 2**31 - 2**20  # bytes of a protobuf message, with room for the graph
 def write_onnx(source: Source, path: Path) -> list[str]:
     """Write `path` with the inputs of `LatentFunction` or `StyleFunction` and the output `image`.
 
-    Metadata entries are those of `Source.function`, texts as they are and other values as JSON.
+    Metadata entries come from `Source.function`, texts as they are and other values as JSON.
 
     Raises:
         UserError: a missing package, weights above 2 GiB, or a difference above the limit.

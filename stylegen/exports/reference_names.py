@@ -1,4 +1,4 @@
-"""Our names and settings -> those of the published code: the reverse of the tables in checkpoints/importers.
+"""Our names and settings -> the published code's: the reverse of the tables in checkpoints/importers.
 
 Parameters keep their values. FIR filters, which our snapshots do not hold, are added, so that `load_state_dict` is
 strict.
@@ -31,7 +31,7 @@ class Reference:
 
     Attributes:
         program: the code, and the call that constructs the network.
-        arguments: arguments of the constructor.
+        arguments: keyword arguments of this call.
         tensors: its state dict.
     """
 

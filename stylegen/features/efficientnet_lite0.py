@@ -46,8 +46,8 @@ class Layer:
 
     Args:
         conv, norm: their names in the weights file.
-        shape: shape of the kernel, [out, in / groups, k, k].
-        stride: stride of the convolution.
+        shape: [out, in / groups, k, k], of the kernel.
+        stride: 1 or 2.
         relu: whether ReLU6 follows.
     """
 

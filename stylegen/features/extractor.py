@@ -44,7 +44,7 @@ class PairDistance(Protocol):
     """A frozen network that measures the perceptual distance of two images.
 
     Attributes:
-        name, weights_id, recipe: as for `FeatureExtractor`.
+        name, weights_id, recipe: see `FeatureExtractor`.
         dim: 1, the distance.
     """
 
@@ -62,7 +62,7 @@ def chunk_size(device: torch.device, on_cpu: int, pixels: int) -> int:
     """Images at a time: `on_cpu`, whose maps nearly fit its caches; on other devices up to 128, if memory allows.
 
     Args:
-        pixels: of an image.
+        pixels: number of pixels of an image.
     """
     return on_cpu if device.type == "cpu" else max(on_cpu, min(_IMAGES_PER_CHUNK, _PIXELS_PER_CHUNK // pixels))
 

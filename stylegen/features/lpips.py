@@ -31,9 +31,9 @@ class _Distance:
     """The formula above.
 
     Args:
-        kernels, biases: of the 13 convolutions.
+        kernels, biases: parameters of the 13 convolutions.
         layers: w_l, float [C_l] each.
-        device: where to run.
+        device: device of the parameters; images are moved to it.
     """
 
     dim = 1

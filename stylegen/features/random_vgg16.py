@@ -40,7 +40,7 @@ class RandomVGG16:
     2 / fan_in) (He et al. 2015, eq. 10), biases 0. Features: the map after the last pooling, averaged over positions.
 
     Args:
-        device: where to run. CPU and GPU differ by rounding only, because the weights are the same.
+        device: CPU and GPU differ by rounding only, because the weights are the same.
     """
 
     name = "random_vgg16"

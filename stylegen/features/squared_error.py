@@ -8,7 +8,7 @@ class SquaredError:
     """Sum of squared differences, and the number of values in it.
 
     Attributes:
-        name, weights_id, dim, recipe: as for `FeatureExtractor`.
+        name, weights_id, dim, recipe: see `FeatureExtractor`.
     """
 
     name, weights_id, dim = "squared_error", "none", 2

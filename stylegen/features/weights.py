@@ -20,7 +20,7 @@ class PublishedWeights:
     Args:
         filename: its name in the weights folders.
         megabytes: its size.
-        url: where to download it; None if only a package contains it.
+        url: address of the download; None if only a package contains the file.
         sha256: its SHA-256; not needed if the file's name ends in its first digits.
         package, member: a Python package that contains the file, and the file's path in it. The package's code is never
             imported.

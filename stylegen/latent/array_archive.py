@@ -16,8 +16,8 @@ class Chunks:
     """An array in parts along its first axis.
 
     Args:
-        shape: shape of the whole array.
-        dtype: dtype of all parts.
+        shape: [N, ...], of the whole array.
+        dtype: the parts' common type.
         parts: arrays, in order.
     """
 

@@ -26,7 +26,7 @@ class DirectionSearch:
 
     Args:
         snapshot: the generator.
-        sampler: sampler of its images; its labels are those of the sampled w.
+        sampler: generates its images; its labels apply to the sampled w.
         layers: style slots.
         w_samples: number of w for components and standard deviations.
         settings: recorded in `info`.

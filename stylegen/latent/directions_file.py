@@ -70,9 +70,9 @@ class Directions:
         """ws + strength * scale * direction, in `layers`: [N, L, w_dim] -> [N, L, w_dim].
 
         Args:
-            ws: after truncation, which would shorten the step.
-            index: of the direction.
-            strength: in standard deviations of w along the direction; 0 is the identity.
+            ws: truncated styles; truncation after the step would shorten it.
+            index: number of the direction, from 0.
+            strength: standard deviations of w along the direction; 0 is the identity.
             layers: style slots to move, possibly with weights; None for the direction's own.
         """
         step = (self.vectors[index] * (self.scales[index] * strength)).to(ws)

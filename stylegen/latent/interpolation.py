@@ -62,7 +62,7 @@ def cubic(points: Tensor, times: Tensor, t: Tensor) -> Tensor:
 
         (1 + 2u)(1 - u)^2 p1 + u^2 (3 - 2u) p2 + h u (1 - u)^2 v1 - h u^2 (1 - u) v2
 
-    The velocity at a point is that of the parabola through it and its neighbors. With the lengths g and h of the
+    The curve has the velocity of the parabola through a point and its neighbors. With the lengths g and h of the
     intervals before and after it, and the slopes c and d of the chords:
 
         v = (h c + g d) / (g + h)
@@ -74,7 +74,7 @@ def cubic(points: Tensor, times: Tensor, t: Tensor) -> Tensor:
         points: [K, ...].
         times: increasing; [K], K at least 2, for an open curve; [K + 1] for a closed one, which is back at point 0 at
             the last of them.
-        t: [T], within `times`; that of a closed curve is periodic.
+        t: [T], within `times`; any values for a closed curve, which is periodic.
 
     Returns:
         [T, ...]; exactly the points at their times.

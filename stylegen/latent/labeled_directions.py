@@ -134,8 +134,8 @@ class LabeledSpace:
     """A boundary in w and the same distinction in the space of images.
 
     Attributes:
-        boundary: boundary of w, between images of both kinds.
-        classifier: classifier of features.
+        boundary: hyperplane in w between images of both kinds.
+        classifier: hyperplane between the features of both kinds.
     """
 
     boundary: Boundary
@@ -147,7 +147,7 @@ class Labeler:
     """Finds the boundary in w between two sets of examples.
 
     Args:
-        sampler: its psi is that of the sampled images.
+        sampler: its psi truncates the sampled images.
         features: space of the classifier.
         options: see `LabelOptions`.
         progress: called after each chunk of images.

@@ -24,8 +24,8 @@ class Latents:
 
     Attributes:
         ws: [N, L, w_dim].
-        names: names of the images.
-        info: where they come from.
+        names: one per row of `ws`, such as the images' paths.
+        info: origin of the styles.
     """
 
     ws: Tensor

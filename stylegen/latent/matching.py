@@ -26,11 +26,11 @@ class Matching:
     """The distance of two images that is minimized: perceptual + pixel_weight * pixels.
 
     pixels = mean over scales of the mean squared difference, each scale half the last, down to 8 px. The perceptual
-    distance is that of images reduced to 256 px, if they are larger.
+    distance is measured on images reduced to 256 px, if they are larger.
 
     Args:
         perceptual: such as LPIPS.
-        pixel_weight: of the differences of pixels, in [-1, 1].
+        pixel_weight: factor on the differences of pixels, which are in [-1, 1].
     """
 
     perceptual: Embedding

@@ -1,4 +1,4 @@
-"""Style mixing: styles of one image replaced, or partly replaced, by those of another."""
+"""Style mixing: styles of one image replaced, or partly replaced, by another image's."""
 
 import math
 import re

@@ -38,10 +38,10 @@ class Model(LoadedGenerator):
 
     Attributes:
         generator: the network, in evaluation mode; parameters need no gradients.
-        path: path of the snapshot.
+        path: the snapshot's file.
         info: recorded at training, such as images_seen, dataset, class_names.
-        seed_source: of z, "stylegen" or "numpy"; may be set. Imported networks have "numpy": a seed of NVIDIA's figures
-            gives the same image here.
+        seed_source: random numbers of z, "stylegen" or "numpy"; may be set. Imported networks have "numpy": a seed of
+            NVIDIA's figures gives the same image here.
 
     Raises:
         stylegen.errors.UserError: by all methods, for a seed, class, layer or device that does not exist.
@@ -208,7 +208,7 @@ class Model(LoadedGenerator):
             images: a path of an image, folder or archive, or a Pillow image: cropped and resized as the training
                 images; or a tensor [N, C, H, W] of the model's size, uint8 or float in [-1, 1].
             space: "w+", one w for each layer, or "w", one for all layers.
-            steps: in each of the two.
+            steps: optimization steps in W, and again in W+.
             starts: number of w, of which the nearest is the start.
             label: class of these w; None for all classes.
         """

@@ -89,7 +89,7 @@ def check_movable(generator: StyleGenerator, setting: str) -> None:
     if not generator.takes_transform:
         raise UserError(
             setting,
-            rule=f"this network is {generator.name}, whose input is fixed; that of StyleGAN3 can be moved",
+            rule=f"this network is {generator.name}, whose input is fixed; StyleGAN3's can be moved",
             fix=f"Omit {setting.partition('=')[0]}, or use a StyleGAN3 snapshot",
         )
 

@@ -89,7 +89,7 @@ def project_images(
 
     Args:
         space: one of `SPACES`.
-        labels: labels of the w among which the search starts.
+        labels: classes of the w among which the search starts; None for all classes.
         batch_size: images at a time.
 
     Raises:

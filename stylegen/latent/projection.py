@@ -44,7 +44,7 @@ class ProjectionOptions:
     Args:
         steps: steps in W, and again in W+, for each batch of images.
         learning_rate: Adam's; rises linearly in the first 5 % of the steps, falls as a cosine in the last 25 %.
-        w_noise: standard deviation of the noise on w at the start, relative to that of w.
+        w_noise: standard deviation of the noise on w at the start, relative to the standard deviation of w.
         noise_weight: weight of the noise inputs' autocorrelation.
         tuning_steps: steps of pivotal tuning of the generator, for each batch of images.
         tuning_rate: learning rate of pivotal tuning.
@@ -82,7 +82,7 @@ class Projector:
     watch: Callable[[Tensor], None] | None = None
 
     def counted(self, part: int, parts: int) -> "Projector":
-        """A projector that reports its steps as those of one of several parts."""
+        """A projector that reports its steps as one of several parts."""
         if self.progress is None:
             return self
         return dataclasses.replace(self, progress=partial(_report_part, self.progress, part, parts))

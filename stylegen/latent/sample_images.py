@@ -36,7 +36,7 @@ class SampleImages:
 
     Args:
         seeds: distinct.
-        suffix: of the output, in `FORMS`. A .zip is a dataset of `python train.py`; an .npz has the images as `arr_0`
+        suffix: file type, in `FORMS`. A .zip is a dataset of `python train.py`; an .npz has the images as `arr_0`
             [N, H, W, C], as common evaluation scripts read them.
         latents: write the styles, labels and seeds, which `latents=` reads: into the .npz, or a file of their own.
         class_names: names for the labels of a .zip.

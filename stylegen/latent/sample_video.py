@@ -27,16 +27,16 @@ class SampleVideo:
     """A walk. Tile i goes from seed to seed in part i of the seeds, and back to its first one if the walk is closed.
 
     The curve in w is `interpolation.cubic`: frames at a seed are the image of that seed, and the velocity is continuous
-    there. Random noise is that of the tile's first seed in all frames.
+    there. Random noise is keyed by the tile's first seed in all frames.
 
     Args:
-        seeds: seeds of all tiles.
+        seeds: each tile's seeds, tile after tile.
         tiles: number of tiles, each with as many seeds.
-        columns: columns of the tiles; None for a square.
+        columns: number of tiles side by side; None for a square.
         timing: frames per second, and the frame of each seed.
-        suffix: suffix of the file, in `SUFFIXES`.
-        motion: of the frames: its kind and size, see `latent.motion.frame_motions`; then one seed per tile is enough
-            for a loop.
+        suffix: type of the file, in `SUFFIXES`.
+        motion: kind and size of the frames' motion, see `latent.motion.frame_motions`; with it, one seed per tile is
+            enough for a loop.
 
     Raises:
         UserError: seeds that cannot be divided, a tile with fewer than two, or a timing that does not fit them.

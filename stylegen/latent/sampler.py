@@ -25,12 +25,12 @@ class Sampler:
     """Generates images; the image of a seed does not depend on the batch size.
 
     Args:
-        generator: in evaluation mode, on its device.
+        generator: the network, in evaluation mode, on its device.
         psi, cutoff: see `latent.truncation.truncate`.
         noise: "const" for the noise stored with the weights, "none", or "random" for noise keyed by the seed.
-        labels: labels of the seeds; None for a random class per seed.
+        labels: class or mixture of each seed; None for a random class per seed.
         batch_size: images per batch.
-        seed_source: of z, see `latents`; or styles [M, L, w_dim] of the seeds 0 to M - 1, such as projected ones.
+        seed_source: see `latents`; or styles [M, L, w_dim] of the seeds 0 to M - 1, such as projected ones.
         centers: [num_classes, w_dim], toward which images of a class are truncated; None for the mean of all w.
 
     Attributes:
@@ -91,7 +91,7 @@ class Sampler:
         Args:
             seeds: keys of random noise and of labels.
             psi, noise: override the sampler's settings.
-            motions: of the images, [N, 3, 3], after the sampler's.
+            motions: [N, 3, 3], motion of each image after the sampler's.
         """
         G = self.generator
         matrices, parts = self._transforms(motions, len(ws)), []
@@ -163,7 +163,7 @@ def check_noise(generator: StyleGenerator, noise: str, setting: str = "", fix: s
     """Raise UserError for a choice of noise, other than the default "const", with a network without noise inputs.
 
     Args:
-        setting: for the message.
+        setting: the setting as typed, for the message; empty for noise=`noise`.
     """
     if noise != "const" and not generator.has_noise:
         switched_off = not generator.settings.get("use_noise", True)

@@ -21,9 +21,9 @@ class StyleLayer:
     """A linear map of w.
 
     Attributes:
-        name: name of the module in the synthesis network.
+        name: key of the module in the synthesis network.
         slot: number of the style that it reads.
-        module: with `weight` [C, w_dim].
+        module: the layer, with `weight` [C, w_dim].
     """
 
     name: str
@@ -91,7 +91,7 @@ def read_styles(generator: StyleGenerator, ws: Tensor, noise: Noise = "const") -
 def synthesize_styles(
     generator: StyleGenerator, ws: Tensor, styles: Mapping[str, Tensor], noise: Noise = "const"
 ) -> Tensor:
-    """Images [N, C, H, W], about in [-1, 1], with some layers' styles in place of those of `ws`; differentiable.
+    """Images [N, C, H, W], about in [-1, 1], with some layers' styles replaced; differentiable.
 
     Args:
         ws: [N, L, w_dim], for all other layers.

@@ -23,7 +23,7 @@ class Soundtrack:
 
     Args:
         audio: the sound.
-        follows: of `audio_curves.CURVES`.
+        follows: a key of `audio_curves.CURVES`.
         reaction: 0 for constant speed, 1 for speed proportional to the curve.
     """
 
@@ -44,9 +44,9 @@ class Timing:
 
     Args:
         fps: frames per second.
-        frames: from one seed to the next; None for a walk as long as the sound.
-        keyframes: the second of each seed, from 0 up, in place of `frames`; for a closed walk also that of the return
-            to the first seed, which otherwise takes the mean of the other intervals.
+        frames: number of frames from one seed to the next; None for a walk as long as the sound.
+        keyframes: time of each seed in seconds, from 0 up, in place of `frames`; for a closed walk also the time of the
+            return to the first seed, which otherwise takes the mean of the other intervals.
         closed: return to the first seed, whose frame is not repeated; else end with the last.
         sound: varies the speed, from keyframe to keyframe, or from beginning to end if it determines the length.
     """
@@ -63,7 +63,7 @@ class Timing:
         return Fraction(str(self.fps))
 
     def keys(self, count: int) -> list[float]:
-        """The frame of each of `count` seeds, then that of the return if the walk is closed; the first is 0.
+        """The frame of each of `count` seeds, then the frame of the return if the walk is closed; the first is 0.
 
         Raises:
             UserError: keyframes that are not one increasing time for each seed, or a sound that is too short.

@@ -25,7 +25,7 @@ class WalkMeasure:
 
     Attributes:
         change: see above.
-        crossed: share of the seeds on the other side of a classifier that cross it: those of the negative side for
+        crossed: share of the seeds on the other side of a classifier that cross it: from the negative side for
             positive strengths, and the reverse; None without seeds on that side. Empty without a classifier.
     """
 
@@ -46,7 +46,7 @@ def measure_walks(
 
     Args:
         sampler: its psi truncates the unmoved w.
-        classifier: classifier of features.
+        classifier: boundary between features, whose crossings are counted; None counts none.
     """
     seeds = list(seeds)
     ws = sampler.truncated_ws(seeds)

@@ -58,7 +58,7 @@ class EqualizedConv2d(nn.Module):
     """Convolution, optionally with FIR resampling, then bias and activation.
 
     Args:
-        in_channels, out_channels, kernel_size: of the convolution; padding is kernel_size // 2.
+        in_channels, out_channels, kernel_size: see `torch.nn.Conv2d`; padding is kernel_size // 2.
         bias: False for none.
         activation: see `layers.activation`.
         up, down: resampling factor, 1 or 2.

@@ -46,8 +46,8 @@ class Loss(nn.Module, ABC):
         """-> scalar.
 
         Args:
-            fake: for generated images.
-            real: for real images, if `generator_sees_real`.
+            fake: D's outputs for generated images.
+            real: D's outputs for real images, if `generator_sees_real`.
         """
 
     @abstractmethod

@@ -19,7 +19,7 @@ class SemiSupervised(Loss):
         G: mean_h | E h(x) - E h(G(z)) |, with h the last hidden layer of D (feature matching)
 
     An image without label has a row of zeros. The first expectation is over labeled images, 0 without any, the second
-    over all real images as in the paper; the authors' code omits the labeled ones. Feature matching is that of the
+    over all real images as in the paper; the authors' code omits the labeled ones. Feature matching follows the
     code; the paper squares the distance.
 
     Args:

@@ -24,7 +24,7 @@ class Head(nn.Module, ABC):
 
     Args:
         widths: resolution -> feature maps of the discriminator; h has `widths[4]` entries.
-        channels: of the images.
+        channels: channels of the images, which a decoder reconstructs.
         num_classes: K.
         dim: width of the code of an autoencoder or bottleneck.
     """

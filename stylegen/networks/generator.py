@@ -80,7 +80,8 @@ class StyleGenerator(nn.Module):
         name: key in `networks.GENERATORS`.
         takes_transform: whether `synthesis` takes `transform`, a matrix [3, 3] or [N, 3, 3] that maps positions in the
             image to positions in the input.
-        resolution, channels, num_classes: of the final images and labels.
+        resolution, channels: size of the final images.
+        num_classes: width of the labels; 0 for an unconditional network.
         z_dim, w_dim, num_ws: widths of z and w, number of style slots.
         settings: every constructor argument, recorded by `build_generator`.
     """

@@ -61,7 +61,7 @@ class ResidualBlock(nn.Module):
     that the variance does not grow with the depth L (Zhang et al. 2019, Fixup, arXiv 1901.09321, section 3).
 
     Args:
-        sizes: sizes of its stage.
+        sizes: width C and groups of its stage.
         options: see `BlockOptions`.
 
     Shape: [N, C, H, W] -> the same.
@@ -85,7 +85,7 @@ class SynthesisStage(nn.Module):
 
     Args:
         in_channels: width of the stage before; None for the first, which does not up-sample.
-        sizes: sizes of this stage.
+        sizes: width O, number of blocks, groups.
         options: see `BlockOptions`.
 
     Shape: [N, I, r / 2, r / 2] -> [N, O, r, r].
@@ -122,7 +122,7 @@ class Synthesis(StyleSynthesis):
     Attributes:
         num_ws: 1: the latent is used once, at 4 px.
         noise_sizes: empty.
-        stages: as given.
+        stages: the argument.
     """
 
     def __init__(self, w_dim: int, img_channels: int, stages: dict[int, StageSizes], options: BlockOptions) -> None:

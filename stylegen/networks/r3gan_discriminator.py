@@ -33,7 +33,7 @@ class DiscriminatorStage(nn.Module):
     """One resolution r: residual blocks, then bilinear down-sampling and a 1x1 convolution if the width changes.
 
     Args:
-        sizes: sizes of this stage, width I.
+        sizes: width I, number of blocks, groups.
         out_channels: width O of the next one.
         options: see `BlockOptions`.
 

@@ -52,7 +52,7 @@ class StyleLayer(nn.Module):
     """Convolution, noise, bias, leaky ReLU, then style (figure 1b).
 
     Args:
-        resolution: resolution of the output.
+        resolution: side of the output in pixels.
         in_channels: 0 for the first layer, which has no convolution.
         out_channels: width O.
         up: 1 or 2; an up-sampling convolution is followed by the blur.
@@ -86,7 +86,7 @@ class SynthesisBlock(nn.Module):
     """One resolution: two layers, the first up-sampling (except at 4x4), and an RGB layer.
 
     Args:
-        resolution: resolution of the output.
+        resolution: side of the output in pixels.
         in_channels: channels of the previous block; 0 for the 4x4 block.
         out_channels: width O.
         options: see `LayerOptions`.

@@ -60,7 +60,7 @@ class DiscriminatorBlock(nn.Module):
     """One resolution: two 3x3 convolutions, the second after a blur and with stride 2.
 
     Args:
-        resolution: resolution of the input.
+        resolution: side of the input in pixels.
         in_channels, out_channels: widths I, O.
         options: see `LayerOptions`.
     """

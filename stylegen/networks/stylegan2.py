@@ -50,7 +50,7 @@ class StyledConv(nn.Module):
     """Affine style, modulated 3x3 convolution, noise, bias, activation (figure 2c).
 
     Args:
-        resolution: resolution of the output.
+        resolution: side of the output in pixels.
         in_channels, out_channels: widths I, O.
         up: 1 or 2.
         options: see `LayerOptions`.
@@ -110,7 +110,7 @@ class SynthesisBlock(nn.Module):
     """One resolution: two styled convolutions (one at 4x4, after the learned constant) and an RGB layer.
 
     Args:
-        resolution: resolution of the output.
+        resolution: side of the output in pixels.
         in_channels: channels of the previous block; 0 for the 4x4 block, which owns the constant.
         out_channels: width O.
         is_last: the last block always has an RGB layer, the others only with `skip`.

@@ -165,7 +165,7 @@ class Synthesis(StyleSynthesis):
         Args:
             noise: has no effect.
             magnitudes: a list that receives the mean square of each layer's input, for `update_magnitudes`.
-            transform: of the input, [3, 3] or [N, 3, 3]; None for the stored one, see `FourierFeatures`.
+            transform: [3, 3] or [N, 3, 3], applied to the input; None for the stored one, see `FourierFeatures`.
         """
         if ws.ndim != 3 or ws.shape[1] != self.num_ws:
             raise ValueError(f"ws has shape {list(ws.shape)}; this network takes [N, {self.num_ws}, w_dim]")

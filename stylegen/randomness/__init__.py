@@ -23,7 +23,7 @@ def generate(seed: int, indices: Tensor, requests: Mapping[str, Request]) -> dic
 
     Args:
         indices: int64 [N], each in [0, 2**63), on the device of the result.
-        requests: by purpose.
+        requests: purpose -> kind and shape of its numbers.
 
     Returns:
         By purpose, [N, *shape], contiguous; see `Request`.

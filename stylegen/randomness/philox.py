@@ -25,7 +25,7 @@ class Request(NamedTuple):
     Attributes:
         kind: "normal", float32, by the Box-Muller transform; "uniform", float32 in [0, 1), from the upper 24 bits of a
             word; "integers", int64 in [0, high), with a bias below high / 2**32.
-        shape: shape of the numbers of one index.
+        shape: dimensions of the numbers of one index.
         high: upper bound of integers, below 2**31.
     """
 

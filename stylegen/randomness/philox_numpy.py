@@ -1,6 +1,6 @@
 """Philox4x32-10 for CPUs: the words of all requests in one pass of NumPy operations that stay in the cache.
 
-The elementary functions are torch's, so that the numbers are those of `philox.generate_by_tensors` to the last bit.
+The elementary functions are torch's, so that the numbers equal `philox.generate_by_tensors` to the last bit.
 """
 
 import math

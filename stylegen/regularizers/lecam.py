@@ -18,7 +18,7 @@ class LeCam(Regularizer):
     Args:
         weight: factor of the term; 0.3 for BigGAN, 3e-7 for StyleGAN2 (section 5).
         decay: decay of the moving averages per evaluation.
-        start_kimg: thousands of images before the term counts; until then the averages are those of the batch.
+        start_kimg: thousands of images before the term counts; until then the averages are the batch's.
         every: see `Regularizer`.
 
     Raises:

@@ -53,7 +53,7 @@ class CriticBatch:
         return self.known[view]
 
     def outputs_for(self, images: Tensor, view: str) -> DiscriminatorOutputs:
-        """The outputs for images made from those of the view's source, whose labels they have; not shared."""
+        """The outputs for images made from the images of the view's source, with the same labels; not shared."""
         labels = self.labels if view.startswith("real") else self.fake_labels
         assert labels is not None
         return self.critic(images, labels, view)._replace(labels=labels, images=images)
@@ -106,7 +106,7 @@ class Regularizer(nn.Module, ABC):
     Attributes:
         network: "G" or "D", the network that the term trains; selects `SynthesisBatch` or `CriticBatch`.
         coupled: `combine` is not a mean over images, so it needs the values of the whole batch.
-        sources: of the images that a discriminator regularizer uses, "real" and "fake"; () for a term of the weights
+        sources: kinds of images that a discriminator regularizer uses, "real" and "fake"; () for a term of the weights
             alone, of either network, which receives `WeightBatch` and costs no forward pass.
         views: further passes of the discriminator with their own augmentation and dropout: "real/<name>",
             "fake/<name>".

@@ -21,7 +21,7 @@ class SpectralNorm(Constraint):
 
     W is the weight that the layer applies, after the scale of the equalized learning rate. sigma = || W^T u ||, with u
     from power iterations at the start of each training step, so the result does not depend on the number of forward
-    passes, ranks and micro-batches. The gradient with respect to W includes that of sigma (Eq. 12), for constant u.
+    passes, ranks and micro-batches. The gradient with respect to W includes d sigma / dW (Eq. 12), for constant u.
 
     Args:
         iterations: power iterations per training step.

@@ -20,7 +20,7 @@ def choose_threads(settings: TrainSettings, step: TrainingStep, start: Start | N
 
     Args:
         step: the networks to measure, on the CPU; unchanged.
-        start: of the training; None for a new one.
+        start: checkpoint to continue from; None for a new run.
     """
     processes, threads = settings.trainer.devices, settings.threads
     if threads == "auto" and (run := _continued(start)) is not None:
@@ -46,7 +46,7 @@ def choose_compile(settings: TrainSettings, step: TrainingStep, start: Start | N
 
     Args:
         step: the networks, on the CPU; unchanged.
-        start: of the training; None for a new one.
+        start: checkpoint to continue from; None for a new run.
     """
     given = settings.compile
     if given == "auto" and (run := _continued(start)) is not None:

@@ -19,7 +19,7 @@ class TrainResult:
     """The last files of a run.
 
     Attributes:
-        folder: folder of the run.
+        folder: the run folder, with snapshots/ and checkpoints/.
         grid, snapshot: paths of the last ones.
         metrics: the last evaluation, one line per metric.
         kimg: length of the run.
@@ -78,7 +78,7 @@ def early_end(folder: RunFolder, images_seen: int, number: int | None) -> Stoppe
     """The exception of a run that stopped early, with a message on rank 0. Requeues a SLURM job on SIGUSR1.
 
     Args:
-        number: of the signal; None for the time limit.
+        number: the received signal, as in `signal`; None for the time limit.
     """
     status = 0 if number is None else 128 + number
     if not is_rank0():

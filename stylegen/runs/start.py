@@ -26,9 +26,9 @@ class Start:
     """The start of a training.
 
     Attributes:
-        folder: folder of the run.
-        checkpoint: to continue from; None for a new run.
-        images_seen: at that checkpoint.
+        folder: the run folder, which may not exist yet.
+        checkpoint: the file to continue from; None for a new run.
+        images_seen: training images up to this checkpoint; 0 for a new run.
         evaluation_pending: the run was killed during an evaluation, which will be repeated.
         chosen: `resume=` names this checkpoint, so that later results of the run are discarded.
         numbered: `folder` is the parent of a numbered folder that is created later.
@@ -56,9 +56,9 @@ def find_start(settings: TrainSettings, step: TrainingStep | None = None, finger
     """Choose the start by `resume` and `output_dir`.
 
     Args:
-        settings: settings of `train`.
+        settings: the checked settings of `train`.
         step: the step to train; a checkpoint with other shapes counts as damaged. None skips this check.
-        fingerprint: fingerprint of the dataset; must equal the run's. None skips this check.
+        fingerprint: hash of the dataset; must equal the run's. None skips this check.
 
     Raises:
         UserError: a folder that is in use, holds other files, holds a run although resume=never, or cannot be read; no
@@ -163,7 +163,7 @@ def _continue(
     """Continue from the newest intact checkpoint; warns about damaged and missing ones.
 
     Args:
-        checkpoint: to continue from; an older one in the same folder replaces a damaged last.ckpt.
+        checkpoint: the first file to try; an older one in the same folder replaces a damaged last.ckpt.
     """
     _refuse_changes(settings, checkpoint.parent.parent / "config.yaml")
     candidates = [checkpoint]

@@ -28,9 +28,9 @@ class Study:
     """The content of a file in conf/study.
 
     Attributes:
-        title: title of the report.
+        title: heading of the report.
         common: overrides of `train` for all variants.
-        variants: by name, further overrides.
+        variants: name -> further overrides.
         show: metrics in table and plot; empty for all.
     """
 
@@ -45,8 +45,8 @@ class Experiment:
     """One variant with one seed.
 
     Attributes:
-        overrides: overrides of `train`, except seed and folder.
-        settings: settings of `train`.
+        overrides: arguments of `train`, except seed and folder.
+        settings: the result of composing these overrides.
     """
 
     variant: str

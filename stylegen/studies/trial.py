@@ -26,7 +26,7 @@ class Trial:
     Attributes:
         kimg: length of its training.
         card: see `metrics.MetricCard`, as plain JSON values.
-        parameters: parameters of the generator.
+        parameters: number of the generator's parameters.
         sec_per_kimg: median during training; None if it was not measured.
         cpu_sec_per_kimg: the same of the processor time.
         curves: value by kimg of each metric that was evaluated during training.

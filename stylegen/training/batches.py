@@ -22,7 +22,7 @@ class TrainingData:
         dataset: uint8 images and labels.
         batch_size: images per step, over all ranks; or a function of the images seen before the step.
         total_images: length of the run.
-        seed: seed of the order.
+        seed: key of the order of the images.
         workers: processes that decode images; 0 decodes in the training process, best if the dataset fits in memory.
     """
 

@@ -22,7 +22,7 @@ class EMA:
     Args:
         kimg: half-life in thousands of images.
         rampup: upper bound of the half-life, as a share of the images seen; null for no ramp-up. With `init` the
-            default is null: at 0 images seen the decay is 0, and the first step would replace the trained EMA.
+            default is null, because at 0 images seen the decay is 0, and the first step would replace the trained EMA.
         ramp_kimg: the half-life rises from 0 to `kimg` over this many thousand images, as in R3GAN; 0 for no rise.
 
     Raises:
@@ -38,7 +38,7 @@ class EMA:
         """Weight of the previous EMA in [0, 1); 0 at the first step with ramp-up or rise.
 
         Args:
-            images_seen: before this step.
+            images_seen: training images before this step.
             batch_size: images of this step.
         """
         half_life = self.schedule.at(images_seen) * 1000

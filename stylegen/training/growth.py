@@ -24,7 +24,7 @@ class Stage:
     """The schedule at one step.
 
     Attributes:
-        resolution: resolution of the networks.
+        resolution: current side of the images in pixels.
         alpha: weight of the blocks of this resolution in the image, in (0, 1]; 1 in a stable phase.
         batch_size: images per step, over all devices.
         rate: factor on the learning rates.
@@ -42,7 +42,7 @@ class Growth:
     """images seen -> `Stage`.
 
     Args:
-        resolution: resolution of the data.
+        resolution: final side of the images in pixels, a power of two.
         batch_size: images per step, unless `batch_sizes` is given.
         start_resolution: a power of two from 4 to `resolution`.
         stable_kimg, fade_kimg: length of the phases in thousands of images; fade_kimg=0 for no fades.

@@ -100,7 +100,7 @@ class AdamSettings:
         """Set rate and beta2 of an optimizer from `build` for the next step; does nothing without a schedule.
 
         Args:
-            growth: as in `rates`.
+            growth: see `rates`.
         """
         first = optimizer.defaults  # the constructor's values; the group's are overwritten by checkpoints
         for group in optimizer.param_groups:

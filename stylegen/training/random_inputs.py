@@ -1,5 +1,4 @@
-"""The random inputs of training: latents, labels, style mixing, noise, augmentation,
-and those of the discriminator and the regularizers.
+"""The random inputs of training: latents, labels, style mixing, noise, augmentation, discriminator, regularizers.
 
 All inputs of one phase are generated at once, before the phase computes anything. They are keyed by (seed, phase and
 purpose, global image index), independent of the number of ranks and micro-batches, and of interruptions.
@@ -31,7 +30,7 @@ class InputSpec:
         views: passes of the discriminator, "real", "fake" or one of `Regularizer.views`.
         augmented: whether the images of every view are augmented.
         image_noise: whether the augmentation adds noise.
-        further: of the discriminator, by "<view>/<name>", and of regularizers, by "<regularizer>/<name>".
+        further: requests of the discriminator by "<view>/<name>", and of regularizers by "<regularizer>/<name>".
     """
 
     generated: int = 0

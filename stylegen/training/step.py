@@ -37,12 +37,13 @@ class TrainingStep:
     Args:
         generator, discriminator: the networks; `G_ema` starts as a copy of the generator.
         objective: losses and augmentation.
-        random_inputs: the random inputs of every step.
+        random_inputs: generates latents, labels, noise and augmentation of every step.
         options: optimizers, EMA, precision, growth.
 
     Attributes:
         G, D, G_ema: the networks; `modules` holds them, loss and regularizers, and names the weights in checkpoints.
-        phases, optimizers: in the order of a step; by network.
+        phases: parts of a step, in their order.
+        optimizers: one for each network, by "G" and "D".
         images_seen, steps: the clock. Schedules count images, lazy intervals count steps.
         attempt: number of restarts after divergence; part of the key of every random input, so that a restart does
             not repeat the divergence.

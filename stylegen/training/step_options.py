@@ -19,9 +19,9 @@ class Objective:
 
     Attributes:
         loss: both sides of the adversarial loss.
-        regularizers: by name; each has its own interval.
+        regularizers: name -> regularizer; each has its own interval.
         augment: applied to every image that the discriminator sees; None for none.
-        blur: blur of these images, before their augmentation.
+        blur: applied to these images before augmentation; None for none.
     """
 
     loss: Loss
@@ -39,7 +39,7 @@ class StepOptions:
         ema: updates `G_ema`.
         w_avg_decay: decay of the running mean of w per step.
         batch_per_device: images of a micro-batch, a divisor of this rank's share; None for the whole share.
-        precision: precision of G and D in training; G_ema and the optimizers are always float32.
+        precision: type of G's and D's computation; G_ema and the optimizers are always float32.
         growth: schedule of resolution, alpha and batch size; None for networks of a fixed resolution.
         frozen: names of the discriminator's frozen parameters.
         d_steps_per_g_step: steps of the discriminator for each step of the generator.

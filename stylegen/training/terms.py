@@ -21,8 +21,8 @@ class Measured(NamedTuple):
     """What a term measures on a micro-batch of N images.
 
     Attributes:
-        values: for each part of the term, the arguments of `Part.combine`, [n, ...], one row for each image.
-        reports: for the log, by name.
+        values: arguments of `Part.combine` for each part of the term: [n, ...], one row for each image.
+        reports: name -> values for the log.
         w: [N, D], which updates w_avg; None for none.
         real_logits: [N, 1], which adapt the strength of augmentation; None for none.
         magnitudes: [layers], which update the EMA of the magnitudes of G's layer inputs; None for none.

@@ -30,8 +30,8 @@ def fastest_threads(step: TrainingStep, images: int, cores: int) -> int:
     Changes neither the networks nor random states; the current number of threads is restored.
 
     Args:
-        step: with networks on the CPU.
-        images: images of a micro-batch.
+        step: the networks to measure, on the CPU.
+        images: size of a micro-batch.
         cores: available to this process.
     """
     if cores == 1:

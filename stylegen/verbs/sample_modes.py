@@ -21,7 +21,7 @@ def choose_output(settings: SampleSettings, snapshot: Snapshot, suffix: str) -> 
     """The output of `settings.mode`, with `check_size` and `write`.
 
     Args:
-        suffix: suffix of the file to write.
+        suffix: type of the file to write.
     """
     seeds = parse_seeds(settings.seeds)
     if settings.mode == "images":

@@ -24,10 +24,10 @@ class Entry:
     """A snapshot.
 
     Args:
-        name: in addresses and messages.
-        path: path of the file.
+        name: identifier in addresses and messages.
+        path: the .safetensors file.
         run: name of its run; None for a single file.
-        text: text for `snapshot=` on a command line.
+        text: value of `snapshot=` on a command line.
     """
 
     name: str

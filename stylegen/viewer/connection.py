@@ -19,7 +19,7 @@ class Connection:
     """Carries requests of a page to the inference thread, and its answers back.
 
     Args:
-        inference: where requests go.
+        inference: thread that answers the requests.
     """
 
     def __init__(self, inference: Inference) -> None:
@@ -70,7 +70,7 @@ class Connection:
             self._inference.submit(self._client, request)
 
     def _send(self, data: bytes) -> None:
-        """Called in the inference thread, and in that of the loop."""
+        """Called in the inference thread and in the loop's thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._answers.put_nowait, data)
 

@@ -80,7 +80,7 @@ def _file(job: Job, state: PageState, renderer: Renderer, name: str) -> bytes:
 
 
 def _latents(state: PageState, renderer: Renderer) -> Latents:
-    """Styles of the still, then those of the keyframes."""
+    """Styles of the still, then of the keyframes."""
     stills = [state.still, *(keyframe.still for keyframe in state.keyframes)]
     names = ["still", *(f"keyframe{k}" for k in range(len(state.keyframes)))]
     ws = torch.cat([renderer.ws(still) for still in stills])

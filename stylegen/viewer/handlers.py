@@ -42,14 +42,14 @@ class Handlers:
     """Answers requests.
 
     Args:
-        catalog: catalog of models.
-        device: device of the generators.
+        catalog: the models that the page lists.
+        device: GPU or CPU that runs the generators.
         uploads: images to project.
         direction_files: paths of directions, by name.
-        projection_steps: in W, and again in W+.
+        projection_steps: optimization steps in W, and again in W+.
 
     Attributes:
-        infos: infos of models that are or were open, by name; read by other threads.
+        infos: `info` of each model that is or was open, by name; read by other threads.
     """
 
     catalog: Catalog

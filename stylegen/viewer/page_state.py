@@ -27,9 +27,9 @@ class Move:
 
     Args:
         set: "sefa", "pca", or the name of a file that the server has loaded.
-        index: index of the direction in its set.
-        strength: in standard deviations of w.
-        layers: first and last style slot; empty for those of the direction.
+        index: number of the direction in its set, from 0.
+        strength: standard deviations of w along the direction.
+        layers: first and last style slot; empty for the direction's own.
     """
 
     set: str

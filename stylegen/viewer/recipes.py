@@ -29,7 +29,7 @@ def recipes(state: PageState, snapshot: str, has_noise: bool = True) -> dict[str
 
 
 def _is_seed(still: Still) -> bool:
-    """Whether the styles are those of a seed."""
+    """Whether the styles come from one seed, unchanged."""
     moved = any(move.strength for move in still.moves)
     return still.source is None and not (still.x or still.y or still.mixed or moved)
 

@@ -95,7 +95,7 @@ class Renderer:
 
     @torch.no_grad()
     def images(self, stills: Sequence[Still]) -> Tensor:
-        """uint8 [N, C, H, W]; noise is that of the first still's mode and strength, keyed by each still's seed."""
+        """uint8 [N, C, H, W]; noise has the first still's mode and strength, and is keyed by each still's seed."""
         return self.render(torch.cat([self.ws(still) for still in stills]), stills)
 
     @torch.no_grad()

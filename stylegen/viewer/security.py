@@ -1,8 +1,8 @@
 """Who may talk to the server: the token, Host and Origin, and the headers of all answers.
 
 A page of another site can send requests to this machine, and with a name that resolves to it (DNS rebinding) read the
-answers. So the Host must be an address or a known name, the Origin that of the server, and a random token must come
-with the first address; then a cookie holds it.
+answers. So the Host must be an address or a known name, the Origin the server's, and a random token must come with
+the first address; then a cookie holds it.
 """
 
 import hmac

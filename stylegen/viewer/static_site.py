@@ -1,6 +1,6 @@
 """A static page: the viewer's page with the model as ONNX files, for any web server, without Python.
 
-The modules of `page` are copied; those of `static_page` replace the engine and run the network in a worker.
+The modules of `page` are copied; the modules of `static_page` replace the engine and run the network in a worker.
 """
 
 import json
@@ -118,7 +118,7 @@ def _recorded(out: Path) -> set[str]:
 
 
 def _write_page(new: Path, snapshot: Snapshot, name: str) -> None:
-    """The modules, those of the static page last: its engine replaces that of the server."""
+    """The modules, the static page's last: its engine replaces the server's."""
     text = (PAGE / "index.html").read_text(encoding="utf-8")
     for place, addition in _INSERTED.items():
         assert text.count(place) == 1

@@ -30,7 +30,7 @@ def find_runtime(given: str | None) -> Path:
     """The folder of the files of `SHA256`: the given one, or the cached one, downloaded if it is not there.
 
     Args:
-        given: the package's folder, or that of the files; None to use npm.
+        given: folder of the package or of the files; None to use npm.
 
     Raises:
         UserError: a folder without these files; no npm, no network, or another package than the pinned one.

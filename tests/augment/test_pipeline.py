@@ -84,7 +84,7 @@ def test_derivatives(channels: int) -> None:
     assert torch.autograd.gradgradcheck(lambda t: EVERYTHING(t.square(), 1.0, inputs), (x,))
 
 
-def test_second_derivative_of_a_penalty_equals_that_of_the_matrix() -> None:
+def test_second_derivative_of_a_penalty_equals_the_matrix() -> None:
     """The pipeline is affine in the image, A x + b, so the gradient of |A^T w|^2 with respect to w is 2 A A^T w."""
     x = noise_images(1, 1, 6, 6)
     inputs = keyed(1, first=5, noise=x.shape[1:])

@@ -1,4 +1,4 @@
-"""`bench what=roofline`: FLOPs and bytes from shapes are those of a real step."""
+"""`bench what=roofline`: FLOPs and bytes from shapes equal a real step's."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ TINY = [
 ]
 
 
-def test_bytes_are_those_of_arguments_and_results() -> None:
+def test_bytes_count_arguments_and_results() -> None:
     with OperationCounts() as counts:
         torch.mm(torch.ones(2, 3), torch.ones(3, 4)).t().double()
     ones = [(0, 4 * 6), (0, 4 * 12)]

@@ -127,7 +127,7 @@ def test_memory_with_augmentation_is_known_from_shapes_and_leaves_no_fake_tensor
         assert 0.5 < step_bytes(subject, 4, 4) / real_peak(subject, 4, 4) < 2
 
 
-def test_the_memory_of_a_compiled_step_is_that_of_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_a_compiled_step_equals_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "true")
     with tiny_subject(["compile=true"]) as subject:
         assert subject.compiled

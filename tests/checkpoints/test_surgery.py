@@ -206,7 +206,7 @@ def test_a_run_is_enlarged_and_trained_on(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_growing_run_keeps_its_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """That of its checkpoint, whose newest snapshot may be older; of a run without checkpoints, the snapshot's."""
+    """Its checkpoint's level; its newest snapshot may be older, and counts for a run without checkpoints only."""
     run, settings = tmp_path / "run", ["generator=stylegan1", "discriminator=stylegan1", "growth=stylegan1"]
     settings += ["growth.stable_kimg=0.016", "growth.fade_kimg=0.016", "growth.batch_sizes=[8]", "total_kimg=0.04"]
     settings += ["checkpoint_every_kimg=0.008", "snapshot_every_kimg=0.016", "checkpoints=9"]

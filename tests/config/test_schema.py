@@ -125,7 +125,7 @@ def test_the_least_that_bounds_allow_makes_networks_or_is_refused() -> None:
     assert outcomes["refused"]
 
 
-def test_choices_are_those_of_the_code(composed: tuple[str, dict[str, Any]]) -> None:
+def test_choices_equal_the_codes(composed: tuple[str, dict[str, Any]]) -> None:
     """The names are listed with the settings, for `--help`, and where they are used; both lists agree."""
     used = {
         "precision": PRECISIONS,

@@ -94,7 +94,7 @@ def test_a_copied_zip_keeps_its_cache(tmp_path):
     assert ImageDataset(tmp_path / "b" / "a.zip", cache="memmap").num_images == 6
 
 
-def test_the_fingerprint_of_a_part_is_that_of_its_images(tmp_path):
+def test_the_fingerprint_of_a_part_depends_on_its_images(tmp_path):
     whole = ImageDataset(write_folder(tmp_path / "data", FILES, LABELS), classes=["1"], cache="memmap")
     part = {key: data for i, (key, data) in enumerate(FILES.items()) if i % 2}
     note = {"labels": [[key, 1] for key in part]}

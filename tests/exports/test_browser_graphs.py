@@ -26,7 +26,7 @@ def run(path: Path, **inputs: torch.Tensor) -> torch.Tensor:
     "settings",
     [{"name": "stylegan1", "num_classes": 3}, {"architecture": "resnet"}, {"name": "stylegan3", "num_layers": 4}],
 )
-def test_images_are_those_of_the_network(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_images_equal_the_networks(settings: dict[str, Any], tmp_path: Path) -> None:
     G = tiny_generator(8 if settings.get("name") != "stylegan3" else 16, **settings)
     save_snapshot(tmp_path / "x.safetensors", G, {})
     assert write_browser_graphs(Source(load_snapshot(tmp_path / "x.safetensors")), tmp_path) < 1e-4

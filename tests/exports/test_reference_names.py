@@ -78,7 +78,7 @@ def test_decimal_taps_of_r3gan(taps: list[float]) -> None:
         REFERENCES["r3gan"](build_generator("r3gan", **sizes, resample_taps=[taps[0] * (1 + 1e-6), *taps[1:]]))
 
 
-def test_filters_are_those_of_the_reference() -> None:
+def test_filters_equal_the_reference() -> None:
     """Where a layer does not resample, NVIDIA's code keeps its default; long filters are one row."""
     taps = [1, 2, 1, 2, 1, 1, 2, 3, 1]
     found = REFERENCES["stylegan2"](tiny_generator(16, architecture="resnet", resample_taps=taps)).tensors

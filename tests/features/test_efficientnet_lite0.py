@@ -31,7 +31,7 @@ def images(count: int, side: int, channels: int = 3) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [224, 32])
-def test_features_are_those_of_another_implementation(extractor: EfficientNetLite0, side: int) -> None:
+def test_features_equal_another_implementation(extractor: EfficientNetLite0, side: int) -> None:
     features, squares = EXPECTED[side]
     found = extractor(images(2, side))
     assert found.shape == (2, HEAD)

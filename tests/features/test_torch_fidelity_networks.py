@@ -33,7 +33,7 @@ def test_inception_gives_pooled_features(inception: Inception) -> None:
         inception(random_images(1, channels=4))
 
 
-def test_logits_are_those_of_the_library(inception: Inception) -> None:
+def test_logits_equal_the_librarys(inception: Inception) -> None:
     """One pass is enough for `fid`, `kid` and `isc`: logits are computed from the features."""
     network = inception._network
     before = network.features_list

@@ -25,7 +25,7 @@ PHASES = ["G_main", "D_main"]  # the order of `in.z_per_phase`
 
 
 class RecordedInputs:
-    """The recorded latents. The labels are not: the loss gives generated images those of the reals."""
+    """The recorded latents. The labels are not: the loss gives generated images the reals' labels."""
 
     def __init__(self, golden: Golden) -> None:
         self.golden, self.batch, self.attempt = golden, golden.config["batch"], 0

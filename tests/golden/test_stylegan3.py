@@ -71,7 +71,7 @@ def gradients(network: Network) -> dict[str, Tensor]:
     return dict(zip(named, found, strict=True))
 
 
-def test_gradients_are_those_of_the_definition_in_float64(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_equal_the_definition_in_float64(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     found = gradients(network)
     network.G.double()
     monkeypatch.setattr(stylegan3, "filtered_lrelu", slow_filtered_lrelu)

@@ -41,7 +41,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, work: Callable[..., Any], *argumen
 
 def continue_and_repeat(reference: Path, work: Callable[..., Any], *arguments: Any) -> Any:
     """Work of one of two processes, and then a whole run, which prints its collectives: starting processes takes longer
-    than training. The whole run is that of torchrun, where each process runs the command."""
+    than training. The whole run is as with torchrun, where each process runs the command."""
     with process_group(torch.device("cpu")):
         result = work(*arguments)
         count_collectives(43)

@@ -63,7 +63,7 @@ def test_the_curve_meets_every_point_at_its_time(count: int, closed: bool) -> No
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_the_closed_curve_at_equal_times_is_that_of_catmull_and_rom(count: int) -> None:
+def test_the_closed_curve_at_equal_times_equals_catmull_and_rom(count: int) -> None:
     """p1 + ((p2 - p0) u + (2 p0 - 5 p1 + 4 p2 - p3) u^2 + (3 p1 - p0 - 3 p2 + p3) u^3) / 2, one number at a time."""
     p, t = points(count), torch.linspace(0, count, 41, dtype=torch.float64)[:-1]
     for time, found in zip(t.tolist(), cubic(p, torch.arange(count + 1), t), strict=True):

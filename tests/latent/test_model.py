@@ -174,7 +174,7 @@ def test_docstrings_run(module: object) -> None:
 
 
 def test_styles_take_the_place_of_seeds(path: Path) -> None:
-    """Styles are used as they are, without truncation; those of another network are refused."""
+    """Styles are used as they are, without truncation; styles of another network are refused."""
     model = stylegen.load(path)
     ws = model.ws([0, 1], psi=0.7, label=0)
     assert torch.equal(model.sample(ws).float(), model.render(ws).float())

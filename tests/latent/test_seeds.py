@@ -31,7 +31,7 @@ def test_a_latent_is_a_function_of_its_seed() -> None:
     assert not torch.equal(latents([3], 16), latents([4], 16))
 
 
-def test_numpy_latents_are_those_of_published_figures() -> None:
+def test_numpy_latents_equal_published_figures() -> None:
     z = latents([85, 3], 512, source="numpy")
     assert torch.equal(z[:1], torch.from_numpy(np.random.RandomState(85).randn(1, 512)).float())
     assert latents([], 8, source="numpy").shape == (0, 8)

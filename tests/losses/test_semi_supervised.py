@@ -9,7 +9,7 @@ from tests.support.loss_formulas import assert_formulas, record
 
 
 def half_labeled(seed: int) -> DiscriminatorOutputs:
-    """Every second image has a label; the logit is that of the head, log sum exp."""
+    """Every second image has a label; the logit is the head's, log sum exp."""
     found = record(seed)
     labels = found.labels.clone()
     labels[1::2] = 0

@@ -75,7 +75,7 @@ def test_projection_by_its_formula() -> None:
         network(images())
 
 
-def test_the_logit_of_k_plus_one_classes_is_that_of_the_real_classes_together() -> None:
+def test_the_logit_of_k_plus_one_classes_combines_the_real_classes() -> None:
     outputs = critic("stylegan2", num_classes=K, head="classes_plus_fake").outputs(images(), labels())
     for logits, logit in zip(outputs.label_logits, outputs.logits[:, 0], strict=True):
         whole = torch.cat([logits, torch.zeros(1).double()]).exp()

@@ -76,7 +76,7 @@ def test_every_conditioning_trains_every_parameter_and_uses_the_latent(name: str
     images = generator(z, c, noise="const")
     (images * torch.randn_like(images)).sum().backward()
     for key, parameter in generator.named_parameters():
-        if "to_rgb" not in key:  # those of lower resolutions are used in growth only
+        if "to_rgb" not in key:  # RGB layers of lower resolutions are used in growth only
             assert parameter.grad is not None, key
             assert parameter.grad.isfinite().all(), key
             assert parameter.grad.any() or "conditioning" not in key, key

@@ -14,7 +14,7 @@ REAL, FAKE = np.array([[2.0], [0.5]]), np.array([[-1.0], [0.25]])
 
 
 def test_lecam_against_numpy() -> None:
-    """From 2 images on; before, the averages are those of the batch."""
+    """From 2 images on; before, the averages are the batch's."""
     term = LeCam(weight=0.3, decay=0.75, start_kimg=0.002).double()
     real_mean, fake_mean = 0.0, 0.0
     for seen, shift in ((0, 0.0), (2, 1.0), (4, -3.0)):

@@ -1,6 +1,6 @@
 """Writes files in the structure of other StyleGAN programs, from golden weights and without those programs.
 
-Class paths, reduce calls, nested records and argument names are those of the published files; docs/formats.md describes
+Class paths, reduce calls, nested records and argument names equal the published files'; docs/formats.md describes
 them.
 """
 

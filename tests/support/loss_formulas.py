@@ -44,7 +44,7 @@ def assert_formulas(
     gradients with respect to logits, features and label logits.
 
     Args:
-        d, g: of records (real, fake) of NumPy arrays -> float.
+        d, g: functions of two records of NumPy arrays, real and fake -> float.
     """
     real, fake = record(0) if real is None else real, record(1) if fake is None else fake
     for formula, ours in (

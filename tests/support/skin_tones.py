@@ -12,7 +12,7 @@ fitted to the other half, is printed as an upper bound.
 
 With a file of directions, the second command measures how its first direction moves the tone, which is ordered from
 none (yellow) to dark, of 200 images (seeds 10000 to 10199, psi 0.7), and how much skin, hair and clothes change: mean
-absolute difference of pixels, relative to that of two seeds.
+absolute difference of pixels, relative to the difference between two seeds.
 """
 
 import sys

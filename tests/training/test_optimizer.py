@@ -36,7 +36,7 @@ def test_ramp_up_and_decay_multiply() -> None:
     assert settings.rates(1000) == pytest.approx({"G": 0.0375, "D": 0.15})
 
 
-def test_the_rate_is_that_of_the_clock_whatever_a_checkpoint_brings() -> None:
+def test_the_rate_follows_the_clock_whatever_a_checkpoint_brings() -> None:
     settings = AdamSettings(g_lr=0.01, rampup_kimg=1)
     optimizer = settings.build("G", [nn.Parameter(torch.zeros(1))], correction=0.8)
     settings.set_rate(optimizer, 250)

@@ -157,7 +157,7 @@ def test_nonfinite_gradients_are_noticed_anywhere() -> None:
         assert nonfinite_gradients(parameters).item() == 1
 
 
-def test_statistics_are_means_since_the_last_look_and_survive_a_checkpoint() -> None:
+def test_statistics_are_means_since_the_last_record_and_survive_a_checkpoint() -> None:
     statistics = Statistics()
     for value in (1.0, 2.0):
         statistics.report("a", torch.full((3,), value))

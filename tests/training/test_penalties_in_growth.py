@@ -86,7 +86,7 @@ def r1_by_training(step: TrainingStep, images: Tensor, labels: Tensor, lod: floa
 
 @pytest.mark.parametrize("batch_per_device", [None, 2])
 @pytest.mark.parametrize("lod", MOMENTS)
-def test_it_is_that_of_the_full_size_image(lod: float, batch_per_device: int | None) -> None:
+def test_it_equals_the_full_size_image(lod: float, batch_per_device: int | None) -> None:
     images = torch.rand(4, 3, RESOLUTION, RESOLUTION, dtype=torch.float64) * 2 - 1
     labels = torch.eye(CLASSES, dtype=torch.float64)[[0, 1, 1, 0]]
     step = new_step(batch_per_device)
@@ -101,7 +101,7 @@ def test_it_is_that_of_the_full_size_image(lod: float, batch_per_device: int | N
 
 
 @pytest.mark.parametrize("lod", MOMENTS)
-def test_wgan_gp_is_that_of_the_full_size_image(lod: float) -> None:
+def test_wgan_gp_equals_the_full_size_image(lod: float) -> None:
     step, side = new_step(), 2 ** math.floor(lod)
     step.images_seen = MOMENTS[lod]
     step._set_level()

@@ -76,9 +76,7 @@ def test_float32_leaves_the_networks_alone(name: str) -> None:
 
 # bfloat16 rounds to 8 bits: after several blocks of such a small network some leaky ReLUs change sign.
 @pytest.mark.parametrize(("name", "count", "tolerance"), [("bf16", 1, 0.05), ("fp16", None, 0.02)])
-def test_losses_penalties_and_gradients_are_near_those_of_float32(
-    name: str, count: int | None, tolerance: float
-) -> None:
+def test_losses_penalties_and_gradients_are_near_float32(name: str, count: int | None, tolerance: float) -> None:
     exact = networks(**CLAMPED)
     half = copy.deepcopy(exact)
     Precision(name, count).attach(*half)

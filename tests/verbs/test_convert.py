@@ -120,7 +120,7 @@ def test_nothing_is_replaced_that_was_not_named(tmp_path: Path, capsys: pytest.C
 def test_a_file_that_changes_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The SHA-256 in the snapshot is that of the imported bytes."""
+    """The SHA-256 in the snapshot is computed from the imported bytes."""
     source = nvidia_file(GOLDEN, tmp_path / "x.pkl")
 
     def appended(path: Path, setting: str) -> ForeignModel:

@@ -1,4 +1,4 @@
-"""Images of stills are those of `Model` and `SampleVideo` with the same settings, to the bit."""
+"""Images of stills equal `Model` and `SampleVideo` with the same settings, to the bit."""
 
 import gc
 import itertools
@@ -90,7 +90,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_images_are_those_of_the_library(name: str, renderer: Renderer, model: Model) -> None:
+def test_images_equal_the_librarys(name: str, renderer: Renderer, model: Model) -> None:
     image = renderer.images([still(seed=5, **FIELDS[name])])
     assert torch.equal(image, expected(model, renderer, name))
     if name != "seed" and (renderer.generator.has_noise or name not in ("none", "random")):
@@ -166,7 +166,7 @@ def test_blocks_run_again_only_from_the_first_change(renderer: Renderer) -> None
 
 
 @pytest.mark.parametrize("loop", [True, False])
-def test_frames_are_those_of_the_video(loop: bool, renderer: Renderer) -> None:
+def test_frames_equal_the_videos(loop: bool, renderer: Renderer) -> None:
     keys = tuple(Keyframe(t, still(seed=s, mixed=[0])) for t, s in ((1.0, 3), (1.5, 8), (2.5, 4)))
     ws = torch.cat([renderer.ws(key.still) for key in keys])
     timing = video_timing(keys, loop, 4.0)

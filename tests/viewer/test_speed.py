@@ -61,7 +61,7 @@ def test_speed_under_a_slider(url: str, browser: Any) -> None:
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 860, "dark"), (1280, 860, "light"), (390, 844, "dark")])
 def test_screenshots(width: int, height: int, scheme: str, url: str, browser: Any, tmp_path: Path) -> None:
-    """Those of docs/viewer.md."""
+    """The screenshots of docs/viewer.md."""
     folder = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path
     keyframes = (
         '[{"seconds":0,"still":{"seed":33}},{"seconds":2,"still":{"seed":49}},{"seconds":4,"still":{"seed":23}}]'

@@ -97,7 +97,7 @@ STILLS: list[dict[str, Any]] = [
 ]
 
 
-def test_images_are_those_of_the_library(tab: Tab) -> None:
+def test_images_equal_the_librarys(tab: Tab) -> None:
     renderer = Renderer(MODEL)
     before = Sampler(MODEL.generator, psi=0.7).images([0])[0]
     shown(tab, before)
@@ -190,7 +190,7 @@ def test_a_missing_file_is_named(url: str, browser: Any, tmp_path: Path) -> None
     page.close()
 
 
-def test_random_numbers_and_videos_are_those_of_python(tab: Tab) -> None:
+def test_random_numbers_and_videos_equal_pythons(tab: Tab) -> None:
     """The elementary functions of two libraries differ by a few units of float64, so results by one of float32."""
     call = "async ([module, name, values]) => [...(await import(new URL(module, document.baseURI)))[name](...values)]"
 
@@ -234,7 +234,7 @@ def test_screenshot(browser: Any, tmp_path: Path) -> None:
     with web_server(tmp_path / "site") as base:
         state = '{"still":{"seed":49,"mix_seed":33,"mixed":[6,7,8,9]}}'
         opened = Tab(browser, f"{base}/#{state}", width=390, height=844, scheme="light")
-        for key in ("ArrowRight", "ArrowLeft") * 4:  # compiled by now: the shown milliseconds are those of an image
+        for key in ("ArrowRight", "ArrowLeft") * 4:  # compiled by now: the shown milliseconds are for an image
             opened.page.locator("body").press(key)
             opened.page.wait_for_timeout(300)
         opened.page.wait_for_timeout(1500)

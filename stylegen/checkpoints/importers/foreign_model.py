@@ -46,7 +46,8 @@ class ForeignModel:
 
     Attributes:
         kind: the program that wrote it.
-        G_ema, D, G: of the generator's average, the discriminator, the generator in training; None if absent.
+        G_ema: the generator's average.
+        D, G: the discriminator and the generator in training; None if absent.
         notes: what was left out or computed, and why.
     """
 

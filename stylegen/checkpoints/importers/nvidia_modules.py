@@ -46,7 +46,7 @@ def tensors(root: Record, known: Callable[[Any], bool] = is_module) -> dict[str,
 
 
 def arguments(module: Record, names: tuple[str, ...]) -> dict[str, Any]:
-    """The constructor's arguments by name; `names` are those of positional ones, in order. Raises UserError."""
+    """The constructor's arguments by name; `names` lists the positional ones, in order. Raises UserError."""
     positional = module.state.get("_init_args") or ()
     keywords = module.state.get("_init_kwargs") or {}
     if len(positional) > len(names):

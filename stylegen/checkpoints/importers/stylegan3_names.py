@@ -54,7 +54,7 @@ def generator_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_filters(state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
-    """Raise Inexpressible unless the filters of the reference's state dict are those of our network."""
+    """Raise Inexpressible unless the filters of the reference's state dict equal our network's."""
     with ShapesOnly():
         ours = dict(build_generator("stylegan3", **settings).synthesis.named_buffers())
     filters = {name: tensor for name, tensor in state.items() if name.endswith(("up_filter", "down_filter"))}

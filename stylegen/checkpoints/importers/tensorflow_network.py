@@ -54,7 +54,7 @@ def _is_network(value: Any) -> bool:
 
 
 def variables(network: Record, prefix: str = "") -> dict[str, Tensor]:
-    """Variables by name; those of components follow the component's name ("synthesis/4x4/Conv/weight")."""
+    """Variables by name; a component's name precedes its variables' ("synthesis/4x4/Conv/weight")."""
     pairs, components = network.state.get("variables", []), network.state.get("components") or {}
     found: dict[str, Tensor] = {}
     for pair in pairs:

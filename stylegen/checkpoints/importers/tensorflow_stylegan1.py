@@ -145,7 +145,7 @@ def _level(state: Mapping[str, Tensor], resolution: int) -> Level | None:
     """The level of a network that was saved while it grew: resolution / 2^floor(lod), fading by lod's fraction."""
     lod = float(state["lod"]) if "lod" in state else 0.0
     if not 0 <= lod < resolution.bit_length():
-        raise Inexpressible(f"lod={lod}", "must be a level of detail from 0 to that of 4 px")
+        raise Inexpressible(f"lod={lod}", "must be a level of detail from 0 (full size) to the level of 4 px")
     return Level(resolution >> int(lod), 1 - (lod - int(lod))) if lod else None
 
 

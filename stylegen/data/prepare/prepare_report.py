@@ -23,7 +23,7 @@ class Prepared:
         written, left_out, not_chosen (by max_images): numbers of images.
         enlarged: number of images with fewer pixels than the result.
         continued: number of images that an interrupted run had processed.
-        metadata: as stored with the dataset.
+        metadata: content of the new dataset.json.
         notices: notes for the user, one sentence each.
     """
 

@@ -36,7 +36,7 @@ def target_images(
         path: an image, or a folder or archive of images.
         recipe: see `target_recipe`.
         align: a .csv file of landmarks, see `read_landmarks`.
-        setting: with the path, for error messages.
+        setting: name of the setting with the path, for error messages.
 
     Raises:
         UserError: no image, or one that cannot be converted or has no landmarks; a bad file of landmarks.
@@ -68,8 +68,8 @@ def target_recipe(resolution: int, channels: int, prepared: Any, crop: str | Non
     """The conversion for a generator.
 
     Args:
-        resolution, channels: of the generator.
-        prepared: how its training images were converted, as in their dataset.json: crop, filter, background.
+        resolution, channels: size of the generator's images.
+        prepared: conversion of its training images, as in their dataset.json: crop, filter, background.
         crop: replaces the one in `prepared`.
 
     Raises:

@@ -15,7 +15,7 @@ class Source(ABC):
     Sources pickle without their open files and reopen them where needed: in each worker and after a fork.
 
     Attributes:
-        path: path of the collection.
+        path: its folder or file.
         metadata: the content of `dataset.json`, or {}.
         unread: image files in formats that are not read, such as .gif.
     """

@@ -18,7 +18,7 @@ class ClassFigure(Figure):
 
     Args:
         table: [K, num_classes], the labels of the columns.
-        names: names of the classes; None for their numbers.
+        names: captions of the classes; None for their numbers.
     """
 
     table: Tensor

@@ -17,9 +17,9 @@ class DirectionFigure(Figure):
     """Rows go through the seeds, direction by direction. Styles are truncated first, then moved.
 
     Args:
-        directions: directions of this network.
+        directions: directions found for this network.
         indices: numbers of the directions to show.
-        strengths: strengths of the columns, in standard deviations of w along the direction.
+        strengths: one per column, in standard deviations of w along the direction.
         layers: styles that are moved, with weights; None for the directions' own, with weight 1.
     """
 

@@ -33,7 +33,7 @@ class Figure(ABC):
     """A grid of images.
 
     Args:
-        seeds: seeds of the rows, or of the images of a grid.
+        seeds: one per row, or one per image of a grid.
         captions: print seeds, psi and layers along the edges.
     """
 

@@ -19,7 +19,7 @@ class MixingFigure(Figure):
     Args:
         others: seeds of the columns.
         layers: styles from the column; see `latent.mixing.parse_layers`.
-        other_source: of the columns' styles, as `seed_source` of the sampler; None for the same.
+        other_source: `seed_source` of the columns, see `Sampler`; None for the rows' own.
     """
 
     others: list[int]

@@ -64,9 +64,9 @@ class Calibration:
 
     Args:
         reals, extraction: the real images and the extractor.
-        statistics: statistics of these reals by this extractor, with their halves.
-        options: options of the metrics.
-        cache: cache for the references.
+        statistics: feature statistics of these reals, with their halves.
+        options: see `MetricOptions`.
+        cache: references of earlier evaluations.
         seed: seed of the random choices.
     """
 

@@ -28,9 +28,9 @@ class Degradation:
     """One kind of degradation.
 
     Args:
-        name: name for the table.
+        name: first column of the table.
         label: format string for a severity.
-        severities: in increasing order of severity.
+        severities: arguments of `damage` or `choose`, in increasing order of severity.
         damage: (uint8 images [N, C, H, W], their indices in the dataset, severity) -> uint8 images.
         choose: instead of `damage`: (class of each real, int64 [N], severity) -> indices of the reals in the set.
         needs_classes: only for datasets with classes.

@@ -58,7 +58,7 @@ class Evaluation:
         num_samples: number of images to evaluate.
         reals: the dataset.
         settings: `evaluation.*`.
-        device: device of the extractors.
+        device: GPU or CPU that runs the extractors.
         progress: called with (stage, images done, images in total).
         keep_extractors: keep them in memory after `measure_generator`, for the next call.
         extractors: loaded extractors by name and device, shared with copies made by `dataclasses.replace`.
@@ -78,7 +78,7 @@ class Evaluation:
 
         Args:
             paths: the images come from a generator, so path lengths can be measured.
-            prefix: of the names of settings in messages: "evaluation." in training.
+            prefix: start of the settings' names in messages: "evaluation." in training.
             open_weights: also load a user's weights file, which has no published hash.
 
         Raises:
@@ -95,7 +95,7 @@ class Evaluation:
 
         Args:
             images: images by index; or, in a single process, batches of uint8 NCHW or a function that returns them.
-            sampling: how the images were made (snapshot, psi, noise, labels, seeds, ...), for the card.
+            sampling: origin of the images (snapshot, psi, noise, labels, seeds, ...), for the card.
             identity: identifies the images; with a cache, it lets an interrupted evaluation continue.
 
         Raises:
@@ -182,7 +182,7 @@ class Evaluation:
         """Digest of everything that affects a card: an earlier card with the same digest can be reused.
 
         Args:
-            digest: of the images or the generator.
+            digest: hash of the images or the generator.
         """
         names = [name for extractor in by_extractor(self.metrics) for name in FILES_OF.get(extractor, (extractor,))]
         files = [require_weights(name, self.settings.weights) for name in names]

@@ -25,7 +25,7 @@ class MetricGroup:
 
     Attributes:
         source: the reals of these metrics.
-        statistics: statistics of `source`; `reals` holds them as input of the metrics.
+        statistics: feature statistics of `source`; `reals` holds them as input of the metrics.
         fakes: the accumulated features of the images.
     """
 

@@ -22,7 +22,7 @@ class PublishedReals:
 
     Args:
         spec: `ImageSpec` of the images to compare with.
-        name, fingerprint: of the file.
+        name, fingerprint: the file's name, and a hash of its content.
         mean: float64 [dim]; covariance: float64 [dim, dim], divided by N - 1.
         record: stylegen's description of the file's origin; None for files of other software.
     """
@@ -71,7 +71,7 @@ class _DerivedReals:
     """Images made from a dataset.
 
     Args:
-        mark: mark of what was done to them, for the fingerprint.
+        mark: suffix of the fingerprint, one for each derivation.
     """
 
     def __init__(self, reals: RealImages, num_images: int, mark: str) -> None:

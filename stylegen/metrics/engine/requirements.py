@@ -106,14 +106,14 @@ def check_network(
     """Raise UserError for the equivariance of a network whose input cannot be moved, or another noise of one without.
 
     Args:
-        ids: of metrics; unknown ones are ignored.
+        ids: keys of `METRICS`; unknown ones are ignored.
         noise: see `Protocol`.
     """
     moving = [i for i in ids if i in METRICS and METRICS[i].motion is not None]
     if moving and not generator.takes_transform:
         raise UserError(
             f"{prefix}metrics={moving[0]}",
-            rule=f"it moves the input of the network, and that of {generator.name} is fixed",
+            rule=f"it moves the input of the network, and the input of {generator.name} is fixed",
             fix=f"Omit {', '.join(moving)}, or use a StyleGAN3 network",
         )
     if noise != "random" and generator.takes_transform:  # StyleGAN3, which has no noise

@@ -33,8 +33,8 @@ class Spectra:
     """Both spectra, as `decibels` returns them.
 
     Args:
-        name: name of the images, for the legend.
-        num_images, num_reals: in the averages.
+        name: text of the legend.
+        num_images, num_reals: numbers of averaged images.
     """
 
     name: str
@@ -98,8 +98,8 @@ class ImageSet:
     """Images by index, of which those with the given numbers are measured.
 
     Args:
-        name: name for the figure and the progress.
-        spec: of each image.
+        name: text in the figure and in the progress bar.
+        spec: resolution and channels of each image.
     """
 
     name: str

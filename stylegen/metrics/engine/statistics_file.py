@@ -61,7 +61,7 @@ def write_statistics(path: Path, moments: Moments, made: Mapping[str, object] | 
     """`mu` float64 [dim] and `sigma` float64 [dim, dim], divided by N - 1; atomic.
 
     Args:
-        made: for the record: extractor, weights_id, dataset, fingerprint, resolution, channels.
+        made: origin of the statistics: extractor, weights_id, dataset, fingerprint, resolution, channels.
     """
     record = {"protocol_version": PROTOCOL_VERSION, "num_images": moments.count, **(made or {})}
     arrays = {"mu": moments.mean.numpy(), "sigma": moments.covariance(1).numpy(), _RECORD: np.array(json.dumps(record))}

@@ -33,12 +33,12 @@ class Subject(ABC):
     """Images to evaluate.
 
     Args:
-        name: name for the table.
+        name: first column of the table.
         setting: the command-line setting with its value, for messages.
         card: default path of its metric card.
-        digest: digest of the snapshot's bytes or the images.
+        digest: hash of the snapshot's bytes or the images.
         spec: `ImageSpec` of the images, or of the network's training data.
-        resolution: resolution of the images; lower than in `spec` for a growing network.
+        resolution: side of the images in pixels; lower than in `spec` for a growing network.
         count: number of images to evaluate.
         info: `info` of a snapshot.
     """
@@ -217,7 +217,7 @@ class RealsChoice:
     """The choice of reals.
 
     Args:
-        path, resolution: of a dataset; None for the training data of the snapshot.
+        path, resolution: settings of a dataset; None for the training data of the snapshot.
         mirror: whether training mirrored its images; None to read it from the snapshot.
         statistics: an .npz file instead of a dataset.
     """

@@ -39,7 +39,7 @@ class Separability:
 
     Attributes:
         values: `ls` of w, of z, and of z in a random order, which is independent of the labels.
-        attributes: for each attribute, `share_of_reals` (that have it), `held_out_accuracy` (of the classifier, by
+        attributes: record of each attribute: `share_of_reals` (that have it), `held_out_accuracy` (of the classifier, by
             cross-validation), `share_of_samples` (of the kept ones), `entropy` H(Y), and H(Y|X) as `entropy_w`,
             `entropy_z` and `entropy_independent`, in nats.
     """
@@ -99,7 +99,7 @@ class AttributeClassifier:
     """A logistic regression for each attribute, on standardized features.
 
     Args:
-        mean, scale: of the features, float64 [d].
+        mean, scale: float64 [d], subtracted from the features, and then divided by.
         weights: float64 [d + 1, K].
     """
 

@@ -27,20 +27,20 @@ class MetricCard:
     Attributes:
         metrics: the numbers by key (`fid`, `precision`, ...).
         better: "lower" or "higher" for each number; None for deviations (`kid_std`).
-        references: for each calibrated metric, its values for the sets in `calibration`.
+        references: values of each calibrated metric for the sets in `calibration`.
         num_samples, num_reals: images on each side.
         dataset: name, fingerprint, resolution, channels, classes.
         extractors: recipe and `weights_id` of every feature network.
         options: see `MetricOptions`.
         calibration: description of the references.
-        sampling: how the fakes were generated (from the caller) and converted to uint8.
+        sampling: generation of the fakes (from the caller) and conversion to uint8.
         seed: seed of the calibration's random choices.
         protocol: see `Protocol`; departures also change the metrics' names.
         covariance: its divisor, by metric.
         reals: description of the reals used.
         device: device of the networks, which compute in IEEE float32, never in TF32 or half precision.
         classes: numbers of each class of a conditional model, if requested.
-        attributes: for each linear separability, the numbers of each attribute; see `Separability`.
+        attributes: numbers of each attribute by linear separability; see `Separability`.
     """
 
     metrics: dict[str, float]

@@ -27,7 +27,7 @@ class Measured:
     """A snapshot and its card as plain JSON values.
 
     Args:
-        name: name of the snapshot.
+        name: the snapshot, as in the table.
         kimg: length of its training; None if unknown.
         card: see `MetricCard`.
     """

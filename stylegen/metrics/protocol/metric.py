@@ -50,7 +50,7 @@ class Metric:
         first_reals: use this many reals, from the first (`real_sets.FirstReals`); None for all.
         walk: the paths of a path length.
         motion: motion of the images whose equivariance is measured.
-        prefix: of the numbers' names.
+        prefix: start of the numbers' names.
     """
 
     id: str
@@ -128,7 +128,7 @@ class Metric:
     def compute_with_attributes(
         self, fakes: FeatureSet, reals: FeatureSet, extractor: Any, options: MetricOptions
     ) -> tuple[dict[str, float], list[dict[str, float]]]:
-        """The numbers by key, and those of each attribute, if the formula has any."""
+        """The numbers by key, and the numbers of each attribute, if the formula has attributes."""
         chosen = {argument: getattr(options, name) for argument, name in self.formula.options.items()}
         values = self.formula.compute(*self._inputs(fakes, reals, extractor), **self.arguments, **chosen)
         attributes = values.attributes if isinstance(values, Separability) else []

@@ -46,7 +46,7 @@ class ObserverCallback(L.Callback):
 
     Args:
         step: trained by the module.
-        observers: in the order of `Observers.after_step`.
+        observers: called after each step, see `Observers.after_step`.
 
     Attributes:
         ended: a stop request or a divergence has ended the training.
@@ -75,10 +75,10 @@ def fit(step: TrainingStep, data: TrainingData, observers: Observers, device: to
     """Train until `data.total_images`, a divergence, or a stop request.
 
     Args:
-        step: on `device`, at the start of the run or after `load_state_dict`.
-        data: from `step.images_seen` on.
+        step: networks and optimizers on `device`, new or restored by `load_state_dict`.
+        data: the training images; loading starts at image `step.images_seen`.
         observers: called before the first step and after each one.
-        device: device of this rank.
+        device: this rank's GPU, or the CPU.
     """
     with observers, warnings.catch_warnings():
         observers.before_training(step)

@@ -18,7 +18,7 @@ class Checkpoints:
     older ones are used if the newest is damaged.
 
     Args:
-        folder: folder of the run.
+        folder: the run folder; checkpoints go to checkpoints/.
         keep: number of newest checkpoints to keep.
         start: an older checkpoint that the user chose to continue from; later snapshots and samples are deleted.
     """

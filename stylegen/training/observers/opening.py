@@ -23,15 +23,15 @@ class Opening:
     """Prints run folder, data, networks, device, evaluation and time, and writes samples/reals.png.
 
     Attributes:
-        folder: folder of the run.
+        folder: the run folder; the grid of reals goes to samples/.
         dataset: the training set.
-        run_log: run log for the lines.
+        run_log: writes the lines to log.txt and the terminal.
         total_kimg: length of the run.
         batch_size: images per step, over all devices.
-        precision: precision of the networks in training.
+        precision: "fp32", "bf16" or "fp16", as in the settings.
         metrics: ids; empty for none.
         evaluate_every_kimg: interval of evaluations; 0 for the end only.
-        sample_count, columns: of a sample grid.
+        sample_count, columns: images and columns of a sample grid.
     """
 
     folder: RunFolder

@@ -24,7 +24,7 @@ class PeriodicEvaluation:
     an evaluation repeats it before training continues.
 
     Args:
-        folder: folder of the run.
+        folder: the run folder; cards go to snapshots/.
         evaluation: metrics and reals; None if no metric is configured.
         info: `info` of the best snapshot, in addition to `images_seen`.
         max_share: skips evaluations between the first and the last while evaluations have taken more than this share of

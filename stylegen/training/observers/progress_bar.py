@@ -32,7 +32,7 @@ class ProgressBar:
 
     Args:
         total_kimg: length of the run.
-        log: log in which the lines are written.
+        log: writes log.txt.
     """
 
     def __init__(self, total_kimg: float, log: RunLog | None = None) -> None:

@@ -35,8 +35,8 @@ class RunFigures:
     """Writes the figures of a run, on rank 0. If one fails, training continues and the log has a note.
 
     Args:
-        folder: folder of the run.
-        run_log: run log for the note.
+        folder: the run folder, with metrics.jsonl and samples/.
+        run_log: receives the note.
         enabled: False for no figures.
     """
 
@@ -51,7 +51,7 @@ class RunFigures:
                 plot_records(usable_records(self.folder.metrics), self.folder.metrics_plot)
 
     def animate(self) -> None:
-        """Write samples.webp from the sample grids, those of earlier parts of the run included."""
+        """Write samples.webp from the sample grids, including earlier parts of the run."""
         if self.enabled:
             with self._tolerated(self.folder.animation):
                 animate_grids(self.folder.samples(), self.folder.animation)

@@ -20,7 +20,7 @@ class SampleGrids:
     Args:
         folder: folder of the run.
         count: number of images.
-        columns: columns of the grid.
+        columns: images per row.
     """
 
     def __init__(self, folder: RunFolder, count: int, columns: int) -> None:

@@ -71,10 +71,10 @@ class Observers:
     As a context manager, it installs the signal handlers, and closes progress bar and W&B at the end.
 
     Args:
-        intervals: intervals of the outputs.
+        intervals: thousands of images between outputs of each kind.
         outputs: the observers.
         stop: signals and the time limit.
-        fingerprint: fingerprint of the dataset, for checkpoints: a run continues on the same images only.
+        fingerprint: hash of the dataset, for checkpoints: a run continues on the same images only.
     """
 
     def __init__(self, intervals: Intervals, outputs: Outputs, stop: StopRequest, fingerprint: str) -> None:

@@ -37,12 +37,12 @@ class WandbRun:
     """Logs records and sample grids, on rank 0.
 
     Args:
-        folder: folder of the run. W&B writes to `folder`/wandb, and the run id is stored there for continued runs.
+        folder: the run folder. W&B writes to `folder`/wandb, and the run id is stored there for continued runs.
         config: plain values, shown with the run.
         mode: "auto" takes $WANDB_MODE; without it, online if W&B finds a key, else offline.
         project: name of the W&B project.
         entity: account or team of the W&B run.
-        name: name of the W&B run; the folder's name by default.
+        name: title of the W&B run; the folder's name by default.
         init_timeout: seconds to wait for the server. If it cannot be reached, the run is logged offline with one
             warning, and `wandb sync` uploads it later.
     """

@@ -1,6 +1,6 @@
 // The state of the page: one object, in the address and in every request. The server checks it: page_state.py.
 
-/** What determines an image; the fields are those of `Still` in page_state.py. */
+/** What determines an image; the fields equal `Still` in page_state.py. */
 export const STILL = Object.freeze({
   seed: 0, source: null, x: 0, y: 0, psi: 0.7, cutoff: null, center: "all", label: null,
   mix_seed: 1, mix_source: null, mixed: [], noise: "const", noise_strength: 1, moves: [],

@@ -55,7 +55,7 @@ export class Timeline {
     let last = performance.now();
     while (this.#playing) {
       const now = await new Promise(requestAnimationFrame);
-      // The time of a frame may be before that of the click.
+      // The time of a frame may be before the time of the click.
       const next = (this.#seconds ?? 0) + Math.max(0, now - last) / 1000;
       last = now;
       if (!this.#store.state.loop && next >= this.duration) {

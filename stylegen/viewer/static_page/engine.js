@@ -1,4 +1,4 @@
-// The engine of a static page: the network runs in a worker of the browser. The methods are those of ../page/engine.js.
+// The engine of a static page: the network runs in a worker of the browser. The methods equal ../page/engine.js.
 
 const elsewhere = () => new Error("This page has no server: use python -m stylegen view.");
 

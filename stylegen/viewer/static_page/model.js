@@ -1,4 +1,4 @@
-// The network: two ONNX graphs and their tensors. Stills are those of ../page/state.js.
+// The network: two ONNX graphs and their tensors. Stills: see ../page/state.js.
 
 import * as ort from "../runtime/ort.js";
 import { integer, normals, numpyNormals } from "./random.js";

@@ -1,4 +1,4 @@
-// The random numbers of seeds: those of stylegen/randomness/philox.py, and NumPy's for networks of other programs.
+// The random numbers of seeds, as in stylegen/randomness/philox.py, and NumPy's for networks of other programs.
 
 /** Upper 32 bits of a product of two uint32. */
 function mulHigh(a, b) {

@@ -89,7 +89,7 @@ def test_orientation_is_applied():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_that_of_pillow_even_beside_notes_that_cannot_be_written(orientation, monkeypatch):
+def test_every_orientation_equals_pillow_even_beside_notes_that_cannot_be_written(orientation, monkeypatch):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(photo(1, (16, 16)), exif=exif)
@@ -134,7 +134,7 @@ def test_center_wide_is_four_to_three_between_black_bars():
 
 
 @pytest.mark.parametrize("filter", ["box", "lanczos", "bicubic"])
-def test_filters_are_those_of_pillow_and_differ(filter):
+def test_filters_equal_pillows_and_differ(filter):
     source = photo(3, (64, 64))
     expected = source.resize((16, 16), Image.Resampling[filter.upper()])
     np.testing.assert_array_equal(pixels(saved(source), resolution=16, filter=filter), np.asarray(expected))

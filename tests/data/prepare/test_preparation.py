@@ -102,7 +102,7 @@ def note_of(path: Path) -> dict:
 
 
 @pytest.mark.parametrize("cache", ["auto", "off", "memmap"])
-def test_the_fingerprint_is_that_of_the_pixels(prepared, tmp_path, cache):
+def test_the_fingerprint_depends_on_the_pixels(prepared, tmp_path, cache):
     expected = note_of(prepared)["fingerprint"]
     assert ImageDataset(prepared, cache=cache).fingerprint == expected
     bare = edited(prepared, tmp_path / "bare.zip", digests=None, fingerprint=None)

@@ -31,7 +31,7 @@ def measured(G: StyleGenerator, kind: str, count: int) -> float:
     return peak_ratio(torch.cat(list(parts)))
 
 
-def test_translations_are_those_of_the_definition() -> None:
+def test_translations_equal_the_definition() -> None:
     """EQ-T and EQ-T_frac of an untrained R, pixel by pixel in float64."""
     G, count = tiny_generator(32, name="stylegan3", **R), 3
     double = tiny_generator(32, name="stylegan3", **R).double()

@@ -35,7 +35,7 @@ def normals(count: int, dim: int, purpose: str = "tests/ls") -> Tensor:
 @pytest.mark.parametrize(
     "table", [[[5, 0], [0, 7]], [[0, 5], [7, 0]], [[2, 4], [3, 6]], [[1, 9], [4, 2]], [[0, 0], [3, 5]]]
 )
-def test_conditional_entropy_is_that_of_the_joint_table(table: list[list[int]]) -> None:
+def test_conditional_entropy_equals_the_joint_tables(table: list[list[int]]) -> None:
     """Perfect and reversed predictions have H = 0; independent ones H(Y)."""
     pairs = [(x, y) for x in (0, 1) for y in (0, 1) for _ in range(table[x][y])]
     x, y = torch.tensor(pairs).bool().T
@@ -147,7 +147,7 @@ def test_an_attribute_that_is_linear_in_w_only(reals: Labeled, mirror: bool) -> 
     assert describe(card.to_dict())[-1].startswith(f"{ID}: 2 attributes, held-out accuracy of the classifier ")
 
 
-def test_latents_are_those_of_the_images() -> None:
+def test_latents_belong_to_the_images() -> None:
     """Also for a part of the images, at another batch size."""
     generator = tiny_generator(num_classes=3)
     images = GeneratedImages(Sampler(generator, psi=0.5, batch_size=4))

@@ -14,7 +14,7 @@ from tests.support.metric_images import Reals, SquaredDifference, evaluation_of
 from tests.support.tiny import tiny_generator
 
 
-def test_trimmed_mean_is_that_of_numpys_percentiles() -> None:
+def test_trimmed_mean_equals_numpys_percentiles() -> None:
     for count in (1, 2, 50, 101, 777):
         values = randomness.normal(0, "tests/ppl", torch.arange(count)).exp()
         array = values.double().numpy()
