@@ -26,7 +26,7 @@ def write_animation(
     """Write an animation, not atomically.
 
     Args:
-        frames: frames of one size; at least one.
+        frames: at least one, all of one size.
         milliseconds: duration of every frame, or of each. GIF rounds them down to multiples of 10 ms.
         suffix: type of the file, in `SUFFIXES`; None for the suffix of `path`.
         endless: repeat forever; else play once.

@@ -25,7 +25,7 @@ class UserError(ValueError):
 
     Args:
         problem: the value as given, with the name of the setting or file.
-        rule: the rule that it breaks.
+        rule: what is required instead, or why it is refused.
         fix: an imperative with the exact setting to use.
     """
 

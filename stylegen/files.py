@@ -99,7 +99,7 @@ def exclusive(target: Path, *, wait: bool) -> Iterator[None]:
     The lock is a file in the cache folder, so that `target` may be in a folder that others read.
 
     Args:
-        wait: wait until the lock is free.
+        wait: True waits until the lock is free; False refuses at once.
 
     Raises:
         UserError: another process holds the lock and `wait` is false, or the cache folder is not writable.

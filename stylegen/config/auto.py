@@ -25,7 +25,7 @@ def auto_settings(
     group  = min(batch / devices, 4), of the minibatch statistics
     gamma  = 0.0002 * resolution^2 / batch
     EMA    = batch * 10 / 32 kimg
-    widths = 32768 / r feature maps from 512 px on, half of that below; learning rates 0.002 at 1024 px and above,
+    widths = 32768 / r feature maps from 512 px on, half as many below; learning rates 0.002 at 1024 px and above,
              0.0025 below; two mapping layers
 
     If the number of devices is not a power of two, the batch is rounded down to a multiple of devices * group.

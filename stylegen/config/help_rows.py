@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
 @cache
 def sections(verb: str) -> dict[str, list[Row]]:
-    """Prefix of settings, with an option in parentheses ("augment. (ada)") -> rows; "" for those without a prefix."""
+    """Prefix of settings, with an option in parentheses ("augment. (ada)") -> rows; "" for rows without a prefix."""
     module, _, name = ROOTS[verb].partition(":")
     root = Source(_file(module), name)
     found = {"": rows(root)}

@@ -19,7 +19,7 @@ class ImageOrder:
 
     Args:
         num_items: length of the dataset, at least 1.
-        seed: seed of the permutations.
+        seed: key of the permutations, the seed of the run.
         attempt: number of the training attempt; each has its own order.
     """
 
@@ -94,7 +94,7 @@ class BatchSampler(Sampler[list[int]]):
         total_images: images seen at the end of the training.
         seed, attempt: see `ImageOrder`.
         start_image: images seen at the beginning, from 0.
-        rank: rank of this process, in [0, world_size).
+        rank: in [0, world_size).
         world_size: number of processes.
 
     Attributes:

@@ -59,8 +59,8 @@ class Evidence:
     """Everything that is known about a run.
 
     Attributes:
-        records: records of metrics.jsonl, by kimg.
-        settings: settings of config.yaml, by dotted key.
+        records: lines of metrics.jsonl, in the order of kimg.
+        settings: content of config.yaml, by dotted key.
         recoveries: restarts after divergence.
         data: None if it could not be measured.
         samples: samples of up to three snapshots, oldest first.

@@ -35,7 +35,7 @@ class Directions:
     Attributes:
         vectors: [K, w_dim], float32, of unit length.
         scales: [K], standard deviation of w along each: strength 1 is one standard deviation for every method.
-        names: names of the directions.
+        names: one per direction, such as "tone" or "sefa0".
         layers: style slots that are moved.
         info: method, snapshot, settings and measures, as JSON values; `mapping_sha256` identifies the space of w.
     """

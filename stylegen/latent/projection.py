@@ -70,7 +70,7 @@ class Projector:
     Args:
         generator: its parameters must not require gradients.
         matching: the distance of images.
-        options: options of the optimization.
+        options: steps, rates and weights of the optimization.
         progress: called after each step.
         watch: called in each step of `to_w` and `to_w_plus`, with the generator's images.
     """

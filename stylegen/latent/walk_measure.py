@@ -4,7 +4,7 @@ The change at a strength s is
 
     mean over seeds of |f(x_s) - f(x_0)|  /  mean over pairs of seeds of |f(x_0) - f(x'_0)|
 
-with f the features: 0 for the same image, 1 for a change as large as that to another seed's image.
+with f the features: 0 for the same image, 1 for the mean distance between two seeds.
 """
 
 from collections.abc import Callable, Sequence

@@ -32,7 +32,7 @@ class AuxiliaryClassifier(Loss):
     "attributes". Images without label (all zeros) add nothing to "class".
 
     Args:
-        adversarial: the adversarial loss, with its default arguments.
+        adversarial: name of the loss for real and generated images; its arguments have their defaults.
         targets: one class for each image, or several attributes from 0 to 1.
         d_weight: weight of the classification loss L_C in the discriminator's loss.
         g_weight: weight of the classification loss L_C in the generator's loss; 0.1 in WGAN-GP's code.

@@ -59,7 +59,7 @@ class DiscriminatorEpilogue(nn.Module):
     """4x4: residual blocks, one learned 4x4 weighting of each feature map, a linear layer.
 
     Args:
-        sizes: sizes of the stage at 4 px.
+        sizes: width, number of blocks and groups at 4 px.
         out_features: 1, or the width of the label's embedding.
         options: see `BlockOptions`.
 

@@ -23,7 +23,7 @@ class DRAGAN(Regularizer):
 
     Args:
         weight: factor of the term, lambda.
-        target: target k of the norm.
+        target: k, the gradient norm without penalty.
         noise: factor of the perturbation.
         every: see `Regularizer`.
 

@@ -17,7 +17,7 @@ class LeCam(Regularizer):
 
     Args:
         weight: factor of the term; 0.3 for BigGAN, 3e-7 for StyleGAN2 (section 5).
-        decay: decay of the moving averages per evaluation.
+        decay: weight of the previous moving averages in an evaluation, in [0, 1].
         start_kimg: thousands of images before the term counts; until then the averages are the batch's.
         every: see `Regularizer`.
 

@@ -83,7 +83,7 @@ class WeightBatch:
     """Input of a regularizer of the weights alone, which has no `sources`.
 
     Attributes:
-        network: the network that the term trains.
+        network: the trained one, G or D.
         count: N, the images of the micro-batch: `measure` returns N equal values.
     """
 

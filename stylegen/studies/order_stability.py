@@ -14,7 +14,7 @@ class OrderAt(NamedTuple):
     """The order of the variants by one metric at one moment of the training.
 
     Attributes:
-        with_end: rank correlation of the variants' means with those at the end.
+        with_end: rank correlation of the variants' means with the final means.
         between_seeds: mean rank correlation of the orders of two seeds; None for a single seed.
     """
 

@@ -133,7 +133,7 @@ def _cell(mean: float, spread: float | None) -> str:
 
 
 def _speed(seconds: Sequence[float | None]) -> str:
-    """The median of those that were measured."""
+    """The median of the measured values."""
     found = median([value for value in seconds if value is not None])
     return "" if found is None else f"{found:.1f}"
 
@@ -155,7 +155,7 @@ def _stability(trials: Sequence[Trial], show: Sequence[str]) -> list[str]:
     found = {key: rows for key, rows in found.items() if len(rows) > 1}
     if not found:
         return []
-    lines = ["Order of the variants: rank correlation of the means with those at the end; between two seeds, mean.", ""]
+    lines = ["Order of the variants: rank correlation of the means with the final means; between two seeds, mean.", ""]
     lines += [f"| kimg | {' | '.join(f'{key}: with the end | between seeds' for key in found)} |"]
     lines += ["|---" * (1 + 2 * len(found)) + "|"]
     for row in zip(*found.values(), strict=True):

@@ -39,7 +39,7 @@ class CompiledTerms:
     Args:
         eager: names of terms that are not compiled; see `rare_terms`.
         log: called with one line for each other term: the time of its compilation, or why it is not compiled.
-        backend: backend of `torch.compile`.
+        backend: see `torch.compile`.
     """
 
     def __init__(self, log: Callable[[str], None], eager: Collection[str] = (), backend: str = "inductor") -> None:

@@ -115,7 +115,7 @@ class KeyedRandomInputs:
     """`RandomInputs` from the counter-based random number generator.
 
     Args:
-        seed: seed of the run.
+        seed: key of all inputs, the seed of the run.
         z_dim: width of z.
         label_table: [M, num_classes], the labels of the dataset, sampled for generated images.
         mixing_prob: probability of style mixing for an image (Karras et al. 2019, section 3.1).

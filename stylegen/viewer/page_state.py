@@ -86,7 +86,7 @@ class PageState:
         model: name in the list of models.
         still: the image.
         view, grid: what the page shows.
-        keyframes: keyframes of the video, by increasing time.
+        keyframes: stills of the video at increasing times.
         fps: frames per second of the video.
         loop: whether the video returns to its first keyframe.
     """

@@ -82,7 +82,7 @@ def write_site(snapshot: Snapshot, name: str, out: Path, runtime: Path, sets: Ma
     """Write the folder `out`, at once; an earlier page is replaced.
 
     Args:
-        name: name of the model, on the page.
+        name: title of the model on the page.
         runtime: see `find_runtime`.
         sets: directions from files, by name; SeFa and PCA are added.
 

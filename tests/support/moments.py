@@ -181,7 +181,7 @@ def random_moments(count: int, seed: int, size: int) -> Iterator[Moment]:
     """Every kind with one and with two processes, in turn, at random moments.
 
     Args:
-        size: size of a checkpoint in bytes.
+        size: bytes of a checkpoint.
     """
     rng = random.Random(seed)
     for number, (kind, processes) in enumerate(itertools.cycle(itertools.product(KINDS, (1, 2)))):

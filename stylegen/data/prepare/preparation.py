@@ -82,7 +82,7 @@ def prepare(
         align: a .csv file with five landmarks of each face, for FFHQ's alignment in place of crop and filter; see
             docs/datasets.md. Images without landmarks are left out.
         max_images: use a random subset of at most this size, in the order of the source; null uses all.
-        seed: seed of the random subset.
+        seed: key of the random choice by `max_images`.
         strict: fail on the first image that would be left out.
         processes: number of worker processes; null for one per core, fewer for few images.
 

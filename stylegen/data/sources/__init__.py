@@ -16,7 +16,7 @@ def open_source(path: str | Path, setting: str = "data.path", suffixes: tuple[st
 
     Args:
         setting: name of the setting with the path, for errors.
-        suffixes: suffixes of image files in a folder or zip.
+        suffixes: endings of image files in a folder or zip, such as ".png".
 
     Raises:
         UserError: no such path, or another kind of file; a damaged archive; labels that do not fit; the package of an

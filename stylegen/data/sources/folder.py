@@ -17,7 +17,7 @@ class FolderSource(Source):
     """Links to folders are followed (each folder once), because large collections are often assembled from links.
 
     Args:
-        suffixes: suffixes of image files.
+        suffixes: endings of image files, such as ".png".
 
     Raises:
         UserError: a subfolder that cannot be listed; a `dataset.json` that cannot be read or does not fit the images.

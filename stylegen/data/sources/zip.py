@@ -29,7 +29,7 @@ class ZipSource(Source):
     """Images in a zip archive.
 
     Args:
-        suffixes: suffixes of image files.
+        suffixes: endings of image files, such as ".png".
 
     Raises:
         UserError: a damaged archive; an encrypted or duplicate member, a link, a path that leads out of the archive; a

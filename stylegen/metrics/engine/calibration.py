@@ -67,7 +67,7 @@ class Calibration:
         statistics: feature statistics of these reals, with their halves.
         options: see `MetricOptions`.
         cache: references of earlier evaluations.
-        seed: seed of the random choices.
+        seed: key of the random choices.
     """
 
     reals: RealImages

@@ -140,7 +140,7 @@ class ClassReals(_DerivedReals):
     """The images of one class.
 
     Args:
-        labels: labels of all images, [num_images, num_classes].
+        labels: [num_images, num_classes], of all images.
         label: index of the class.
         class_name: its name.
     """
@@ -188,7 +188,7 @@ def describe_reals(reals: RealImages) -> str:
     if isinstance(reals, PublishedReals):
         record = reals.record
         if record is None:
-            return "statistics of a file that does not say how they were made; its images are not known"
+            return "statistics of a file without a record of their origin; its images are not known"
         return f"statistics of all {reals.num_images} images of {record.get('dataset', 'a dataset')}, made by stylegen"
     if isinstance(reals, FirstReals):
         return reals.describe()

@@ -27,7 +27,7 @@ class RealImages(Protocol):
 
     Attributes:
         spec: resolution and channels.
-        name: name for the metric card.
+        name: the dataset, in the metric card.
         fingerprint: hash of the pixels.
         num_images: without mirror images.
     """

@@ -46,7 +46,7 @@ def fit(rows: Tensor, positive: Tensor, loss: Loss, c: float = 1.0) -> Tensor:
         rows: float64 [N, d], see `with_ones`.
         positive: bool [N]; y is 1 where True, -1 elsewhere.
         loss: `squared_hinge` or `logistic`.
-        c: C.
+        c: C of the formulas above; larger values regularize less.
 
     Raises:
         ArithmeticError: `TOLERANCE` is not reached.

@@ -39,7 +39,7 @@ class Separability:
 
     Attributes:
         values: `ls` of w, of z, and of z in a random order, which is independent of the labels.
-        attributes: record of each attribute: `share_of_reals` (that have it), `held_out_accuracy` (of the classifier, by
+        attributes: record of each attribute: `share_of_reals` (that have it), `held_out_accuracy` (the classifier's, by
             cross-validation), `share_of_samples` (of the kept ones), `entropy` H(Y), and H(Y|X) as `entropy_w`,
             `entropy_z` and `entropy_independent`, in nats.
     """

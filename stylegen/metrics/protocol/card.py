@@ -34,7 +34,7 @@ class MetricCard:
         options: see `MetricOptions`.
         calibration: description of the references.
         sampling: generation of the fakes (from the caller) and conversion to uint8.
-        seed: seed of the calibration's random choices.
+        seed: key of the calibration's random choices.
         protocol: see `Protocol`; departures also change the metrics' names.
         covariance: its divisor, by metric.
         reals: description of the reals used.

@@ -18,7 +18,7 @@ class SampleGrids:
     networks grow.
 
     Args:
-        folder: folder of the run.
+        folder: the run folder; grids go to samples/.
         count: number of images.
         columns: images per row.
     """
@@ -40,7 +40,7 @@ class Snapshots:
     """snapshots/<kimg>.safetensors.
 
     Args:
-        folder: folder of the run.
+        folder: the run folder; files go to snapshots/.
         info: `info` of each file, in addition to `images_seen`.
     """
 

@@ -66,7 +66,7 @@ def test_a_number_against_a_file_of_others_is_marked(tmp_path: Path) -> None:
         [fakes]
     )
     assert list(card.metrics) == ["fd_random_vgg16_foreign-statistics"]
-    assert "does not say how they were made" in card.reals
+    assert "without a record of their origin" in card.reals
 
 
 @pytest.mark.usefixtures("thumbnail")
