@@ -17,7 +17,7 @@ class DirectionFigure(Figure):
     """Rows go through the seeds, direction by direction. Styles are truncated first, then moved.
 
     Args:
-        directions: read from a file for this network.
+        directions: vectors in w of this network.
         indices: numbers of the directions to show.
         strengths: one per column, in standard deviations of w along the direction.
         layers: styles that are moved, with weights; None for the directions' own, with weight 1.

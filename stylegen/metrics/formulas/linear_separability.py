@@ -99,7 +99,7 @@ class AttributeClassifier:
     """A logistic regression for each attribute, on standardized features.
 
     Args:
-        mean, scale: float64 [d], subtracted from the features, and then divided by.
+        mean, scale: float64 [d], standardize the features: (f - mean) / scale.
         weights: float64 [d + 1, K].
     """
 

@@ -23,7 +23,7 @@ class FixedPoint:
     Attributes:
         features: finite [N, d].
         step: unit of the upper part, a power of 2.
-        bits: size of each of the two parts.
+        bits: number of bits of each of the two parts.
         squares: squared length of each row, float64 [N].
     """
 
