@@ -1,4 +1,4 @@
-"""Least-squares loss (Mao et al. 2017, arXiv 1611.04076), on logits without a sigmoid."""
+"""Least-squares loss (Mao et al. 2017, arXiv 1611.04076, Eq. 2), on logits without a sigmoid."""
 
 from torch import Tensor
 
@@ -8,8 +8,8 @@ from stylegen.losses.loss import Loss
 
 
 class LeastSquares(Loss):
-    """The paper's targets are (a, b, c) = (0, 1, 1) and (-1, 1, 0). With the latter, G minimizes the Pearson
-    chi-squared divergence between p_data + p_G and 2 p_G.
+    """The paper's targets are (a, b, c) = (0, 1, 1), its Eq. 9, and (-1, 1, 0), its Eq. 8, with which G minimizes the
+    Pearson chi-squared divergence between p_data + p_G and 2 p_G.
 
     Args:
         a: target of D for generated images.

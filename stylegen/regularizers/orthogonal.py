@@ -1,4 +1,4 @@
-"""Orthogonal regularization in BigGAN's variant (Brock et al. 2019, arXiv 1809.11096)."""
+"""Orthogonal regularization in BigGAN's variant (Brock et al. 2019, arXiv 1809.11096, Eq. 3)."""
 
 from typing import Annotated
 

@@ -23,7 +23,7 @@ def path_lengths(images: Tensor, ws: Tensor, direction: Tensor) -> Tensor:
 
 
 class PathLength(Regularizer):
-    """weight * E (|| J_w^T y || - a)^2 with a the exponential moving average of the lengths.
+    """weight * E (|| J_w^T y || - a)^2 with a the exponential moving average of the lengths (Eq. 4).
 
     Args:
         weight: factor of the term.

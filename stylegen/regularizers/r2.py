@@ -1,4 +1,4 @@
-"""R2 (Mescheder et al. 2018, arXiv 1801.04406): zero-centred gradient penalty on generated images."""
+"""R2 (Mescheder et al. 2018, arXiv 1801.04406, Eq. 10): zero-centered gradient penalty on generated images."""
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from stylegen.regularizers.regularizer import CriticBatch
 class R2(R1):
     """(gamma / 2) E || grad_X D(X) ||^2 over generated X; see `R1` for growing networks.
 
-    R3GAN (Huang et al. 2024, arXiv 2501.05441) adds it to R1, with the same gamma, in every step.
+    R3GAN (Huang et al. 2024, arXiv 2501.05441, section 2) adds it to R1, with the same gamma, in every step.
 
     Args:
         gamma: weight; the penalty is multiplied by gamma / 2, for images in [-1, 1].

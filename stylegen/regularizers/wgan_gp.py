@@ -15,11 +15,11 @@ class WGANGP(Regularizer):
     """weight * E (|| grad_x D(x) || / target - 1)^2, x = s * real + (1 - s) * fake, s ~ U[0, 1).
 
     The norm is of each image, over all its pixels and channels. It refers to full-size images while networks grow, as
-    in the code of ProGAN (Karras et al. 2018, arXiv 1710.10196); see `R1`.
+    in ProGAN (Karras et al. 2018, arXiv 1710.10196, appendix A.1); see `R1`.
 
     Args:
         weight: factor of the term, lambda.
-        target: the norm of a 1-Lipschitz discriminator is 1; ProGAN's code has 750 for CIFAR-10.
+        target: the norm of a 1-Lipschitz discriminator is 1; ProGAN uses 750 for CIFAR-10 (appendix D).
         every: see `Regularizer`.
 
     Raises:
