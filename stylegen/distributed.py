@@ -84,6 +84,16 @@ def check_gpus(device: torch.device, processes: int) -> None:
         )
 
 
+def _own_gpu() -> torch.device:
+    """The GPU of this process; the only visible one of a task of srun (`--gpus-per-task=1`)."""
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    started_by_srun = os.environ.get("SLURM_LOCALID") == str(local_rank)  # not torchrun inside a task
+    if started_by_srun and torch.cuda.device_count() == 1:
+        local_rank = 0
+    check_gpus(torch.device("cuda"), local_rank + 1)
+    return torch.device("cuda", local_rank)
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Context manager: joins the process group that torchrun's variables describe, and yields this rank's device.
@@ -96,9 +106,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         RunError: a collective failed for another reason.
     """
     if device.type == "cuda":
-        local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-        check_gpus(device, local_rank + 1)
-        device = torch.device("cuda", local_rank)
+        device = _own_gpu()
     if os.environ.get("WORLD_SIZE", "1") in ("0", "1") or dist.is_initialized():
         yield device
         return

@@ -33,11 +33,14 @@ def test_each_process_has_its_own_gpu(
     assert main(["evaluate", "devices=2", f"images={tmp_path}", "data.path=openmoji", "metrics=[kid]"]) == 2
     assert "this machine has 1. Use devices=1" in capsys.readouterr().err
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("SLURM_LOCALID", "0")  # torchrun in a task of srun
     with pytest.raises(UserError, match="Use devices=1"), process_group(torch.device("cuda")):
         pass
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    with process_group(torch.device("cuda")) as device:
-        assert device == torch.device("cuda", 0)
+    for variables in ({"LOCAL_RANK": "0"}, {"LOCAL_RANK": "1", "SLURM_LOCALID": "1"}):  # srun --gpus-per-task=1
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with process_group(torch.device("cuda")) as device:
+            assert device == torch.device("cuda", 0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""BEGAN (Berthelot et al. 2017, arXiv 1703.10717, section 3.3), for an auto-encoding discriminator."""
+"""BEGAN (Berthelot et al. 2017, arXiv 1703.10717, sections 3.3 and 3.4), for an auto-encoding discriminator."""
 
 from collections.abc import Mapping
 from typing import ClassVar

@@ -21,7 +21,7 @@ class GANQP(Loss):
     generator loss, E delta, has the same gradient. The images are those before augmentation.
 
     Args:
-        weight: lambda of the paper, for distances that are means over pixels.
+        weight: lambda; 10 in the author's code, whose distances are means over pixels too.
         distance: "l1" or "l2".
 
     Raises:

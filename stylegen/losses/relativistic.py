@@ -27,7 +27,7 @@ class Relativistic(Loss):
 
         D: E f(r - g)                                   G: E f(g - r)
 
-    Pairing "average", RaSGAN (section 4.3), RaLSGAN and RaHingeGAN, compares each logit with the mean of the other
+    Pairing "average", RaSGAN, RaLSGAN and RaHingeGAN, compares each logit with the mean of the other
     kind:
 
         D: E f(r - E g) + E f(E r - g)                  G: E f(g - E r) + E f(E g - r)

@@ -1,4 +1,4 @@
-"""Wasserstein loss (Arjovsky et al. 2017, arXiv 1701.07875, Eqs. 2 and 3)."""
+"""Wasserstein loss (Arjovsky et al. 2017, arXiv 1701.07875, section 3 and algorithm 1)."""
 
 from torch import Tensor
 

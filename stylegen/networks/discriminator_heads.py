@@ -56,7 +56,7 @@ class ScalarHead(Head):
 
 
 class ProjectionHead(ScalarHead):
-    """out(h) + v_c . h + b_c: projection of labels (Miyato and Koyama 2018, arXiv 1802.05637, Eq. 3), with a bias."""
+    """out(h) + v_c . h + b_c: projection of labels (Miyato and Koyama 2018, arXiv 1802.05637), with a bias."""
 
     needs_labels = True
 

@@ -1,4 +1,4 @@
-"""Balanced consistency regularization (Zhao et al. 2021, arXiv 2002.04724, section 2.1)."""
+"""Balanced consistency regularization (Zhao et al. 2021, arXiv 2002.04724)."""
 
 from collections.abc import Mapping, Sequence
 

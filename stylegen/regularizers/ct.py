@@ -1,4 +1,4 @@
-"""Consistency term of CT-GAN (Wei et al. 2018, arXiv 1803.01541, Eq. 4 and 5)."""
+"""Consistency term of CT-GAN (Wei et al. 2018, arXiv 1803.01541; as in the authors' code)."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""DRAGAN (Kodali et al. 2017, arXiv 1705.07215, section 2.4; constants as in the author's notebook)."""
+"""DRAGAN (Kodali et al. 2017, arXiv 1705.07215; constants as in the author's notebook)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated

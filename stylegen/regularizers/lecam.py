@@ -1,4 +1,4 @@
-"""LeCam regularization (Tseng et al. 2021, arXiv 2104.03310, Eq. 5; one-sided as in the authors' code)."""
+"""LeCam regularization (Tseng et al. 2021, arXiv 2104.03310); one-sided as in the authors' code."""
 
 from collections.abc import Mapping
 
@@ -13,11 +13,11 @@ class LeCam(Regularizer):
     """weight * (E max(0, D(x) - a_F)^2 + E max(0, a_R - D(x'))^2) over real x and generated x'.
 
     a_R and a_F are exponential moving averages of the logits of real and generated images. They are updated by the
-    batch before they are used, without gradient.
+    batch before they are used, without gradient. The paper describes the distances without max(0, .).
 
     Args:
-        weight: factor of the term; 0.3 for BigGAN, 3e-7 for StyleGAN2 (section 5).
-        decay: weight of the previous moving averages in an evaluation, in [0, 1].
+        weight: factor of the term; 0.3 in the authors' BigGAN, 3e-7 and 1e-6 in their StyleGAN2.
+        decay: weight of the previous averages, in [0, 1]; the authors' BigGAN has 0.9, their StyleGAN2 0.99.
         start_kimg: thousands of images before the term counts; until then the averages are the batch's.
         every: see `Regularizer`.
 

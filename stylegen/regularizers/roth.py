@@ -1,4 +1,4 @@
-"""Regularizer of the Jensen-Shannon GAN (Roth et al. 2017, arXiv 1705.09367, Eq. 21)."""
+"""Regularizer of the Jensen-Shannon GAN (Roth et al. 2017, arXiv 1705.09367; as in the authors' code)."""
 
 import torch
 from torch import Tensor

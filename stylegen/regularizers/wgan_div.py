@@ -1,4 +1,4 @@
-"""WGAN-div (Wu et al. 2018, arXiv 1712.01026, Eq. 6)."""
+"""WGAN-div (Wu et al. 2018, arXiv 1712.01026)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated

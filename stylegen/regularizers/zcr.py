@@ -1,4 +1,4 @@
-"""Latent consistency regularization (Zhao et al. 2021, arXiv 2002.04724, section 2.2): a term for each network."""
+"""Latent consistency regularization (Zhao et al. 2021, arXiv 2002.04724): a term for each network."""
 
 from collections.abc import Mapping, Sequence
 

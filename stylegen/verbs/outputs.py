@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from PIL import Image
+
 from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import Snapshot
 from stylegen.config.sample_settings import SampleSettings
@@ -11,6 +13,9 @@ from stylegen.latent.sample_images import LATENTS
 from stylegen.placement import check_writable
 from stylegen.verbs.output_name import default_name
 from stylegen.verbs.sample_modes import suffixes
+
+# Endings of files, beside Pillow's: `out=figures.v2` is a folder, `out=figures.tar` a mistake.
+_FILES = {".7z", ".avi", ".gz", ".mkv", ".mov", ".mp4", ".npy", ".npz", ".pt", ".safetensors", ".tar", ".webm", ".zip"}
 
 
 def _named(out: Path, settings: SampleSettings) -> Path:
@@ -43,9 +48,9 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         out = Path(settings.out).expanduser()
     out = _named(out, settings)
     one_file = out.suffix.lower() in allowed[not allowed[0] :]
-    named_as_file = out.suffix[1:2].isalpha() and not out.is_dir()  # run.1 is a folder's name, run.tiff is not
+    named_as_file = out.suffix.lower() in _FILES | Image.registered_extensions().keys() and not out.is_dir()
     if not one_file and ("" not in allowed or named_as_file):
-        stem = out.with_suffix("") if out.suffix[1:2].isalpha() else out
+        stem = out.with_suffix("") if named_as_file else out
         mode = f"mode={settings.mode}{' with audio=' * (allowed == ('.mp4',))}"
         forms = f"one {' or '.join(allowed)} file" if allowed[0] else "a folder, a .zip or an .npz"
         fix = f"Use out={stem}{allowed[0]}" + ("" if allowed[0] else ", or mode=grid for one image")

@@ -41,7 +41,7 @@ def test_folders_whose_names_contain_a_dot(tmp_path: Path) -> None:
     """A version is part of a folder's name; so is a suffix, of a folder that exists."""
     save_snapshot(tmp_path / "x.safetensors", tiny_generator(8), {})
     (tmp_path / "mine.old").mkdir()
-    for out in (tmp_path / "run.1", tmp_path / "mine.old"):
+    for out in (tmp_path / "run.1", tmp_path / "figures.v2", tmp_path / "mine.old"):
         assert main(["sample", f"snapshot={tmp_path / 'x.safetensors'}", "mode=images", "seeds=0", f"out={out}"]) == 0
         assert (out / "seed000000.png").is_file()
 

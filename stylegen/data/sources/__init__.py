@@ -36,9 +36,11 @@ def open_source(path: str | Path, setting: str = "data.path", suffixes: tuple[st
         return LmdbSource(place)
     if place.is_file() and suffix == ".parquet":
         return ParquetSource(place, [place])
+    accepts_word = setting in ("data.path", "source")
     problem = "is not a folder, .zip, .lmdb or .parquet file" if place.exists() else "does not exist"
     raise UserError(
         f"{setting}={path} {problem}",
-        rule=f"{setting} must be a folder, .zip, .lmdb or .parquet of images, or the word openmoji",
+        rule=f"{setting} must be a folder, .zip, .lmdb or .parquet of images"
+        + (", or the word openmoji" * accepts_word),
         fix="Give the path of one of these",
     )

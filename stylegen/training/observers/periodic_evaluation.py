@@ -1,18 +1,23 @@
 """Evaluation of G_ema during training, and the best snapshot so far."""
 
+import contextlib
+import json
 import math
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.checkpoints.snapshot import save_snapshot
+from stylegen.checkpoints.snapshot import load_snapshot, save_snapshot
 from stylegen.distributed import is_rank0
+from stylegen.errors import UserError
 from stylegen.files import write_text
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.card_file import add_card, read_cards
 from stylegen.metrics.protocol.registry import better_direction
+from stylegen.networks.generator import StyleGenerator
 from stylegen.training.step import TrainingStep
 
 
@@ -51,9 +56,11 @@ class PeriodicEvaluation:
     def is_pending(self) -> bool:
         return self._pending and self.is_configured
 
-    def begin(self) -> None:
-        """Start measuring the run's time."""
+    def begin(self, step: TrainingStep) -> None:
+        """Start measuring the run's time; restore best.safetensors if a run that went back has deleted a later one."""
         self._started = time.perf_counter()
+        if self.best is not None and is_rank0() and not self._best_path.exists():
+            self._restore_best(step)
 
     def mark_pending(self) -> None:
         """Record in the state that an evaluation is pending, until `evaluate` returns."""
@@ -76,7 +83,7 @@ class PeriodicEvaluation:
         if is_rank0():
             add_card(self.folder.metric_card(seen), card.to_dict())
         if self._is_better(card, seen) and is_rank0():
-            self._write_best(step, card)
+            self._write_best(step.G_ema, seen, card.to_dict())
         self._spent += time.perf_counter() - begun
         values = {f"metric/{name}": value for name, value in card.metrics.items()}
         return values | {"time/evaluation_share": self._share()}
@@ -99,11 +106,28 @@ class PeriodicEvaluation:
         self.best = {"metric": name, "value": value, "kimg": images_seen / 1000}
         return True
 
-    def _write_best(self, step: TrainingStep, card: MetricCard) -> None:
-        path = self.folder.root / "best.safetensors"  # beside snapshots/, whose last file is the newest
-        save_snapshot(path, step.G_ema, {"images_seen": step.images_seen, **self.info, "best": self.best})
-        text = replace(card, sampling={**card.sampling, "snapshot": path.name}).to_json(2)
-        write_text(path.with_suffix(".metrics.json"), f"{text}\n")
+    @property
+    def _best_path(self) -> Path:
+        return self.folder.root / "best.safetensors"  # beside snapshots/, whose last file is the newest
+
+    def _write_best(self, generator: StyleGenerator, images_seen: int, card: Mapping[str, Any]) -> None:
+        path = self._best_path
+        save_snapshot(path, generator, {"images_seen": images_seen, **self.info, "best": self.best})
+        card = {**card, "sampling": {**card["sampling"], "snapshot": path.name}}
+        write_text(path.with_suffix(".metrics.json"), json.dumps(card, indent=2, allow_nan=False) + "\n")
+
+    def _restore_best(self, step: TrainingStep) -> None:
+        """From G_ema, or from the snapshot of the best evaluation, if that and its card were kept."""
+        assert self.best is not None
+        seen = round(self.best["kimg"] * 1000)
+        card, kept = read_card(self.folder, seen), self.folder.snapshot(seen)
+        if card is None:
+            return
+        if seen == step.images_seen:
+            self._write_best(step.G_ema, seen, card)
+        elif kept.exists():
+            with contextlib.suppress(UserError):  # damaged
+                self._write_best(load_snapshot(kept).generator, seen, card)
 
     def _total(self) -> float:
         return self._elapsed + time.perf_counter() - self._started

@@ -92,7 +92,7 @@ class Observers:
         if new:
             self._write_grid(step)
         out.checkpoints.begin(step.images_seen, out.evaluation.best)
-        out.evaluation.begin()
+        out.evaluation.begin(step)
         if out.evaluation.is_pending:
             self._evaluate(step)
             self._save(step)

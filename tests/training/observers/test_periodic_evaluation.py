@@ -2,7 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -10,7 +11,8 @@ from stylegen.__main__ import main
 from stylegen.checkpoints.run_folder import RunFolder
 from stylegen.checkpoints.snapshot import load_snapshot
 from stylegen.metrics.engine.evaluation import Evaluation
-from stylegen.training.observers.periodic_evaluation import read_card
+from stylegen.training.observers.periodic_evaluation import PeriodicEvaluation, read_card
+from stylegen.training.step import TrainingStep
 from tests.support.tiny import TINY_RUN
 
 FD = "fd_random_vgg16"
@@ -68,6 +70,22 @@ def test_evaluations_during_training(tmp_path: Path) -> None:
     assert load_snapshot(run).info["images_seen"] == 48  # a run folder still gives its newest snapshot
     best_card = json.loads((run / "best.metrics.json").read_text())["sampling"]
     assert (best_card["snapshot"], best_card["kimg"]) == ("best.safetensors", kimg)
+    restored_after_going_back(run, round(kimg * 1000))
+
+
+def restored_after_going_back(run: Path, best_at: int) -> None:
+    """The best snapshot is deleted with the results of a later state, and restored from the older state's best."""
+    best, card = run / "best.safetensors", run / "best.metrics.json"
+    written = best.read_bytes(), json.loads(card.read_text())
+    snapshot = load_snapshot(best)
+    evaluation = PeriodicEvaluation(RunFolder(run), None, {k: v for k, v in snapshot.info.items() if k != "best"})
+    evaluation.best = snapshot.info["best"]
+    best.rename(RunFolder(run).snapshot(best_at))
+    for seen in (best_at, best_at + 8):  # from G_ema; from the kept snapshot
+        card.unlink()
+        evaluation.begin(cast(TrainingStep, SimpleNamespace(images_seen=seen, G_ema=snapshot.generator)))
+        assert (best.read_bytes(), json.loads(card.read_text())) == written
+        best.unlink()
 
 
 def test_evaluating_keeps_the_card_of_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
