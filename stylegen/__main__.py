@@ -24,7 +24,7 @@ VERBS = {
     "view": "open models in the browser: view snapshot=RUN_or_MODEL",
     "models": "list packaged and downloadable models: models name=nvidia/ffhq1024",
     "sensitivity": "measure how metrics respond to known degradations: sensitivity data.path=DIR out=table.md",
-    "study": "compare variants under an equal budget: study name=conditioning total_kimg=8 seeds=0-2",
+    "study": "compare variants under an equal budget: study name=conditioning seeds=0-2",
     "bench": "benchmark training, sampling and data loading: bench what=train|sample|memory|data experiment=NAME",
 }
 HELP = f"""stylegen {__version__}: train, sample and evaluate StyleGANs.

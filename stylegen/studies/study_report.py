@@ -129,7 +129,12 @@ def _check_shown(trials: Sequence[Trial], show: Sequence[str]) -> None:
 
 
 def _cell(mean: float, spread: float | None) -> str:
-    return f"{mean:.3g}" if spread is None else f"{mean:.3g} ± {spread:.2g}"
+    return _digits(mean, 3) + ("" if spread is None else f" ± {_digits(spread, 2)}")
+
+
+def _digits(value: float, count: int) -> str:
+    """Rounded to `count` significant digits, without exponent from 0.0001 to 999,999: 103 is 100."""
+    return f"{float(f'{value:.{count}g}'):g}"
 
 
 def _speed(seconds: Sequence[float | None]) -> str:

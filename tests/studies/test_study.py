@@ -1,6 +1,7 @@
 """Contents of a study's file, its report, and errors before any training."""
 
 import csv
+import dataclasses
 import io
 import re
 from pathlib import Path
@@ -73,6 +74,9 @@ def test_the_table_for_the_eye() -> None:
     assert "- fancy: `a=2`" in text
     single = to_markdown("Title", TRIALS[:1], SHOW, GRIDS, COMMANDS, "portraits")
     assert "| plain | 3 | 0.2 | 12,345 | 2.5 | 5.0 |" in single
+    card = TRIALS[0].card
+    large = dataclasses.replace(TRIALS[0], card={**card, "metrics": {**card["metrics"], "fd": 1234.0}})
+    assert "| plain | 1230 | 0.2 |" in to_markdown("Title", [large], SHOW, GRIDS, COMMANDS, "portraits")
 
 
 def test_the_table_for_programs_has_every_digit() -> None:
