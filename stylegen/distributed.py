@@ -84,11 +84,14 @@ def check_gpus(device: torch.device, processes: int) -> None:
         )
 
 
+def has_own_gpu() -> bool:
+    """Whether the one visible GPU belongs to this task of srun alone (`--gpus-per-task=1`)."""
+    return {"SLURM_LOCALID", "SLURM_GPUS_PER_TASK"} <= os.environ.keys() and torch.cuda.device_count() == 1
+
+
 def _own_gpu() -> torch.device:
-    """The GPU of this process; the only visible one of a task of srun (`--gpus-per-task=1`)."""
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    started_by_srun = os.environ.get("SLURM_LOCALID") == str(local_rank)  # not torchrun inside a task
-    if started_by_srun and torch.cuda.device_count() == 1:
+    if has_own_gpu() and os.environ["SLURM_LOCALID"] == str(local_rank):  # otherwise torchrun, inside a task
         local_rank = 0
     check_gpus(torch.device("cuda"), local_rank + 1)
     return torch.device("cuda", local_rank)

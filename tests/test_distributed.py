@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 
 from stylegen.__main__ import main
+from stylegen.config.rules import check_accelerator
 from stylegen.distributed import LostConnection, process_group
 from stylegen.errors import RunError, UserError
 
@@ -36,9 +37,15 @@ def test_each_process_has_its_own_gpu(
     monkeypatch.setenv("SLURM_LOCALID", "0")  # torchrun in a task of srun
     with pytest.raises(UserError, match="Use devices=1"), process_group(torch.device("cuda")):
         pass
-    for variables in ({"LOCAL_RANK": "0"}, {"LOCAL_RANK": "1", "SLURM_LOCALID": "1"}):  # srun --gpus-per-task=1
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=r"has 1\. Use fewer devices"):
+        check_accelerator("gpu", 2)
+    monkeypatch.setenv("SLURM_GPUS_PER_TASK", "1")
+    check_accelerator("gpu", 2)
+    with pytest.raises(UserError, match="Use devices=1"), process_group(torch.device("cuda")):
+        pass
+    for task in "01":  # srun --gpus-per-task=1
+        monkeypatch.setenv("LOCAL_RANK", task)
+        monkeypatch.setenv("SLURM_LOCALID", task)
         with process_group(torch.device("cuda")) as device:
             assert device == torch.device("cuda", 0)
 

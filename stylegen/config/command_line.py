@@ -103,4 +103,4 @@ def rename_settings(tree: dict[str, Any]) -> None:
         for section in sections:
             node = node.get(section) if isinstance(node, dict) else None
         if isinstance(node, dict) and name in node:
-            node[new.rsplit(".", 1)[-1]] = node.pop(name)
+            node.setdefault(new.rsplit(".", 1)[-1], node.pop(name))

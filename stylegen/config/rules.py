@@ -11,7 +11,7 @@ from stylegen.config.regularizer_rules import check_regularizers
 from stylegen.config.sections import Arguments
 from stylegen.config.train_settings import TrainSettings
 from stylegen.data.dataset import OPENMOJI, ImageDataset
-from stylegen.distributed import choose_device, started_by_torchrun
+from stylegen.distributed import choose_device, has_own_gpu, started_by_torchrun
 from stylegen.errors import UserError
 from stylegen.images import MAX_FIGURE_PIXELS
 from stylegen.layers.conditioning import CONDITIONINGS
@@ -233,7 +233,8 @@ def device_type(accelerator: str) -> str:
 def check_accelerator(accelerator: str, devices: int) -> None:
     """Raise UserError for devices that this machine does not have."""
     mps = int(torch.backends.mps.is_available())
-    counts = {"cpu": devices, "gpu": torch.cuda.device_count() or mps, "cuda": torch.cuda.device_count(), "mps": mps}
+    cuda = devices if has_own_gpu() else torch.cuda.device_count()
+    counts = {"cpu": devices, "gpu": cuda or mps, "cuda": cuda, "mps": mps}
     found = (counts["gpu"] or devices) if accelerator == "auto" else counts[accelerator]
     if found < devices:
         raise UserError(

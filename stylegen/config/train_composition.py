@@ -78,8 +78,9 @@ def _for_user_dataset(overrides: Sequence[str]) -> list[str]:
         config, keys = compose_tree("train", overrides), {key_of(override) for override in overrides}
         values = {key: OmegaConf.select(config, key) for key in keys}
         values["experiment"] = next((o.partition("=")[2] for o in overrides if key_of(o) == "experiment"), None)
-    if "data.path" not in values and values.get("data") in {path.stem for path in (CONF / "data").glob("*.yaml")}:
-        values["data.path"] = load_yaml(CONF / "data" / f"{values['data']}.yaml").get("path")
+    known = [path for path in (CONF / "data").glob("*.yaml") if path.stem == values.get("data")]
+    if known and "data.path" not in values:
+        values["data.path"] = load_yaml(known[0]).get("path")
     for key in (key for key in _OPENED if values.get(key) is not None):
         check(key, values[key], FilePath)
     return user_dataset_overrides(overrides, values)

@@ -208,7 +208,7 @@ class Model(LoadedGenerator):
             images: a path of an image, folder or archive, or a Pillow image: cropped and resized as the training
                 images; or a tensor [N, C, H, W] of the model's size, uint8 or float in [-1, 1].
             space: "w+", one w for each layer, or "w", one for all layers.
-            steps: optimization steps in W, and again in W+.
+            steps: optimization steps in W, and with "w+" as many again in W+.
             starts: number of w, of which the nearest is the start.
             label: class of these w; None for all classes.
         """

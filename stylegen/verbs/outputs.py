@@ -1,9 +1,8 @@
 """Output files of `sample`, checked before sampling."""
 
+import mimetypes
 import os
 from pathlib import Path
-
-from PIL import Image
 
 from stylegen.checkpoints.find_model import is_shared
 from stylegen.checkpoints.snapshot import Snapshot
@@ -14,8 +13,15 @@ from stylegen.placement import check_writable
 from stylegen.verbs.output_name import default_name
 from stylegen.verbs.sample_modes import suffixes
 
-# Endings of files, beside Pillow's: `out=figures.v2` is a folder, `out=figures.tar` a mistake.
-_FILES = {".7z", ".avi", ".gz", ".mkv", ".mov", ".mp4", ".npy", ".npz", ".pt", ".safetensors", ".tar", ".webm", ".zip"}
+_NO_MEDIA_TYPE = {".7z", ".avif", ".ckpt", ".flv", ".heic", ".jp2", ".jxl", ".lmdb", ".m4v", ".mkv", ".npy", ".npz"}
+_NO_MEDIA_TYPE |= {".parquet", ".pkl", ".pt", ".pth", ".rar", ".safetensors", ".webm", ".webp"}
+
+
+def _is_file_suffix(suffix: str) -> bool:
+    """`out=figures.v2` is a folder, `out=figures.tar` a mistake."""
+    known = mimetypes.MimeTypes()  # Python's table, not the system's
+    tables = (*known.types_map, known.encodings_map, known.suffix_map, _NO_MEDIA_TYPE)
+    return any(suffix.lower() in table for table in tables)
 
 
 def _named(out: Path, settings: SampleSettings) -> Path:
@@ -48,7 +54,7 @@ def find_output(settings: SampleSettings, snapshot: Snapshot) -> Path:
         out = Path(settings.out).expanduser()
     out = _named(out, settings)
     one_file = out.suffix.lower() in allowed[not allowed[0] :]
-    named_as_file = out.suffix.lower() in _FILES | Image.registered_extensions().keys() and not out.is_dir()
+    named_as_file = not one_file and _is_file_suffix(out.suffix) and not out.is_dir()
     if not one_file and ("" not in allowed or named_as_file):
         stem = out.with_suffix("") if named_as_file else out
         mode = f"mode={settings.mode}{' with audio=' * (allowed == ('.mp4',))}"

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("thumbnail")
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
-    data = {"path": str(folder(tmp_path / "data", portraits(40, side=16)))}
+    data = {"path": str(folder(tmp_path / "data", portraits(40, side=16))), "labelled": None}  # a former name
     for kimg in (1, 2, 10):
         path = tmp_path / "run" / "snapshots" / f"{kimg:06d}.000.safetensors"
         save_snapshot(path, tiny_generator(seed=kimg), {"data": data, "images_seen": kimg * 1000})

@@ -17,6 +17,8 @@ from tests.support.tiny import tiny_generator
     [
         ("mode=images out=face.png", "Use out=face, or mode=grid for one image"),
         ("mode=images out=x.tiff", "x.tiff: mode=images writes a folder, a .zip or an .npz. Use out=x, or mode=grid"),
+        ("mode=images out=x.svg", "x.svg: mode=images writes a folder, a .zip or an .npz. Use out=x, or mode=grid"),
+        ("mode=grid out=x.flv", "x.flv: mode=grid writes one .png file. Use out=x.png"),
         (f"mode=images out={'x' * 248}.zip", "its name can have at most 243 bytes"),
         ("mode=images out=x.npz scale=2", "scale=2"),
         ("mode=grid latents=one.npz seeds=0-3", "seeds=3: latents= holds 1 image, numbered from 0. Use seeds=0"),

@@ -66,7 +66,7 @@ class Calibration:
         reals, extraction: the real images and the extractor.
         statistics: feature statistics of these reals, with their halves.
         options: see `MetricOptions`.
-        cache: references of earlier evaluations.
+        cache: stores the references.
         seed: key of the random choices.
     """
 

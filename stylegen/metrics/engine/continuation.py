@@ -16,7 +16,7 @@ class Continuation:
     """Context manager for the accumulated features of one rank: deletes the saved state on success, keeps it on Ctrl-C.
 
     Args:
-        cache: folder of the saved state.
+        cache: stores the state.
         key: everything that affects the features; None saves nothing.
         sets: the features; loaded in place if there is a saved state.
 

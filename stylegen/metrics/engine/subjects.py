@@ -27,6 +27,8 @@ from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.registry import METRICS
 from stylegen.spec import ImageSpec
 
+_FORMER = {"labelled": "labeled"}  # arguments of `ImageDataset` in older snapshots
+
 
 @dataclass(frozen=True)
 class Subject(ABC):
@@ -258,7 +260,8 @@ class RealsChoice:
                 rule="no real images to compare with are given",
                 fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
             )
-        data = {k: v for k, v in subject.info["data"].items() if k not in ("max_images", "subset_seed")}
+        stored = {_FORMER.get(key, key): value for key, value in subject.info["data"].items()}
+        data = {k: v for k, v in stored.items() if k not in ("max_images", "subset_seed")}
         reals = ImageDataset(**data | {"mirror": mirror})
         for other in subjects if distributed.is_rank0() else ():
             part = other.info.get("data", {}).get("max_images") is not None

@@ -57,9 +57,9 @@ class PeriodicEvaluation:
         return self._pending and self.is_configured
 
     def begin(self, step: TrainingStep) -> None:
-        """Start measuring the run's time; restore best.safetensors if a run that went back has deleted a later one."""
+        """Start measuring the run's time; restore best.safetensors in a run that went back."""
         self._started = time.perf_counter()
-        if self.best is not None and is_rank0() and not self._best_path.exists():
+        if self.best is not None and is_rank0() and self._best_written() != self.best["kimg"]:
             self._restore_best(step)
 
     def mark_pending(self) -> None:
@@ -115,6 +115,13 @@ class PeriodicEvaluation:
         save_snapshot(path, generator, {"images_seen": images_seen, **self.info, "best": self.best})
         card = {**card, "sampling": {**card["sampling"], "snapshot": path.name}}
         write_text(path.with_suffix(".metrics.json"), json.dumps(card, indent=2, allow_nan=False) + "\n")
+
+    def _best_written(self) -> float | None:
+        """The time of best.safetensors, in kimg; None without it and its card."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            if self._best_path.exists():
+                return float(json.loads(self._best_path.with_suffix(".metrics.json").read_bytes())["sampling"]["kimg"])
+        return None
 
     def _restore_best(self, step: TrainingStep) -> None:
         """From G_ema, or from the snapshot of the best evaluation, if that and its card were kept."""

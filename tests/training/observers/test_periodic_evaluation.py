@@ -81,8 +81,12 @@ def restored_after_going_back(run: Path, best_at: int) -> None:
     evaluation = PeriodicEvaluation(RunFolder(run), None, {k: v for k, v in snapshot.info.items() if k != "best"})
     evaluation.best = snapshot.info["best"]
     best.rename(RunFolder(run).snapshot(best_at))
-    for seen in (best_at, best_at + 8):  # from G_ema; from the kept snapshot
-        card.unlink()
+    for seen in (best_at, best_at + 8):  # from G_ema; from the kept snapshot, in place of an abandoned state's
+        if seen == best_at:
+            card.unlink()
+        else:
+            best.write_bytes(b"of an abandoned state")
+            card.write_text('{"sampling": {"kimg": 0.1}}')
         evaluation.begin(cast(TrainingStep, SimpleNamespace(images_seen=seen, G_ema=snapshot.generator)))
         assert (best.read_bytes(), json.loads(card.read_text())) == written
         best.unlink()
