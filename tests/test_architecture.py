@@ -12,6 +12,7 @@ PACKAGE = ROOT / "stylegen"
 FLOORS = [
     {
         "errors",
+        "former_names",
         "bounds",
         "files",
         "cosine_schedule",

@@ -6,21 +6,12 @@ paths, and of settings marked `Quoted`, are therefore quoted before Hydra parses
 
 import re
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from stylegen.errors import UserError
+from stylegen.former_names import RENAMED
 
 ALIASES = {"class": "label", "classes": "label"}  # `class` is a keyword of Python
 
-# Former -> current name of a setting or group, also as a prefix (`fidelity.metrics`): refused in commands, read in a
-# run's config.yaml.
-RENAMED = {
-    "fidelity": "evaluation",
-    "data.labelled": "data.labeled",
-    "loss.unlabelled_weight": "loss.unlabeled_weight",
-    "labelled_seeds": "labeled_seeds",
-    "neighbours": "neighbors",
-}
 # Names in NVIDIA's and other training scripts -> names here.
 OTHER_NAMES = {
     **dict.fromkeys(("kimg", "nimg", "total_images", "epochs", "max_steps"), "total_kimg"),
@@ -93,14 +84,3 @@ def refuse_renamed(overrides: Iterable[str]) -> None:
             if key == old or key.startswith(f"{old}."):
                 fix = override.lstrip("+~").replace(old, new, 1)
                 raise UserError(override, rule=f"{old} is now called {new}", fix=f"Use {fix}")
-
-
-def rename_settings(tree: dict[str, Any]) -> None:
-    """Replace former names in a tree of settings; the values are unchanged."""
-    for old, new in RENAMED.items():
-        *sections, name = old.split(".")
-        node: Any = tree
-        for section in sections:
-            node = node.get(section) if isinstance(node, dict) else None
-        if isinstance(node, dict) and name in node:
-            node.setdefault(new.rsplit(".", 1)[-1], node.pop(name))

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stylegen.bounds import FilePath, check
 from stylegen.checkpoints.run_folder import RunFolder
-from stylegen.config.command_line import key_of, rename_settings
+from stylegen.config.command_line import key_of
 from stylegen.config.compose import compose_tree, plain, typed_values
 from stylegen.config.schema import build_settings, check_config
 from stylegen.config.sections import flatten
@@ -24,6 +24,7 @@ from stylegen.config.train_settings import TrainSettings
 from stylegen.config.user_dataset import RECIPES, user_dataset_overrides
 from stylegen.config.yaml_file import load_yaml
 from stylegen.errors import UserError
+from stylegen.former_names import rename_settings
 
 _ALWAYS_GIVEN = ("output_dir", "resume", "max_hours")  # never from the run's config.yaml
 _PARTIAL = ("preset", "debug")  # groups of files that set a part of the settings of other groups

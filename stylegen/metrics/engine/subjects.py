@@ -18,6 +18,7 @@ from stylegen.data.dataset import OPENMOJI, ImageDataset
 from stylegen.downloads import is_url
 from stylegen.errors import UserError
 from stylegen.features.weights import sha256
+from stylegen.former_names import rename_settings
 from stylegen.metrics.engine.evaluation import Evaluation
 from stylegen.metrics.engine.fakes import GeneratedImages, NumberedImages, StoredImages
 from stylegen.metrics.engine.real_sets import PublishedReals
@@ -26,8 +27,6 @@ from stylegen.metrics.engine.statistics_file import read_statistics
 from stylegen.metrics.protocol.card import MetricCard
 from stylegen.metrics.protocol.registry import METRICS
 from stylegen.spec import ImageSpec
-
-_FORMER = {"labelled": "labeled"}  # arguments of `ImageDataset` in older snapshots
 
 
 @dataclass(frozen=True)
@@ -260,8 +259,8 @@ class RealsChoice:
                 rule="no real images to compare with are given",
                 fix="Add data.path=FOLDER_OR_ZIP, or data.path=openmoji",
             )
-        stored = {_FORMER.get(key, key): value for key, value in subject.info["data"].items()}
-        data = {k: v for k, v in stored.items() if k not in ("max_images", "subset_seed")}
+        data = {k: v for k, v in subject.info["data"].items() if k not in ("max_images", "subset_seed")}
+        rename_settings({"data": data})
         reals = ImageDataset(**data | {"mirror": mirror})
         for other in subjects if distributed.is_rank0() else ():
             part = other.info.get("data", {}).get("max_images") is not None
